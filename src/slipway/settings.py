@@ -1,0 +1,80 @@
+"""`params.yaml`, read strictly: an unknown key, a missing key or a wrong type is an error."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from slipway.errors import SlipwayError
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Validate(Section):
+    rows_per_month: tuple[int, int]
+    chunk_rows: Count
+
+
+class Prepare(Section):
+    holdout_months: Count
+    max_feature_auc: Annotated[float, Field(gt=0.5, le=1)]
+    max_label_missing: Share
+
+
+class Evaluate(Section):
+    confidence: Annotated[float, Field(gt=0.5, lt=1)]
+    threshold: Share
+    bins: Annotated[int, Field(ge=2, le=100)]
+    min_slice_rows: Count
+
+
+class Params(Section):
+    """The whole of ``params.yaml``; `train` belongs to the user's estimator and is not checked."""
+
+    validate_: Validate = Field(alias="validate")
+    prepare: Prepare
+    train: dict[str, Any]
+    evaluate: Evaluate
+
+
+def read_params(path: Path = Path("params.yaml")) -> Params:
+    """Return the settings.
+
+    Raises
+    ------
+    SlipwayError
+        The file is missing or is not YAML, or a key is unknown, missing or out of range.
+    """
+    try:
+        return Params.model_validate(yaml.safe_load(path.read_text("utf-8")))
+    except FileNotFoundError:
+        raise SlipwayError(
+            f"{path}: no such file", "run slipway from the top folder of the repository"
+        ) from None
+    except yaml.YAMLError as error:
+        raise SlipwayError(f"{path}: not YAML: {error}", "mend the line it names") from None
+    except ValidationError as error:
+        raise SlipwayError(
+            _explain(path, error), "compare with params.yaml of the last commit"
+        ) from None
+
+
+def _explain(path: Path, error: ValidationError) -> str:
+    faults = []
+    for fault in error.errors():
+        key = ".".join(str(part) for part in fault["loc"]) or "the file"
+        faults.append(f"{path}: `{key}`: {_reason(fault['type'], fault['msg'])}")
+    return "\n".join(faults)
+
+
+def _reason(kind: str, message: str) -> str:
+    reasons = {"extra_forbidden": "no such setting", "missing": "this setting is missing"}
+    return reasons.get(kind, message[:1].lower() + message[1:])

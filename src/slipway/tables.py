@@ -1,0 +1,163 @@
+"""Parquet files in, columns out, and the hashes that name them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import yaml
+
+from slipway.errors import SlipwayError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from slipway.contract import Columns
+
+DATA = Path("data")
+
+
+def month_files(folder: Path = DATA) -> list[Path]:
+    """Return the monthly files of a data folder, oldest first.
+
+    Raises
+    ------
+    SlipwayError
+        There is none.
+    """
+    found = sorted(folder.glob("*.parquet"))
+    if not found:
+        raise SlipwayError(
+            f"{folder}/: no parquet file",
+            "fetch the data with `dvc pull data.dvc` (or `make data`)",
+        )
+    return found
+
+
+def read_columns(
+    paths: Sequence[Path], names: Iterable[str] | None = None
+) -> dict[str, np.ndarray]:
+    """Return the rows of some parquet files, one under the other, as columns.
+
+    Parameters
+    ----------
+    names
+        The columns to read; all of them if not given.
+
+    Raises
+    ------
+    SlipwayError
+        A file cannot be read, or lacks a column.
+    """
+    import pyarrow as pa
+
+    wanted = None if names is None else list(names)
+    return to_columns(pa.concat_tables([_read(path, wanted) for path in paths]))
+
+
+def to_columns(table: pa.Table) -> dict[str, np.ndarray]:
+    """Return an Arrow table as numpy columns: text as str objects, time as UTC datetime64[us]."""
+    import pyarrow as pa
+
+    columns = {}
+    for name, column in zip(table.column_names, table.columns, strict=True):
+        if pa.types.is_dictionary(column.type):
+            column = column.cast(column.type.value_type)
+        if pa.types.is_timestamp(column.type):
+            column = column.cast(pa.timestamp("us"))
+        columns[name] = column.to_numpy()
+    return columns
+
+
+def write_columns(columns: Columns, path: Path) -> None:
+    """Write columns as parquet; the same columns give the same bytes."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    arrays = {
+        name: pa.array(values, from_pandas=False).dictionary_encode()
+        if values.dtype == object
+        else pa.array(values)
+        for name, values in columns.items()
+    }
+    pq.write_table(pa.table(arrays), path, compression="zstd")
+
+
+def take(columns: Columns, rows: np.ndarray) -> dict[str, np.ndarray]:
+    """Return some rows: `rows` is a mask or an array of positions."""
+    return {name: values[rows] for name, values in columns.items()}
+
+
+def row_count(columns: Columns) -> int:
+    return len(next(iter(columns.values())))
+
+
+def digest(path: Path, algorithm: str = "sha256") -> str:
+    """Return a file's hash, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, algorithm).hexdigest()
+
+
+def keys_digest(keys: Iterable[str]) -> str:
+    """Return the sha256 that names a set of rows: of their keys, sorted, one a line."""
+    return hashlib.sha256("\n".join(sorted(keys)).encode()).hexdigest()
+
+
+def data_revision(pointer: Path = Path("data.dvc")) -> str:
+    """Return the md5 by which DVC knows the data of this commit."""
+    try:
+        return str(yaml.safe_load(pointer.read_text("utf-8"))["outs"][0]["md5"])
+    except (FileNotFoundError, KeyError, TypeError, IndexError):
+        raise SlipwayError(
+            f"{pointer}: missing, or not written by DVC", "track the data with `dvc add data`"
+        ) from None
+
+
+def write_json(value: Any, path: Path) -> None:
+    """Write JSON that reads well in a diff and has no value that JSON lacks."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(
+        json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False) + "\n", "utf-8"
+    )
+
+
+def read_json(path: Path, made_by: str) -> Any:
+    """Return the content of a JSON file that an earlier step wrote.
+
+    Raises
+    ------
+    SlipwayError
+        The file is missing or is not JSON; the message names the step that writes it.
+    """
+    try:
+        return json.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        raise SlipwayError(f"{path}: no such file", f"make it with `{made_by}`") from None
+    except ValueError as error:
+        raise SlipwayError(
+            f"{path}: not JSON ({error})", f"make it again with `{made_by}`"
+        ) from None
+
+
+def _read(path: Path, names: list[str] | None) -> pa.Table:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        table = pq.read_table(path, columns=names)
+    except FileNotFoundError:
+        raise SlipwayError(f"{path}: no such file", "check the path") from None
+    except (pa.ArrowInvalid, OSError) as error:
+        raise SlipwayError(f"{path}: not a parquet file ({error})", "replace the file") from None
+    missing = set(names or ()) - set(table.column_names)
+    if missing:
+        raise SlipwayError(
+            f"{path}: column {', '.join(sorted(missing))} is missing",
+            f"see `slipway validate {path}`",
+        )
+    return table
