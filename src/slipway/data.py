@@ -10,6 +10,8 @@ import pandas as pd
 from slipway.errors import SlipwayError
 from slipway.progress import track
 
+STARTER = tuple(f"2013-{number:02d}" for number in range(1, 10))
+
 
 def make_months(months: Iterable[str], folder: Path) -> list[Path]:
     """Write the files of some months and return their paths.
