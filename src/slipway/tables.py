@@ -97,6 +97,12 @@ def row_count(columns: Columns) -> int:
     return len(next(iter(columns.values())))
 
 
+def as_rows(columns: Columns) -> list[dict[str, Any]]:
+    """Return columns as JSON rows: what a client would send to the service."""
+    plain = {name: _plain(values) for name, values in columns.items()}
+    return [dict(zip(plain, row, strict=True)) for row in zip(*plain.values(), strict=True)]
+
+
 def digest(path: Path, algorithm: str = "sha256") -> str:
     """Return a file's hash, in hexadecimal."""
     with path.open("rb") as file:
@@ -161,3 +167,13 @@ def _read(path: Path, names: list[str] | None) -> pa.Table:
             f"see `slipway validate {path}`",
         )
     return table
+
+
+def _plain(values: np.ndarray) -> list[Any]:
+    if values.dtype.kind == "M":
+        unit = "s" if np.all(values == values.astype("datetime64[s]")) else "us"
+        return [f"{value}Z" for value in values.astype(f"datetime64[{unit}]")]
+    if values.dtype.kind == "f":
+        # str() gives the fewest digits that name the same float32.
+        return [None if np.isnan(value) else float(str(value)) for value in values]
+    return list(values.tolist())

@@ -1,0 +1,147 @@
+"""`slipway lock`: nobody has to trust `dvc.lock`; rebuild from the inputs and compare."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import yaml
+
+from slipway.errors import NO, YES, SlipwayError
+from slipway.prepare import labelled, split_months
+from slipway.score import MODEL, Model
+from slipway.settings import read_params
+from slipway.tables import month_files, read_columns
+from slipway.workspace import copy_of_worktree, run
+
+LOCK = Path("dvc.lock")
+
+# Two builds of one model on different processors differ in the last digits of a float32.
+TOLERANCE = 1e-6
+
+MEND = "run `dvc repro` and commit dvc.lock with reports/"
+
+Status = Literal["identical", "equivalent", "different", "stale"]
+
+
+@dataclass(frozen=True)
+class LockVerdict:
+    """What a rebuild says of `dvc.lock`.
+
+    *identical*: the same bytes came out. *equivalent*: other bytes, but the same holdout
+    predictions within `TOLERANCE`. *different*: another model. *stale*: the lock was
+    written for other inputs than these.
+    """
+
+    status: Status
+    why: list[str] = field(default_factory=list)
+
+    @property
+    def exit_code(self) -> int:
+        return YES if self.status in {"identical", "equivalent"} else NO
+
+    def text(self) -> str:
+        lines = [f"lock: {self.status}", *(f"  {reason}" for reason in self.why)]
+        if self.exit_code == NO:
+            lines.append(f"  → {MEND}")
+        return "\n".join(lines)
+
+
+def check_lock(root: Path) -> LockVerdict:
+    """Rebuild the pipeline in a clean copy and compare the result with `dvc.lock`.
+
+    Raises
+    ------
+    SlipwayError
+        There is no lock, or the pipeline does not run.
+    """
+    recorded = read_lock(root / LOCK)
+    with copy_of_worktree(root) as copy:
+        run(["dvc", "pull", "-q", "data.dvc"], copy)
+        old_model = _fetch_recorded_model(copy)
+        (copy / LOCK).unlink()
+        run(["dvc", "repro", "-q", "--no-run-cache"], copy)
+        rebuilt = read_lock(copy / LOCK)
+        changed = changed_inputs(recorded, rebuilt)
+        if changed:
+            return LockVerdict("stale", [f"`{name}` is not what the lock records" for name in changed])
+        differing = differing_outputs(recorded, rebuilt)
+        if not differing:
+            return LockVerdict("identical", [f"{len(outputs(rebuilt))} outputs, the same bytes"])
+        return _compare_predictions(copy, old_model, differing)
+
+
+def read_lock(path: Path) -> dict[str, Any]:
+    """Return the stages of a lock file."""
+    try:
+        stages: dict[str, Any] = yaml.safe_load(path.read_text("utf-8"))["stages"]
+    except FileNotFoundError:
+        raise SlipwayError(f"{path}: no such file", MEND) from None
+    except (yaml.YAMLError, KeyError, TypeError):
+        raise SlipwayError(f"{path}: not a lock file of DVC", MEND) from None
+    return stages
+
+
+def outputs(stages: dict[str, Any]) -> dict[str, str]:
+    """Return the md5 of every output by its path."""
+    return {out["path"]: out["md5"] for stage in stages.values() for out in stage.get("outs", [])}
+
+
+def changed_inputs(recorded: dict[str, Any], rebuilt: dict[str, Any]) -> list[str]:
+    """Return the files and parameters that come from outside the pipeline and differ."""
+    before, after = _inputs(recorded), _inputs(rebuilt)
+    return sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
+
+
+def differing_outputs(recorded: dict[str, Any], rebuilt: dict[str, Any]) -> list[str]:
+    """Return the outputs whose bytes differ."""
+    before, after = outputs(recorded), outputs(rebuilt)
+    return sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
+
+
+def _inputs(stages: dict[str, Any]) -> dict[str, Any]:
+    made = outputs(stages)
+    files = {
+        dep["path"]: dep["md5"]
+        for stage in stages.values()
+        for dep in stage.get("deps", [])
+        if dep["path"] not in made
+    }
+    params = {
+        f"{file}: {name}": value
+        for stage in stages.values()
+        for file, values in stage.get("params", {}).items()
+        for name, value in values.items()
+    }
+    commands = {f"dvc.yaml: {name}": stage["cmd"] for name, stage in stages.items()}
+    return files | params | commands
+
+
+def _fetch_recorded_model(copy: Path) -> Path | None:
+    """Return the folder of the model that the lock names, if a cache or remote still has it."""
+    try:
+        run(["dvc", "pull", "-q", str(MODEL)], copy)
+    except SlipwayError:
+        return None
+    kept = copy / "recorded-model"
+    shutil.move(copy / MODEL, kept)
+    return kept
+
+
+def _compare_predictions(copy: Path, old: Path | None, differing: list[str]) -> LockVerdict:
+    named = f"other bytes: {', '.join(differing)}"
+    if old is None:
+        return LockVerdict(
+            "different", [named, "the recorded model is in no cache or remote to compare with"]
+        )
+    _, files = split_months(
+        month_files(copy / "data"), read_params(copy / "params.yaml").prepare.holdout_months
+    )
+    rows, _ = labelled(read_columns(files))
+    gap = float(np.abs(Model.load(old).score(rows) - Model.load(copy / MODEL).score(rows)).max())
+    status: Status = "equivalent" if gap <= TOLERANCE else "different"
+    said = f"holdout predictions differ by at most {gap:.2g} (tolerance {TOLERANCE:g})"
+    return LockVerdict(status, [named, said])

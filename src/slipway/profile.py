@@ -1,0 +1,52 @@
+"""What a column looked like: small enough to travel with the model, enough to see drift by."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from slipway.contract import Columns
+
+Profile = dict[str, Any]
+
+BINS = 20
+
+
+def profile_columns(columns: Columns) -> dict[str, Profile]:
+    """Return the profile of every column: text by value, numbers by quantile bins."""
+    return {name: profile(values) for name, values in columns.items()}
+
+
+def profile(values: np.ndarray) -> Profile:
+    """Return the profile of one column, shape (rows,)."""
+    return _of_text(values) if values.dtype.kind in "OU" else _of_numbers(values)
+
+
+def _of_text(values: np.ndarray) -> Profile:
+    present = values[values != None]  # noqa: E711
+    names, counts = np.unique(present.astype(str), return_counts=True)
+    return {
+        "type": "category",
+        "rows": len(values),
+        "missing": len(values) - len(present),
+        "counts": {str(name): int(count) for name, count in zip(names, counts, strict=True)},
+    }
+
+
+def _of_numbers(values: np.ndarray) -> Profile:
+    present = values[~np.isnan(values)].astype("float64")
+    known = {"type": "number", "rows": len(values), "missing": len(values) - len(present)}
+    if not len(present):
+        return known | {"edges": [], "counts": [0], "mean": 0, "sd": 0, "min": 0, "max": 0}
+    edges = np.unique(np.quantile(present, np.arange(1, BINS) / BINS, method="inverted_cdf"))
+    counts = np.bincount(np.searchsorted(edges, present, side="left"), minlength=len(edges) + 1)
+    return known | {
+        "edges": edges.tolist(),
+        "counts": counts.tolist(),
+        "mean": float(present.mean()),
+        "sd": float(present.std()),
+        "min": float(present.min()),
+        "max": float(present.max()),
+    }

@@ -1,0 +1,123 @@
+"""Score rows with a model: the one way, in evaluation, in judging and in the service."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from slipway import contract
+from slipway.errors import SlipwayError
+
+if TYPE_CHECKING:
+    from slipway.contract import Columns
+
+MODEL = Path("build/model")
+MODEL_FILE = "model.onnx"
+MANIFEST_FILE = "manifest.json"
+
+
+class Model:
+    """A model that is what its manifest says it is.
+
+    An ONNX file is a description of arithmetic: loading it cannot run code. Its sha256 is
+    compared with the manifest all the same, before anything reads it, so that the model
+    that was reviewed is the model that answers.
+    """
+
+    def __init__(self, content: bytes, manifest: dict[str, Any]) -> None:
+        self.manifest = manifest
+        self.sha256: str = manifest["model"]["sha256"]
+        self._types = {feature["name"]: feature["type"] for feature in manifest["features"]}
+        self._session = _session(content)
+
+    @classmethod
+    def load(cls, folder: Path = MODEL) -> Model:
+        """Read a model folder.
+
+        Raises
+        ------
+        SlipwayError
+            A file is missing or unreadable, or the model's sha256 is not the manifest's.
+        """
+        manifest = read_manifest(folder)
+        path = folder / MODEL_FILE
+        if not path.is_file():
+            raise SlipwayError(f"{path}: no such file", "train it with `dvc repro`")
+        content = path.read_bytes()
+        found, expected = hashlib.sha256(content).hexdigest(), manifest["model"]["sha256"]
+        if found != expected:
+            raise SlipwayError(
+                f"{path}: sha256 is {found}, but {MANIFEST_FILE} beside it says {expected}",
+                "do not use this file; restore both with `dvc checkout`, or rebuild with `dvc repro`",
+            )
+        return cls(content, manifest)
+
+    def score(self, columns: Columns) -> np.ndarray:
+        """Return each row's probability, shape (rows,), float64, from raw columns."""
+        return self.score_features(contract.features(columns))
+
+    def score_features(self, features: Columns) -> np.ndarray:
+        """Return each row's probability, shape (rows,), float64, from features."""
+        feed = {name: _tensor(features[name], kind) for name, kind in self._types.items()}
+        probabilities = self._session.run(["probabilities"], feed)[0]
+        return np.asarray(probabilities[:, 1], dtype="float64")
+
+
+def read_manifest(folder: Path = MODEL) -> dict[str, Any]:
+    """Return the manifest of a model folder; raises SlipwayError if it is not there."""
+    path = folder / MANIFEST_FILE
+    try:
+        manifest: dict[str, Any] = json.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        raise SlipwayError(f"{path}: no such file", "train a model with `dvc repro`") from None
+    except ValueError as error:
+        raise SlipwayError(f"{path}: not JSON ({error})", "rebuild it with `dvc repro`") from None
+    return manifest
+
+
+def score_file(rows: Path, model: Path, out: Path) -> int:
+    """Score a parquet file of raw rows; write key and score; return the number of rows."""
+    from slipway.tables import read_columns, write_columns
+
+    loaded = Model.load(model)
+    columns = read_columns([rows])
+    scores = loaded.score(columns)
+    write_columns({"key": columns[loaded.manifest["key"]], "score": scores}, out)
+    return len(scores)
+
+
+def feature_type(values: np.ndarray) -> str:
+    """Return what a feature is to the model: `number` or `category`.
+
+    Raises
+    ------
+    SlipwayError
+        It is neither float32 nor text.
+    """
+    if values.dtype.kind in "OU":
+        return "category"
+    if values.dtype == np.float32:
+        return "number"
+    raise SlipwayError(
+        f"a feature has type {values.dtype}",
+        "in src/model/features.py, return numbers as float32 and categories as strings",
+    )
+
+
+def _tensor(values: np.ndarray, kind: str) -> np.ndarray:
+    dtype = "float32" if kind == "number" else object
+    return values.astype(dtype, copy=False).reshape(-1, 1)
+
+
+def _session(content: bytes) -> Any:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    # One thread: a row takes microseconds, and a service scales by processes.
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])

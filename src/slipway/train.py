@@ -1,0 +1,193 @@
+"""`slipway train`: fit the estimator; write the model and its manifest."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from slipway import contract
+from slipway.errors import SlipwayError
+from slipway.prepare import PREPARED, split_months
+from slipway.profile import profile, profile_columns
+from slipway.score import MANIFEST_FILE, MODEL, MODEL_FILE, Model, feature_type
+from slipway.tables import (
+    as_rows,
+    data_revision,
+    digest,
+    month_files,
+    read_columns,
+    read_json,
+    row_count,
+    take,
+    write_json,
+)
+
+if TYPE_CHECKING:
+    from sklearn.base import ClassifierMixin
+
+    from slipway.contract import Columns
+    from slipway.settings import Params
+
+LIBRARIES = ("numpy", "onnx", "onnxruntime", "scikit-learn", "skl2onnx")
+
+GOLDEN_ROWS = 20
+
+# The model computes in float32, the estimator in float64: measured, they differ by 2e-7.
+PARITY = 1e-5
+
+
+def train(params: Params, prepared: Path = PREPARED, out: Path = MODEL) -> str:
+    """Fit on the training rows and write the model folder; return a line about it.
+
+    The same inputs give the same bytes, whatever the number of cores.
+
+    Raises
+    ------
+    SlipwayError
+        The prepared files are missing, or the estimator cannot be written as ONNX or does
+        not score the same once it is.
+    """
+    split = read_json(prepared / "split.json", "dvc repro prepare")
+    features, labels = read_prepared(prepared / "train.parquet")
+    types = {name: feature_type(values) for name, values in features.items()}
+    fitted = fit(params.train, features, labels)
+    content = to_onnx(fitted, types)
+    manifest = {
+        "version": 1,
+        "model": _identity(content),
+        "target": {"name": contract.TARGET, "definition": inspect.getdoc(contract.label)},
+        "features": [{"name": name, "type": kind} for name, kind in types.items()],
+        **_row_contract(),
+        "data": {"md5": data_revision(), "months": [path.stem for path in month_files()]},
+        "train": split["train"] | {"params": params.train},
+        "holdout": split["holdout"],
+        "threshold": params.evaluate.threshold,
+        "libraries": {name: version(name) for name in LIBRARIES},
+        "requirements_sha256": digest(Path("requirements.lock")),
+    }
+    model = Model(content, manifest)
+    check_parity(fitted, model, features)
+    manifest |= _holdout_memory(model, params)
+    out.mkdir(parents=True, exist_ok=True)
+    (out / MODEL_FILE).write_bytes(content)
+    write_json(manifest, out / MANIFEST_FILE)
+    return f"{out / MODEL_FILE}: {len(content):,} bytes, sha256 {manifest['model']['sha256'][:12]}…"
+
+
+def read_prepared(path: Path) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Return the features and labels that `slipway prepare` wrote."""
+    columns = read_columns([path])
+    features = {
+        name.removeprefix("feature:"): values
+        for name, values in columns.items()
+        if name.startswith("feature:")
+    }
+    return features, columns["label"]
+
+
+def fit(params: dict[str, Any], features: Columns, labels: np.ndarray) -> ClassifierMixin:
+    """Return the user's estimator, fitted."""
+    import pandas as pd
+
+    categories = [name for name, values in features.items() if values.dtype.kind in "OU"]
+    try:
+        estimator = contract.estimator(params, categories)
+    except KeyError as missing:
+        raise SlipwayError(
+            f"src/model/estimator.py reads {missing} from `train`, and params.yaml has no such key",
+            "add it to the section `train` of params.yaml",
+        ) from None
+    return estimator.fit(pd.DataFrame(features), labels.astype(int))
+
+
+def to_onnx(fitted: ClassifierMixin, types: dict[str, str]) -> bytes:
+    """Return the estimator as ONNX: one input a feature, the output named `probabilities`.
+
+    Raises
+    ------
+    SlipwayError
+        Some part of it has no converter.
+    """
+    from skl2onnx import convert_sklearn
+    from skl2onnx.common.data_types import FloatTensorType, StringTensorType
+    from skl2onnx.common.exceptions import MissingConverter, MissingShapeCalculator
+
+    tensors = {"number": FloatTensorType, "category": StringTensorType}
+    try:
+        model = convert_sklearn(
+            fitted,
+            name=contract.TARGET,
+            initial_types=[(name, tensors[kind]([None, 1])) for name, kind in types.items()],
+            options={"zipmap": False},
+            target_opset=18,
+        )
+    except (MissingConverter, MissingShapeCalculator) as error:
+        raise SlipwayError(
+            f"src/model/estimator.py: this estimator cannot be written as ONNX: {error}",
+            "use one that skl2onnx converts (docs/model.md lists them), or register a converter",
+        ) from None
+    return bytes(model.SerializeToString())
+
+
+def check_parity(fitted: ClassifierMixin, model: Model, features: Columns) -> None:
+    """Refuse a model file that scores otherwise than the estimator it was made from.
+
+    Raises
+    ------
+    SlipwayError
+        Some of 20,000 training rows, evenly spaced, get another probability.
+    """
+    import pandas as pd
+
+    count = row_count(features)
+    sample = take(features, np.arange(0, count, max(1, count // 20_000)))
+    expected = fitted.predict_proba(pd.DataFrame(sample))[:, 1]
+    worst = float(np.abs(model.score_features(sample) - expected).max())
+    if worst > PARITY:
+        raise SlipwayError(
+            f"the ONNX model and the estimator disagree by up to {worst:.2g} (allowed: {PARITY:g})",
+            "make the features exact in float32 (whole numbers, few decimals), or use another "
+            "estimator in src/model/estimator.py",
+        )
+
+
+def _identity(content: bytes) -> dict[str, Any]:
+    return {
+        "file": MODEL_FILE,
+        "sha256": hashlib.sha256(content).hexdigest(),
+        "md5": hashlib.md5(content, usedforsecurity=False).hexdigest(),
+        "bytes": len(content),
+    }
+
+
+def _row_contract() -> dict[str, Any]:
+    from slipway.rows import specify
+
+    return {
+        "key": contract.key(),
+        "event_time": contract.event_time(),
+        "inputs": specify(contract.schema()),
+        "rules": list(contract.RULES),
+    }
+
+
+def _holdout_memory(model: Model, params: Params) -> dict[str, Any]:
+    """Return what later steps compare with: the reference profile and some golden predictions."""
+    _, files = split_months(month_files(), params.prepare.holdout_months)
+    rows = read_columns(files, contract.inputs())
+    scores = model.score(rows)
+    named = {contract.key(), contract.event_time()}
+    profiles = profile_columns({name: values for name, values in rows.items() if name not in named})
+    golden = take(rows, np.linspace(0, len(scores) - 1, GOLDEN_ROWS).astype(int))
+    return {
+        "reference": profiles | {"score": profile(scores)},
+        "golden": [
+            {"row": row, "probability": float(probability)}
+            for row, probability in zip(as_rows(golden), model.score(golden), strict=True)
+        ],
+    }
