@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -36,6 +36,14 @@ class Evaluate(Section):
     min_slice_rows: Count
 
 
+class Serve(Section):
+    review_band: Share
+    max_rows: Count
+    max_body_bytes: Count
+    log: str
+    log_durable: Literal["disk", "process"]
+
+
 class Params(Section):
     """The whole of ``params.yaml``; `train` belongs to the user's estimator and is not checked."""
 
@@ -43,6 +51,7 @@ class Params(Section):
     prepare: Prepare
     train: dict[str, Any]
     evaluate: Evaluate
+    serve: Serve
 
 
 def read_params(path: Path = Path("params.yaml")) -> Params:
