@@ -12,7 +12,7 @@ from slipway.errors import NO_ANSWER, SlipwayError
 
 app = typer.Typer(
     name="slipway",
-    help="Judge, deploy and watch the model in src/model. Exit codes: 0 yes, 1 no, 2 cannot answer.",
+    help="Judge, deploy and watch the model in src/model.\n\nExit codes: 0 yes, 1 no, 2 no answer.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,

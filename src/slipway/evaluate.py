@@ -169,7 +169,11 @@ def _slice_row(
     }
     enough = len(labels) >= settings.min_slice_rows and 0 < labels.sum() < len(labels)
     auc = stats.auc(labels, scores, settings.confidence).as_dict() if enough else {}
-    loss = stats.mean(stats.log_losses(labels, scores), settings.confidence).as_dict() if enough else {}
+    loss = (
+        stats.mean(stats.log_losses(labels, scores), settings.confidence).as_dict()
+        if enough
+        else {}
+    )
     for metric, estimate in (("auc", auc), ("log_loss", loss)):
         for part, suffix in (("value", ""), ("low", "_low"), ("high", "_high")):
             row[metric + suffix] = f"{estimate[part]:.5f}" if estimate else ""

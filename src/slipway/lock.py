@@ -67,7 +67,9 @@ def check_lock(root: Path) -> LockVerdict:
         rebuilt = read_lock(copy / LOCK)
         changed = changed_inputs(recorded, rebuilt)
         if changed:
-            return LockVerdict("stale", [f"`{name}` is not what the lock records" for name in changed])
+            return LockVerdict(
+                "stale", [f"`{name}` is not what the lock records" for name in changed]
+            )
         differing = differing_outputs(recorded, rebuilt)
         if not differing:
             return LockVerdict("identical", [f"{len(outputs(rebuilt))} outputs, the same bytes"])
@@ -93,13 +95,17 @@ def outputs(stages: dict[str, Any]) -> dict[str, str]:
 def changed_inputs(recorded: dict[str, Any], rebuilt: dict[str, Any]) -> list[str]:
     """Return the files and parameters that come from outside the pipeline and differ."""
     before, after = _inputs(recorded), _inputs(rebuilt)
-    return sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
+    return sorted(
+        name for name in before.keys() | after.keys() if before.get(name) != after.get(name)
+    )
 
 
 def differing_outputs(recorded: dict[str, Any], rebuilt: dict[str, Any]) -> list[str]:
     """Return the outputs whose bytes differ."""
     before, after = outputs(recorded), outputs(rebuilt)
-    return sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
+    return sorted(
+        name for name in before.keys() | after.keys() if before.get(name) != after.get(name)
+    )
 
 
 def _inputs(stages: dict[str, Any]) -> dict[str, Any]:

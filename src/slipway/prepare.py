@@ -49,7 +49,7 @@ class Split:
     def summary(self) -> str:
         return "\n".join(
             f"{name}: {part.rows:,} rows, {part.positives / part.rows:.1%} positive, "
-            f"{part.months[0]} to {part.months[-1]} ({part.unlabelled:,} rows without a label left out)"
+            f"{part.months[0]} to {part.months[-1]}, {part.unlabelled:,} without a label left out"
             for name, part in (("train", self.train), ("holdout", self.holdout))
         )
 

@@ -52,7 +52,7 @@ class Model:
         if found != expected:
             raise SlipwayError(
                 f"{path}: sha256 is {found}, but {MANIFEST_FILE} beside it says {expected}",
-                "do not use this file; restore both with `dvc checkout`, or rebuild with `dvc repro`",
+                "do not use it: restore both with `dvc checkout`, or rebuild with `dvc repro`",
             )
         return cls(content, manifest)
 

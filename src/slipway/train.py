@@ -115,7 +115,6 @@ def to_onnx(fitted: ClassifierMixin, types: dict[str, str]) -> bytes:
     """
     from skl2onnx import convert_sklearn
     from skl2onnx.common.data_types import FloatTensorType, StringTensorType
-    from skl2onnx.common.exceptions import MissingConverter, MissingShapeCalculator
 
     tensors = {"number": FloatTensorType, "category": StringTensorType}
     try:
@@ -126,12 +125,16 @@ def to_onnx(fitted: ClassifierMixin, types: dict[str, str]) -> bytes:
             options={"zipmap": False},
             target_opset=18,
         )
-    except (MissingConverter, MissingShapeCalculator) as error:
+    except RuntimeError as error:
         raise SlipwayError(
             f"src/model/estimator.py: this estimator cannot be written as ONNX: {error}",
             "use one that skl2onnx converts (docs/model.md lists them), or register a converter",
         ) from None
-    return bytes(model.SerializeToString())
+    # The converter lists the operator sets in the order of a hash; bytes must not depend on it.
+    domains = sorted(model.opset_import, key=lambda operators: str(operators.domain))
+    del model.opset_import[:]
+    model.opset_import.extend(domains)
+    return bytes(model.SerializeToString(deterministic=True))
 
 
 def check_parity(fitted: ClassifierMixin, model: Model, features: Columns) -> None:

@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from model import features as features_module
+from model import target as target_module
+from slipway import contract
+from slipway.errors import Refused, SlipwayError
+from slipway.prepare import check_leak, prepare, split_months
+from slipway.settings import read_params
+from slipway.tables import keys_digest, read_columns, read_json
+
+
+def test_the_newest_month_is_held_out_and_no_row_is_on_both_sides(project):
+    split = prepare(read_params())
+
+    train = read_columns([project / "build/prepared/train.parquet"])
+    holdout = read_columns([project / "build/prepared/holdout.parquet"])
+    assert split.train.months == ["2013-06", "2013-07", "2013-08"]
+    assert split.holdout.months == ["2013-09"]
+    assert split.train.last < split.holdout.first
+    assert not set(train["key"]) & set(holdout["key"])
+
+
+def test_the_holdout_is_named_by_the_hash_of_its_keys(project):
+    prepare(read_params())
+
+    holdout = read_columns([project / "build/prepared/holdout.parquet"])
+    recorded = read_json(project / "build/prepared/split.json", "slipway prepare")
+    shuffled = np.random.default_rng(0).permutation(holdout["key"])
+    assert recorded["holdout"]["keys_sha256"] == keys_digest(shuffled)
+    assert keys_digest(shuffled[1:]) != keys_digest(shuffled)
+
+
+def test_rows_without_a_label_are_left_out_and_counted(project):
+    rows = pd.read_parquet(project / "data/2013-09.parquet")
+    cancelled = int(rows["arr_delay"].isna().sum())
+
+    split = prepare(read_params())
+
+    assert cancelled > 0
+    assert split.holdout.unlabelled == cancelled
+    assert split.holdout.rows == len(rows) - cancelled
+
+
+def test_a_feature_known_only_afterwards_stops_the_pipeline_and_is_named(project, monkeypatch):
+    monkeypatch.setattr(
+        features_module, "features", lambda columns: {"delay": columns["dep_delay"]}
+    )
+
+    with pytest.raises(Refused, match="`dep_delay`, which is not known when"):
+        prepare(read_params())
+
+
+def test_a_feature_that_predicts_the_label_implausibly_well_stops_the_pipeline(
+    project, monkeypatch
+):
+    honest = features_module.features
+    rows = read_columns(sorted((project / "data").glob("*")))
+    late = dict(zip(rows["flight_id"], rows["arr_delay"], strict=True))
+
+    def leaking(columns):
+        known = np.array([late[key] for key in columns["flight_id"]], dtype="float32")
+        return honest(columns) | {"crystal_ball": known}
+
+    monkeypatch.setattr(features_module, "features", leaking)
+
+    with pytest.raises(Refused, match=r"`crystal_ball` alone predicts the label with AUC 1\.000"):
+        prepare(read_params())
+
+
+@pytest.mark.parametrize("invert", [False, True])
+def test_a_leak_is_seen_whichever_way_it_ranks(invert):
+    labels = np.repeat([0.0, 1.0], 500)
+    leak = (1 - labels if invert else labels).astype("float32")
+
+    with pytest.raises(Refused, match="`leak`"):
+        check_leak({"leak": leak}, labels, limit=0.85)
+
+
+def test_a_category_that_names_each_row_is_a_leak():
+    labels = np.tile([0.0, 1.0], 500)
+    names = np.array([f"row {number}" for number in range(1000)], dtype=object)
+
+    with pytest.raises(Refused, match="`name`"):
+        check_leak({"name": names}, labels, limit=0.85)
+
+
+def test_features_of_ordinary_strength_pass_the_leak_check():
+    rng = np.random.default_rng(0)
+    labels = (rng.random(5000) < 0.2).astype("float32")
+    features = {
+        "useful": (labels + rng.normal(0, 1, 5000)).astype("float32"),
+        "colour": rng.choice(np.array(["red", "blue"], dtype=object), 5000),
+    }
+
+    check_leak(features, labels, limit=0.85)
+
+
+def test_too_few_months_to_hold_one_out_cannot_be_answered(project):
+    files = sorted((project / "data").glob("*.parquet"))[:1]
+
+    with pytest.raises(SlipwayError, match="1 month") as error:
+        split_months(files, holdout_months=1)
+    assert error.value.exit_code == 2
+
+
+def test_a_month_whose_labels_have_not_come_yet_is_refused(project, monkeypatch):
+    honest = target_module.label
+    monkeypatch.setattr(
+        contract,
+        "label",
+        lambda columns: np.where(np.arange(len(honest(columns))) % 3, honest(columns), np.nan),
+    )
+
+    with pytest.raises(Refused, match="of the train rows have no label"):
+        prepare(read_params())

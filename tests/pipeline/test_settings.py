@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import pytest
+import yaml
+
+from slipway.errors import SlipwayError
+from slipway.settings import read_params
+
+
+def broken(project, change):
+    params = yaml.safe_load((project / "params.yaml").read_text())
+    change(params)
+    (project / "params.yaml").write_text(yaml.safe_dump(params))
+
+
+def test_a_key_that_nobody_reads_is_refused_by_name(project):
+    broken(project, lambda params: params["evaluate"].update(treshold=0.5))
+
+    with pytest.raises(SlipwayError, match=r"`evaluate\.treshold`: no such setting"):
+        read_params()
+
+
+def test_a_missing_key_is_named(project):
+    broken(project, lambda params: params["prepare"].pop("holdout_months"))
+
+    with pytest.raises(SlipwayError, match=r"`prepare\.holdout_months`: this setting is missing"):
+        read_params()
+
+
+def test_a_value_out_of_range_is_named(project):
+    broken(project, lambda params: params["evaluate"].update(confidence=95))
+
+    with pytest.raises(SlipwayError, match=r"`evaluate\.confidence`: .*less than 1"):
+        read_params()
+
+
+def test_every_fault_is_named_at_once(project):
+    broken(project, lambda params: params["evaluate"].update(confidence=95, bins="many"))
+
+    with pytest.raises(SlipwayError) as error:
+        read_params()
+    assert "evaluate.confidence" in str(error.value)
+    assert "evaluate.bins" in str(error.value)
+
+
+def test_a_file_that_is_not_yaml_is_refused(project):
+    (project / "params.yaml").write_text("train: [")
+
+    with pytest.raises(SlipwayError, match=r"params\.yaml: not YAML"):
+        read_params()
+
+
+def test_standing_in_the_wrong_folder_is_explained(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    with pytest.raises(SlipwayError, match="no such file") as error:
+        read_params()
+    assert "top folder" in error.value.do
