@@ -26,6 +26,7 @@ __all__ = [
     "TARGET",
     "Columns",
     "Scorer",
+    "behaviours",
     "estimator",
     "event_time",
     "features",
@@ -94,6 +95,18 @@ def slices(columns: Columns) -> dict[str, np.ndarray]:
     from model.slices import SLICES
 
     return {name: np.asarray(function(columns)) for name, function in SLICES.items()}
+
+
+def behaviours(columns: Columns, score: Scorer) -> Iterator[tuple[str, str, np.ndarray, float]]:
+    """Yield each behaviour: its name, what it says, where it holds, and the least share.
+
+    Where it holds is an array of bool, shape (rows,).
+    """
+    from model.behaviours import BEHAVIOURS
+
+    for name, behaviour in BEHAVIOURS.items():
+        says = (behaviour.holds.__doc__ or "").strip().partition("\n")[0]
+        yield name, says, np.asarray(behaviour.holds(columns, score)), behaviour.at_least
 
 
 class _OnlyThese(Mapping[str, np.ndarray]):

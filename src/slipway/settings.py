@@ -36,12 +36,50 @@ class Evaluate(Section):
     min_slice_rows: Count
 
 
+class Accepted(Section):
+    """A slice that may get worse, and why."""
+
+    slice: Annotated[str, Field(pattern=r"^[^=]+=.+$")]
+    reason: Annotated[str, Field(min_length=10)]
+
+
+class Margins(Section):
+    """For each metric, the loss that does not matter, in the metric's own unit."""
+
+    auc: Share
+    log_loss: Share
+    brier: Share
+    calibration_error: Share
+    precision: Share
+    recall: Share
+
+
+class Judge(Section):
+    primary: Literal["auc", "log_loss", "brier"]
+    alpha: Annotated[float, Field(gt=0, le=0.2)]
+    margins: Margins
+    guards: list[Literal["auc", "log_loss", "brier", "calibration_error", "precision", "recall"]]
+    require: Literal["better", "not worse"]
+    on_cannot_tell: Literal["stop", "go"]
+    min_slice_rows: Annotated[int, Field(ge=50)]
+    budget: Count
+    max_row_ms: Annotated[float, Field(gt=0)]
+    max_model_mb: Annotated[float, Field(gt=0)]
+    accept: list[Accepted]
+
+
 class Serve(Section):
     review_band: Share
     max_rows: Count
     max_body_bytes: Count
     log: str
     log_durable: Literal["disk", "process"]
+
+
+class Drift(Section):
+    alpha: Annotated[float, Field(gt=0, lt=0.5)]
+    psi: Annotated[float, Field(ge=0)]
+    min_rows: Count
 
 
 class Params(Section):
@@ -51,7 +89,9 @@ class Params(Section):
     prepare: Prepare
     train: dict[str, Any]
     evaluate: Evaluate
+    judge: Judge
     serve: Serve
+    drift: Drift
 
 
 def read_params(path: Path = Path("params.yaml")) -> Params:
