@@ -29,8 +29,10 @@ class Difference:
 
     Parameters
     ----------
+    first, second
+        The metric of each model; None where it has none.
     value, se, low, high
-        The difference, its standard error and its interval, in the metric's own unit.
+        `second` less `first`, its standard error and its interval, in the metric's own unit.
     p_up, p_down
         One-sided p-values: small `p_up` speaks for a true difference above zero, small
         `p_down` for one below. Models that do not differ at all have 1 and 1.
@@ -40,6 +42,8 @@ class Difference:
         Why the numbers must not decide anything, in words; empty when they may.
     """
 
+    first: float | None
+    second: float | None
     value: float
     se: float
     low: float
@@ -51,19 +55,6 @@ class Difference:
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
-
-    def flipped(self) -> Difference:
-        """Return the same difference seen from the other model."""
-        return Difference(
-            -self.value,
-            self.se,
-            -self.high,
-            -self.low,
-            self.p_down,
-            self.p_up,
-            self.rows,
-            self.doubt,
-        )
 
 
 def auc(
@@ -79,22 +70,26 @@ def auc(
     positive = labels == 1
     few = min(int(positive.sum()), int((~positive).sum()))
     if few < 2:
-        return _unknown(len(labels), "fewer than 2 rows of a class")
+        return unknown(len(labels), "fewer than 2 rows of a class")
     gained = stats.placements(positive, second)
-    gained -= stats.placements(positive, first)
-    value, se = float(gained[positive].mean()), sqrt(stats.delong_variance(gained, positive))
+    after = float(gained[positive].mean())
+    placed = stats.placements(positive, first)
+    before = float(placed[positive].mean())
+    gained -= placed
+    del placed
+    se = sqrt(stats.delong_variance(gained, positive))
     doubt = "" if few >= ENOUGH else f"fewer than {ENOUGH} rows of a class"
-    return _difference(value, se, len(labels), confidence, doubt)
+    return difference(before, after, se, len(labels), confidence, doubt)
 
 
 def mean(first: np.ndarray, second: np.ndarray, confidence: float = 0.95) -> Difference:
     """Return the mean of `second` less that of `first`, per-row values of shape (rows,)."""
-    if len(first) < 2:
-        return _unknown(len(first), "fewer than 2 rows")
-    gained = second - first
-    value, se = float(gained.mean(dtype="float64")), stats.standard_error(gained)
-    doubt = "" if len(first) >= ENOUGH else f"fewer than {ENOUGH} rows"
-    return _difference(value, se, len(first), confidence, doubt)
+    count = len(first)
+    if count < 2:
+        return unknown(count, "fewer than 2 rows")
+    se = stats.standard_error(second - first)
+    before, after = float(first.mean(dtype="float64")), float(second.mean(dtype="float64"))
+    return difference(before, after, se, count, confidence, _few(count, "rows"))
 
 
 def precision(
@@ -107,17 +102,22 @@ def precision(
     A ratio of two sums: its error is that of its linear approximation (delta method),
     taken row by row, so that it is paired too.
     """
-    count = len(labels)
-    if min(first.sum(), second.sum()) < ENOUGH:
-        return _unknown(count, f"fewer than {ENOUGH} rows called positive")
-    precise = [float(labels[decided].mean()) for decided in (first, second)]
-    pulls = [
-        np.where(decided, labels - share, 0) / decided.mean()
-        for decided, share in zip((first, second), precise, strict=True)
-    ]
-    return _difference(
-        precise[1] - precise[0], stats.standard_error(pulls[1] - pulls[0]), count, confidence
-    )
+    count, few = len(labels), min(int(first.sum()), int(second.sum()))
+    if few == 0:
+        return unknown(count, "a model calls no row positive")
+    before, after = float(labels[first].mean()), float(labels[second].mean())
+    pull = np.where(second, labels - after, 0) / second.mean()
+    pull -= np.where(first, labels - before, 0) / first.mean()
+    se = stats.standard_error(pull)
+    return difference(before, after, se, count, confidence, _few(few, "rows called positive"))
+
+
+def recall(
+    labels: np.ndarray, first: np.ndarray, second: np.ndarray, confidence: float = 0.95
+) -> Difference:
+    """Return the recall of the decisions `second` less that of `first` (both boolean)."""
+    positive = labels == 1
+    return mean(first[positive].astype("float64"), second[positive].astype("float64"), confidence)
 
 
 def calibration_error(
@@ -128,9 +128,11 @@ def calibration_error(
     confidence: float = 0.95,
     seed: int = 0,
 ) -> Difference:
-    """Return the calibration error of `second` less that of `first`; see `calibration_error`."""
-    if len(labels) < ENOUGH:
-        return _unknown(len(labels), f"fewer than {ENOUGH} rows")
+    """Return the calibration error of `second` less that of `first`.
+
+    The interval comes from the bootstrap that `slipway.stats.calibration_error` describes,
+    both models drawn together.
+    """
     before, after, drawn_before, drawn_after = stats.drawn_errors(
         stats.bins_of(first, bins),
         labels - first,
@@ -139,7 +141,7 @@ def calibration_error(
         seed,
     )
     se = float((drawn_after - drawn_before).std())
-    return _difference(after - before, se, len(labels), confidence)
+    return difference(before, after, se, len(labels), confidence, _few(len(labels), "rows"))
 
 
 def mcnemar(only_first: int, only_second: int) -> float:
@@ -155,8 +157,7 @@ def mcnemar(only_first: int, only_second: int) -> float:
     flips = only_first + only_second
     if flips == 0:
         return 1.0
-    tail = float(bdtr(min(only_first, only_second), flips, 0.5))
-    return min(1.0, 2 * tail)
+    return min(1.0, 2 * float(bdtr(min(only_first, only_second), flips, 0.5)))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -183,19 +184,34 @@ def rows_to_see(effect: float, se: float, rows: int, alpha: float, power: float 
     return ceil(rows * (reach * se / effect) ** 2)
 
 
-def _difference(
-    value: float, se: float, rows: int, confidence: float, doubt: str = ""
+def difference(
+    first: float, second: float, se: float, rows: int, confidence: float, doubt: str = ""
 ) -> Difference:
+    """Return a difference with its normal interval; one without any noise decides by its sign."""
+    value = second - first
     if se <= ROUNDING:
-        steady = 0.0 if abs(value) <= ROUNDING else value
-        return Difference(
-            steady, 0.0, steady, steady, float(steady <= 0), float(steady >= 0), rows, doubt
-        )
+        value = 0.0 if abs(value) <= ROUNDING else value
+        p_up, p_down = float(value <= 0), float(value >= 0)
+        return Difference(first, second, value, 0.0, value, value, p_up, p_down, rows, doubt)
     reach, z = stats.quantile(confidence) * se, value / se
     return Difference(
-        value, se, value - reach, value + reach, NORMAL.cdf(-z), NORMAL.cdf(z), rows, doubt
+        first,
+        second,
+        value,
+        se,
+        value - reach,
+        value + reach,
+        NORMAL.cdf(-z),
+        NORMAL.cdf(z),
+        rows,
+        doubt,
     )
 
 
-def _unknown(rows: int, doubt: str) -> Difference:
-    return Difference(0.0, 0.0, 0.0, 0.0, 1.0, 1.0, rows, doubt)
+def unknown(rows: int, doubt: str) -> Difference:
+    """Return the difference of which nothing is known, and why."""
+    return Difference(None, None, 0.0, 0.0, 0.0, 0.0, 1.0, 1.0, rows, doubt)
+
+
+def _few(count: int, of_what: str) -> str:
+    return "" if count >= ENOUGH else f"fewer than {ENOUGH} {of_what}"
