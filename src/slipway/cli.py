@@ -97,3 +97,23 @@ def lock() -> None:
     verdict = check_lock(Path())
     typer.echo(verdict.text())
     raise typer.Exit(verdict.exit_code)
+
+
+@app.command()
+def drift(
+    log: Annotated[
+        str, typer.Option(help="Folder or URL of the prediction log; default as in params.yaml.")
+    ] = "",
+    json: Annotated[Path | None, typer.Option(help="Write the report as JSON here.")] = None,
+    markdown: Annotated[
+        Path | None, typer.Option(help="Write the report as Markdown here.")
+    ] = None,
+    model: Annotated[Path, typer.Option(help="Folder of the model.")] = Path("build/model"),
+) -> None:
+    """Compare what the service saw with what the model was measured on."""
+    from slipway.drift import drift, to_text
+    from slipway.settings import read_params
+
+    report = drift(read_params(), log, model, json, markdown)
+    typer.echo(to_text(report))
+    raise typer.Exit(report.exit_code)
