@@ -1,4 +1,4 @@
-"""A small project on real data: four months of 3,000 flights each, and a small model."""
+"""A small project on real data: six months of 3,000 flights each, and a small model."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import yaml
 from slipway.data import write_month
 
 ROOT = Path(__file__).parents[2]
-MONTHS = ("2013-06", "2013-07", "2013-08", "2013-09")
+MONTHS = ("2013-01", "2013-02", "2013-06", "2013-07", "2013-08", "2013-09")
 ROWS = 3_000
 
 
@@ -38,7 +38,7 @@ def small_project(starter_data: Path, tmp_path_factory: pytest.TempPathFactory) 
     for name in ("data.dvc", "requirements.lock"):
         shutil.copy(ROOT / name, project / name)
     params = yaml.safe_load((ROOT / "params.yaml").read_text("utf-8"))
-    params["train"] |= {"iterations": 30, "min_samples_leaf": 20}
+    params["train"] |= {"iterations": 120, "min_samples_leaf": 50}
     (project / "params.yaml").write_text(yaml.safe_dump(params), "utf-8")
     return project
 

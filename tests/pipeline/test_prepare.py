@@ -18,7 +18,7 @@ def test_the_newest_month_is_held_out_and_no_row_is_on_both_sides(project):
 
     train = read_columns([project / "build/prepared/train.parquet"])
     holdout = read_columns([project / "build/prepared/holdout.parquet"])
-    assert split.train.months == ["2013-06", "2013-07", "2013-08"]
+    assert split.train.months == ["2013-01", "2013-02", "2013-06", "2013-07", "2013-08"]
     assert split.holdout.months == ["2013-09"]
     assert split.train.last < split.holdout.first
     assert not set(train["key"]) & set(holdout["key"])

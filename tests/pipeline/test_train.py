@@ -47,7 +47,7 @@ def test_the_manifest_names_the_model_its_inputs_and_its_holdout(prepared):
     assert manifest["model"]["sha256"] == digest(prepared / "build/model/model.onnx")
     assert manifest["model"]["md5"] == digest(prepared / "build/model/model.onnx", "md5")
     assert manifest["holdout"] == split["holdout"]
-    assert manifest["train"]["params"]["iterations"] == 30
+    assert manifest["train"]["params"]["iterations"] == 120
     assert manifest["requirements_sha256"] == digest(prepared / "requirements.lock")
     assert {"score", "carrier", "temp"} <= manifest["reference"].keys()
     assert "arr_delay" not in {column["name"] for column in manifest["inputs"]}
