@@ -36,8 +36,8 @@ def share_cache(root: Path, copy: Path) -> None:
     local.write_text(f"[cache]\n    dir = {(root / cache).resolve()}\n", "utf-8")
 
 
-def run(command: Sequence[str], cwd: Path) -> str:
-    """Run a command and return what it printed.
+def run(command: Sequence[str], cwd: Path, python: str = sys.executable) -> str:
+    """Run a command and return what it printed; `python` names the environment of its tools.
 
     Raises
     ------
@@ -45,7 +45,7 @@ def run(command: Sequence[str], cwd: Path) -> str:
         It failed; the message ends with the last lines that it wrote.
     """
     done = subprocess.run(
-        command, cwd=cwd, env=environment(cwd), capture_output=True, text=True, check=False
+        command, cwd=cwd, env=environment(cwd, python), capture_output=True, text=True, check=False
     )
     if done.returncode:
         said = (done.stderr.strip() or done.stdout.strip()).splitlines()[-15:]
@@ -57,9 +57,9 @@ def run(command: Sequence[str], cwd: Path) -> str:
     return done.stdout
 
 
-def environment(root: Path) -> dict[str, str]:
-    """Return the environment in which a tree runs its own code with this Python's tools."""
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+def environment(root: Path, python: str = sys.executable) -> dict[str, str]:
+    """Return the environment in which a tree runs its own code with that Python's tools."""
+    path = os.pathsep.join([str(Path(python).parent), os.environ.get("PATH", "")])
     return os.environ | {
         "PATH": path,
         "PYTHONPATH": str((root / "src").resolve()),
