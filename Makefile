@@ -48,6 +48,7 @@ LOCK = $(BIN)/uv pip compile $(UPGRADE) pyproject.toml --quiet --universal --pyt
 
 lock: $(READY) ## Pin by hash what pyproject.toml asks for (UPGRADE=--upgrade for newer versions)
 	$(LOCK) --all-extras --output-file requirements.lock
+	$(LOCK) --constraint requirements.lock --output-file requirements-serve.lock
 
 clean: ## Remove what was made, but neither .venv nor data
 	rm -rf build site .mypy_cache .pytest_cache .ruff_cache .hypothesis
