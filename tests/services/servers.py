@@ -15,10 +15,12 @@ import subprocess
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
+import fsspec
 import pytest
+from fsspec import AbstractFileSystem
 
 ROOT = Path(__file__).parents[2]
 PLACES = [".services/bin", ".services/node_modules/.bin"]
@@ -35,13 +37,14 @@ class Server:
         A folder of it, as `dvc remote` takes it.
     environment
         What a client needs in its environment: addresses and credentials.
-    folder
-        Where the server keeps what it is sent, if that is a folder with a file for each object.
+    files
+        A way in that does not go through DVC, and the path of the folder there.
     """
 
     url: str
-    environment: Mapping[str, str] = field(default_factory=dict)
-    folder: Path | None = None
+    environment: Mapping[str, str]
+    files: AbstractFileSystem
+    path: str
 
 
 def program(name: str) -> str:
@@ -103,14 +106,15 @@ def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         "AWS_DEFAULT_REGION": "us-east-1",
     }
     with running(command, port, folder):
-        yield Server("s3://models/slipway", environment, folder / "objects/models/slipway")
+        files = fsspec.filesystem(
+            "s3", key="tester", secret="not-a-secret", endpoint_url=environment["AWS_ENDPOINT_URL"]
+        )
+        yield Server("s3://models/slipway", environment, files, "models/slipway")
 
 
 @pytest.fixture(scope="session")
 def azure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """Azure's own emulator of its blob storage, with one container."""
-    from azure.storage.blob import BlobServiceClient
-
     folder = tmp_path_factory.mktemp("azure")
     port = free_port()
     account, key = "tester", base64.b64encode(b"not-a-secret").decode()
@@ -124,8 +128,14 @@ def azure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         f"BlobEndpoint=http://127.0.0.1:{port}/{account};"
     )
     with running(command, port, folder):
-        BlobServiceClient.from_connection_string(connection).create_container("models")
-        yield Server("azure://models/slipway", {"AZURE_STORAGE_CONNECTION_STRING": connection})
+        files = fsspec.filesystem("abfs", connection_string=connection)
+        files.mkdir("models")
+        yield Server(
+            "azure://models/slipway",
+            {"AZURE_STORAGE_CONNECTION_STRING": connection},
+            files,
+            "models/slipway",
+        )
 
 
 @pytest.fixture(scope="session")
@@ -155,5 +165,6 @@ def ssh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield Server(
             f"ssh://{getpass.getuser()}@127.0.0.1:{port}{stored}",
             {"HOME": str(home.parent)},
-            stored,
+            fsspec.filesystem("file"),
+            str(stored),
         )
