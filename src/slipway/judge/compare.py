@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -37,7 +37,6 @@ class Side:
     manifest: Mapping[str, Any]
     commit: str = ""
     how: str = ""
-    notes: list[str] = field(default_factory=list)
 
     @property
     def sha256(self) -> str:
@@ -130,9 +129,14 @@ def against_best(
         "best": found.pop("first"),
         "challenger": found.pop("second"),
         "difference": found,
-        # Only ever asked whether it holds the ground: a gain is claimed against the champion.
-        "verdict": verdict.word(metric, found, rule["margins"][metric], alpha, 0.0),
+        "verdict": holds_ground(found, rule),
     }
+
+
+def holds_ground(difference: Mapping[str, Any], rule: Mapping[str, Any]) -> verdict.Word:
+    """Return the word for the primary metric without *better*: a gain is claimed elsewhere."""
+    metric = rule["primary"]
+    return verdict.word(metric, difference, rule["margins"][metric], rule["alpha"], 0.0)
 
 
 def flips(

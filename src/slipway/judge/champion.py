@@ -1,0 +1,158 @@
+"""The model of another commit: restored or rebuilt there, and scored by that commit's own code."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from slipway.errors import SlipwayError
+from slipway.lock import LOCK, outputs, read_lock
+from slipway.score import MODEL, read_manifest
+from slipway.tables import digest, read_columns
+from slipway.workspace import environment, run, share_cache
+
+REQUIREMENTS = Path("requirements.lock")
+
+ENVIRONMENTS = Path("build/environments")
+
+
+@dataclass(frozen=True)
+class Built:
+    """A model in the tree of its commit, ready to score.
+
+    `python` is the interpreter of the environment that the commit locks; `how` says in a
+    few words how the model was had.
+    """
+
+    tree: Path
+    python: str
+    how: str
+
+    @property
+    def model(self) -> Path:
+        return self.tree / MODEL
+
+    @property
+    def manifest(self) -> dict[str, Any]:
+        return read_manifest(self.model)
+
+
+def resolve(root: Path, revision: str) -> str:
+    """Return the full hash of a commit; raises SlipwayError if git does not know it."""
+    command = ["git", "rev-parse", "--verify", "--quiet", "--end-of-options"]
+    try:
+        return run([*command, f"{revision}^{{commit}}"], root).strip()
+    except SlipwayError:
+        raise SlipwayError(
+            f"git knows no commit `{revision}`",
+            "fetch it with `git fetch`; a shallow clone needs `git fetch --unshallow`",
+        ) from None
+
+
+@contextmanager
+def tree_of(root: Path, commit: str) -> Iterator[Path]:
+    """Yield a throw-away checkout of a commit that shares the cache of this repository."""
+    with tempfile.TemporaryDirectory(prefix="slipway-") as folder:
+        tree = Path(folder) / "tree"
+        run(["git", "worktree", "add", "--quiet", "--detach", str(tree), commit], root)
+        try:
+            share_cache(root, tree)
+            yield tree
+        finally:
+            run(["git", "worktree", "remove", "--force", str(tree)], root)
+
+
+def has_model(tree: Path) -> bool:
+    """Return whether a commit locks a model at all."""
+    return (tree / LOCK).exists() and str(MODEL) in outputs(read_lock(tree / LOCK))
+
+
+def build(root: Path, tree: Path) -> Built:
+    """Have the model that the lock of this tree names: by its hash, or built anew.
+
+    Raises
+    ------
+    SlipwayError
+        It is in no cache or remote and cannot be built, or its environment cannot be made.
+    """
+    python = _python_for(root, tree)
+    locked = outputs(read_lock(tree / LOCK))[str(MODEL)]
+    if _pull(tree, str(MODEL)) and folder_md5(tree / MODEL) == locked:
+        return Built(tree, python, "restored by hash")
+    run(["dvc", "pull", "-q", "--force", "data.dvc"], tree)
+    run(["dvc", "repro", "-q", "--no-run-cache", "--force", "train"], tree, python)
+    same = folder_md5(tree / MODEL) == locked
+    return Built(
+        tree, python, "rebuilt" if same else "rebuilt, with other bytes than its lock names"
+    )
+
+
+def score(built: Built, rows: Path, out: Path) -> tuple[np.ndarray | None, str]:
+    """Return what a commit's own code makes of the rows, or None and why it cannot read them."""
+    command = [built.python, "-m", "slipway", "score"]
+    options = ["--rows", str(rows), "--model", str(built.model), "--out", str(out)]
+    done = subprocess.run(
+        command + options,
+        cwd=built.tree,
+        env=environment(built.tree, built.python),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        return None, (done.stderr.strip() or "it said nothing").splitlines()[0]
+    scores = read_columns([out])["score"]
+    if not np.isfinite(scores).all():
+        return None, f"{int((~np.isfinite(scores)).sum())} of its scores are not numbers"
+    return scores, ""
+
+
+def folder_md5(folder: Path) -> str:
+    """Return the name that DVC gives to the content of a folder."""
+    listing = [
+        {"md5": digest(path, "md5"), "relpath": path.relative_to(folder).as_posix()}
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    ]
+    content = json.dumps(listing, sort_keys=True).encode()
+    return f"{hashlib.md5(content, usedforsecurity=False).hexdigest()}.dir"
+
+
+def _pull(tree: Path, target: str) -> bool:
+    try:
+        run(["dvc", "pull", "-q", target], tree)
+    except SlipwayError:
+        return False
+    return True
+
+
+def _python_for(root: Path, tree: Path) -> str:
+    """Return the interpreter of the environment that a tree locks; make it where it differs."""
+    wanted = digest(tree / REQUIREMENTS)
+    if wanted == digest(root / REQUIREMENTS):
+        return sys.executable
+    folder = (root / ENVIRONMENTS / wanted[:12]).resolve()
+    python, ready = str(folder / "bin" / "python"), folder / "ready"
+    if not ready.exists():
+        run([sys.executable, "-m", "venv", "--clear", str(folder)], tree)
+        install = [python, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--no-deps"]
+        run([*install, "--require-hashes", "-r", str(REQUIREMENTS)], tree)
+        _add_command(folder / "bin" / "slipway", python)
+        ready.touch()
+    return python
+
+
+def _add_command(path: Path, python: str) -> None:
+    """Write the command that the pipeline calls; PYTHONPATH says which tree's code it runs."""
+    path.write_text(f"#!{python}\nfrom slipway.cli import main\n\nmain()\n", "utf-8")
+    path.chmod(0o755)

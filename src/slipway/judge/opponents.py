@@ -1,0 +1,121 @@
+"""Whom the challenger meets, and on which rows."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from slipway import contract
+from slipway.errors import SlipwayError
+from slipway.judge import champion as champions
+from slipway.judge import record
+from slipway.judge.compare import Side
+from slipway.prepare import labelled, split_months
+from slipway.score import MODEL
+from slipway.settings import Params
+from slipway.tables import keys_digest, month_files, read_columns, write_columns
+
+SCRATCH = Path("build/judge")
+
+
+@dataclass(frozen=True)
+class Champion:
+    """What came of looking for the champion: its side, its model, or why there is none."""
+
+    side: Side | None
+    folder: Path | None
+    incomparable: dict[str, str] | None
+    best: Side | None = None
+    anchor_lost: str = ""
+
+
+@dataclass(frozen=True)
+class Holdout:
+    """The labelled rows that decide, in memory and as a file that other code can read."""
+
+    rows: dict[str, np.ndarray]
+    labels: np.ndarray
+    file: Path
+
+
+def read_holdout(params: Params, manifest: Mapping[str, Any]) -> Holdout:
+    """Return the labelled rows of the newest months, and write them where a champion can read.
+
+    Raises
+    ------
+    SlipwayError
+        They are not the rows that the model's manifest names as its holdout.
+    """
+    _, files = split_months(month_files(), params.prepare.holdout_months)
+    rows, labels = labelled(read_columns(files))
+    if keys_digest(rows[contract.key()]) != manifest["holdout"]["keys_sha256"]:
+        raise SlipwayError(
+            f"{MODEL}: its holdout is not the newest months of data/", "rebuild it with `dvc repro`"
+        )
+    shutil.rmtree(SCRATCH, ignore_errors=True)
+    file = (SCRATCH / "holdout.parquet").resolve()
+    write_columns(rows, file)
+    return Holdout(rows, labels, file)
+
+
+@contextmanager
+def find_champion(
+    root: Path, commit: str, holdout: Holdout, challenger: Mapping[str, Any]
+) -> Iterator[Champion]:
+    """Yield what the base commit's model says of the holdout; its files live as long as this."""
+    with champions.tree_of(root, commit) as tree:
+        if not champions.has_model(tree):
+            yield Champion(None, None, _why("no champion", "its dvc.lock names no model"))
+            return
+        built = champions.build(root, tree)
+        manifest = built.manifest
+        why = _not_comparable(manifest, challenger)
+        scores, fault = (None, "") if why else champions.score(built, holdout.file, _scores_file())
+        why = why or (_why("unreadable", fault) if fault else None)
+        side = Side(scores, manifest, commit, built.how)
+        best, lost = (None, "") if why else _best(root, tree, side, holdout)
+        yield Champion(side, built.model, why, best, lost)
+
+
+def _not_comparable(
+    champion: Mapping[str, Any], challenger: Mapping[str, Any]
+) -> dict[str, str] | None:
+    if champion["target"]["name"] != challenger["target"]["name"]:
+        return _why("another target", str(champion["target"]["name"]))
+    learned = set(champion["train"]["months"]) & set(challenger["holdout"]["months"])
+    if learned:
+        return _why("learned from the holdout", ", ".join(sorted(learned)))
+    return None
+
+
+def _best(root: Path, tree: Path, side: Side, holdout: Holdout) -> tuple[Side | None, str]:
+    """Return the best champion so far, if it is another than the champion, or why it is lost."""
+    folder = tree / record.JUDGEMENTS
+    known = record.best_so_far(folder, side.sha256, keys_digest(holdout.rows[contract.key()]))
+    if not known:
+        return None, ""
+    try:
+        commit = champions.resolve(root, known["commit"])
+        with champions.tree_of(root, commit) as best_tree:
+            built = champions.build(root, best_tree)
+            manifest = built.manifest
+            if manifest["model"]["sha256"] != known["model"]:
+                return None, f"commit {commit[:7]} has another model than was judged"
+            scores, fault = champions.score(built, holdout.file, _scores_file())
+    except SlipwayError as error:
+        return None, str(error).splitlines()[0]
+    return (None, fault) if scores is None else (Side(scores, manifest, commit, built.how), "")
+
+
+def _why(code: str, detail: str) -> dict[str, str]:
+    return {"code": code, "detail": detail}
+
+
+def _scores_file() -> Path:
+    return (SCRATCH / "scores.parquet").resolve()

@@ -1,0 +1,136 @@
+"""Judgements made so far: how far a holdout is used up, and which champion was the best.
+
+A judgement leaves one small file beside the reports, named after the holdout, the model
+and the champion, so that two pull requests never write the same one and never conflict.
+Which holdouts were used, and by how many models, is read from those names: in this tree and
+on every branch that git knows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from slipway.errors import SlipwayError
+from slipway.judge.verdict import HIGHER_IS_BETTER
+from slipway.tables import read_json, write_json
+from slipway.workspace import run
+
+JUDGEMENTS = Path("reports/judgements")
+
+FIELDS = ("holdout", "model", "champion", "primary", "value", "best")
+
+
+def file_name(holdout: str, model: str, champion: str) -> str:
+    return f"{holdout[:12]}-{model[:12]}-{champion[:12]}.json"
+
+
+def uses(names: Iterable[str], holdout: str, model: str) -> int:
+    """Return which judgement on this holdout this one is, from 1.
+
+    Judging the same model again tells nothing new and uses nothing up.
+    """
+    seen = {tuple(Path(name).stem.split("-")[:2]) for name in names}
+    earlier = {pair for pair in seen if pair[0] == holdout[:12]} - {(holdout[:12], model[:12])}
+    return len(earlier) + 1
+
+
+def known_names(root: Path) -> list[str]:
+    """Return the names of all records: in this tree, and ever added on any branch."""
+    here = [path.name for path in (root / JUDGEMENTS).glob("*.json")]
+    command = ["git", "log", "--all", "--diff-filter=A", "--name-only", "--format="]
+    return here + run([*command, "--", str(JUDGEMENTS)], root).split()
+
+
+def changed_records(root: Path, base: str) -> list[str]:
+    """Return the records that this change has edited or deleted: they are history."""
+    start = run(["git", "merge-base", base, "HEAD"], root).strip()
+    command = ["git", "diff", "--name-only", "-z", "--no-renames", "--diff-filter=a", start, "--"]
+    return list(filter(None, run([*command, str(JUDGEMENTS)], root).split("\0")))
+
+
+def best_so_far(folder: Path, champion: str, holdout: str) -> dict[str, Any] | None:
+    """Return the record of the best champion so far, as the champion's own record has it.
+
+    Parameters
+    ----------
+    folder
+        The records as the base commit has them.
+    champion, holdout
+        Their sha256.
+
+    Returns
+    -------
+    ``{"model", "commit", "value"}``, or None where the champion itself is the best or
+    nobody ever judged it.
+    """
+    own = [record for record in _read_all(folder) if record["model"] == champion]
+    known = [record for record in own if record["holdout"] == holdout] or own
+    if not known:
+        return None
+    best = max((record["best"] for record in known), key=lambda best: _up(known[0], best["value"]))
+    return None if best["model"] == champion else dict(best)
+
+
+def make_record(report: Mapping[str, Any], champion_commit: str) -> dict[str, Any]:
+    """Return the record of a judgement, for `write_json`.
+
+    The best stays the best until a model is shown to beat it: the luckiest of many equals
+    would set a mark that no equal can reach.
+    """
+    metric, anchor = report["rule"]["primary"], report["anchor"]
+    own = {"model": report["challenger"]["model"], "commit": "", "value": anchor["challenger"]}
+    before = {
+        "model": anchor["model"],
+        "commit": anchor["commit"] or champion_commit,
+        "value": anchor["best"],
+    }
+    return {
+        "version": 1,
+        "holdout": report["holdout"]["keys_sha256"],
+        "model": report["challenger"]["model"],
+        "champion": report["champion"]["model"],
+        "primary": metric,
+        "value": anchor["challenger"],
+        "best": own if _beats(metric, anchor["difference"], report["rule"]["alpha"]) else before,
+        "verdict": report["verdict"],
+        "may_merge": report["may_merge"],
+    }
+
+
+def keep(record: Mapping[str, Any], root: Path) -> list[str]:
+    """Write the record; return its name if the one that was there says something else."""
+    name = file_name(record["holdout"], record["model"], record["champion"])
+    path = root / JUDGEMENTS / name
+    differs = path.exists() and any(
+        read_json(path, "slipway judge").get(field) != record[field] for field in FIELDS
+    )
+    if differs:
+        return [str(JUDGEMENTS / name)]
+    write_json(record, path)
+    return []
+
+
+def _read_all(folder: Path) -> list[dict[str, Any]]:
+    records = []
+    for path in sorted(folder.glob("*.json")):
+        record = read_json(path, "slipway judge")
+        best = record.get("best") if isinstance(record, dict) else None
+        complete = isinstance(best, dict) and best.keys() >= {"model", "commit", "value"}
+        if not complete or any(field not in record for field in FIELDS):
+            raise SlipwayError(
+                f"{path.name}: not the record of a judgement",
+                f"restore it from git, or delete it from {JUDGEMENTS}/",
+            )
+        records.append(record)
+    return records
+
+
+def _beats(metric: str, difference: Mapping[str, Any], alpha: float) -> bool:
+    p_gain = difference["p_up"] if metric in HIGHER_IS_BETTER else difference["p_down"]
+    return bool(p_gain < alpha)
+
+
+def _up(record: Mapping[str, Any], value: float) -> float:
+    return value if record["primary"] in HIGHER_IS_BETTER else -value

@@ -1,0 +1,167 @@
+"""From a base commit to a report: everything that the judge reads and writes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+from pydantic import ValidationError
+
+from slipway import contract
+from slipway.errors import SlipwayError
+from slipway.judge import champion as champions
+from slipway.judge import record
+from slipway.judge.changes import changes, data_changes
+from slipway.judge.compare import Side
+from slipway.judge.core import Findings, conclude, judge
+from slipway.judge.cost import costs
+from slipway.judge.leaning import leaning
+from slipway.judge.opponents import Champion, find_champion, read_holdout
+from slipway.judge.slices import groups_of
+from slipway.judge.verdict import reliability
+from slipway.progress import busy
+from slipway.score import MODEL, Model
+from slipway.settings import Judge, Params, read_params
+from slipway.tables import data_revision, take, write_json
+from slipway.workspace import run
+
+# Rows that the behaviours and the features' weights are tried on: evenly spaced, enough
+# to see a share within a percent.
+PROBED_ROWS = 5000
+
+
+def judge_change(root: Path, base: str, out: Path, lock: str) -> dict[str, Any]:
+    """Judge this tree's model against that of a commit; write and return the report.
+
+    Parameters
+    ----------
+    lock
+        What `slipway lock` said of this tree, or ``not checked``.
+
+    Raises
+    ------
+    SlipwayError
+        There is nothing to judge: git does not know the commit, or the model in
+        ``build/model`` is missing or was not made from what this tree says.
+    """
+    commit, params = champions.resolve(root, base), read_params()
+    model = Model.load(MODEL)
+    check_fresh(model.manifest, params)
+    holdout = read_holdout(params, model.manifest)
+    challenger = Side(model.score(holdout.rows), model.manifest)
+    with busy("Asking the champion"), find_champion(root, commit, holdout, model.manifest) as found:
+        rule, rule_note = rule_of(root, commit, params)
+        probed = take(holdout.rows, _spread(len(holdout.labels)))
+        features = contract.features({name: probed[name] for name in contract.inputs()})
+        past = _past(root, commit, found, model)
+        findings = Findings(
+            holdout=past | {"reliability": reliability(rule, past["uses"])},
+            behaviours=try_behaviours(model, probed),
+            cost=costs(found.folder, MODEL, features, rule),
+            leans_on=leaning(model, features, holdout.labels[_spread(len(holdout.labels))]),
+            data=data_changes(root, commit, found.side.manifest, model.manifest)
+            if found.side
+            else None,
+            changes=changes(root, commit),
+            lock=lock,
+            notes=[note for note in (rule_note,) if note],
+            incomparable=found.incomparable,
+            anchor_lost=found.anchor_lost,
+        )
+    accepted = {entry.slice: entry.reason for entry in params.judge.accept}
+    report = judge(
+        holdout.labels,
+        groups_of(holdout.rows),
+        found.side,
+        challenger,
+        rule,
+        findings,
+        best=found.best,
+        accepted=accepted,
+    )
+    report = remember(report, root, commit)
+    write_json(report, out)
+    return report
+
+
+def check_fresh(manifest: Mapping[str, Any], params: Params) -> None:
+    """Refuse a model that was made from other data or parameters than this tree has.
+
+    Raises
+    ------
+    SlipwayError
+        Says what differs.
+    """
+    stale = []
+    if manifest["data"]["md5"] != data_revision():
+        stale.append("data")
+    if manifest["train"]["params"] != params.train:
+        stale.append("parameters")
+    if stale:
+        raise SlipwayError(
+            f"{MODEL}: made from other {' and '.join(stale)} than this tree has",
+            "rebuild it with `dvc repro`",
+        )
+
+
+def rule_of(
+    root: Path, commit: str, params: Params
+) -> tuple[dict[str, Any], dict[str, str] | None]:
+    """Return the rule to judge by: the base commit's own, so that no change judges itself."""
+    note = None
+    try:
+        section = yaml.safe_load(run(["git", "show", f"{commit}:params.yaml"], root))["judge"]
+        rule = Judge.model_validate(section)
+    except (SlipwayError, yaml.YAMLError, KeyError, TypeError, ValidationError):
+        rule, note = params.judge, {"code": "own rule", "about": commit}
+    return rule.model_dump(exclude={"accept"}) | {"bins": params.evaluate.bins}, note
+
+
+def try_behaviours(model: Model, rows: contract.Columns) -> list[dict[str, Any]]:
+    """Return, for each behaviour, in what share of the rows it holds, and whether that will do."""
+    inputs = {name: rows[name] for name in contract.inputs()}
+    found = []
+    for name, says, holds, at_least in contract.behaviours(inputs, model.score):
+        share = float(holds.mean())
+        found.append(
+            {
+                "name": name,
+                "says": says,
+                "rows": len(holds),
+                "share": share,
+                "at_least": at_least,
+                "holds": share >= at_least,
+            }
+        )
+    return found
+
+
+def remember(report: dict[str, Any], root: Path, commit: str) -> dict[str, Any]:
+    """Keep the record of this judgement; return the report, with what it found amiss."""
+    if report["incomparable"] or report["champion"]["model"] == report["challenger"]["model"]:
+        return report
+    amiss = record.keep(record.make_record(report, commit), root)
+    tampered = sorted({*report["holdout"]["tampered"], *amiss})
+    return conclude(report | {"holdout": report["holdout"] | {"tampered": tampered}})
+
+
+def _spread(count: int) -> np.ndarray:
+    return np.unique(np.linspace(0, count - 1, min(count, PROBED_ROWS)).astype(int))
+
+
+def _past(root: Path, commit: str, found: Champion, model: Model) -> dict[str, Any]:
+    known = model.manifest["holdout"]
+    same_model = found.side is not None and found.side.sha256 == model.sha256
+    uses = record.uses(record.known_names(root), known["keys_sha256"], model.sha256)
+    fields = ("keys_sha256", "rows", "positives", "months", "first", "last")
+    return {
+        **{field: known[field] for field in fields},
+        "moved": found.side is not None
+        and found.side.manifest["holdout"]["keys_sha256"] != known["keys_sha256"],
+        # A model that is judged against itself asks the holdout nothing.
+        "uses": uses - 1 if same_model or found.incomparable else uses,
+        "tampered": record.changed_records(root, commit),
+    }
