@@ -10,10 +10,9 @@ import numpy as np
 
 from slipway import contract, stats
 from slipway.errors import Refused
-from slipway.prepare import PREPARED, labelled, split_months
-from slipway.score import MODEL, Model
-from slipway.tables import month_files, read_columns, row_count, take, write_columns, write_json
-from slipway.train import read_prepared
+from slipway.prepare import labelled, split_months
+from slipway.score import BASELINE_FILE, MODEL, Model
+from slipway.tables import month_files, read_columns, row_count, write_columns, write_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -23,9 +22,6 @@ if TYPE_CHECKING:
 
 REPORTS = Path("reports")
 PREDICTIONS = Path("build/predictions.parquet")
-
-# Enough rows for a baseline with a few hundred coefficients, and a fraction of the time.
-BASELINE_ROWS = 50_000
 
 ROC_POINTS = 101
 
@@ -44,7 +40,7 @@ def evaluate(params: Params, model: Path = MODEL, reports: Path = REPORTS) -> st
     features = contract.features({name: rows[name] for name in contract.inputs()})
     scores = loaded.score_features(features)
     write_columns({"key": rows[contract.key()], "score": scores}, PREDICTIONS)
-    baselines = baseline_scores(*read_prepared(PREPARED / "train.parquet"), features)
+    baselines = baseline_scores(loaded, model, features)
     metrics = {
         "rows": len(labels),
         "positives": int(labels.sum()),
@@ -81,14 +77,21 @@ def measure(labels: np.ndarray, scores: np.ndarray, settings: Evaluate) -> dict[
     return {name: estimate.as_dict() for name, estimate in estimates.items()}
 
 
-def baseline_scores(
-    features: Columns, labels: np.ndarray, holdout: Columns
-) -> dict[str, np.ndarray]:
-    """Return what two models without ideas of their own say of the holdout."""
-    positions = np.arange(0, len(labels), max(1, len(labels) // BASELINE_ROWS))
+def baseline_scores(model: Model, folder: Path, features: Columns) -> dict[str, np.ndarray]:
+    """Return what two models without ideas of their own say of some rows.
+
+    Parameters
+    ----------
+    model
+        The model that they are compared with: its manifest knows the training label rate.
+    folder
+        Where `slipway train` left the logistic regression.
+    """
+    known = model.manifest["train"]
+    logistic = Model((folder / BASELINE_FILE).read_bytes(), model.manifest)
     return {
-        "base_rate": np.full(row_count(holdout), float(labels.mean())),
-        "logistic_regression": _logistic(take(features, positions), labels[positions], holdout),
+        "base_rate": np.full(row_count(features), known["positives"] / known["rows"]),
+        "logistic_regression": logistic.score_features(features),
     }
 
 
@@ -135,27 +138,6 @@ def write_plots(
     folder.mkdir(parents=True, exist_ok=True)
     for name, table in tables.items():
         _write_csv(table, folder / f"{name}.csv")
-
-
-def _logistic(features: Columns, labels: np.ndarray, holdout: Columns) -> np.ndarray:
-    import pandas as pd
-    from sklearn.compose import make_column_selector, make_column_transformer
-    from sklearn.impute import SimpleImputer
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import OneHotEncoder, StandardScaler
-
-    numbers = make_column_selector(dtype_include="number")
-    categories = make_column_selector(dtype_exclude="number")
-    model = make_pipeline(
-        make_column_transformer(
-            (OneHotEncoder(handle_unknown="ignore"), categories),
-            (make_pipeline(SimpleImputer(strategy="median"), StandardScaler()), numbers),
-        ),
-        LogisticRegression(max_iter=500),
-    )
-    model.fit(pd.DataFrame(features), labels.astype(int))
-    return np.asarray(model.predict_proba(pd.DataFrame(holdout))[:, 1])
 
 
 def _slice_row(

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 MODEL = Path("build/model")
 MODEL_FILE = "model.onnx"
 MANIFEST_FILE = "manifest.json"
+BASELINE_FILE = "baseline.onnx"
 
 
 class Model:

@@ -38,7 +38,7 @@ def small_project(starter_data: Path, tmp_path_factory: pytest.TempPathFactory) 
     for name in ("data.dvc", "requirements.lock"):
         shutil.copy(ROOT / name, project / name)
     params = yaml.safe_load((ROOT / "params.yaml").read_text("utf-8"))
-    params["train"] |= {"iterations": 120, "min_samples_leaf": 50}
+    params["train"] |= {"iterations": 120, "min_samples_leaf": 50, "learning_rate": 0.04}
     (project / "params.yaml").write_text(yaml.safe_dump(params), "utf-8")
     return project
 

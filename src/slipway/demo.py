@@ -1,0 +1,227 @@
+"""`slipway demo`: the whole loop on this machine, told as a story, in a copy of the repository.
+
+Each step runs the verbs that a person or a workflow would run, and insists on the exit
+code that the story needs: a bad change that is let through fails the demo.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from slipway.errors import NO, YES, SlipwayError
+from slipway.workspace import copy_of_worktree, environment, run
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+NEXT_MONTH = "2013-10"
+STARTUP_SECONDS = 60
+
+GOOD_CHANGE = ("learning_rate: 0.015", "learning_rate: 0.03")
+WORSE_CHANGE = ("iterations: 1000", "iterations: 100")
+
+
+@dataclass
+class Story:
+    """Where the story plays: the copy, the user's site folder, and what it has to say."""
+
+    copy: Path
+    site: Path
+    console: Console
+    releases: list[dict[str, Any]] = field(default_factory=list)
+
+
+def demo(root: Path, site: Path) -> None:
+    """Tell the story and leave `site/index.html` behind.
+
+    Raises
+    ------
+    SlipwayError
+        A step did not end as the story needs.
+    """
+    from rich.console import Console
+
+    started = time.monotonic()
+    console = Console(highlight=False)
+    console.print("[bold]Slipway: the whole loop on this machine[/bold]\n")
+    with copy_of_worktree(root) as copy:
+        story = Story(copy, site, console)
+        for title, tell in CHAPTERS:
+            _chapter(story, title, tell)
+    console.print(_ending(site, time.monotonic() - started))
+
+
+def _chapter(story: Story, title: str, tell: Callable[[Story], str]) -> None:
+    started = time.monotonic()
+    with story.console.status(f"{title} …"):
+        outcome = tell(story)
+    seconds = time.monotonic() - started
+    story.console.print(f"[bold]{title}[/bold] [dim]{seconds:.0f} s[/dim]")
+    story.console.print("\n".join(f"  {line}" for line in outcome.splitlines()), markup=False)
+    story.console.print()
+
+
+def _get_data(story: Story) -> str:
+    run(["dvc", "pull", "-q", "data.dvc"], story.copy)
+    return _slipway(story, "validate")
+
+
+def _build_champion(story: Story) -> str:
+    run(["dvc", "repro", "-q"], story.copy)
+    _commit(story, "The champion")
+    _remember_release(story, "champion", "first model")
+    return _metrics_line(story)
+
+
+def _good_change(story: Story) -> str:
+    _branch(story, "learn-faster")
+    _edit_params(story, GOOD_CHANGE)
+    run(["dvc", "repro", "-q"], story.copy)
+    _commit(story, "Learn faster")
+    return _judge(story, "good-change", expect=YES)
+
+
+def _worse_change(story: Story) -> str:
+    _branch(story, "fewer-trees")
+    _edit_params(story, WORSE_CHANGE)
+    run(["dvc", "repro", "-q"], story.copy)
+    _commit(story, "Fewer trees")
+    return _judge(story, "worse-change", expect=NO)
+
+
+def _broken_data(story: Story) -> str:
+    _branch(story, "october")
+    month = story.copy / "data" / f"{NEXT_MONTH}.parquet"
+    _slipway(story, "data", "--month", NEXT_MONTH)
+    october = story.copy / "build" / month.name
+    shutil.copy(month, october)
+    break_rows(month)
+    said = _slipway(story, "validate", f"data/{month.name}", expect=NO)
+    month.unlink()
+    return said
+
+
+def _merge(story: Story) -> str:
+    run(["git", "checkout", "-q", "-f", "main"], story.copy)
+    run(["git", "merge", "-q", "--no-ff", "-m", "Merge learn-faster", "learn-faster"], story.copy)
+    run(["dvc", "checkout", "-q", "build/model"], story.copy)
+    _remember_release(story, "learn-faster", "better")
+    return _slipway(story, "build")
+
+
+def _serve_and_replay(story: Story) -> str:
+    with _service(story) as url:
+        said = _slipway(
+            story, "replay", "--rows", f"build/{NEXT_MONTH}.parquet", "--url", url
+        )
+    return said
+
+
+def _drift(story: Story) -> str:
+    return _slipway(story, "drift", "--json", "build/drift.json", expect=None)
+
+
+def _page(story: Story) -> str:
+    return _slipway(story, "page", "--out", str(story.site.resolve()))
+
+
+CHAPTERS: tuple[tuple[str, Callable[[Story], str]], ...] = (
+    ("1 Fetch the data and check every row", _get_data),
+    ("2 Build the champion", _build_champion),
+    ("3 A pull request that learns faster", _good_change),
+    ("4 A pull request with fewer trees", _worse_change),
+    ("5 A pull request with a broken month", _broken_data),
+    ("6 Merge the good one and build the service", _merge),
+    ("7 Serve it, and replay October's flights", _serve_and_replay),
+    ("8 Is October still what the model knows?", _drift),
+    ("9 Draw the page", _page),
+)
+
+
+def break_rows(path: Path) -> None:
+    """Put three plain faults into a month of data, whatever its schema.
+
+    Some numbers leave their range, some categories go missing, some rows come twice.
+    """
+    import pandas as pd
+
+    from slipway import contract
+    from slipway.data import write_month
+
+    rows = pd.read_parquet(path)
+    columns = contract.schema().columns
+    number = next(name for name in columns if pd.api.types.is_integer_dtype(rows[name]))
+    category = next(
+        name for name in columns if rows[name].dtype == "str" and name != contract.key()
+    )
+    rows.loc[rows.index[100:114], number] = 127
+    rows.loc[rows.index[500:520], category] = None
+    write_month(pd.concat([rows, rows.iloc[:212]]), path)
+
+
+def _judge(story: Story, name: str, expect: int) -> str:
+    report, html = f"build/reports/{name}.json", f"build/reports/{name}.html"
+    _slipway(story, "judge", "--base", "main", "--out", report, expect=expect)
+    markdown = f"build/reports/{name}.md"
+    _slipway(story, "report", report, "--markdown", markdown, "--html", html)
+    (story.site / "reports").mkdir(parents=True, exist_ok=True)
+    shutil.copy(story.copy / html, story.site / "reports" / f"{name}.html")
+    return above_the_fold((story.copy / markdown).read_text("utf-8"))
+
+
+def above_the_fold(markdown: str) -> str:
+    """Return the part of a report that a reader sees before unfolding anything."""
+    return markdown.split("<details>", 1)[0].strip()
+
+
+def _slipway(story: Story, *arguments: str, expect: int | None = YES) -> str:
+    """Run a verb in the copy and return what it printed; `expect=None` allows yes and no."""
+    done = subprocess.run(
+        ["slipway", *arguments],
+        cwd=story.copy,
+        env=environment(story.copy),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    allowed = {YES, NO} if expect is None else {expect}
+    if done.returncode not in allowed:
+        raise SlipwayError(
+            f"`slipway {' '.join(arguments)}` ended with exit code {done.returncode}, and the "
+            f"story needs {' or '.join(map(str, sorted(allowed)))}:\n{done.stdout}{done.stderr}",
+            "run that verb by itself to see why; the demo uses the model and data as they are",
+        )
+    return done.stdout.strip()
+
+
+def _branch(story: Story, name: str) -> None:
+    run(["git", "checkout", "-q", "-f", "main"], story.copy)
+    run(["git", "checkout", "-q", "-b", name], story.copy)
+
+
+def _commit(story: Story, message: str) -> None:
+    run(["git", "add", "-A"], story.copy)
+    run(["git", *AUTHOR, "commit", "-q", "-m", message], story.copy)
+
+
+def _edit_params(story: Story, change: tuple[str, str]) -> None:
+    path = story.copy / "params.yaml"
+    before, after = change
+    text = path.read_text("utf-8")
+    if before not in text:
+        raise SlipwayError(
+            f"params.yaml no longer holds `{before}`, which the demo changes",
+            "edit GOOD_CHANGE and WORSE_CHANGE in src/slipway/demo.py to suit your model",
+        )
+    path.write_text(text.replace(before, after), "utf-8")
