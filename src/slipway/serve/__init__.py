@@ -1,0 +1,19 @@
+"""The service: rows in over HTTP, predictions out, each one written down before it leaves.
+
+========= =====================================================================
+`service` the BentoML service, named in `bentofile.yaml`: starts and stops the rest
+`api`     the endpoints: a request becomes an answer
+`guard`   the door: who may ask, in which form, how much at once
+`predict` rows to answers and records
+`review`  which answers a person should look at
+`log`     the prediction log: writing it, reading it
+`metrics` what `/metrics` shows
+`release` which model file, which commit, which data
+`start`   starting it, from the command line or from Python
+========= =====================================================================
+"""
+
+# What the environment of the service may say.
+TOKENS = "SLIPWAY_TOKENS"  # secrets, separated by commas: who sends one of them may ask
+LOG = "SLIPWAY_LOG"  # folder of the prediction log, before `serve.log` of params.yaml
+WORKERS = "SLIPWAY_WORKERS"  # processes; one if not given

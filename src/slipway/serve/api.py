@@ -1,0 +1,147 @@
+"""The endpoints: a request becomes an answer, or a refusal in one JSON shape."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict
+from pathlib import Path
+
+import orjson
+
+from slipway.score import MODEL, Model
+from slipway.serve import LOG, TOKENS
+from slipway.serve.guard import (
+    Answer,
+    Receive,
+    Refusal,
+    Scope,
+    Send,
+    Tokens,
+    check_json,
+    read_body,
+    respond,
+)
+from slipway.serve.log import LogUnavailable, PredictionLog
+from slipway.serve.metrics import CONTENT_TYPE, OTHER, Metrics
+from slipway.serve.predict import BadRows, Predictor, TooManyRows
+from slipway.serve.release import Release
+from slipway.settings import read_params
+
+OPEN = ("/livez", "/readyz")
+
+Endpoint = Callable[[Scope, Receive], Awaitable[Answer]]
+
+logger = logging.getLogger("slipway.serve")
+
+
+class Api:
+    """The service of one worker process, with the model and settings of the current folder.
+
+    Raises
+    ------
+    SlipwayError
+        The model is not what its manifest says, the settings or the release cannot be read,
+        or the log cannot be written.
+    """
+
+    def __init__(self) -> None:
+        settings = read_params().serve
+        model = Model.load(MODEL)
+        release = Release.of_model(MODEL)
+        self._log = PredictionLog(
+            Path(os.environ.get(LOG) or settings.log), sync=settings.log_durable == "disk"
+        )
+        self._metrics = Metrics(model.sha256, release)
+        self._predictor = Predictor(model, settings, release, self._log, self._metrics)
+        self._tokens = Tokens(os.environ.get(TOKENS, ""))
+        self._max_rows = settings.max_rows
+        self._max_bytes = settings.max_body_bytes
+        self._named = ((b"model-sha256", model.sha256.encode()),)
+        about = {"sha256": model.sha256, **asdict(release), "manifest": model.manifest}
+        self._about = Answer(200, orjson.dumps(about), headers=self._named)
+        self._endpoints: dict[str, tuple[str, Endpoint]] = {
+            "/predict": ("POST", self._predict),
+            "/model": ("GET", self._describe),
+            "/metrics": ("GET", self._measure),
+            "/livez": ("GET", self._live),
+            "/readyz": ("GET", self._ready),
+        }
+
+    async def close(self) -> None:
+        await self._log.close()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request (ASGI)."""
+        started = time.perf_counter()
+        answer = await self._answer(scope, receive)
+        await respond(send, answer)
+        # Whoever asks for paths that do not exist must not fill the memory with new counters.
+        path = scope["path"] if scope["path"] in self._endpoints else OTHER
+        self._metrics.answered(path, answer.status, time.perf_counter() - started)
+
+    async def _answer(self, scope: Scope, receive: Receive) -> Answer:
+        try:
+            return await self._endpoint(scope)(scope, receive)
+        except Refusal as refusal:
+            return refusal.answer()
+        except Exception:
+            logger.exception("%s %s failed", scope["method"], scope["path"])
+            message = "the service failed; the reason is in its own log"
+            return Refusal(500, "internal", message).answer()
+
+    def _endpoint(self, scope: Scope) -> Endpoint:
+        path, method = scope["path"], scope["method"]
+        if path not in OPEN:
+            self._tokens.check(scope)
+        if path not in self._endpoints:
+            raise Refusal(404, "not_found", f"ask for one of {', '.join(self._endpoints)}")
+        expected, endpoint = self._endpoints[path]
+        if method != expected:
+            allow = ((b"allow", expected.encode()),)
+            message = f"{path} answers {expected}"
+            raise Refusal(405, "method_not_allowed", message, headers=allow)
+        return endpoint
+
+    async def _predict(self, scope: Scope, receive: Receive) -> Answer:
+        check_json(scope)
+        body = await read_body(scope, receive, self._max_bytes)
+        try:
+            answer = await self._predictor.predict(body)
+        except BadRows as bad:
+            raise _refuse_rows(bad) from None
+        except TooManyRows as many:
+            message = f"{many} rows in one request: send {self._max_rows:,} at most"
+            raise Refusal(413, "too_many_rows", message) from None
+        except LogUnavailable as fault:
+            self._metrics.log_failed()
+            logger.error("the prediction log cannot be written: %s", fault)
+            message = "the prediction could not be written down, so it is not given"
+            raise Refusal(503, "log_unavailable", message) from None
+        return Answer(200, answer, headers=self._named)
+
+    async def _describe(self, _scope: Scope, _receive: Receive) -> Answer:
+        return self._about
+
+    async def _measure(self, _scope: Scope, _receive: Receive) -> Answer:
+        return Answer(200, await asyncio.to_thread(self._metrics.exposition), CONTENT_TYPE)
+
+    async def _live(self, _scope: Scope, _receive: Receive) -> Answer:
+        return Answer(200, b'{"alive":true}')
+
+    async def _ready(self, _scope: Scope, _receive: Receive) -> Answer:
+        if not await self._log.writable():
+            raise Refusal(503, "log_unavailable", "the prediction log cannot be written")
+        return Answer(200, b'{"ready":true}')
+
+
+def _refuse_rows(bad: BadRows) -> Refusal:
+    first = bad.faults[0]
+    if first["rule"] == "json":
+        return Refusal(400, "bad_json", first["message"], bad.faults)
+    rows = len({fault["row"] for fault in bad.faults})
+    message = f"{rows} row{'s' * (rows > 1)} not in order, so nothing was scored"
+    return Refusal(422, "bad_rows", message, bad.faults)

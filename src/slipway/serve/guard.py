@@ -1,0 +1,163 @@
+"""The door: who may ask, in which form, and how much at once; and how an answer leaves."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import ipaddress
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+JSON = b"application/json"
+
+Headers = tuple[tuple[bytes, bytes], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    status: int
+    body: bytes
+    content_type: bytes = JSON
+    headers: Headers = ()
+
+
+class Refusal(Exception):
+    """The request gets a 4xx or 5xx. Programs read `code` and `faults`, people `message`."""
+
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        message: str,
+        faults: Sequence[Any] = (),
+        headers: Headers = (),
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.faults = faults
+        self.headers = headers
+
+    def answer(self) -> Answer:
+        error = {"code": self.code, "message": str(self), "faults": self.faults}
+        return Answer(self.status, orjson.dumps({"error": error}), JSON, self.headers)
+
+
+class Tokens:
+    """The bearer tokens that may ask; without any, only this machine may.
+
+    Parameters
+    ----------
+    listed
+        Comma separated, as in the environment variable SLIPWAY_TOKENS.
+    """
+
+    def __init__(self, listed: str) -> None:
+        tokens = [token.strip() for token in listed.split(",")]
+        self._digests = [_digest(token.encode()) for token in tokens if token]
+
+    def __bool__(self) -> bool:
+        return bool(self._digests)
+
+    def check(self, scope: Scope) -> None:
+        """Refuse a request without a known token; takes as long for any wrong one."""
+        if not self._digests:
+            _check_loopback(scope)
+            return
+        scheme, _, token = header(scope, b"authorization").partition(b" ")
+        given = _digest(token.strip())
+        known = [hmac.compare_digest(given, digest) for digest in self._digests]
+        if scheme.lower() != b"bearer" or not any(known):
+            raise Refusal(
+                401,
+                "unauthorized",
+                "send a known token: Authorization: Bearer <token>",
+                headers=((b"www-authenticate", b"Bearer"),),
+            )
+
+
+async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
+    """Return the body of a request, never holding more than a chunk beyond `limit` bytes."""
+    length = header(scope, b"content-length")
+    if length and int(length) > limit:
+        raise _too_large(limit)
+    body = b""
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise Refusal(400, "disconnected", "the request ended before its body")
+        chunk: bytes = message.get("body", b"")
+        body += chunk
+        if len(body) > limit:
+            raise _too_large(limit)
+        if not message.get("more_body"):
+            return body
+
+
+def check_json(scope: Scope) -> None:
+    """Refuse a body that is not declared as JSON, so that no web page can send one in passing."""
+    media_type = header(scope, b"content-type").partition(b";")[0].strip().lower()
+    if media_type != JSON:
+        raise Refusal(415, "not_json", "send JSON, with Content-Type: application/json")
+
+
+def header(scope: Scope, name: bytes) -> bytes:
+    for key, value in scope["headers"]:
+        if key == name:
+            return bytes(value)
+    return b""
+
+
+def is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+async def respond(send: Send, answer: Answer) -> None:
+    await send(
+        {
+            "type": "http.response.start",
+            "status": answer.status,
+            "headers": [
+                (b"content-type", answer.content_type),
+                (b"content-length", b"%d" % len(answer.body)),
+                *answer.headers,
+            ],
+        }
+    )
+    await send({"type": "http.response.body", "body": answer.body})
+
+
+def _digest(token: bytes) -> bytes:
+    return hashlib.sha256(token).digest()
+
+
+def _check_loopback(scope: Scope) -> None:
+    client = scope.get("client")
+    if client is None or not is_loopback(client[0]):
+        raise Refusal(
+            403,
+            "no_token_configured",
+            "this service has no tokens and answers its own machine only: "
+            "start it with SLIPWAY_TOKENS set in its environment",
+        )
+
+
+def _too_large(limit: int) -> Refusal:
+    # Closing spares us the rest of the body.
+    return Refusal(
+        413,
+        "body_too_large",
+        f"the body is larger than {limit:,} bytes: send fewer rows at a time",
+        headers=((b"connection", b"close"),),
+    )

@@ -1,0 +1,349 @@
+"""The prediction log: one JSON line for each prediction, on disk before the answer leaves.
+
+A writer process has one file for each UTC day and is the only one that ever writes to it, so
+writers need no lock. A file grows by whole records and is left alone after any fault. So all
+that a crash can leave behind is one torn line at the very end of a file, of a prediction that
+nobody was told about.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import time
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from itertools import groupby, islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from slipway.errors import SlipwayError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+VERSION = 1
+
+FIELDS = ("id", "time", "key", "probability", "decision", "review", "model", "data", "commit")
+INPUT = "input."
+
+PROBE_EVERY = 1.0  # seconds
+CHUNK = 20_000  # records
+
+
+class Ids:
+    """Makes ids that sort by time and never meet: UUIDs of version 7 (RFC 9562, method 2).
+
+    48 bits of milliseconds, then 74 random bits that count up within a millisecond: two
+    workers collide only if they draw the same number in the same millisecond.
+    """
+
+    def __init__(self) -> None:
+        self._millisecond = 0
+        self._tail = 0
+
+    def next(self, now: datetime) -> str:
+        """Return an id greater than all before it, even when the clock was set back."""
+        millisecond = int(now.timestamp() * 1000)
+        if millisecond > self._millisecond:
+            self._millisecond = millisecond
+            # The top bit starts as 0, so that counting up never overflows.
+            self._tail = int.from_bytes(os.urandom(10)) & ((1 << 73) - 1)
+        else:
+            self._tail += 1
+        return _uuid7(self._millisecond, self._tail)
+
+
+class LogUnavailable(Exception):
+    """The records are not safe, so no answer that depends on them may leave."""
+
+
+class PredictionLog:
+    """Appends records and returns when they are safe; those that arrive together share a commit.
+
+    Parameters
+    ----------
+    folder
+        Where the files are; made if missing, but only now: a folder that goes away later is a
+        fault, not a reason to write elsewhere.
+    sync
+        Whether a commit waits for the disk (survives a power cut) or for the kernel only
+        (survives `kill -9` of this process).
+
+    Raises
+    ------
+    SlipwayError
+        The folder cannot be made or written to.
+    """
+
+    def __init__(self, folder: Path, *, sync: bool) -> None:
+        self._folder = folder
+        self._sync = sync
+        self._file: _File | None = None
+        self._waiting: list[_Waiting] = []
+        self._committing: asyncio.Task[None] | None = None
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="prediction-log")
+        self._writable = True
+        self._probed = time.monotonic()
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            _probe(folder)
+        except OSError as error:
+            raise SlipwayError(
+                f"{folder}: the prediction log cannot be written ({error.strerror})",
+                "make the folder writable, or name another one in SLIPWAY_LOG",
+            ) from None
+
+    async def append(self, day: date, lines: bytes) -> None:
+        """Return when the lines, whole records that stay together, are in that day's file.
+
+        Raises
+        ------
+        LogUnavailable
+            They could not be made safe.
+        """
+        loop = asyncio.get_running_loop()
+        waiting = _Waiting(day, lines, loop.create_future())
+        self._waiting.append(waiting)
+        if self._committing is None:
+            self._committing = loop.create_task(self._commit())
+        await waiting.safe
+
+    async def writable(self) -> bool:
+        """Return whether a record can be written; looks again once a second at most."""
+        if time.monotonic() - self._probed > PROBE_EVERY:
+            self._note(await self._in_thread(_attempt, _probe, self._folder) is None)
+        return self._writable
+
+    async def close(self) -> None:
+        if self._committing is not None:
+            await self._committing
+        self._thread.shutdown()
+        if self._file is not None:
+            self._file.close()
+
+    async def _commit(self) -> None:
+        while self._waiting:
+            group, self._waiting = self._waiting, []
+            fault = await self._in_thread(_attempt, self._write, group)
+            self._note(fault is None)
+            for waiting in group:
+                waiting.settle(fault)
+        self._committing = None
+
+    def _write(self, group: list[_Waiting]) -> None:
+        for day, part in groupby(group, key=lambda waiting: waiting.day):
+            lines = b"".join(waiting.lines for waiting in part)
+            file, self._file = self._file, None
+            if file is None or file.day != day:
+                if file is not None:
+                    file.close()
+                file = _File(self._folder, day, self._sync)
+            file.append(lines)
+            self._file = file
+
+    def _note(self, writable: bool) -> None:
+        self._writable = writable
+        self._probed = time.monotonic()
+
+    async def _in_thread(self, function: Any, *arguments: Any) -> OSError | None:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._thread, function, *arguments)
+
+
+@dataclass(slots=True)
+class _Waiting:
+    day: date
+    lines: bytes
+    safe: asyncio.Future[None]
+
+    def settle(self, fault: OSError | None) -> None:
+        if self.safe.done():  # whoever waited has gone
+            return
+        if fault is None:
+            self.safe.set_result(None)
+        else:
+            self.safe.set_exception(LogUnavailable(fault.strerror))
+
+
+class _File:
+    """One day's file of this process."""
+
+    def __init__(self, folder: Path, day: date, sync: bool) -> None:
+        self.day = day
+        self._sync = sync
+        self._path = folder / f"{day}_{Ids().next(datetime.now(UTC))}.jsonl"
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL
+        self._handle = os.open(self._path, flags, 0o640)
+        self._size = 0
+        if sync:
+            _sync_folder(folder)
+
+    def append(self, lines: bytes) -> None:
+        """Write whole records, or raise OSError and never be used again.
+
+        After a failed write or sync nobody knows what the disk holds, so the file is cut back
+        to its last good record and closed; the next commit starts another one.
+        """
+        try:
+            rest = memoryview(lines)
+            while rest:
+                rest = rest[os.write(self._handle, rest) :]
+            if self._sync:
+                os.fdatasync(self._handle)
+            if os.fstat(self._handle).st_nlink == 0:
+                raise OSError(errno.ENOENT, "the log's file was deleted")
+        except OSError:
+            self._give_up()
+            raise
+        self._size += len(lines)
+
+    def close(self) -> None:
+        os.close(self._handle)
+
+    def _give_up(self) -> None:
+        with suppress(OSError):
+            os.ftruncate(self._handle, self._size)
+            if self._size == 0:
+                self._path.unlink(missing_ok=True)
+        with suppress(OSError):
+            self.close()
+
+
+def read_log(
+    url: str | Path, since: datetime | None = None, until: datetime | None = None
+) -> pd.DataFrame:
+    """Return the predictions of a log, in the order of their ids.
+
+    Parameters
+    ----------
+    url
+        The log's folder: a path, or any URL that fsspec reads (``s3://bucket/predictions``).
+    since, until
+        Only predictions from `since` on and before `until`, both with a time zone.
+
+    Returns
+    -------
+    DataFrame
+        A row for each prediction: `id`, `time` (UTC), `key`, `probability`, `decision`,
+        `review`, `model` (sha256), `data` (md5), `commit`, and the row as it was sent, in
+        columns called ``input.<name>``. ``attrs["torn"]`` counts the torn last lines that were
+        passed over; they are predictions that nobody was given.
+
+    Raises
+    ------
+    SlipwayError
+        There is no such folder, or a line that is not the last of its file is not a record.
+    """
+    import pandas as pd
+
+    records = _Records(str(url), since, until)
+    chunks = [_frame(chunk) for chunk in _chunks(records)]
+    frame = pd.concat(chunks or [_frame([])], ignore_index=True).sort_values("id")
+    # A column without any value is in no chunk's frame, so that it cannot spoil a type.
+    named = [f"{INPUT}{name}" for name in records.inputs]
+    frame = frame.reindex(columns=[*FIELDS, *named]).reset_index(drop=True)
+    frame.attrs["torn"] = records.torn
+    return frame
+
+
+class _Records:
+    """The records of a log, the torn lines and the names of inputs met on the way."""
+
+    def __init__(self, url: str, since: datetime | None, until: datetime | None) -> None:
+        import fsspec
+
+        self.torn = 0
+        self.inputs: dict[str, None] = {}
+        self._since = "" if since is None else stamp(since)
+        self._until = "9999" if until is None else stamp(until)
+        self._files, self._folder = fsspec.core.url_to_fs(url)
+        if not self._files.isdir(self._folder):
+            raise SlipwayError(f"{url}: no such folder", "name the folder of the prediction log")
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        for path in sorted(self._files.glob(f"{self._folder}/*.jsonl")):
+            day = path.rpartition("/")[2][:10]
+            if self._since[:10] <= day <= self._until[:10]:
+                yield from self._of_file(path)
+
+    def _of_file(self, path: str) -> Iterator[dict[str, Any]]:
+        with self._files.open(path, "rb") as file:
+            for number, line in enumerate(file, 1):
+                if not line.endswith(b"\n"):
+                    self.torn += 1
+                    return
+                record = _parse(line, path, number)
+                if self._since <= record["time"] < self._until:
+                    self.inputs.update(dict.fromkeys(record["input"]))
+                    yield record
+
+
+def _parse(line: bytes, path: str, number: int) -> dict[str, Any]:
+    try:
+        record: dict[str, Any] = orjson.loads(line)
+        if record["version"] == VERSION:
+            return record
+    except (ValueError, KeyError, TypeError):
+        pass
+    raise SlipwayError(
+        f"{path}: line {number} is not a record of version {VERSION}",
+        "the file was changed, or written by another Slipway: restore it, or take the line out",
+    )
+
+
+def _chunks(records: Iterable[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+    remaining = iter(records)
+    while chunk := list(islice(remaining, CHUNK)):
+        yield chunk
+
+
+def _frame(records: list[dict[str, Any]]) -> pd.DataFrame:
+    import pandas as pd
+
+    known = pd.DataFrame({name: [record[name] for record in records] for name in FIELDS})
+    known["time"] = pd.to_datetime(known["time"], format="ISO8601", utc=True).dt.as_unit("us")
+    inputs = pd.DataFrame([record["input"] for record in records]).dropna(axis=1, how="all")
+    return known.join(inputs.add_prefix(INPUT))
+
+
+def stamp(moment: datetime) -> str:
+    """Return a moment as records write it, so that text sorts like time."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def _uuid7(millisecond: int, tail: int) -> str:
+    high, low = tail >> 62, tail & ((1 << 62) - 1)
+    text = f"{(millisecond << 80) | (7 << 76) | (high << 64) | (0b10 << 62) | low:032x}"
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+
+def _attempt(function: Any, *arguments: Any) -> OSError | None:
+    try:
+        function(*arguments)
+    except OSError as fault:
+        return fault
+    return None
+
+
+def _probe(folder: Path) -> None:
+    """Write a file beside the log and remove it; OSError if that cannot be done."""
+    path = folder / f".{os.getpid()}.probe"
+    try:
+        path.write_bytes(bytes(4096))
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,95 @@
+"""Which model file, and from which commit and data it came."""
+
+from __future__ import annotations
+
+import subprocess
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from slipway.errors import SlipwayError
+from slipway.score import MODEL_FILE, read_manifest
+from slipway.tables import data_revision, digest, read_json, write_json
+
+RELEASE_FILE = "release.json"
+
+# What decides how the service behaves; a change in another file leaves the release clean.
+SHIPPED = (
+    "bentofile.yaml",
+    "data.dvc",
+    "dvc.lock",
+    "params.yaml",
+    "requirements-serve.lock",
+    "src",
+)
+
+
+@dataclass(frozen=True)
+class Release:
+    """The git commit (``…-dirty`` with uncommitted changes) and the md5 of the data."""
+
+    commit: str
+    data: str
+    built_at: str | None = None
+
+    @classmethod
+    def of_tree(cls, root: Path = Path()) -> Release:
+        """Return what the working tree says.
+
+        Raises
+        ------
+        SlipwayError
+            The folder is not a git repository with a commit, or its data is not tracked.
+        """
+        commit = _git(root, "rev-parse", "HEAD")
+        changed = _git(root, "status", "--porcelain", "--", *SHIPPED)
+        return cls(commit + ("-dirty" if changed else ""), data_revision(root / "data.dvc"))
+
+    @classmethod
+    def of_model(cls, folder: Path) -> Release:
+        """Return the release written beside a model that was built, or that of the tree."""
+        path = folder / RELEASE_FILE
+        if not path.exists():
+            return cls.of_tree()
+        return cls(**read_json(path, "slipway build"))
+
+    def write(self, folder: Path) -> None:
+        """Write the release beside a model, with the time at which it was built."""
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        write_json(asdict(self) | {"built_at": now}, folder / RELEASE_FILE)
+
+
+def verify_model(folder: Path) -> str:
+    """Return the sha256 of the model in a folder, which is the one that its manifest names.
+
+    Raises
+    ------
+    SlipwayError
+        The file is missing, is a link (to a cache that does not travel), or is another one.
+    """
+    expected: str = read_manifest(folder)["model"]["sha256"]
+    path = folder / MODEL_FILE
+    if path.is_symlink() or not path.is_file():
+        kind = "a link" if path.is_symlink() else "missing"
+        raise SlipwayError(
+            f"{path}: {kind}, and a regular file is needed",
+            f"`dvc unprotect {folder}` replaces a link, `dvc repro` makes a missing file",
+        )
+    if (found := digest(path)) != expected:
+        raise SlipwayError(
+            f"{path}: sha256 is {found}, but the manifest beside it says {expected}",
+            "do not use this file: restore both with `dvc checkout`, or rebuild with `dvc repro`",
+        )
+    return expected
+
+
+def _git(root: Path, *arguments: str) -> str:
+    command = ["git", *arguments]
+    try:
+        done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True)
+    except (FileNotFoundError, subprocess.CalledProcessError):
+        raise SlipwayError(
+            f"{root.resolve()}: no commit here, and every prediction names the commit it came from",
+            "run it in the git repository, after a first commit",
+        ) from None
+    return done.stdout.strip()

@@ -1,0 +1,67 @@
+"""The BentoML service: what `bentofile.yaml` names and `bentoml serve` runs.
+
+BentoML packs it, starts its workers, watches and stops them. Requests do not pass
+through BentoML's own layers (tracing, timeouts, access log, its pages): those cost
+more than validation, model and log together (bench/serve.py).
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any
+
+import bentoml
+
+from slipway.errors import SlipwayError
+from slipway.score import MODEL
+from slipway.serve import WORKERS
+from slipway.serve.api import Api
+from slipway.serve.guard import Receive, Scope, Send
+from slipway.serve.release import verify_model
+
+
+class Direct(bentoml.Service[Any]):  # type: ignore[misc]
+    """A BentoML service that hands every request to the `api` of its running instance."""
+
+    def to_asgi(self, is_main: bool = True) -> Any:
+        lifecycle = super().to_asgi(is_main)
+
+        async def app(scope: Scope, receive: Receive, send: Send) -> None:
+            if scope["type"] == "http":
+                await bentoml.get_current_service().api(scope, receive, send)
+            else:
+                await lifecycle(scope, receive, send)
+
+        return app
+
+
+@bentoml.service(
+    name="slipway",
+    service_class=Direct,
+    workers=int(os.environ.get(WORKERS, "1")),
+    metrics={"enabled": False},  # its counters grow with every path that is asked for
+    envs=[
+        {"name": "OMP_NUM_THREADS", "value": "1"},  # a service scales by processes
+        {"name": "BENTOML_DO_NOT_TRACK", "value": "true"},  # no other word turns it off
+    ],
+)
+class Slipway:
+    """Takes rows and answers with probabilities; docs/service.md describes it."""
+
+    def __init__(self) -> None:
+        self.api = Api()
+
+    @bentoml.on_deployment  # type: ignore[untyped-decorator]
+    @staticmethod
+    def check() -> None:
+        """Refuse a bad model before any worker starts: BentoML would restart them for ever."""
+        try:
+            verify_model(MODEL)
+        except SlipwayError as error:
+            sys.exit(f"slipway: {error}\n  → {error.do}")
+
+    @bentoml.on_shutdown  # type: ignore[untyped-decorator]
+    async def close(self) -> None:
+        """Finish what is being written."""
+        await self.api.close()

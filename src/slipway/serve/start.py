@@ -1,0 +1,207 @@
+"""Start the service: in the foreground for a person, or in the background for a program."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from slipway.errors import SlipwayError
+from slipway.score import MODEL
+from slipway.serve import LOG, TOKENS, WORKERS
+from slipway.serve.guard import Tokens, is_loopback
+from slipway.serve.release import Release, verify_model
+from slipway.settings import read_params
+
+BENTOS = Path("build/bentoml/bentos")
+STATE = Path("build/serve")
+
+READY_SECONDS = 60
+STOP_SECONDS = 30
+
+
+@dataclass(frozen=True)
+class Command:
+    """How to start the service: what to run, where, and with which environment."""
+
+    arguments: list[str]
+    folder: Path
+    environment: dict[str, str]
+    url: str
+
+
+def serve(bento: str = "", host: str = "127.0.0.1", port: int = 3000, workers: int = 1) -> None:
+    """Become the service of this working tree, or of a bento; returns only by raising.
+
+    Raises
+    ------
+    SlipwayError
+        There are no tokens and `host` can be reached from other machines; or the bento, the
+        model or the settings are not in order.
+    """
+    command = prepare(Path(), bento, host, port or free_port(), workers, os.environ)
+    os.chdir(command.folder)
+    os.execve(command.arguments[0], command.arguments, command.environment)  # noqa: S606
+
+
+@contextmanager
+def serving(
+    tree: Path = Path(),
+    bento: str = "",
+    port: int = 0,
+    workers: int = 1,
+    environment: Mapping[str, str] = os.environ,
+) -> Iterator[Running]:
+    """Run the service on loopback while the block lasts; enters when it is ready.
+
+    Parameters
+    ----------
+    tree
+        The working tree: its settings, its model and, without `bento`, its code.
+    port
+        0 takes a free one.
+    environment
+        Holds SLIPWAY_TOKENS and SLIPWAY_LOG, if they are wanted.
+
+    Raises
+    ------
+    SlipwayError
+        As `serve`; or it was not ready within a minute.
+    """
+    command = prepare(tree, bento, "127.0.0.1", port or free_port(), workers, environment)
+    log = Path(command.environment["BENTOML_HOME"]) / "server.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command.arguments,
+            cwd=command.folder,
+            env=command.environment,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        _wait_until_ready(process, command.url, log)
+        yield Running(command.url, process.pid, log)
+    finally:
+        _stop(process)
+
+
+@dataclass(frozen=True)
+class Running:
+    """A running service: where it answers, its supervisor's process id, what it says."""
+
+    url: str
+    pid: int
+    output: Path
+
+
+def prepare(
+    tree: Path, bento: str, host: str, port: int, workers: int, environment: Mapping[str, str]
+) -> Command:
+    """Check what can be checked before anything starts, and return how to start it."""
+    _check_address(host, environment)
+    tree = tree.resolve()
+    folder = find_bento(bento, tree) / "src" if bento else tree
+    settings = read_params(folder / "params.yaml").serve
+    verify_model(folder / MODEL)
+    if not bento:
+        Release.of_tree(tree)
+    home = tree / STATE / str(port)
+    home.mkdir(parents=True, exist_ok=True)
+    what = str(folder.parent) if bento else "slipway.serve.service:Slipway"
+    arguments = [
+        sys.executable,
+        "-m",
+        "bentoml",
+        "serve",
+        what,
+        "--host",
+        host,
+        "--port",
+        str(port),
+    ]
+    added = {
+        # A home of its own: the counters of two services must not meet in one directory.
+        "BENTOML_HOME": str(home),
+        "BENTOML_DO_NOT_TRACK": "true",
+        "OMP_NUM_THREADS": "1",
+        WORKERS: str(workers),
+        LOG: str(tree / (environment.get(LOG) or settings.log)),
+        "PYTHONPATH": str(folder if bento else tree / "src"),
+    }
+    return Command(arguments, folder, {**environment, **added}, f"http://{host}:{port}")
+
+
+def find_bento(bento: str, tree: Path) -> Path:
+    """Return the folder of a bento, named by its path or its tag.
+
+    Raises
+    ------
+    SlipwayError
+        There is none.
+    """
+    by_path = tree / bento
+    by_tag = tree / BENTOS / bento.replace(":", "/")
+    for folder in (by_path, by_tag):
+        if (folder / "bento.yaml").is_file():
+            return folder
+    raise SlipwayError(
+        f"{bento}: neither the folder of a bento nor the tag of one in {BENTOS}",
+        "build one with `slipway build`, which prints its tag",
+    )
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _check_address(host: str, environment: Mapping[str, str]) -> None:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        raise SlipwayError(
+            f"--host {host}: not an IP address", "use 127.0.0.1 or 0.0.0.0"
+        ) from None
+    if not is_loopback(host) and not Tokens(environment.get(TOKENS, "")):
+        raise SlipwayError(
+            f"--host {host}: other machines could ask, and no token is configured",
+            f"set {TOKENS} to one or more secrets, separated by commas; or leave --host out",
+        )
+
+
+def _wait_until_ready(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
+    deadline = time.monotonic() + READY_SECONDS
+    while time.monotonic() < deadline and process.poll() is None:
+        if _is_ready(url):
+            return
+        time.sleep(0.05)
+    said = log.read_text("utf-8", "replace").strip().splitlines()[-15:]
+    state = "did not get ready" if process.poll() is None else f"ended ({process.returncode})"
+    raise SlipwayError(f"the service {state}; it said:\n  " + "\n  ".join(said), "mend that")
+
+
+def _is_ready(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"{url}/readyz", timeout=5):  # noqa: S310
+            return True
+    except OSError:
+        return False
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    process.send_signal(signal.SIGTERM)
+    try:
+        process.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
