@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
 from collections.abc import Generator
 from typing import Any
 
@@ -30,3 +32,12 @@ def _no_skip_in_ci(report: Any) -> Any:
         report.outcome = "failed"
         report.longrepr = f"{path}:{line}: CI must not skip this. {reason}"
     return report
+
+
+@pytest.fixture
+def without_network() -> list[str]:
+    """What to put before a command so that it has no network at all."""
+    command = ["unshare", "--map-root-user", "--net"]
+    if not shutil.which("unshare") or subprocess.run([*command, "true"], check=False).returncode:
+        pytest.skip("a network namespace cannot be made here: run the tests on Linux, as root")
+    return command

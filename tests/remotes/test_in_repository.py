@@ -2,21 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
-
-import pytest
 from fsspec.implementations.local import LocalFileSystem
 from tests.remotes.conftest import DATA, DVC, Clone, tamper
-
-
-@pytest.fixture
-def without_network() -> list[str]:
-    """What to put before a command so that it has no network at all."""
-    command = ["unshare", "--map-root-user", "--net"]
-    if not shutil.which("unshare") or subprocess.run([*command, "true"], check=False).returncode:
-        pytest.skip("a network namespace cannot be made here: run the tests on Linux, as root")
-    return command
 
 
 def test_a_fresh_clone_pulls_its_data_without_a_network(

@@ -1,0 +1,69 @@
+"""The pages tell the truth about the command line and about each other."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.core import TyperGroup
+from typer.main import get_command
+from typer.testing import CliRunner
+
+from slipway.cli import app
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+LINK = re.compile(r"\]\(([^)\s]+)\)")
+VERB = re.compile(r"\bslipway ([a-z]+)\b")
+CODE = re.compile(r"^```\w*\n(.*?)^```|`([^`\n]+)`", re.MULTILINE | re.DOTALL)
+
+
+def commands() -> dict[str, Any]:
+    group = get_command(app)
+    assert isinstance(group, TyperGroup)
+    return dict(group.commands)
+
+
+def code(page: Path) -> str:
+    """Return what a page shows as something to type."""
+    return "\n".join("".join(found) for found in CODE.findall(page.read_text("utf-8")))
+
+
+def anchors(page: Path) -> set[str]:
+    """Return the anchors that GitHub gives to a page's headings."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text("utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("verb", sorted(commands()))
+def test_a_verb_explains_itself_and_each_of_its_options(verb: str) -> None:
+    told = CliRunner().invoke(app, [verb, "--help"])
+    assert told.exit_code == 0, told.output
+    command = commands()[verb]
+    assert command.help
+    assert [option.name for option in command.params if not getattr(option, "help", "")] == []
+
+
+@pytest.mark.parametrize("verb", sorted(commands()))
+def test_a_verb_is_in_the_pages(verb: str) -> None:
+    assert [page.name for page in PAGES if verb in VERB.findall(code(page))]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_a_page_shows_no_verb_that_does_not_exist(page: Path) -> None:
+    assert set(VERB.findall(code(page))) - set(commands()) == set()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_of_a_page_leads_somewhere(page: Path) -> None:
+    broken = []
+    for link in LINK.findall(page.read_text("utf-8")):
+        if link.startswith("https://"):
+            continue
+        name, _, anchor = link.partition("#")
+        target = page.parent / name if name else page
+        if not target.exists() or (anchor and anchor not in anchors(target)):
+            broken.append(link)
+    assert broken == []
