@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from slipway.errors import NO_ANSWER, SlipwayError
+from slipway.errors import NO, NO_ANSWER, YES, SlipwayError
 
 app = typer.Typer(
     name="slipway",
@@ -50,6 +50,26 @@ def data(
 
     for path in make_months(month or STARTER, out):
         typer.echo(path)
+
+
+@app.command()
+def validate(
+    paths: Annotated[
+        list[Path] | None,
+        typer.Argument(help="Parquet or CSV files, or folders of them; data/ if none is named."),
+    ] = None,
+    json: Annotated[Path | None, typer.Option(help="Write the report as JSON here.")] = None,
+    markdown: Annotated[
+        Path | None, typer.Option(help="Write the report as Markdown here.")
+    ] = None,
+) -> None:
+    """Say everything that is wrong with some data: 0 in order, 1 not, 2 cannot be read."""
+    from slipway.settings import read_params
+    from slipway.validate import render_text, run
+
+    report = run(paths or [], read_params(), json, markdown)
+    typer.echo(render_text(report))
+    raise typer.Exit(report.exit_code)
 
 
 @app.command()
@@ -103,6 +123,64 @@ def lock() -> None:
 
 
 @app.command()
+def judge(
+    base: Annotated[str, typer.Option(help="Commit whose model is the champion.")],
+    out: Annotated[Path, typer.Option(help="Report to write.")] = Path("build/report.json"),
+    lock: Annotated[
+        str, typer.Option(help="What `slipway lock` said: identical, equivalent, different, stale.")
+    ] = "not checked",
+) -> None:
+    """Judge build/model against the model of another commit, on the same rows."""
+    from slipway.judge.run import judge_change
+    from slipway.report.words import summary
+
+    report = judge_change(Path(), base, out, lock)
+    typer.echo(f"{summary(report)}\n{out}: the whole report (`slipway report {out}`)")
+    raise typer.Exit(YES if report["may_merge"] else NO)
+
+
+@app.command()
+def report(
+    file: Annotated[Path, typer.Argument(help="Report of `slipway judge` or `slipway validate`.")],
+    markdown: Annotated[
+        Path | None, typer.Option(help="Write it as Markdown here, or to - (default).")
+    ] = None,
+    html: Annotated[Path | None, typer.Option(help="Write it as one HTML file here.")] = None,
+    commit: Annotated[str, typer.Option(help="Commit that was judged, for the foot.")] = "",
+    run_url: Annotated[str, typer.Option(help="Address of the run, for the foot.")] = "",
+) -> None:
+    """Check a report, then render it as Markdown, as HTML, or both."""
+    from slipway.report.render import render
+
+    for text in render(file, markdown, html, commit, run_url):
+        typer.echo(text)
+
+
+@app.command()
+def build() -> None:
+    """Pack the service, with the model in it, as a bento named after the commit."""
+    from slipway.build import build
+
+    built = build()
+    typer.echo(f"{built.tag}: {built.path}, model sha256 {built.model_sha256[:12]}…")
+
+
+@app.command()
+def serve(
+    bento: Annotated[
+        str, typer.Option(help="Tag or folder of a bento; without it, this working tree.")
+    ] = "",
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.")] = 3000,
+    workers: Annotated[int, typer.Option(min=1, help="Processes that answer.")] = 1,
+) -> None:
+    """Serve the model over HTTP (docs/service.md); other machines need a token to ask."""
+    from slipway.serve.start import serve
+
+    serve(bento, host, port, workers)
+
+
+@app.command()
 def drift(
     log: Annotated[
         str, typer.Option(help="Folder or URL of the prediction log; default as in params.yaml.")
@@ -120,3 +198,23 @@ def drift(
     report = drift(read_params(), log, model, json, markdown)
     typer.echo(to_text(report))
     raise typer.Exit(report.exit_code)
+
+
+@app.command()
+def page(
+    out: Annotated[Path, typer.Option(help="Folder to write index.html and the charts to.")] = Path(
+        "site"
+    ),
+    log: Annotated[
+        str, typer.Option(help="Folder or URL of the prediction log; default as in params.yaml.")
+    ] = "",
+    labels: Annotated[
+        list[Path] | None,
+        typer.Option(help="Parquet file of rows whose labels have arrived; default: data/."),
+    ] = None,
+) -> None:
+    """Draw one page that shows what runs, how good it is and what it meets."""
+    from slipway.page import page
+    from slipway.settings import read_params
+
+    typer.echo(page(read_params(), out, log, labels))

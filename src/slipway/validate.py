@@ -1,0 +1,476 @@
+"""`slipway validate`: everything that is wrong with some files, found in one pass.
+
+The schema is the only source of what is right: its own checks run here, column by column,
+because pandera's `validate` keeps every failing value and cannot see beyond a chunk.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from math import ceil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from slipway import contract
+from slipway.chunks import READERS, Source, Values, open_source, values_of
+from slipway.errors import SlipwayError
+from slipway.findings import Fault, File, Report, render_json, render_markdown, render_text
+from slipway.progress import track
+from slipway.rows import NOUNS, column_type, columns_read, describe, shown, specify
+from slipway.tables import DATA, month_files, write_json
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+    from pandera.pandas import Check, Column, DataFrameSchema
+
+    from slipway.settings import Params
+
+__all__ = [
+    "Fault",
+    "File",
+    "Report",
+    "render_json",
+    "render_markdown",
+    "render_text",
+    "run",
+    "validate_files",
+]
+
+MOST_ROWS = 5
+MOST_EXAMPLES = 3
+MOST_UNKNOWN = 20
+
+# Keys confirmed at once when hashes meet: bounds the memory that repeated keys can take.
+KEYS_AT_ONCE = 500_000
+
+
+def run(
+    paths: Sequence[Path], params: Params, json: Path | None = None, markdown: Path | None = None
+) -> Report:
+    """Validate and write what was asked for; the verb."""
+    report = validate_files(paths, params)
+    if json:
+        write_json(render_json(report), json)
+    if markdown:
+        markdown.parent.mkdir(parents=True, exist_ok=True)
+        markdown.write_text(render_markdown(report), "utf-8")
+    return report
+
+
+def validate_files(paths: Sequence[Path], params: Params, now: datetime | None = None) -> Report:
+    """Check files of rows against the schema of the model.
+
+    Parameters
+    ----------
+    paths
+        Parquet and CSV files, and folders of them; the files of ``data/`` if there is none.
+    now
+        Later event times are in the future; the clock's time if not given.
+
+    Raises
+    ------
+    SlipwayError
+        A file is missing or cannot be read, or the schema holds what cannot be checked.
+
+    Notes
+    -----
+    Memory is that of a chunk of `validate.chunk_rows` rows, and 8 bytes a row to find keys
+    that come again.
+    """
+    plan = _Plan(contract.schema(), params, now or datetime.now(UTC))
+    sources = [open_source(path) for path in _files(paths)]
+    looks = [_Look(plan, source) for source in sources]
+    for look, batch in track(_batches(looks, params), "Validating", _count(sources, params)):
+        look.at(batch)
+    _find_repeated_keys(looks, params)
+    faults = [fault for look in looks for fault in look.faults()]
+    return Report([look.file() for look in looks], faults)
+
+
+def _files(paths: Sequence[Path]) -> list[Path]:
+    found = [file for path in paths for file in _files_of(path)] if paths else month_files(DATA)
+    unique = {path.resolve(): path for path in reversed(found)}
+    return list(reversed(unique.values()))
+
+
+def _files_of(path: Path) -> list[Path]:
+    if not path.is_dir():
+        return [path]
+    found = sorted(file for file in path.iterdir() if file.suffix.lower() in READERS)
+    if not found:
+        raise SlipwayError(f"{path}/: no parquet or CSV file", "name the files to validate")
+    return found
+
+
+def _batches(looks: list[_Look], params: Params) -> Iterator[tuple[_Look, pa.RecordBatch]]:
+    for look in looks:
+        for batch in look.source.batches(look.columns, params.validate_.chunk_rows):
+            yield look, batch
+
+
+def _count(sources: list[Source], params: Params) -> int | None:
+    rows = [source.rows for source in sources]
+    known = [count for count in rows if count is not None]
+    chunk = params.validate_.chunk_rows
+    return sum(ceil(count / chunk) for count in known) if len(known) == len(rows) else None
+
+
+class _Plan:
+    """What the schema and the settings ask of every file."""
+
+    def __init__(self, schema: DataFrameSchema, params: Params, now: datetime) -> None:
+        spec = specify(schema)
+        self.columns: dict[str, Column] = schema.columns
+        self.types = {name: column_type(name, column) for name, column in self.columns.items()}
+        self.key = contract.key()
+        self.event_time = contract.event_time()
+        self.rows_per_month = params.validate_.rows_per_month
+        self.now = now
+        inputs = {column["name"]: np.empty(0, column["dtype"]) for column in spec}
+        self.rules = [self._rule(check, inputs) for check in schema.checks]
+
+    def _rule(self, check: Check, inputs: Mapping[str, np.ndarray]) -> _Rule:
+        name = str(check.name)
+        expected = " ".join(str(check.error or name).split())
+        if name in contract.RULES:
+            rule = contract.RULES[name]
+            read = columns_read(rule, inputs)
+            return _Rule(name, expected, rule, read, read)
+        # What it reads cannot be known, so it waits until every column can be read.
+        return _Rule(name, expected, lambda rows: _passes(check, rows), list(self.columns), [])
+
+
+@dataclass(frozen=True)
+class _Rule:
+    name: str
+    expected: str
+    holds: Callable[[Any], Any]
+    reads: list[str]
+    named: list[str]
+
+    @property
+    def column(self) -> str:
+        return ", ".join(self.named)
+
+
+@dataclass
+class _Tally:
+    """The rows of one file that fail one check."""
+
+    column: str
+    check: str
+    expected: str
+    count: int = 0
+    rows: list[int] = field(default_factory=list)
+    examples: list[str] = field(default_factory=list)
+    rule: bool = False
+
+    def add(self, bad: np.ndarray, offset: int, show: Callable[[int], str]) -> None:
+        """Count rows of a chunk, given as positions in it; `offset` is the chunk's first row."""
+        self.count += len(bad)
+        self.rows += [offset + at for at in bad[: MOST_ROWS - len(self.rows)].tolist()]
+        for at in bad[:100].tolist() if len(self.examples) < MOST_EXAMPLES else ():
+            example = show(at)
+            if example not in self.examples and len(self.examples) < MOST_EXAMPLES:
+                self.examples.append(example)
+
+
+class _Look:
+    """One file, and what has been seen of it so far."""
+
+    def __init__(self, plan: _Plan, source: Source) -> None:
+        self.source = source
+        self.columns = [name for name in plan.columns if name in source.types]
+        self.hashes: list[np.ndarray] = []
+        self.rows = 0
+        self._plan = plan
+        self._name = source.path.as_posix()
+        self._tallies: dict[tuple[str, str], _Tally] = {}
+        self._empty = dict.fromkeys(self.columns, 0)
+        self._mistyped = {name for name in self.columns if not self._has_its_type(name)}
+        self._comparable = [name for name in self.columns if self._can_be_checked(name)]
+        self._window = _month_window(source.path.stem)
+
+    def _has_its_type(self, name: str) -> bool:
+        import pyarrow as pa
+
+        kind, dtype = self._plan.types[name]
+        found = self.source.types[name]
+        if self.source.is_text:
+            return True
+        if kind == "string":
+            return _is_text(found)
+        if kind == "timestamp":
+            return bool(found == pa.timestamp("us", "UTC"))
+        return bool(found == pa.from_numpy_dtype(np.dtype(dtype)))
+
+    def _can_be_checked(self, name: str) -> bool:
+        import pyarrow as pa
+
+        found = self.source.types[name]
+        a_number = pa.types.is_integer(found) or pa.types.is_floating(found)
+        number_wanted = self._plan.types[name][0] in ("integer", "number")
+        return name not in self._mistyped or (a_number and number_wanted)
+
+    @property
+    def has_keys(self) -> bool:
+        return self._plan.key in self.columns and self._plan.key not in self._mistyped
+
+    def at(self, batch: pa.RecordBatch) -> None:
+        """Look at the next rows."""
+        columns = {name: self._values(name, batch) for name in self._comparable}
+        for name, values in columns.items():
+            self._check_column(name, values)
+        for rule in self._plan.rules:
+            if set(rule.reads) <= columns.keys():
+                self._check_rule(rule, columns)
+        if self._plan.event_time in columns:
+            self._check_time(columns[self._plan.event_time].series)
+        if self.has_keys:
+            self.hashes.append(_hashes(columns[self._plan.key].series))
+        for name in set(self.columns) - columns.keys():
+            self._empty[name] += batch.column(name).null_count
+        self.rows += batch.num_rows
+
+    def keys(self, batch: pa.RecordBatch) -> pd.Series:
+        return self._values(self._plan.key, batch).series
+
+    def _values(self, name: str, batch: pa.RecordBatch) -> Values:
+        at = batch.schema.names.index(name)
+        return values_of(batch.column(at), *self._plan.types[name], self.source.is_text)
+
+    def _check_column(self, name: str, values: Values) -> None:
+        series, unreadable, text = values
+        column = self._plan.columns[name]
+        if unreadable.any():
+            noun = NOUNS[self._plan.types[name][0]]
+            self._fail(name, "type", noun, np.flatnonzero(unreadable), text)
+        empty = series.isna().to_numpy() & ~unreadable
+        self._empty[name] += int(empty.sum())
+        if empty.any() and not column.nullable:
+            self._fail(name, "not_nullable", "a value in every row", np.flatnonzero(empty), None)
+        for check in column.checks:
+            passed = _passes(check, series, name)
+            if not passed.all():
+                bad = passed.index.to_numpy()[~passed.to_numpy(dtype=bool)]
+                self._fail(name, str(check.name), _expected(check), bad, series)
+
+    def _check_rule(self, rule: _Rule, columns: Mapping[str, Values]) -> None:
+        import pandas as pd
+
+        read = {name: columns[name].series for name in rule.reads}
+        broken = ~np.asarray(rule.holds(pd.DataFrame(read)), dtype=bool)
+        for name in rule.reads:
+            if broken.any():
+                broken &= ~self._without_value(name, columns[name])
+        if broken.any():
+            tally = self._tally(rule.column, rule.name, rule.expected, rule=True)
+            tally.add(
+                np.flatnonzero(broken),
+                self.rows,
+                lambda at: ", ".join(f"{n} {shown(read[n].iloc[at])}" for n in rule.named),
+            )
+
+    def _without_value(self, name: str, values: Values) -> np.ndarray:
+        """Return the rows that have another fault here, so that no rule can judge them."""
+        if self._plan.columns[name].nullable:
+            return values.unreadable
+        return values.series.isna().to_numpy()
+
+    def _check_time(self, times: pd.Series) -> None:
+        name, now = self._plan.event_time, self._plan.now
+        late = np.flatnonzero((times > now).to_numpy(dtype=bool))
+        if len(late):
+            self._fail(name, "future", "no time after now", late, times)
+        if self._window:
+            first, last = self._window
+            outside = np.flatnonzero(((times < first) | (times >= last)).to_numpy(dtype=bool))
+            if len(outside):
+                expected = f"{self.source.path.stem}, by the file's name (a day more at each end)"
+                self._fail(name, "month", expected, outside, times)
+
+    def _fail(
+        self, column: str, check: str, expected: str, bad: np.ndarray, values: pd.Series | None
+    ) -> None:
+        tally = self._tally(column, check, expected)
+        tally.add(bad, self.rows, lambda at: "" if values is None else shown(values.iloc[at]))
+
+    def _tally(self, column: str, check: str, expected: str, *, rule: bool = False) -> _Tally:
+        new = _Tally(column, check, expected, rule=rule)
+        return self._tallies.setdefault((column, check), new)
+
+    def repeated(self, row: int, key: Any, first: tuple[str, int]) -> None:
+        """Note that a row's key was seen before, at another row of this or another file."""
+        expected = (
+            f"every {self._plan.key} once; {shown(key)} is also row {first[1]:,} of {first[0]}"
+        )
+        self._tally(self._plan.key, "unique", expected).add(
+            np.array([row]), 0, lambda _: shown(key)
+        )
+
+    def file(self) -> File:
+        return File(self._name, self.rows, self.source.path.stem if self._window else None)
+
+    def faults(self) -> list[Fault]:
+        """Return all faults of the file: of its columns first, then value by value."""
+        order = {name: at for at, name in enumerate(self._plan.columns)}
+        values = sorted(self._tallies.values(), key=lambda tally: order.get(tally.column, 999))
+        tallies = [*self._of_the_file(), *self._of_missing_values(), *values]
+        return [self._fault(tally) for tally in tallies]
+
+    def _fault(self, tally: _Tally) -> Fault:
+        return Fault(
+            file=self._name,
+            column=tally.column,
+            check=tally.check,
+            rule=tally.rule,
+            count=tally.count,
+            share=round(tally.count / max(self.rows, 1), 6),
+            rows=tally.rows,
+            examples=[example for example in tally.examples if example],
+            expected=tally.expected,
+        )
+
+    def _of_the_file(self) -> Iterator[_Tally]:
+        few, many = self._plan.rows_per_month
+        if not self._window and not self.rows:
+            yield _Tally("", "no_rows", "at least one row")
+        if self._window and not few <= self.rows <= many:
+            expected = f"{few:,} to {many:,} rows (validate.rows_per_month in params.yaml)"
+            yield _Tally("", "rows_per_month", expected, self.rows)
+        for name in self._plan.columns.keys() - self.columns:
+            yield _Tally(
+                name, "missing_column", f"a column of type {self._wanted(name)}", self.rows
+            )
+        unknown = [name for name in self.source.types if name not in self._plan.columns]
+        for name in unknown[:MOST_UNKNOWN]:
+            more = f"; so are {len(unknown) - 1} more" if len(unknown) > MOST_UNKNOWN else ""
+            yield _Tally(
+                name[:80], "unknown_column", f"no column outside the schema{more}", self.rows
+            )
+        for name in self.source.repeated[:MOST_UNKNOWN]:
+            yield _Tally(name[:80], "repeated_column", "every column once", self.rows)
+        for name in self.columns:
+            if name in self._mistyped:
+                found = str(self.source.types[name])[:80]
+                yield _Tally(name, "type", self._wanted(name), self.rows, [], [found])
+
+    def _wanted(self, name: str) -> str:
+        kind, dtype = self._plan.types[name]
+        return {"string": "text", "timestamp": "timestamp[us, tz=UTC]"}.get(kind, dtype)
+
+    def _of_missing_values(self) -> Iterator[_Tally]:
+        for name, empty in self._empty.items():
+            column = self._plan.columns[name]
+            limit = (column.metadata or {}).get("max_missing", 1.0)
+            if column.nullable and empty > limit * self.rows:
+                yield _Tally(name, "max_missing", f"at most {limit:.1%} empty", empty)
+
+
+def _is_text(found: pa.DataType) -> bool:
+    from pyarrow import types
+
+    if types.is_dictionary(found):
+        found = found.value_type
+    return any(
+        is_it(found) for is_it in (types.is_string, types.is_large_string, types.is_string_view)
+    )
+
+
+def _month_window(stem: str) -> tuple[pd.Timestamp, pd.Timestamp] | None:
+    """Return the times that a file named after a month may hold, or None for another name.
+
+    A day more on either side: the month is one of local time, the times are UTC.
+    """
+    import pandas as pd
+
+    if not re.fullmatch(r"\d{4}-(0[1-9]|1[0-2])", stem, re.ASCII) or stem < "1700":
+        return None
+    start = pd.Timestamp(f"{stem}-01", tz="UTC").as_unit("us")
+    day = pd.Timedelta(days=1)
+    return start - day, start + pd.offsets.MonthBegin(1) + day
+
+
+def _passes(check: Check, rows: pd.Series | pd.DataFrame, column: str = "") -> pd.Series:
+    """Return for each row, without those that the check ignores, whether it passes."""
+    import pandas as pd
+
+    where = f"src/model/schema.py: {f'column `{column}`: ' if column else ''}check `{check.name}`"
+    try:
+        passed = check(rows).check_output
+    except Exception as error:  # noqa: BLE001 - the check is the user's code
+        raise SlipwayError(f"{where} stopped: {error!r}", "mend the check") from None
+    if not isinstance(passed, pd.Series):
+        raise SlipwayError(
+            f"{where} does not judge row by row, and files are read in chunks",
+            "return a boolean for each row",
+        )
+    return passed
+
+
+def _expected(check: Check) -> str:
+    if check.native:
+        return " ".join(str(check.error or check.name).split())
+    return describe(str(check.registry_name), check.statistics or {})
+
+
+# --- keys that come again ---------------------------------------------------------------
+
+
+def _hashes(keys: pd.Series) -> np.ndarray:
+    import pandas as pd
+
+    return np.asarray(pd.util.hash_array(keys.to_numpy(), categorize=False), dtype="uint64")
+
+
+def _find_repeated_keys(looks: list[_Look], params: Params) -> None:
+    """Note every row whose key came before in these files, whichever chunk or file it was in.
+
+    Hashes of 64 bits find the candidates. The keys themselves are then read again and
+    compared, so that two keys with one hash are no fault.
+    """
+    parts = [part for look in looks for part in look.hashes]
+    if not parts:
+        return
+    hashes = np.concatenate(parts)
+    parts.clear()
+    for look in looks:
+        look.hashes.clear()
+    hashes.sort()
+    met = np.unique(hashes[1:][hashes[1:] == hashes[:-1]])
+    del hashes
+    for start in range(0, len(met), KEYS_AT_ONCE):
+        _confirm(looks, met[start : start + KEYS_AT_ONCE], params)
+
+
+def _confirm(looks: list[_Look], met: np.ndarray, params: Params) -> None:
+    first: dict[Any, tuple[str, int]] = {}
+    for look, row, key in _candidates(looks, met, params):
+        if key in first:
+            look.repeated(row, key, first[key])
+        else:
+            first[key] = (look.file().file, row)
+
+
+def _candidates(
+    looks: list[_Look], met: np.ndarray, params: Params
+) -> Iterator[tuple[_Look, int, Any]]:
+    """Yield the rows whose key's hash is among `met`, which is sorted."""
+    key = contract.key()
+    for look in looks:
+        offset = 0
+        readable = look.has_keys
+        for batch in look.source.batches([key], params.validate_.chunk_rows) if readable else ():
+            keys = look.keys(batch)
+            hashes = _hashes(keys)
+            at = np.minimum(np.searchsorted(met, hashes), len(met) - 1)
+            chosen = np.flatnonzero((met[at] == hashes) & keys.notna().to_numpy())
+            for row, value in zip(chosen.tolist(), keys.iloc[chosen].tolist(), strict=True):
+                yield look, offset + row, value
+            offset += batch.num_rows
