@@ -218,3 +218,13 @@ def page(
     from slipway.settings import read_params
 
     typer.echo(page(read_params(), out, log, labels))
+
+
+@app.command()
+def demo(
+    site: Annotated[Path, typer.Option(help="Folder to write the page to.")] = Path("site"),
+) -> None:
+    """Tell the whole loop as a story, in a copy of this repository: four minutes."""
+    from slipway.demo import demo
+
+    demo(Path(), site)

@@ -6,40 +6,36 @@ code that the story needs: a bad change that is let through fails the demo.
 
 from __future__ import annotations
 
-import json
-import os
-import re
 import shutil
-import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from slipway.errors import NO, YES, SlipwayError
 from slipway.workspace import copy_of_worktree, environment, run
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from rich.console import Console, RenderableType
 
 NEXT_MONTH = "2013-10"
-STARTUP_SECONDS = 60
+OCTOBER = Path("build") / f"{NEXT_MONTH}.parquet"
+
+AUTHOR = ["-c", "user.name=Slipway demo", "-c", "user.email=demo@localhost"]
 
 GOOD_CHANGE = ("learning_rate: 0.015", "learning_rate: 0.03")
 WORSE_CHANGE = ("iterations: 1000", "iterations: 100")
 
 
-@dataclass
+@dataclass(frozen=True)
 class Story:
     """Where the story plays: the copy, the user's site folder, and what it has to say."""
 
     copy: Path
     site: Path
     console: Console
-    releases: list[dict[str, Any]] = field(default_factory=list)
 
 
 def demo(root: Path, site: Path) -> None:
@@ -62,17 +58,21 @@ def demo(root: Path, site: Path) -> None:
     console.print(_ending(site, time.monotonic() - started))
 
 
-def _chapter(story: Story, title: str, tell: Callable[[Story], str]) -> None:
+def _chapter(story: Story, title: str, tell: Callable[[Story], RenderableType]) -> None:
+    from rich.padding import Padding
+    from rich.text import Text
+
     started = time.monotonic()
     with story.console.status(f"{title} …"):
         outcome = tell(story)
     seconds = time.monotonic() - started
     story.console.print(f"[bold]{title}[/bold] [dim]{seconds:.0f} s[/dim]")
-    story.console.print("\n".join(f"  {line}" for line in outcome.splitlines()), markup=False)
-    story.console.print()
+    indented = Padding(Text(outcome) if isinstance(outcome, str) else outcome, (0, 0, 1, 2))
+    story.console.print(indented)
 
 
 def _get_data(story: Story) -> str:
+    _commit(story, "Start")
     run(["dvc", "pull", "-q", "data.dvc"], story.copy)
     return _slipway(story, "validate")
 
@@ -80,32 +80,22 @@ def _get_data(story: Story) -> str:
 def _build_champion(story: Story) -> str:
     run(["dvc", "repro", "-q"], story.copy)
     _commit(story, "The champion")
-    _remember_release(story, "champion", "first model")
-    return _metrics_line(story)
+    return _slipway(story, "evaluate")
 
 
-def _good_change(story: Story) -> str:
-    _branch(story, "learn-faster")
-    _edit_params(story, GOOD_CHANGE)
-    run(["dvc", "repro", "-q"], story.copy)
-    _commit(story, "Learn faster")
-    return _judge(story, "good-change", expect=YES)
+def _good_change(story: Story) -> RenderableType:
+    return _change_params(story, "learn-faster", GOOD_CHANGE, expect=YES)
 
 
-def _worse_change(story: Story) -> str:
-    _branch(story, "fewer-trees")
-    _edit_params(story, WORSE_CHANGE)
-    run(["dvc", "repro", "-q"], story.copy)
-    _commit(story, "Fewer trees")
-    return _judge(story, "worse-change", expect=NO)
+def _worse_change(story: Story) -> RenderableType:
+    return _change_params(story, "fewer-trees", WORSE_CHANGE, expect=NO)
 
 
 def _broken_data(story: Story) -> str:
-    _branch(story, "october")
-    month = story.copy / "data" / f"{NEXT_MONTH}.parquet"
+    _branch(story, "broken-october")
+    month = story.copy / "data" / OCTOBER.name
     _slipway(story, "data", "--month", NEXT_MONTH)
-    october = story.copy / "build" / month.name
-    shutil.copy(month, october)
+    shutil.copy(month, story.copy / OCTOBER)
     break_rows(month)
     said = _slipway(story, "validate", f"data/{month.name}", expect=NO)
     month.unlink()
@@ -113,19 +103,19 @@ def _broken_data(story: Story) -> str:
 
 
 def _merge(story: Story) -> str:
-    run(["git", "checkout", "-q", "-f", "main"], story.copy)
-    run(["git", "merge", "-q", "--no-ff", "-m", "Merge learn-faster", "learn-faster"], story.copy)
-    run(["dvc", "checkout", "-q", "build/model"], story.copy)
-    _remember_release(story, "learn-faster", "better")
+    _git(story, "checkout", "-q", "-f", "main")
+    _git(story, *AUTHOR, "merge", "-q", "--no-ff", "-m", "Merge learn-faster", "learn-faster")
+    run(["dvc", "checkout", "-q"], story.copy)
     return _slipway(story, "build")
 
 
 def _serve_and_replay(story: Story) -> str:
-    with _service(story) as url:
-        said = _slipway(
-            story, "replay", "--rows", f"build/{NEXT_MONTH}.parquet", "--url", url
-        )
-    return said
+    from slipway.serve.start import serving
+
+    bento = _git(story, "rev-parse", "HEAD")
+    with serving(story.copy, f"slipway:{bento}") as service:
+        rows = ["--rows", str(OCTOBER), "--url", service.url]
+        return f"{service.url}\n{_slipway(story, 'replay', *rows)}"
 
 
 def _drift(story: Story) -> str:
@@ -133,10 +123,11 @@ def _drift(story: Story) -> str:
 
 
 def _page(story: Story) -> str:
-    return _slipway(story, "page", "--out", str(story.site.resolve()))
+    out = ["--out", str(story.site.resolve()), "--labels", str(OCTOBER)]
+    return _slipway(story, "page", *out)
 
 
-CHAPTERS: tuple[tuple[str, Callable[[Story], str]], ...] = (
+CHAPTERS: tuple[tuple[str, Callable[[Story], RenderableType]], ...] = (
     ("1 Fetch the data and check every row", _get_data),
     ("2 Build the champion", _build_champion),
     ("3 A pull request that learns faster", _good_change),
@@ -170,13 +161,25 @@ def break_rows(path: Path) -> None:
     write_month(pd.concat([rows, rows.iloc[:212]]), path)
 
 
+def _change_params(story: Story, name: str, change: tuple[str, str], expect: int) -> RenderableType:
+    """Propose a change of `params.yaml` on a branch and have it judged."""
+    from rich.markdown import Markdown
+
+    _branch(story, name)
+    _edit_params(story, change)
+    run(["dvc", "repro", "-q"], story.copy)
+    _commit(story, f"params.yaml: {change[1]}")
+    verdict = _judge(story, name, expect)
+    _commit(story, "Record the judgement")
+    return Markdown(f"`{change[0]}` → `{change[1]}`\n\n{verdict}")
+
+
 def _judge(story: Story, name: str, expect: int) -> str:
-    report, html = f"build/reports/{name}.json", f"build/reports/{name}.html"
+    report, markdown, html = (f"build/reports/{name}.{kind}" for kind in ("json", "md", "html"))
     _slipway(story, "judge", "--base", "main", "--out", report, expect=expect)
-    markdown = f"build/reports/{name}.md"
     _slipway(story, "report", report, "--markdown", markdown, "--html", html)
     (story.site / "reports").mkdir(parents=True, exist_ok=True)
-    shutil.copy(story.copy / html, story.site / "reports" / f"{name}.html")
+    shutil.copy(story.copy / html, story.site / "reports")
     return above_the_fold((story.copy / markdown).read_text("utf-8"))
 
 
@@ -206,13 +209,16 @@ def _slipway(story: Story, *arguments: str, expect: int | None = YES) -> str:
 
 
 def _branch(story: Story, name: str) -> None:
-    run(["git", "checkout", "-q", "-f", "main"], story.copy)
-    run(["git", "checkout", "-q", "-b", name], story.copy)
+    _git(story, "checkout", "-q", "-f", "-b", name, "main")
 
 
 def _commit(story: Story, message: str) -> None:
-    run(["git", "add", "-A"], story.copy)
-    run(["git", *AUTHOR, "commit", "-q", "-m", message], story.copy)
+    _git(story, "add", "-A")
+    _git(story, *AUTHOR, "commit", "-q", "--allow-empty", "-m", message)
+
+
+def _git(story: Story, *arguments: str) -> str:
+    return run(["git", *arguments], story.copy).strip()
 
 
 def _edit_params(story: Story, change: tuple[str, str]) -> None:
@@ -225,3 +231,13 @@ def _edit_params(story: Story, change: tuple[str, str]) -> None:
             "edit GOOD_CHANGE and WORSE_CHANGE in src/slipway/demo.py to suit your model",
         )
     path.write_text(text.replace(before, after), "utf-8")
+
+
+def _ending(site: Path, seconds: float) -> str:
+    page = (site / "index.html").resolve()
+    return (
+        f"[bold]Done in {seconds:.0f} s.[/bold] Your own tree is as it was.\n\n"
+        f"Open    [bold]{page}[/bold]\n"
+        "Change  a number in params.yaml, then `dvc repro` and `slipway judge --base HEAD`\n"
+        "Edit    src/model to make it yours: docs/model.md\n"
+    )

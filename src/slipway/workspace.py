@@ -69,4 +69,4 @@ def environment(root: Path, python: str = sys.executable) -> dict[str, str]:
 
 def _start_repository(copy: Path) -> None:
     # DVC wants a git repository around it.
-    run(["git", "init", "-q"], copy)
+    run(["git", "init", "-q", "-b", "main"], copy)
