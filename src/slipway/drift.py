@@ -350,7 +350,7 @@ def _every_cell(reference: Profile, now: Profile) -> tuple[list[str], np.ndarray
 
 
 def _bin_names(edges: list[float]) -> list[str]:
-    ends = [f"{edge:.6g}" for edge in edges]
+    ends = [f"{edge:.5g}" for edge in edges]
     if not ends:
         return ["any value"]
     between = [f"above {low} to {high}" for low, high in pairwise(ends)]
@@ -460,7 +460,7 @@ def _cell(text: str) -> str:
 
 
 def _percent(share: float) -> str:
-    return f"{100 * share:.1f} %"
+    return f"{share:.1%}"
 
 
 def _share(part: int, rows: int) -> float:

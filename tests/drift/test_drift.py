@@ -123,7 +123,7 @@ def test_a_value_never_seen_before_is_drift_and_is_named(rng, settings):
     assert moved.status == "drift"
     assert moved.unseen == {"mauve": 50}
     assert moved.unseen_share == 0.05
-    assert "never seen before: `mauve` (5.0 % of rows)" in moved.words
+    assert "never seen before: `mauve` (5.0% of rows)" in moved.words
 
 
 def test_a_move_between_categories_names_those_that_moved(rng, settings):
@@ -133,7 +133,7 @@ def test_a_move_between_categories_names_those_that_moved(rng, settings):
     moved = column(report_of(now, draw(rng, 10_000), settings), "colour")
 
     assert moved.status == "drift"
-    assert "red: 32.6 % → 67.5 %" in moved.words
+    assert "red: 32.6% → 67.5%" in moved.words
 
 
 def test_a_column_that_no_record_has_is_told_as_missing(rng, settings):
@@ -144,7 +144,7 @@ def test_a_column_that_no_record_has_is_told_as_missing(rng, settings):
 
     for name in ("amount", "town"):
         assert column(report, name).status == "drift"
-        assert "missing in 0.0 % → 100.0 % of rows" in column(report, name).words
+        assert "missing in 0.0% → 100.0% of rows" in column(report, name).words
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,193 @@
+"""What earlier steps left behind, read; whatever is not there is None or empty."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from slipway.drift import log_place
+from slipway.errors import SlipwayError
+from slipway.score import MANIFEST_FILE, MODEL
+from slipway.tables import DATA, read_columns, read_json
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from slipway.settings import Params
+
+Row = dict[str, Any]
+
+METRICS = Path("reports/metrics.json")
+PLOTS = Path("reports/plots")
+RELEASES = Path("build/releases.json")
+VERDICTS = Path("build/reports")
+DRIFT = Path("build/drift.json")
+
+HISTORY = 30
+
+# Columns of the plots' data that are not numbers, even where they look like some.
+NAMES = ("slice", "value")
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Everything that the page is made of.
+
+    Parameters
+    ----------
+    plots
+        The tables of ``reports/plots``, by name.
+    releases
+        Oldest first: `name`, `metrics`, and where known `commit`, `date`, `model_sha256`,
+        `verdict`.
+    verdicts
+        The judge's reports, by name.
+    days
+        The predictions by day of the event: `day`, `rows`, `mean_score`, `label_rate`.
+    no_traffic
+        Why there are no days; empty if there are.
+    full_reports
+        Verdicts that have a page of their own beside this one, by name.
+    """
+
+    manifest: Row | None
+    metrics: Row | None
+    plots: dict[str, list[Row]]
+    releases: list[Row]
+    verdicts: dict[str, Row]
+    drift: Row | None
+    days: list[Row]
+    no_traffic: str
+    full_reports: dict[str, str]
+
+
+def read_inputs(params: Params, out: Path, log: str, labels: list[Path] | None) -> Inputs:
+    """Read all inputs from the repository that this runs in.
+
+    Raises
+    ------
+    SlipwayError
+        A file that is there cannot be read.
+    """
+    manifest = _json(MODEL / MANIFEST_FILE, "dvc repro")
+    verdicts = {path.stem: read_json(path, "slipway judge") for path in VERDICTS.glob("*.json")}
+    frame, no_traffic = _traffic(log or log_place(params))
+    days = _days(frame, manifest, labels) if frame is not None and manifest else []
+    return Inputs(
+        manifest=manifest,
+        metrics=_json(METRICS, "dvc repro"),
+        plots={path.stem: read_table(path) for path in PLOTS.glob("*.csv")},
+        releases=_json(RELEASES, "slipway demo") or released_by_git(),
+        verdicts=dict(sorted(verdicts.items())),
+        drift=_json(DRIFT, "slipway drift --json build/drift.json"),
+        days=days,
+        no_traffic=no_traffic,
+        full_reports={
+            name: f"reports/{name}.html"
+            for name in verdicts
+            if (out / "reports" / f"{name}.html").is_file()
+        },
+    )
+
+
+def read_table(path: Path) -> list[Row]:
+    """Return the rows of a plot's data: numbers as numbers, empty cells as None."""
+    with path.open(encoding="utf-8", newline="") as file:
+        return [
+            {name: text if name in NAMES else _number(text) for name, text in row.items()}
+            for row in csv.DictReader(file)
+        ]
+
+
+def released_by_git() -> list[Row]:
+    """Return the metrics of every commit that changed them: what git knows of releases."""
+    from slipway.workspace import run
+
+    command = ["git", "log", f"-{HISTORY}", "--first-parent", "--format=%H %cs", "--", str(METRICS)]
+    try:
+        commits = [line.split() for line in run(command, Path()).splitlines()]
+        texts = [run(["git", "show", f"{commit}:./{METRICS}"], Path()) for commit, _ in commits]
+    except SlipwayError:
+        return []  # no git here, or no commit yet: there is no history to show
+    return [
+        {"name": commit[:7], "commit": commit, "date": date, "metrics": json.loads(text)["model"]}
+        for (commit, date), text in reversed(list(zip(commits, texts, strict=True)))
+    ]
+
+
+def by_day(frame: pd.DataFrame, event_time: str, labels: dict[Any, float]) -> list[Row]:
+    """Return the predictions of each day (UTC) on which the predicted events were to happen.
+
+    Parameters
+    ----------
+    frame
+        As `slipway.serve.log.read_log` returns it.
+    labels
+        0.0 or 1.0 by key, where known.
+    """
+    import pandas as pd
+
+    column = f"input.{event_time}"
+    times = pd.to_datetime(frame[column if column in frame else "time"], utc=True, format="ISO8601")
+    known = frame["key"].map(labels)
+    days = []
+    for day, rows in frame.groupby(times.dt.strftime("%Y-%m-%d")):
+        arrived = known.loc[rows.index].dropna()
+        days.append(
+            {
+                "day": str(day),
+                "rows": len(rows),
+                "mean_score": float(rows["probability"].mean()),
+                "labels": len(arrived),
+                "label_rate": float(arrived.mean()) if len(arrived) else None,
+            }
+        )
+    return days
+
+
+def labels_by_key(paths: Iterable[Path], keys: set[Any]) -> dict[Any, float]:
+    """Return the labels of these keys that are known, from files of whole rows."""
+    import numpy as np
+
+    from slipway import contract
+
+    found: dict[Any, float] = {}
+    for path in paths:
+        columns = read_columns([path])
+        values = contract.label(columns)
+        found |= {
+            key: value
+            for key, value in zip(columns[contract.key()], values.tolist(), strict=True)
+            if key in keys and not np.isnan(value)
+        }
+    return found
+
+
+def _traffic(place: str) -> tuple[pd.DataFrame | None, str]:
+    from slipway.serve.log import read_log
+
+    try:
+        frame = read_log(place)
+    except SlipwayError as error:
+        return None, f"{error}."
+    return (None, f"{place}: no predictions yet.") if frame.empty else (frame, "")
+
+
+def _days(frame: pd.DataFrame, manifest: Row, labels: list[Path] | None) -> list[Row]:
+    paths = sorted(DATA.glob("*.parquet")) if labels is None else labels
+    known = labels_by_key(paths, set(frame["key"]))
+    return by_day(frame, manifest["event_time"], known)
+
+
+def _json(path: Path, made_by: str) -> Any:
+    return read_json(path, made_by) if path.exists() else None
+
+
+def _number(text: str) -> int | float | None:
+    if not text:
+        return None
+    return int(text) if text.isdigit() else float(text)
