@@ -73,7 +73,7 @@ def render_text(report: Report) -> str:
         faults = [fault for fault in report.faults if fault.file == file.file]
         if faults:
             lines += ["", f"{_plain(file.file)}: {file.rows:,} rows, {_many(len(faults), 'fault')}"]
-            lines += [f"  {_sentence(fault, _plain)}" for fault in faults]
+            lines += [f"  {sentence(fault, _plain)}" for fault in faults]
     lines += _notes(report, _plain)
     return "\n".join(lines)
 
@@ -82,7 +82,7 @@ def render_markdown(report: Report) -> str:
     """Return the report as Markdown that shows values from the data and lets them do nothing."""
     lines = [f"**{_headline(report)}**", ""]
     lines += [
-        f"- {_code(fault.file)}: {_sentence(fault, _code)}"
+        f"- {_code(fault.file)}: {sentence(fault, _code)}"
         for fault in report.faults[:MOST_IN_MARKDOWN]
     ]
     hidden = len(report.faults) - MOST_IN_MARKDOWN
@@ -113,7 +113,8 @@ def _notes(report: Report, show: Callable[[str], str]) -> list[str]:
     ]
 
 
-def _sentence(fault: Fault, show: Callable[[str], str]) -> str:
+def sentence(fault: Fault, show: Callable[[str], str]) -> str:
+    """Return a fault in words; `show` makes text from the data harmless where it will stand."""
     column, check, expected = show(fault.column), show(fault.check), show(fault.expected)
     found = ", ".join(show(example) for example in fault.examples)
     first = ", ".join(f"{row:,}" for row in fault.rows)

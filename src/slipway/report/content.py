@@ -1,0 +1,179 @@
+"""A judgement as a document: first the verdict, then the few numbers, the rest to unfold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from slipway.report import details, words
+from slipway.report.document import Block, Document, Table, quote
+from slipway.report.words import NAMES, Report, signed
+
+# Names in one line; the rest is counted.
+LISTED = 6
+
+LOCKS = {
+    "identical": "identical (rebuilt from the inputs, same bytes)",
+    "equivalent": "equivalent (rebuilt from the inputs, same holdout predictions)",
+    "different": "**different** (rebuilt from the inputs, another model)",
+    "stale": "**stale** (written for other inputs)",
+    "not checked": "not checked here (`slipway lock` does)",
+}
+
+
+def judgement(report: Report, foot: list[str], *, full: bool) -> Document:
+    """Return a judgement as a document; `full` lists every row of its tables."""
+    return Document(
+        tone=words.tone(report),
+        headline=words.headline(report),
+        blocks=list(_blocks(report)),
+        sections=details.sections(report, full=full),
+        foot=[*_foot(report), *foot],
+    )
+
+
+def _blocks(report: Report) -> Iterator[Block]:
+    yield " ".join(words.lead(report))
+    points = words.more_stops(report)
+    points += [f"**What to do:** {step}" for step in words.advice(report)]
+    points += list(_notes(report))
+    if points:
+        yield "\n".join(f"- {point}" for point in points)
+    if report["metrics"]:
+        yield _numbers(report)
+    yield "\n".join(f"- {line}" for line in _what_changed(report))
+
+
+def _numbers(report: Report) -> Table:
+    names = [f"champion `{report['champion']['model'][:4]}…`"]
+    names.append(f"this change `{report['challenger']['model'][:4]}…`")
+    rows = [
+        [
+            NAMES[row["name"]],
+            value(row["champion"]),
+            value(row["challenger"]),
+            change(row["difference"]),
+            "can't tell" if row["verdict"] == "cannot tell" else row["verdict"],
+        ]
+        for row in report["metrics"]
+    ]
+    rows += [_cost(name, cost) for name, cost in report["cost"].items()]
+    head = ["on the same rows", *names, f"difference ({words.level(report)})", ""]
+    return Table(head, rows, numbers=frozenset({1, 2, 3}))
+
+
+def value(number: float | None) -> str:
+    return "–" if number is None else f"{number:.4f}"  # noqa: RUF001
+
+
+def change(difference: Mapping[str, Any]) -> str:
+    low, high = signed(difference["low"]), signed(difference["high"])
+    return f"{signed(difference['value'])} ({low} … {high})"
+
+
+def _cost(name: str, cost: Mapping[str, Any]) -> list[str]:
+    unit = {"row_ms": "ms", "model_mb": "MB"}[name]
+    digits = {"row_ms": 3, "model_mb": 2}[name]
+    before, after = cost["champion"], cost["challenger"]
+    said = "over the limit" if after > cost["limit"] else f"within {cost['limit']:g} {unit}"
+    return [
+        NAMES[name],
+        "–" if before is None else f"{before:.{digits}f} {unit}",  # noqa: RUF001
+        f"{after:.{digits}f} {unit}",
+        "" if before is None else f"{signed(after - before, digits)} {unit}",
+        said,
+    ]
+
+
+def _what_changed(report: Report) -> Iterator[str]:
+    changes = report["changes"]
+    parts = [
+        f"{quote(row['name'])} {quote(row['champion'], 30)} → {quote(row['challenger'], 30)}"
+        for row in changes["params"]
+    ]
+    said = [f"parameters: {_list(parts)}"] if parts else []
+    if report["data"]:
+        said.append(f"data: {_data_said(report['data'])}")
+    if changes["dependencies"]:
+        said.append(f"dependencies: {len(changes['dependencies'])}")
+    if changes["files"]:
+        said.append(f"files: {_list([quote(name) for name in changes['files']])}")
+    yield f"**Changed:** {' · '.join(said)}"
+    yield f"**Lock:** {LOCKS[report['lock']]}"
+    if report["flips"]:
+        yield _flips_said(report["flips"], report["holdout"]["rows"])
+
+
+def _data_said(data: Mapping[str, Any]) -> str:
+    before, after = data["months"]["champion"], data["months"]["challenger"]
+    if data["champion"] == data["challenger"]:
+        return f"no change ({len(after)} months, {data['rows']['challenger']:,} rows)"
+    added = [quote(name, 20) for name in after if name not in before]
+    gone = [quote(name, 20) for name in before if name not in after]
+    rows = data["rows"]["challenger"] - data["rows"]["champion"]
+    parts = [f"{_list(added)} added"] if added else []
+    parts += [f"{_list(gone)} removed"] if gone else []
+    parts += (
+        [f"{len(data['files']['modified'])} files rewritten"] if data["files"]["modified"] else []
+    )
+    return f"{', '.join(parts) or 'rewritten'} ({signed(rows, 0)} rows)"
+
+
+def _flips_said(flips: Mapping[str, Any], rows: int) -> str:
+    up, down = flips["to_positive"], flips["to_negative"]
+    if not flips["count"]:
+        return "**Decisions that flip:** none"
+    return (
+        f"**Decisions that flip:** {flips['count']:,} of {rows:,} ({flips['share']:.1%}): "
+        f"{up['count']:,} to yes, of which {_share(up)} were; "
+        f"{down['count']:,} to no, of which {_share(down)} were yes all the same"
+    )
+
+
+def _share(part: Mapping[str, Any]) -> str:
+    return f"{part['positives'] / part['count']:.0%}" if part["count"] else "none"
+
+
+def _notes(report: Report) -> Iterator[str]:
+    holdout, rule = report["holdout"], report["rule"]
+    for row in report["slices"]["rows"]:
+        if row["accepted"]:
+            named, reason = quote(f"{row['slice']}={row['value']}"), quote(row["accepted"], 200)
+            yield f"**Accepted:** {named} gets worse, for this reason: {reason}"
+    if report["changes"]["judges"]:
+        edited = _list([quote(name) for name in report["changes"]["judges"]])
+        yield f"**Look closely:** this change also edits what it is judged by: {edited}"
+    if holdout["moved"]:
+        yield "The data moved the holdout: both models were scored on the new one."
+    if holdout["uses"] > rule["budget"]:
+        yield (
+            f"**The holdout is used up:** {holdout['uses']} judgements, and `judge.budget` is "
+            f"{rule['budget']}. *Better* can no longer be said on it; add a fresh month."
+        )
+    if report["anchor"] and report["anchor"]["lost"]:
+        why = quote(report["anchor"]["lost"], 200)
+        yield f"The best champion so far could not be asked ({why}): only the last one was."
+    for note in report["notes"]:
+        yield NOTES[note["code"]]
+
+
+NOTES = {
+    "own rule": "The base commit has no rule in params.yaml (`judge`): this change's own was used.",
+}
+
+
+def _list(names: list[str]) -> str:
+    shown = ", ".join(names[:LISTED])
+    return f"{shown} and {len(names) - LISTED} more" if len(names) > LISTED else shown
+
+
+def _foot(report: Report) -> list[str]:
+    holdout, budget = report["holdout"], report["rule"]["budget"]
+    used = f"has been used for {holdout['uses']} of {budget} judgements"
+    left = f"reliability left: {holdout['reliability']:.1%}"
+    lines = [f"Holdout `{holdout['keys_sha256'][:4]}…` {used} ({left})"]
+    if report["champion"]:
+        commit, how = report["champion"]["commit"][:7], report["champion"]["how"]
+        lines.append(f"champion: commit `{commit}`, {quote(how)}")
+    lines.append(f"data `{report['challenger']['data'][:7]}`")
+    return [*lines, f"model `{report['challenger']['model']}` (sha256)"]
