@@ -19,8 +19,8 @@ def arrives_elsewhere(columns: Mapping[str, Any]) -> Any:
 
 
 def leaves_when_open(columns: Mapping[str, Any]) -> Any:
-    """No flight is scheduled between 01:00 and 05:00, when the runways are closed."""
-    return (columns["dep_minute"] <= 60) | (columns["dep_minute"] >= 300)
+    """No flight is scheduled between 01:30 and 05:00, when the airports rest."""
+    return (columns["dep_minute"] <= 90) | (columns["dep_minute"] >= 300)
 
 
 RULES: dict[str, Rule] = {

@@ -21,6 +21,9 @@ MONTHS = tuple(f"2013-{number:02d}" for number in range(1, 13))
 # may be used is the observation of that hour.
 HOURS_AHEAD = 3
 
+# One hour of February 2013 is on record with a wind of 1,048 miles an hour.
+MOST_WIND = 150
+
 WEATHER = ["temp", "humid", "wind_speed", "precip", "pressure", "visib"]
 
 
@@ -98,6 +101,7 @@ def _weather() -> pd.DataFrame:
     weather["observed"] = pd.to_datetime(weather["time_hour"], utc=True).astype(
         "datetime64[us, UTC]"
     )
+    weather["wind_speed"] = weather["wind_speed"].where(weather["wind_speed"] <= MOST_WIND)
     return weather[["origin", "observed", *WEATHER]]
 
 
