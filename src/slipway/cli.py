@@ -181,6 +181,21 @@ def serve(
 
 
 @app.command()
+def replay(
+    rows: Annotated[Path, typer.Option(help="Parquet file, or folder of them, to send.")],
+    url: Annotated[str, typer.Option(help="Address of the running service.")],
+    limit: Annotated[int | None, typer.Option(min=1, help="Send only so many rows.")] = None,
+    days: Annotated[bool, typer.Option("--days", help="Print a line for each day.")] = False,
+) -> None:
+    """Send rows to the running service, as if they were asked now."""
+    from slipway.replay import replay
+
+    tally = replay(rows, url, limit)
+    typer.echo(tally.text(by_day=days))
+    raise typer.Exit(tally.exit_code)
+
+
+@app.command()
 def drift(
     log: Annotated[
         str, typer.Option(help="Folder or URL of the prediction log; default as in params.yaml.")

@@ -221,12 +221,12 @@ def drift(inputs: Inputs) -> Section:
     caption = f"Dashed: drift from {limit:g}, a large move from {LARGE:g}. "
     caption += "A notice is a difference that chance does not explain, and that is small."
     moved = [
-        [(row["name"], row["status"]), (f"{row['psi']:.2f}", ""), (plain(row["words"]), "")]
+        [(row["name"], f"{row['status']}, {row['psi']:.2f}"), (plain(row["words"]), "")]
         for row in columns
         if row["status"] != "ok"
     ]
     far = sum(row["status"] == "drift" for row in columns)
-    table = Table("What moved", ["column", "PSI", "how"], moved[: max(MOVED_SHOWN, far)])
+    table = Table("What moved", ["column", "how"], moved[: max(MOVED_SHOWN, far)])
     return Section(
         "drift",
         title,

@@ -1,0 +1,200 @@
+"""`slipway replay`: send the rows of a file to the running service, as if they were asked now."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import numpy as np
+
+from slipway.errors import NO, YES, SlipwayError
+from slipway.progress import track
+from slipway.tables import as_rows, month_files, read_columns, row_count, take
+
+# Large enough to spare the way, small enough for any limit on a request's body.
+BATCH = 200
+SECONDS = 60
+
+Row = dict[str, Any]
+
+
+@dataclass
+class Tally:
+    """What the service said.
+
+    Parameters
+    ----------
+    days
+        Sum of the probabilities and number of answers, by day of the event.
+    refused
+        Each row that was refused: its key and why.
+    """
+
+    answered: int = 0
+    positive: int = 0
+    review: int = 0
+    days: dict[str, tuple[float, int]] = field(default_factory=dict)
+    refused: list[tuple[str, str]] = field(default_factory=list)
+
+    @property
+    def exit_code(self) -> int:
+        return NO if self.refused else YES
+
+    def text(self, *, by_day: bool = False) -> str:
+        """Return the tally for a terminal, with a line for each day if asked."""
+        lines = []
+        if by_day:
+            lines = [
+                f"{day}  {count:>6,} rows  mean {total / count:.1%}"
+                for day, (total, count) in sorted(self.days.items())
+            ]
+        said = f"{self.answered:,} rows answered"
+        if self.answered:
+            said += (
+                f": {self.positive / self.answered:.1%} positive, "
+                f"{self.review / self.answered:.1%} for a person to look at"
+            )
+        lines.append(said)
+        if self.refused:
+            key, reason = self.refused[0]
+            lines.append(f"{len(self.refused):,} rows refused; the first is {key}: {reason}")
+        return "\n".join(lines)
+
+
+def replay(rows: Path, url: str, limit: int | None = None) -> Tally:
+    """Send rows in the order of the file and count the answers.
+
+    Parameters
+    ----------
+    rows
+        A parquet file, or a folder of them, with at least the columns that the service asks
+        for; others, such as what makes the label, are not sent.
+    url
+        Where the service listens, such as ``http://127.0.0.1:3000``. The first token in
+        SLIPWAY_TOKENS opens it.
+    limit
+        Send only so many rows.
+
+    Raises
+    ------
+    SlipwayError
+        The rows cannot be read, or the service cannot be reached, does not let us in or
+        stops answering.
+    """
+    service = Service(url)
+    manifest = service.manifest()
+    names = [column["name"] for column in manifest["inputs"]]
+    columns = read_columns(month_files(rows) if rows.is_dir() else [rows], names)
+    count = row_count(columns) if limit is None else min(limit, row_count(columns))
+    tally = Tally()
+    edges = [*range(0, count, BATCH), count]
+    for start, end in track(list(pairwise(edges)), "Replaying"):
+        batch = as_rows(take(columns, np.arange(start, end)))
+        for row, answer in _ask(service, batch):
+            _count(tally, row, answer, manifest)
+    return tally
+
+
+class Service:
+    """A connection to a running service, kept open.
+
+    Raises
+    ------
+    SlipwayError
+        The URL is not one of http or https.
+    """
+
+    def __init__(self, url: str) -> None:
+        parts = urlsplit(url)
+        kinds = {"http": http.client.HTTPConnection, "https": http.client.HTTPSConnection}
+        if parts.scheme not in kinds or not parts.netloc:
+            raise SlipwayError(
+                f"{url}: not the address of a service", "write it like http://127.0.0.1:3000"
+            )
+        self._url = url
+        self._path = parts.path.rstrip("/")
+        self._connection = kinds[parts.scheme](parts.netloc, timeout=SECONDS)
+        token = os.environ.get("SLIPWAY_TOKENS", "").split(",")[0].strip()
+        self._headers = {"Content-Type": "application/json"}
+        if token:
+            self._headers["Authorization"] = f"Bearer {token}"
+
+    def manifest(self) -> Row:
+        """Return the manifest of the model that runs."""
+        status, answer = self.send("GET", "/model")
+        if status != http.client.OK or "manifest" not in answer:
+            raise self._refusal(status, answer)
+        manifest: Row = answer["manifest"]
+        return manifest
+
+    def predict(self, rows: list[Row]) -> tuple[int, Any]:
+        """Return the status and the answer to some rows; 413 and 422 are answers too."""
+        status, answer = self.send("POST", "/predict", json.dumps(rows))
+        known = (http.client.OK, http.client.REQUEST_ENTITY_TOO_LARGE, 422)
+        if status not in known:
+            raise self._refusal(status, answer)
+        return status, answer
+
+    def send(self, method: str, path: str, body: str | None = None) -> tuple[int, Any]:
+        try:
+            self._connection.request(method, self._path + path, body, self._headers)
+            response = self._connection.getresponse()
+            return response.status, json.loads(response.read() or b"null")
+        except (OSError, http.client.HTTPException) as error:
+            raise SlipwayError(
+                f"{self._url}: the service does not answer ({error or type(error).__name__})",
+                "start it with `slipway serve`, or check the address",
+            ) from None
+        except ValueError:
+            raise SlipwayError(
+                f"{self._url}{path}: the answer is not JSON, so this is no service of Slipway",
+                "check the address",
+            ) from None
+
+    def _refusal(self, status: int, answer: Any) -> SlipwayError:
+        error = answer.get("error") if isinstance(answer, dict) else None
+        said = error["message"] if isinstance(error, dict) and error.get("message") else "no reason"
+        do = "look at the service's log"
+        if status in (http.client.UNAUTHORIZED, http.client.FORBIDDEN):
+            do = "put a token that the service knows into SLIPWAY_TOKENS"
+        return SlipwayError(f"{self._url}: the service answered {status}: {said}", do)
+
+
+def _ask(service: Service, rows: list[Row]) -> Iterator[tuple[Row, Row]]:
+    """Yield each row and its answer, or why it was refused; one bad row costs no other its own."""
+    if not rows:
+        return
+    status, answer = service.predict(rows)
+    if status == http.client.OK:
+        yield from zip(rows, answer, strict=True)
+        return
+    faults = {fault["row"]: fault for fault in answer["error"].get("faults", [])}
+    if faults:
+        for number, fault in faults.items():
+            yield rows[number], {"refused": f"{fault['field']}: {fault['message']}"}
+        yield from _ask(service, [row for i, row in enumerate(rows) if i not in faults])
+    elif len(rows) > 1:
+        middle = len(rows) // 2
+        yield from _ask(service, rows[:middle])
+        yield from _ask(service, rows[middle:])
+    else:
+        yield rows[0], {"refused": answer["error"].get("message") or answer["error"]["code"]}
+
+
+def _count(tally: Tally, row: Row, answer: Row, manifest: Row) -> None:
+    if "refused" in answer:
+        tally.refused.append((str(row[manifest["key"]]), answer["refused"]))
+        return
+    tally.answered += 1
+    tally.positive += answer["decision"]
+    tally.review += answer["review"]
+    day = str(row[manifest["event_time"]])[:10]
+    total, count = tally.days.get(day, (0.0, 0))
+    tally.days[day] = (total + answer["probability"], count + 1)
