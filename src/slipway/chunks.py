@@ -128,8 +128,9 @@ def _csv_batches(path: Path, names: Sequence[str], chunk_rows: int) -> Iterator[
         quoted_strings_can_be_null=False,
         null_values=[""],
     )
-    options = csv.ReadOptions(block_size=CSV_BLOCK)
-    with csv.open_csv(path, read_options=options, convert_options=convert) as file:
+    read = csv.ReadOptions(block_size=CSV_BLOCK)
+    parse = csv.ParseOptions(newlines_in_values=True)
+    with csv.open_csv(path, read, parse, convert) as file:
         for batch in file:
             for start in range(0, batch.num_rows, chunk_rows):
                 yield batch.slice(start, chunk_rows)

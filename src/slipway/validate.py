@@ -249,8 +249,9 @@ class _Look:
         series, unreadable, text = values
         column = self._plan.columns[name]
         if unreadable.any():
-            noun = NOUNS[self._plan.types[name][0]]
-            self._fail(name, "type", noun, np.flatnonzero(unreadable), text)
+            kind, dtype = self._plan.types[name]
+            expected = f"{NOUNS[kind]} ({dtype})" if kind == "integer" else NOUNS[kind]
+            self._fail(name, "type", expected, np.flatnonzero(unreadable), text)
         empty = series.isna().to_numpy() & ~unreadable
         self._empty[name] += int(empty.sum())
         if empty.any() and not column.nullable:
@@ -349,11 +350,10 @@ class _Look:
                 name, "missing_column", f"a column of type {self._wanted(name)}", self.rows
             )
         unknown = [name for name in self.source.types if name not in self._plan.columns]
+        total = f" ({len(unknown):,} are)" if len(unknown) > MOST_UNKNOWN else ""
         for name in unknown[:MOST_UNKNOWN]:
-            more = f"; so are {len(unknown) - 1} more" if len(unknown) > MOST_UNKNOWN else ""
-            yield _Tally(
-                name[:80], "unknown_column", f"no column outside the schema{more}", self.rows
-            )
+            expected = f"no column outside the schema{total}"
+            yield _Tally(name[:80], "unknown_column", expected, self.rows)
         for name in self.source.repeated[:MOST_UNKNOWN]:
             yield _Tally(name[:80], "repeated_column", "every column once", self.rows)
         for name in self.columns:
