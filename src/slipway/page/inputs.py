@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,8 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from slipway.drift import log_place
 from slipway.errors import SlipwayError
+from slipway.judge.record import JUDGEMENTS
 from slipway.score import MANIFEST_FILE, MODEL
 from slipway.tables import DATA, read_columns, read_json
+from slipway.workspace import run
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,6 +31,7 @@ VERDICTS = Path("build/reports")
 DRIFT = Path("build/drift.json")
 
 HISTORY = 30
+SHORT = 20
 
 # Columns of the plots' data that are not numbers, even where they look like some.
 NAMES = ("slice", "value")
@@ -42,10 +46,10 @@ class Inputs:
     plots
         The tables of ``reports/plots``, by name.
     releases
-        Oldest first: `name`, `metrics`, and where known `commit`, `date`, `model_sha256`,
-        `verdict`.
+        Oldest first: `name`, `metrics`, and where known `commit`, `date`, `subject`,
+        `model_sha256`, `verdict`.
     verdicts
-        The judge's reports, by name.
+        The reports of `slipway judge` and `slipway validate`, by name.
     days
         The predictions by day of the event: `day`, `rows`, `mean_score`, `label_rate`.
     no_traffic
@@ -104,19 +108,51 @@ def read_table(path: Path) -> list[Row]:
 
 
 def released_by_git() -> list[Row]:
-    """Return the metrics of every commit that changed them: what git knows of releases."""
-    from slipway.workspace import run
+    """Return what git knows of releases: each commit of this branch that changed the metrics.
 
-    command = ["git", "log", f"-{HISTORY}", "--first-parent", "--format=%H %cs", "--", str(METRICS)]
+    A release is named after its pull request, a short subject or the commit. If the commit
+    brought one judgement along, that has the model and the verdict.
+    """
+    shown = ["git", "log", f"-{HISTORY}", "--first-parent", "--format=%H %cI %s"]
     try:
-        commits = [line.split() for line in run(command, Path()).splitlines()]
-        texts = [run(["git", "show", f"{commit}:./{METRICS}"], Path()) for commit, _ in commits]
+        lines = run([*shown, "--", str(METRICS)], Path()).splitlines()
     except SlipwayError:
         return []  # no git here, or no commit yet: there is no history to show
-    return [
-        {"name": commit[:7], "commit": commit, "date": date, "metrics": json.loads(text)["model"]}
-        for (commit, date), text in reversed(list(zip(commits, texts, strict=True)))
-    ]
+    found = [_release(*line.split(" ", 2)) for line in reversed(lines)]
+    return [release for release in found if release]
+
+
+def _release(commit: str, moment: str, subject: str) -> Row | None:
+    metrics = _json_at(commit, str(METRICS))
+    if not metrics or "model" not in metrics:
+        return None  # deleted there, or of a time before this format
+    release = {
+        "name": _short_name(commit, subject),
+        "subject": subject,
+        "commit": commit,
+        "date": moment,
+        "metrics": metrics["model"],
+    }
+    added = ["git", "show", "-m", "--first-parent", "--diff-filter=A", "--name-only", "--format="]
+    records = run([*added, commit, "--", str(JUDGEMENTS)], Path()).split()
+    if len(records) == 1 and (record := _json_at(commit, records[0])):
+        release |= {"model_sha256": record["model"], "verdict": record["verdict"]}
+    return release
+
+
+def _short_name(commit: str, subject: str) -> str:
+    request = re.search(r"#\d+", subject)
+    if request:
+        return request.group()
+    return subject if len(subject) <= SHORT else commit[:7]
+
+
+def _json_at(commit: str, path: str) -> Row | None:
+    try:
+        found = json.loads(run(["git", "show", f"{commit}:{path}"], Path()))
+    except (SlipwayError, ValueError):
+        return None
+    return found if isinstance(found, dict) else None
 
 
 def by_day(frame: pd.DataFrame, event_time: str, labels: dict[Any, float]) -> list[Row]:

@@ -8,20 +8,17 @@ from datetime import date
 
 from slipway import charts
 from slipway.drift import LARGE
+from slipway.errors import SlipwayError
 from slipway.page.inputs import Inputs, Row
+from slipway.report.document import plain as unquoted
+from slipway.report.words import NAMES, signed
 
 SLICES_SHOWN = 20
 COLUMNS_SHOWN = 20
 MOVED_SHOWN = 8
+CARD_LINES = 3
 
-METRIC_NAMES = {
-    "auc": "AUC",
-    "log_loss": "log loss",
-    "brier": "Brier score",
-    "calibration_error": "calibration error",
-    "precision": "precision",
-    "recall": "recall",
-}
+METRICS = ("auc", "log_loss", "brier", "calibration_error", "precision", "recall")
 
 
 @dataclass(frozen=True)
@@ -49,7 +46,7 @@ class Card:
 
     name: str
     tone: str
-    word: str
+    headline: str
     lines: list[str]
     link: str = ""
 
@@ -123,8 +120,10 @@ def verdicts(inputs: Inputs) -> Section:
         _card(name, report, inputs.full_reports.get(name, ""))
         for name, report in inputs.verdicts.items()
     ]
-    passed = sum(report["may_merge"] for report in inputs.verdicts.values())
-    says = f"{passed} of {len(cards)} may replace the model that runs."
+    passed = sum(card.tone == "good" for card in cards)
+    says = (
+        f"{passed} of {len(cards)} may be merged. What is merged is built again, and judged again."
+    )
     return Section("verdicts", title, says, cards=cards)
 
 
@@ -140,7 +139,7 @@ def releases(inputs: Inputs) -> Section:
     figures = [
         Figure(
             f"releases-{metric}",
-            charts.releases(history, metric, f"{METRIC_NAMES[metric]} ({way} is better)"),
+            charts.releases(history, metric, f"{NAMES[metric]} ({way} is better)"),
             f"Best so far: {_best(history, metric, best)}. "
             "The line holds the true value with 95% confidence.",
         )
@@ -148,7 +147,7 @@ def releases(inputs: Inputs) -> Section:
     ]
     rows = [
         [
-            (row["name"], short(row.get("commit", ""))),
+            (row["name"], row.get("subject") or short(row.get("commit", ""))),
             (row.get("date", "")[:10], short(row.get("model_sha256", ""))),
             _with_interval(row["metrics"]["auc"]),
             (row.get("verdict", ""), ""),
@@ -290,11 +289,6 @@ def short(digest: str) -> str:
     return digest[:10]
 
 
-def signed(value: float, digits: int = 3) -> str:
-    """Return a difference with its sign, a real minus among them."""
-    return f"{value:+.{digits}f}".replace("-", "\N{MINUS SIGN}")
-
-
 def plain(text: str) -> str:
     """Return Markdown's code spans as plain words."""
     return text.replace("`", "")
@@ -313,32 +307,22 @@ def span(first: str, last: str) -> str:
 
 
 def _card(name: str, report: Row, link: str) -> Card:
-    tones = {"better": "good", "not worse": "good", "worse": "bad", "cannot tell": "warn"}
-    tone = tones[report["verdict"]] if report["may_merge"] else "bad"
-    if report["verdict"] == "cannot tell":
-        tone = "warn"
-    lines = [_primary_line(report)]
-    if report["stops"]:
-        lines.append("Stopped by: " + listed([_stop(stop) for stop in report["stops"]], 3) + ".")
-    merge = "may be merged" if report["may_merge"] else "may not be merged"
-    return Card(name, tone, f"{report['verdict']}, {merge}", [line for line in lines if line], link)
+    """Return the verdict in the report's own words, or why the report is not believed."""
+    from slipway.report.render import document_of
+
+    try:
+        document = document_of(report, [], full=False)
+    except SlipwayError as error:
+        return Card(name, "open", "Not believed", [str(error)], link)
+    texts = [block for block in document.blocks if isinstance(block, str)]
+    lines = [line for text in texts for line in text.splitlines()]
+    shown = lines[:CARD_LINES] + [line for line in lines[CARD_LINES:] if "**Changed:**" in line]
+    said = [_unmarked(line).removeprefix("- ") for line in shown]
+    return Card(name, document.tone, _unmarked(document.headline), said, link)
 
 
-def _primary_line(report: Row) -> str:
-    name = report["rule"]["primary"]
-    found = next((metric for metric in report["metrics"] if metric["name"] == name), None)
-    if found is None:
-        return "The two models could not be compared."
-    gap = found["difference"]
-    return (
-        f"{METRIC_NAMES[name]} {found['champion']:.3f} → {found['challenger']:.3f}: "
-        f"{signed(gap['value'], 4)} ({signed(gap['low'], 4)} to {signed(gap['high'], 4)}) "
-        f"on {gap['rows']:,} rows."
-    )
-
-
-def _stop(stop: Row) -> str:
-    return f"{stop['code']} ({stop['about']})"
+def _unmarked(text: str) -> str:
+    return plain(unquoted(text))
 
 
 def _auc_tile(inputs: Inputs) -> Tile | None:
@@ -355,7 +339,7 @@ def _baseline_tile(inputs: Inputs) -> Tile | None:
     if metrics is None or "logistic_regression" not in metrics:
         return None
     gain = metrics["model"]["auc"]["value"] - metrics["logistic_regression"]["auc"]["value"]
-    return Tile("Over logistic regression", signed(gain), "AUC")
+    return Tile("Over logistic regression", signed(gain, 3), "AUC")
 
 
 def _traffic_tile(inputs: Inputs) -> Tile | None:
@@ -387,7 +371,7 @@ def _facts(inputs: Inputs, manifest: Row) -> list[tuple[str, str, str]]:
     facts = [("model", short(sha256), f"sha256 {sha256}"), ("data", short(data), f"md5 {data}")]
     for row in running[:1]:
         facts.append(("commit", short(row["commit"]), row["commit"]))
-        facts.append(("runs since", row["date"][:10], ""))
+        facts.append(("merged", row["date"][:10], ""))
     facts += [
         ("trained on", f"{train['rows']:,} rows, {_months(train['months'])}", ""),
         ("measured on", f"{holdout['rows']:,} rows, {_months(holdout['months'])}", ""),
@@ -411,8 +395,8 @@ def _with_interval(estimate: Row) -> tuple[str, str]:
 def _metric_table(metrics: Row) -> Table:
     models = [name for name in ("model", "logistic_regression", "base_rate") if name in metrics]
     rows = [
-        [(METRIC_NAMES[name], ""), *(_with_interval(metrics[model][name]) for model in models)]
-        for name in METRIC_NAMES
+        [(NAMES[name], ""), *(_with_interval(metrics[model][name]) for model in models)]
+        for name in METRICS
         if name in metrics["model"]
     ]
     level = f"{metrics['confidence']:.0%}"
@@ -482,7 +466,7 @@ def _says_of_releases(history: Sequence[Row]) -> str:
         return f"One release so far, {newest['name']}, with AUC {value:.3f}."
     before = history[-2]
     gain = value - before["metrics"]["auc"]["value"]
-    says = f"{newest['name']} has AUC {value:.3f}, {signed(gain)} against {before['name']}."
+    says = f"{newest['name']} has AUC {value:.3f}, {signed(gain, 3)} against {before['name']}."
     if verdict := newest.get("verdict"):
         says += f" The judge, who compares row by row, said: {verdict}."
     return says
