@@ -10,6 +10,8 @@ from typing import Annotated
 import typer
 
 from slipway.errors import NO, NO_ANSWER, YES, SlipwayError
+from slipway.github.runner import annotate, in_actions
+from slipway.github.verbs import app as github
 
 app = typer.Typer(
     name="slipway",
@@ -20,6 +22,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.add_typer(github, name="github")
 
 
 def main() -> None:
@@ -32,6 +35,8 @@ def main() -> None:
         typer.echo(f"slipway: {error}", err=True)
         if error.do:
             typer.echo(f"  → {error.do}", err=True)
+        if in_actions():
+            annotate("error", str(error).splitlines()[0], f"{error}\n{error.do}")
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         typer.echo("slipway: stopped", err=True)
@@ -120,6 +125,30 @@ def lock() -> None:
     verdict = check_lock(Path())
     typer.echo(verdict.text())
     raise typer.Exit(verdict.exit_code)
+
+
+@app.command()
+def changes(
+    base: Annotated[str, typer.Option(help="Branch or commit that the change is for.")],
+) -> None:
+    """Say which parts of the repository a change touches, and which tests it needs."""
+    from slipway.changes import tell_changes
+
+    typer.echo(tell_changes(Path(), base))
+
+
+@app.command()
+def rebuild(
+    base: Annotated[str, typer.Option(help="Branch or commit that the change is for.")],
+) -> None:
+    """Run the stages that a change touches, and say what its dvc.lock is worth."""
+    from slipway.github.runner import set_outputs
+    from slipway.rebuild import rebuild
+
+    found = rebuild(Path(), base)
+    typer.echo(found.text())
+    set_outputs(changed=found.changed, lock=found.lock.status if found.lock else "not checked")
+    raise typer.Exit(found.exit_code)
 
 
 @app.command()

@@ -14,10 +14,13 @@ from slipway.errors import NO, YES, SlipwayError
 from slipway.prepare import labelled, split_months
 from slipway.score import MODEL, Model
 from slipway.settings import read_params
-from slipway.tables import month_files, read_columns
+from slipway.tables import digest, month_files, read_columns
 from slipway.workspace import copy_of_worktree, run
 
 LOCK = Path("dvc.lock")
+
+# Outputs under this folder are in git; all others are left to DVC, or made again.
+REPORTS = "reports"
 
 # Two builds of one model on different processors differ in the last digits of a float32.
 TOLERANCE = 1e-6
@@ -61,19 +64,39 @@ def check_lock(root: Path) -> LockVerdict:
     recorded = read_lock(root / LOCK)
     with copy_of_worktree(root) as copy:
         run(["dvc", "pull", "-q", "data.dvc"], copy)
-        old_model = _fetch_recorded_model(copy)
+        old_model = fetch_recorded_model(copy)
+        edited = edited_reports(recorded, copy)
         (copy / LOCK).unlink()
         run(["dvc", "repro", "-q", "--no-run-cache"], copy)
-        rebuilt = read_lock(copy / LOCK)
-        changed = changed_inputs(recorded, rebuilt)
-        if changed:
-            return LockVerdict(
-                "stale", [f"`{name}` is not what the lock records" for name in changed]
-            )
-        differing = differing_outputs(recorded, rebuilt)
-        if not differing:
-            return LockVerdict("identical", [f"{len(outputs(rebuilt))} outputs, the same bytes"])
-        return _compare_predictions(copy, old_model, differing)
+        return compare_locks(recorded, read_lock(copy / LOCK), edited, copy, old_model)
+
+
+def compare_locks(
+    recorded: dict[str, Any],
+    rebuilt: dict[str, Any],
+    edited: list[str],
+    root: Path,
+    old_model: Path | None,
+) -> LockVerdict:
+    """Compare what a lock records with what a rebuild in `root` wrote.
+
+    Parameters
+    ----------
+    edited
+        The reports that were not as the lock records them before the rebuild.
+    old_model
+        The folder of the recorded model; None if nobody has it any more.
+    """
+    changed = changed_inputs(recorded, rebuilt)
+    if changed:
+        return LockVerdict("stale", [f"`{name}` is not what the lock records" for name in changed])
+    if edited:
+        why = "is not the file that the lock records"
+        return LockVerdict("different", [f"`{name}` {why}" for name in edited])
+    differing = differing_outputs(recorded, rebuilt)
+    if not differing:
+        return LockVerdict("identical", [f"{len(outputs(rebuilt))} outputs, the same bytes"])
+    return _compare_predictions(root, old_model, differing)
 
 
 def read_lock(path: Path) -> dict[str, Any]:
@@ -108,6 +131,22 @@ def differing_outputs(recorded: dict[str, Any], rebuilt: dict[str, Any]) -> list
     )
 
 
+def may_be_equivalent(recorded: dict[str, Any], rebuilt: dict[str, Any]) -> bool:
+    """Return whether only the predictions of both models can tell what the lock is worth."""
+    same_inputs = not changed_inputs(recorded, rebuilt)
+    return same_inputs and str(MODEL) in differing_outputs(recorded, rebuilt)
+
+
+def edited_reports(stages: dict[str, Any], root: Path) -> list[str]:
+    """Return the reports whose files are not those that a lock records."""
+    return sorted(
+        path
+        for path, md5 in outputs(stages).items()
+        if path.startswith(f"{REPORTS}/")
+        and not ((root / path).is_file() and digest(root / path, "md5") == md5)
+    )
+
+
 def _inputs(stages: dict[str, Any]) -> dict[str, Any]:
     made = outputs(stages)
     files = {
@@ -126,7 +165,7 @@ def _inputs(stages: dict[str, Any]) -> dict[str, Any]:
     return files | params | commands
 
 
-def _fetch_recorded_model(copy: Path) -> Path | None:
+def fetch_recorded_model(copy: Path) -> Path | None:
     """Return the folder of the model that the lock names, if a cache or remote still has it."""
     try:
         run(["dvc", "pull", "-q", str(MODEL)], copy)
@@ -137,17 +176,21 @@ def _fetch_recorded_model(copy: Path) -> Path | None:
     return kept
 
 
-def _compare_predictions(copy: Path, old: Path | None, differing: list[str]) -> LockVerdict:
+def _compare_predictions(root: Path, old: Path | None, differing: list[str]) -> LockVerdict:
     named = f"other bytes: {', '.join(differing)}"
+    if str(MODEL) not in differing:
+        return LockVerdict(
+            "different", [named, "the model is the same: these were not made from it"]
+        )
     if old is None:
         return LockVerdict(
             "different", [named, "the recorded model is in no cache or remote to compare with"]
         )
     _, files = split_months(
-        month_files(copy / "data"), read_params(copy / "params.yaml").prepare.holdout_months
+        month_files(root / "data"), read_params(root / "params.yaml").prepare.holdout_months
     )
     rows, _ = labelled(read_columns(files))
-    gap = float(np.abs(Model.load(old).score(rows) - Model.load(copy / MODEL).score(rows)).max())
+    gap = float(np.abs(Model.load(old).score(rows) - Model.load(root / MODEL).score(rows)).max())
     status: Status = "equivalent" if gap <= TOLERANCE else "different"
     said = f"holdout predictions differ by at most {gap:.2g} (tolerance {TOLERANCE:g})"
     return LockVerdict(status, [named, said])

@@ -1,0 +1,15 @@
+"""What the workflows in `.github/workflows` do, beyond calling the steps of the loop.
+
+============== ==================================================================
+`runner`       outputs, annotations and the summary: how a job says something
+`gate`         may the pull request be merged, by the results of all its jobs
+`tell`         a run's report as job summary, HTML and artifact
+`api`          the little of GitHub's API that is needed
+`bind`         which pull request a finished run belongs to
+`artifact`     the report of a run that strangers may have written
+`comment`      one comment for each pull request, written and updated by CML
+`lock`         commit a rebuilt lock to the branch of a pull request
+============== ==================================================================
+
+`runner` and `gate` need nothing but Python: their jobs start without an installation.
+"""

@@ -1,0 +1,108 @@
+"""Which pull request a finished run belongs to.
+
+The run may be a stranger's, and so is everything that it left behind: a number in there proves
+nothing. What GitHub itself says of the run does: its head repository, branch and commit.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from slipway.errors import SlipwayError
+from slipway.github.api import Api
+
+# Any pull request can bring a workflow of the same name: only the path proves which one ran.
+WORKFLOW = ".github/workflows/pull-request.yml"
+
+ENDED = ("success", "failure", "timed_out")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run, as GitHub describes it.
+
+    Attributes
+    ----------
+    sha
+        The head commit of the pull request that it ran for.
+    """
+
+    number: int
+    url: str
+    sha: str
+    conclusion: str
+
+
+class NotBound(SlipwayError):
+    """There is no pull request to speak to: nothing is wrong, and nothing is to be done."""
+
+
+def read_event() -> dict[str, Any]:
+    """Return the event that started this job."""
+    try:
+        event: dict[str, Any] = json.loads(Path(os.environ["GITHUB_EVENT_PATH"]).read_text("utf-8"))
+    except (KeyError, OSError, ValueError):
+        raise SlipwayError(
+            "GITHUB_EVENT_PATH names no event", "this verb is for a job of GitHub Actions"
+        ) from None
+    return event
+
+
+def run_of(event: Mapping[str, Any]) -> Run:
+    """Return the run that an event of type `workflow_run` is about.
+
+    Raises
+    ------
+    NotBound
+        It is not a finished run of our workflow for a pull request.
+    """
+    run = event["workflow_run"]
+    path = run["path"].partition("@")[0]
+    if path != WORKFLOW or run["event"] != "pull_request":
+        raise NotBound(f"a run of {path} for `{run['event']}` is none of ours")
+    if run["conclusion"] not in ENDED:
+        raise NotBound(f"the run was {run['conclusion']}")
+    return Run(int(run["id"]), run["html_url"], run["head_sha"], run["conclusion"])
+
+
+def bind(api: Api, event: Mapping[str, Any]) -> int:
+    """Return the number of the one open pull request whose newest commit was run.
+
+    Raises
+    ------
+    NotBound
+        There is none any more, or more than one.
+    """
+    sha, run = run_of(event).sha, event["workflow_run"]
+    if not run["head_repository"]:
+        raise NotBound("the fork was deleted")
+    head = f"{run['head_repository']['owner']['login']}:{run['head_branch']}"
+    found = [
+        int(pull["number"])
+        for pull in api.pages("pulls", state="open", head=head)
+        if _is_for(pull, sha, run["head_repository"]["id"], event["repository"])
+    ]
+    if len(found) != 1:
+        raise NotBound(f"{len(found)} open pull requests have {sha[:7]} as their newest commit")
+    return found[0]
+
+
+def still_at(api: Api, number: int, sha: str) -> bool:
+    """Return whether a pull request is open and has had no commit since."""
+    pull = api.get(f"pulls/{number}")
+    return bool(pull["state"] == "open" and pull["head"]["sha"] == sha)
+
+
+def _is_for(pull: Mapping[str, Any], sha: str, head: int, repository: Mapping[str, Any]) -> bool:
+    return bool(
+        pull["head"]["sha"] == sha
+        and pull["head"]["repo"]
+        and pull["head"]["repo"]["id"] == head
+        and pull["base"]["repo"]["id"] == repository["id"]
+        and pull["base"]["ref"] == repository["default_branch"]
+    )

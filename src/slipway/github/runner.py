@@ -1,0 +1,57 @@
+"""How a job says something: outputs for later steps, annotations, the summary.
+
+On a laptop, where the runner's files do not exist, outputs and summary go nowhere.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Literal
+
+Level = Literal["notice", "warning", "error"]
+
+
+def in_actions() -> bool:
+    """Return whether this runs in a job of GitHub Actions."""
+    return os.environ.get("GITHUB_ACTIONS") == "true"
+
+
+def set_outputs(**outputs: str | int | bool) -> None:
+    """Hand values to later steps of the job; a line break in one is an error, never a new key."""
+    lines = []
+    for name, value in outputs.items():
+        text = str(value).lower() if isinstance(value, bool) else str(value)
+        if not text.isprintable():
+            raise ValueError(f"the output {name} has a character that does not print")
+        lines.append(f"{name}={text}\n")
+    _append("GITHUB_OUTPUT", "".join(lines))
+
+
+def add_summary(markdown: str) -> None:
+    """Add Markdown to the summary of the job."""
+    _append("GITHUB_STEP_SUMMARY", f"{markdown.rstrip()}\n\n")
+
+
+def annotate(level: Level, title: str, text: str = "") -> None:
+    """Show a sentence at the check, as its title says; nothing in it is a command.
+
+    On a laptop it is printed as a plain line.
+    """
+    if not in_actions():
+        sys.stdout.write(f"{level}: {title}\n{text}\n" if text else f"{level}: {title}\n")
+        return
+    safe = _escaped(title).replace(":", "%3A").replace(",", "%2C")
+    sys.stdout.write(f"::{level} title={safe}::{_escaped(text or title)}\n")
+    sys.stdout.flush()
+
+
+def _escaped(text: str) -> str:
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _append(variable: str, text: str) -> None:
+    if path := os.environ.get(variable):
+        with Path(path).open("a", encoding="utf-8") as file:
+            file.write(text)

@@ -1,0 +1,110 @@
+"""`slipway github`: the verbs that only a job of GitHub Actions can use."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    help="What the workflows do; each works only in a job of GitHub Actions.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+Number = Annotated[int, typer.Argument(help="Number of the pull request.")]
+Sha = Annotated[str, typer.Option(help="Its newest commit.")]
+
+
+@app.command()
+def tell(
+    commit: Annotated[str, typer.Option(help="Commit that was judged.")] = "",
+    run_url: Annotated[str, typer.Option(help="Address of the run.")] = "",
+) -> None:
+    """Tell what the steps before found: summary, title of the check, JSON and HTML."""
+    from slipway.github import tell
+
+    raise typer.Exit(tell.tell(Path(), commit, run_url))
+
+
+@app.command()
+def bind() -> None:
+    """Say which pull request the run belongs to that started this job."""
+    from slipway.github import bind
+    from slipway.github.api import api_of_job
+    from slipway.github.runner import annotate, set_outputs
+
+    event = bind.read_event()
+    try:
+        number = bind.bind(api_of_job(), event)
+    except bind.NotBound as why:
+        annotate("notice", f"No comment: {why}")
+        return
+    set_outputs(number=number)
+    typer.echo(f"the run belongs to #{number}")
+
+
+@app.command()
+def render(out: Annotated[Path, typer.Option(help="Markdown file to write.")]) -> None:
+    """Check the report of the run that started this job, and render it again."""
+    from slipway.github.api import api_of_job
+    from slipway.github.bind import read_event, run_of
+    from slipway.github.comment import compose
+    from slipway.github.runner import add_summary, set_outputs
+    from slipway.report.markdown import to_markdown
+
+    document, worth = compose(api_of_job(), run_of(read_event()))
+    text = to_markdown(document)
+    add_summary(text)
+    out.write_text(text, "utf-8")
+    set_outputs(create=worth)
+    typer.echo(f"{out}: {len(text):,} characters")
+
+
+@app.command()
+def comment(
+    number: Number,
+    body: Annotated[Path, typer.Option(help="Markdown file to post.")],
+    cml: Annotated[Path, typer.Option(help="Folder of CML.")],
+    create: Annotated[bool, typer.Option(help="Write one where there is none.")] = True,
+) -> None:
+    """Write the comment on a pull request, or update it."""
+    from slipway.github.api import api_of_job
+    from slipway.github.bind import read_event, run_of
+    from slipway.github.comment import post
+
+    sha = run_of(read_event()).sha
+    text = body.read_text("utf-8")
+    typer.echo(post(api_of_job(), number, sha, text, cml, create=create))
+
+
+@app.command()
+def find(number: Number) -> None:
+    """Say which commit of a pull request to rebuild, if its lock may be committed here."""
+    from slipway.github.api import api_of_job
+    from slipway.github.lock import head_to_rebuild
+    from slipway.github.runner import set_outputs
+
+    sha = head_to_rebuild(api_of_job(), number)
+    set_outputs(sha=sha)
+    typer.echo(f"#{number} is at {sha}")
+
+
+@app.command()
+def commit(number: Number, sha: Sha) -> None:
+    """Commit the lock and the reports that this run rebuilt to the pull request's branch."""
+    from slipway.github.api import api_of_job
+    from slipway.github.lock import commit_lock
+    from slipway.github.runner import add_summary, annotate
+
+    new = commit_lock(api_of_job(), number, sha, int(os.environ["GITHUB_RUN_ID"]))
+    if not new:
+        annotate("notice", f"#{number}: dvc.lock and reports are as they should be")
+        return
+    annotate("notice", f"#{number}: committed {new[:7]}")
+    add_summary(
+        f"Committed `{new[:7]}` to #{number}. A commit that a workflow makes starts no checks by "
+        f"itself: open #{number} and press *Approve and run*, or push a commit of your own."
+    )

@@ -1,0 +1,200 @@
+"""`slipway rebuild`: run what a change touches, and say what its `dvc.lock` is worth.
+
+The lock and the reports of the base commit are where it starts: they were made again when
+they were merged. Those of the change are claims: no stage is left out on their word, and
+they are compared with what comes out.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections import deque
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from slipway.errors import NO, NO_ANSWER, YES, SlipwayError
+from slipway.judge.champion import resolve
+from slipway.lock import (
+    LOCK,
+    REPORTS,
+    LockVerdict,
+    compare_locks,
+    edited_reports,
+    fetch_recorded_model,
+    may_be_equivalent,
+    outputs,
+    read_lock,
+)
+from slipway.tables import write_json
+from slipway.workspace import copy_of_worktree, environment, run
+
+REBUILD = Path("build/rebuild.json")
+
+REPRO = ["dvc", "repro", "--no-run-cache"]
+
+FAILED = re.compile(r"failed to reproduce '([^']+)'.* exited with (\d+)")
+
+# The end of what a stage wrote before it stopped: enough for its reason.
+LINES_SAID = 20
+
+Stages = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Stopped:
+    """A stage that did not succeed: its name, its exit code, the end of what it wrote."""
+
+    stage: str
+    exit_code: int
+    said: list[str]
+
+
+@dataclass(frozen=True)
+class Rebuild:
+    """What came of a rebuild.
+
+    Parameters
+    ----------
+    changed
+        Whether anything had to run: something that the model is made of has changed, or
+        what the change claims of it.
+    lock
+        What the lock of the change is worth; None if a stage stopped.
+    """
+
+    changed: bool
+    lock: LockVerdict | None = None
+    stopped: Stopped | None = None
+
+    @property
+    def exit_code(self) -> int:
+        if self.stopped is None:
+            return YES
+        return NO if self.stopped.exit_code == NO else NO_ANSWER
+
+    def text(self) -> str:
+        if self.stopped:
+            return f"`{self.stopped.stage}` stopped: no model was made"
+        said = "rebuilt" if self.changed else "nothing that the model is made of has changed"
+        return f"{said}\n{self.lock.text()}" if self.lock else said
+
+
+def rebuild(root: Path, base: str) -> Rebuild:
+    """Run the stages whose inputs differ from those of a commit; write and return what came of it.
+
+    Raises
+    ------
+    SlipwayError
+        git does not know the commit, the data cannot be fetched, or DVC cannot run.
+    """
+    commit = resolve(root, base)
+    claimed = (root / LOCK).read_bytes() if (root / LOCK).exists() else b""
+    recorded, fault = _read_claims(root)
+    edited = edited_reports(recorded, root)
+    try:
+        trusted = _start_from(root, commit)
+        changed = recorded != trusted or bool(edited) or not _is_up_to_date(root)
+        stopped = _run_stages(root) if changed else None
+        lock = None if stopped else _judge_lock(root, claimed, recorded, edited, fault)
+    except SlipwayError:
+        _put_back(root, claimed)
+        raise
+    if stopped:
+        _put_back(root, claimed)
+    found = Rebuild(changed, lock, stopped)
+    write_json(asdict(found), root / REBUILD)
+    return found
+
+
+def _read_claims(root: Path) -> tuple[Stages, str]:
+    """Return the lock of the change, or an empty one and why it cannot be read."""
+    try:
+        return read_lock(root / LOCK), ""
+    except SlipwayError as error:
+        return {}, str(error)
+
+
+def _start_from(root: Path, commit: str) -> Stages:
+    """Put the lock and the reports of a commit into the tree; return that lock."""
+    (root / LOCK).unlink(missing_ok=True)
+    _restore(root, commit, [str(LOCK)])
+    trusted, fault = _read_claims(root)
+    if fault:
+        (root / LOCK).unlink(missing_ok=True)
+    _restore(root, commit, [path for path in outputs(trusted) if path.startswith(f"{REPORTS}/")])
+    return trusted
+
+
+def _put_back(root: Path, claimed: bytes) -> None:
+    (root / LOCK).unlink(missing_ok=True)
+    if claimed:
+        (root / LOCK).write_bytes(claimed)
+
+
+def _restore(root: Path, commit: str, paths: list[str]) -> None:
+    known = run(["git", "ls-tree", "-r", "-z", "--name-only", commit, "--", *paths], root)
+    found = [path for path in known.split("\0") if path in paths]
+    if found:
+        run(["git", "restore", f"--source={commit}", "--worktree", "--", *found], root)
+
+
+def _is_up_to_date(root: Path) -> bool:
+    """Return whether no stage would run; what is not fetched counts as unchanged."""
+    done = subprocess.run(
+        [*REPRO, "--dry", "--allow-missing"],
+        cwd=root,
+        env=environment(root),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.returncode == 0 and "Running stage" not in done.stdout + done.stderr
+
+
+def _run_stages(root: Path) -> Stopped | None:
+    """Run the pipeline, showing what it writes; return the stage that stopped it."""
+    run(["dvc", "pull", "-q", "data.dvc"], root)
+    said: deque[str] = deque(maxlen=200)
+    with subprocess.Popen(
+        REPRO,
+        cwd=root,
+        env=environment(root) | {"GITHUB_ACTIONS": ""},  # a stage speaks to us, not to the check
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+    ) as process:
+        for line in process.stdout or ():
+            sys.stderr.write(line)
+            said.append(line.rstrip())
+    return _stopped(list(said)) if process.returncode else None
+
+
+def _stopped(said: list[str]) -> Stopped:
+    found = next((match for line in said if (match := FAILED.search(line))), None)
+    if not found:
+        tail = "\n  ".join(said[-LINES_SAID:])
+        raise SlipwayError(f"`{' '.join(REPRO)}` failed:\n  {tail}", "mend what it names")
+    starts = [number for number, line in enumerate(said) if line.startswith("> ")]
+    ends = [number for number, line in enumerate(said) if line.startswith("ERROR: failed")]
+    own = said[starts[-1] + 1 if starts else 0 : ends[0] if ends else None]
+    return Stopped(found[1], int(found[2]), [line for line in own if line][-LINES_SAID:])
+
+
+def _judge_lock(
+    root: Path, claimed: bytes, recorded: Stages, edited: list[str], fault: str
+) -> LockVerdict:
+    if fault:
+        return LockVerdict("stale", [fault])
+    rebuilt = read_lock(root / LOCK)
+    with ExitStack() as stack:
+        old_model = None
+        if may_be_equivalent(recorded, rebuilt):
+            copy = stack.enter_context(copy_of_worktree(root))
+            (copy / LOCK).write_bytes(claimed)
+            old_model = fetch_recorded_model(copy)
+        return compare_locks(recorded, rebuilt, edited, root, old_model)
