@@ -6,6 +6,9 @@ READY := .venv/ready
 WORKFLOWS := $(wildcard .github/workflows/*.yml)
 ACTIONS := $(wildcard .github/actions/*/action.yml)
 
+# Where tests/services/install puts what the system does not have.
+export PATH := $(CURDIR)/.services/bin:$(PATH)
+
 .PHONY: help setup data demo test lint bench lock clean
 
 help: ## List what can be made
