@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Generator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 pytest_plugins = ["tests.services.servers"]
 
+ROOT = Path(__file__).parents[1]
 IN_CI = os.environ.get("CI") == "true"
 
 
@@ -41,3 +44,12 @@ def without_network() -> list[str]:
     if not shutil.which("unshare") or subprocess.run([*command, "true"], check=False).returncode:
         pytest.skip("a network namespace cannot be made here: run the tests on Linux, as root")
     return command
+
+
+@pytest.fixture(scope="session")
+def starter_data() -> Path:
+    """The real months, fetched from the remote in the repository when they are not there."""
+    if not list((ROOT / "data").glob("*.parquet")):
+        dvc = Path(sys.executable).with_name("dvc")
+        subprocess.run([dvc, "pull", "-q", "data.dvc"], cwd=ROOT, check=True)
+    return ROOT / "data"

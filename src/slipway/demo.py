@@ -84,11 +84,11 @@ def _build_champion(story: Story) -> str:
 
 
 def _good_change(story: Story) -> RenderableType:
-    return _change_params(story, "learn-faster", GOOD_CHANGE, expect=YES)
+    return change_params(story, "learn-faster", GOOD_CHANGE, expect=YES)
 
 
 def _worse_change(story: Story) -> RenderableType:
-    return _change_params(story, "fewer-trees", WORSE_CHANGE, expect=NO)
+    return change_params(story, "fewer-trees", WORSE_CHANGE, expect=NO)
 
 
 def _broken_data(story: Story) -> str:
@@ -158,10 +158,10 @@ def break_rows(path: Path) -> None:
     )
     rows.loc[rows.index[100:114], number] = 127
     rows.loc[rows.index[500:520], category] = None
-    write_month(pd.concat([rows, rows.iloc[:212]]), path)
+    write_month(pd.concat([rows, rows.iloc[-212:]]), path)
 
 
-def _change_params(story: Story, name: str, change: tuple[str, str], expect: int) -> RenderableType:
+def change_params(story: Story, name: str, change: tuple[str, str], expect: int) -> RenderableType:
     """Propose a change of `params.yaml` on a branch and have it judged."""
     from rich.markdown import Markdown
 

@@ -88,8 +88,8 @@ def write_columns(columns: Columns, path: Path) -> None:
     pq.write_table(pa.table(arrays), path, compression="zstd")
 
 
-def take(columns: Columns, rows: np.ndarray) -> dict[str, np.ndarray]:
-    """Return some rows: `rows` is a mask or an array of positions."""
+def take(columns: Columns, rows: np.ndarray | slice) -> dict[str, np.ndarray]:
+    """Return some rows: `rows` is a mask, an array of positions or a slice."""
     return {name: values[rows] for name, values in columns.items()}
 
 

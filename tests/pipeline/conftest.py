@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pandas as pd
@@ -16,15 +14,6 @@ from slipway.data import write_month
 ROOT = Path(__file__).parents[2]
 MONTHS = ("2013-01", "2013-02", "2013-06", "2013-07", "2013-08", "2013-09")
 ROWS = 3_000
-
-
-@pytest.fixture(scope="session")
-def starter_data() -> Path:
-    """The real months, fetched from the remote in the repository when they are not there."""
-    if not list((ROOT / "data").glob("*.parquet")):
-        dvc = Path(sys.executable).with_name("dvc")
-        subprocess.run([dvc, "pull", "-q", "data.dvc"], cwd=ROOT, check=True)
-    return ROOT / "data"
 
 
 @pytest.fixture(scope="session")

@@ -11,6 +11,7 @@ from pathlib import Path
 import onnx
 import pytest
 import yaml
+
 from slipway.errors import SlipwayError
 from slipway.lock import changed_inputs, check_lock, differing_outputs, read_lock
 from slipway.tables import digest

@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from rich.console import Console
+
+from slipway.demo import Story, above_the_fold, break_rows, change_params
+from slipway.errors import YES, SlipwayError
+from slipway.workspace import environment, run
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    clone = tmp_path_factory.mktemp("newcomer") / "slipway"
+    run(["git", "clone", "-q", str(ROOT), str(clone)], ROOT)
+    return clone
+
+
+@pytest.fixture(scope="module")
+def told(clone: Path) -> str:
+    """What the demo prints to a newcomer who has just cloned the repository."""
+    done = subprocess.run(
+        [sys.executable, "-m", "slipway", "demo"],
+        cwd=clone,
+        env=environment(clone) | {"COLUMNS": "120"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_a_better_model_is_let_through_and_a_worse_one_is_not(told):
+    good, bad = told.split("4 A pull request with fewer trees", 1)
+
+    assert "Better: this model may replace" in good
+    assert "Not merged: AUC gets worse" in bad
+
+
+def test_a_broken_month_is_found_before_anything_is_trained_on_it(told):
+    assert "Not in order: 3 faults in 1 of 1 file" in told
+
+
+def test_the_page_and_the_whole_reports_are_left_in_the_site_folder(told, clone):
+    assert str(clone / "site/index.html") in told.replace("\n", "")
+    for name in ("index.html", "reports/learn-faster.html", "reports/fewer-trees.html"):
+        assert (clone / "site" / name).stat().st_size > 5_000
+
+
+def test_the_tree_of_the_user_stays_as_it_was(told, clone):
+    assert run(["git", "status", "--porcelain"], clone) == ""
+    assert run(["git", "branch", "--list"], clone).split() == ["*", "main"]
+    assert sorted(path.name for path in clone.iterdir() if path.name in {"build", "data"}) == []
+
+
+def test_three_faults_can_be_put_into_any_month(starter_data, tmp_path):
+    month = tmp_path / "2013-09.parquet"
+    rows = pd.read_parquet(starter_data / "2013-09.parquet").head(1000)
+    rows.to_parquet(month)
+
+    break_rows(month)
+
+    broken = pd.read_parquet(month)
+    assert len(broken) == len(rows) + 212
+    assert broken["flight_id"].duplicated().sum() == 212
+    assert broken["carrier"].isna().sum() == 20
+    assert (broken["weekday"] == 127).sum() == 14
+
+
+def test_a_change_that_the_story_counts_on_and_that_is_gone_is_explained(tmp_path):
+    run(["git", "init", "-q", "-b", "main"], tmp_path)
+    run(["git", "-c", "user.name=T", "-c", "user.email=t@localhost", "commit", "-q",
+         "--allow-empty", "-m", "Start"], tmp_path)  # fmt: skip
+    (tmp_path / "params.yaml").write_text("train: {}\n")
+    story = Story(tmp_path, tmp_path / "site", Console())
+
+    with pytest.raises(SlipwayError, match=r"no longer holds `depth: 3`"):
+        change_params(story, "deeper", ("depth: 3", "depth: 4"), expect=YES)
+
+
+def test_only_what_is_read_before_unfolding_is_printed():
+    report = "### Better\n\n| a |\n\n<details><summary>More</summary> … </details>"
+
+    assert above_the_fold(report) == "### Better\n\n| a |"
