@@ -53,7 +53,7 @@ def texts() -> dict[str, str]:
     for path in tracked():
         content = path.read_bytes()
         if b"\0" not in content:
-            found[str(path.relative_to(ROOT))] = content.decode("utf-8")
+            found[str(path.relative_to(ROOT))] = content.decode("utf-8", "replace")
     return found
 
 
