@@ -118,9 +118,8 @@ def outputs(stages: dict[str, Any]) -> dict[str, str]:
 def changed_inputs(recorded: dict[str, Any], rebuilt: dict[str, Any]) -> list[str]:
     """Return the files and parameters that come from outside the pipeline and differ."""
     before, after = _inputs(recorded), _inputs(rebuilt)
-    return sorted(
-        name for name in before.keys() | after.keys() if before.get(name) != after.get(name)
-    )
+    changed = (key for key in before.keys() | after.keys() if before.get(key) != after.get(key))
+    return sorted({name for _, name in changed})
 
 
 def differing_outputs(recorded: dict[str, Any], rebuilt: dict[str, Any]) -> list[str]:
@@ -147,22 +146,18 @@ def edited_reports(stages: dict[str, Any], root: Path) -> list[str]:
     )
 
 
-def _inputs(stages: dict[str, Any]) -> dict[str, Any]:
+def _inputs(stages: dict[str, Any]) -> dict[tuple[str, str], Any]:
+    """Return what each stage was given from outside, by stage and name."""
     made = outputs(stages)
-    files = {
-        dep["path"]: dep["md5"]
-        for stage in stages.values()
-        for dep in stage.get("deps", [])
-        if dep["path"] not in made
-    }
-    params = {
-        f"{file}: {name}": value
-        for stage in stages.values()
-        for file, values in stage.get("params", {}).items()
-        for name, value in values.items()
-    }
-    commands = {f"dvc.yaml: {name}": stage["cmd"] for name, stage in stages.items()}
-    return files | params | commands
+    given: dict[tuple[str, str], Any] = {}
+    for stage, parts in stages.items():
+        given[stage, f"dvc.yaml: {stage}"] = parts["cmd"]
+        for dep in parts.get("deps", []):
+            if dep["path"] not in made:
+                given[stage, dep["path"]] = dep["md5"]
+        for file, values in parts.get("params", {}).items():
+            given |= {(stage, f"{file}: {name}"): value for name, value in values.items()}
+    return given
 
 
 def fetch_recorded_model(copy: Path) -> Path | None:
