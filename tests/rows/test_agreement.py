@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
+from itertools import product
 from typing import Any
 
 import hypothesis.strategies as st
@@ -163,7 +164,8 @@ def at(year: int) -> pd.Timestamp:
 tenths = st.integers(-30, 30).map(lambda tenth: tenth / 10)
 whole = st.integers(-5, 5)
 years = st.integers(2010, 2016)
-letters = st.text(st.sampled_from("ab1٢ \n.É"), max_size=4)
+LETTERS = "ab1٢ \n.É"
+letters = st.text(st.sampled_from(LETTERS), max_size=4)
 PATTERNS = [
     r"^a",
     r"a$",
@@ -174,7 +176,7 @@ PATTERNS = [
     r"\s",
     r"^.{2}$",
     r"b{2}",
-    "^(a|b)+",
+    "^(?:a|b)+",
 ]
 
 
@@ -226,11 +228,22 @@ def test_they_read_every_check_of_pandera_alike(dtype: str, data: st.DataObject)
     checks, values = COLUMNS[dtype]
     drawn = data.draw(st.lists(checks, min_size=1, max_size=3))
     cells = data.draw(st.lists(values, min_size=1, max_size=6))
+    assert_alike(dtype, drawn, cells)
+
+
+@pytest.mark.parametrize("make", [Check.str_matches, Check.str_contains])
+@pytest.mark.parametrize("pattern", PATTERNS)
+def test_they_read_a_pattern_alike_in_every_short_text(make: Any, pattern: str) -> None:
+    texts = ["".join(some) for size in range(4) for some in product(LETTERS, repeat=size)]
+    assert_alike("str", [make(pattern)], texts)
+
+
+def assert_alike(dtype: str, checks: list[Check], cells: list[Any]) -> None:
     before = {"known": "before"}
     schema = DataFrameSchema(
         {
             "id": Column(str, unique=True, metadata=before),
-            "x": Column(dtype, drawn, metadata=before),
+            "x": Column(dtype, checks, metadata=before),
         },
         strict=True,
     )
@@ -241,7 +254,7 @@ def test_they_read_every_check_of_pandera_alike(dtype: str, data: st.DataObject)
     stored = pd.Series(cells, dtype=dtype)
     expected = {
         (int(number), "x", check.name)
-        for check in drawn
+        for check in checks
         for number in np.flatnonzero(~check(stored).check_output.to_numpy(dtype=bool))
     }
     # Through JSON, as the manifest keeps it.
