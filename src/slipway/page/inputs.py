@@ -49,7 +49,7 @@ class Inputs:
         Oldest first: `name`, `metrics`, and where known `commit`, `date`, `subject`,
         `model_sha256`, `verdict`.
     verdicts
-        The reports of `slipway judge` and `slipway validate`, by name.
+        The reports of `slipway judge` and `slipway validate` by name, oldest first.
     days
         The predictions by day of the event: `day`, `rows`, `mean_score`, `label_rate`.
     no_traffic
@@ -78,7 +78,8 @@ def read_inputs(params: Params, out: Path, log: str, labels: list[Path] | None) 
         A file that is there cannot be read.
     """
     manifest = _json(MODEL / MANIFEST_FILE, "dvc repro")
-    verdicts = {path.stem: read_json(path, "slipway judge") for path in VERDICTS.glob("*.json")}
+    reports = sorted(VERDICTS.glob("*.json"), key=lambda path: (path.stat().st_mtime, path))
+    verdicts = {path.stem: read_json(path, "slipway judge") for path in reports}
     frame, no_traffic = _traffic(log or log_place(params))
     days = _days(frame, manifest, labels) if frame is not None and manifest else []
     return Inputs(
@@ -86,7 +87,7 @@ def read_inputs(params: Params, out: Path, log: str, labels: list[Path] | None) 
         metrics=_json(METRICS, "dvc repro"),
         plots={path.stem: read_table(path) for path in PLOTS.glob("*.csv")},
         releases=_json(RELEASES, "slipway demo") or released_by_git(),
-        verdicts=dict(sorted(verdicts.items())),
+        verdicts=verdicts,
         drift=_json(DRIFT, "slipway drift --json build/drift.json"),
         days=days,
         no_traffic=no_traffic,
@@ -144,6 +145,7 @@ def _short_name(commit: str, subject: str) -> str:
     request = re.search(r"#\d+", subject)
     if request:
         return request.group()
+    subject = subject.removeprefix("Merge ")
     return subject if len(subject) <= SHORT else commit[:7]
 
 

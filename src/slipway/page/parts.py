@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from textwrap import shorten
 
 from slipway import charts
 from slipway.drift import LARGE
@@ -17,6 +18,7 @@ SLICES_SHOWN = 20
 COLUMNS_SHOWN = 20
 MOVED_SHOWN = 8
 CARD_LINES = 3
+LINE_LETTERS = 200
 
 METRICS = ("auc", "log_loss", "brier", "calibration_error", "precision", "recall")
 
@@ -147,8 +149,8 @@ def releases(inputs: Inputs) -> Section:
     ]
     rows = [
         [
-            (row["name"], row.get("subject") or short(row.get("commit", ""))),
-            (row.get("date", "")[:10], short(row.get("model_sha256", ""))),
+            (row["name"], _subject(row)),
+            (row.get("date", "")[:10], abridged(row.get("model_sha256", ""))),
             _with_interval(row["metrics"]["auc"]),
             (row.get("verdict", ""), ""),
         ]
@@ -266,10 +268,9 @@ def says_of_calibration(curve: Sequence[Row]) -> str:
     if not off:
         return f"{whole}. In every bin the probability is within what chance explains."
     worst = max(off, key=lambda row: abs(row["mean_score"] - row["label_rate"]))
-    way = "too much" if worst["mean_score"] > worst["label_rate"] else "too little"
     return (
-        f"{whole}. It promises {way} most where it says {worst['mean_score']:.0%} "
-        f"and {worst['label_rate']:.0%} happened. On the dashed line it would be right."
+        f"{whole}. It is furthest off where it says {worst['mean_score']:.0%} and "
+        f"{worst['label_rate']:.0%} happened; on the dashed line it would be right."
     )
 
 
@@ -285,7 +286,7 @@ def listed(names: Sequence[str], most: int) -> str:
     return ", ".join(names[:most]) + more
 
 
-def short(digest: str) -> str:
+def abridged(digest: str) -> str:
     return digest[:10]
 
 
@@ -314,10 +315,13 @@ def _card(name: str, report: Row, link: str) -> Card:
         document = document_of(report, [], full=False)
     except SlipwayError as error:
         return Card(name, "open", "Not believed", [str(error)], link)
-    texts = [block for block in document.blocks if isinstance(block, str)]
-    lines = [line for text in texts for line in text.splitlines()]
-    shown = lines[:CARD_LINES] + [line for line in lines[CARD_LINES:] if "**Changed:**" in line]
-    said = [_unmarked(line).removeprefix("- ") for line in shown]
+    texts = [block.splitlines() for block in document.blocks if isinstance(block, str)]
+    shown = texts[0][:CARD_LINES] if texts else []
+    shown += [line for text in texts[1:] for line in text if "**Changed:**" in line]
+    said = [
+        shorten(_unmarked(line).removeprefix("- "), LINE_LETTERS, placeholder=" …")
+        for line in shown
+    ]
     return Card(name, document.tone, _unmarked(document.headline), said, link)
 
 
@@ -368,14 +372,16 @@ def _facts(inputs: Inputs, manifest: Row) -> list[tuple[str, str, str]]:
         row for row in inputs.releases if row.get("model_sha256") == manifest["model"]["sha256"]
     ]
     sha256, data = manifest["model"]["sha256"], manifest["data"]["md5"]
-    facts = [("model", short(sha256), f"sha256 {sha256}"), ("data", short(data), f"md5 {data}")]
+    facts = [
+        ("model", abridged(sha256), f"sha256 {sha256}"),
+        ("data", abridged(data), f"md5 {data}"),
+    ]
     for row in running[:1]:
-        facts.append(("commit", short(row["commit"]), row["commit"]))
+        facts.append(("commit", abridged(row["commit"]), row["commit"]))
         facts.append(("merged", row["date"][:10], ""))
     facts += [
         ("trained on", f"{train['rows']:,} rows, {_months(train['months'])}", ""),
         ("measured on", f"{holdout['rows']:,} rows, {_months(holdout['months'])}", ""),
-        ("threshold", f"{manifest['threshold']:.0%}", ""),
     ]
     return facts
 
@@ -452,6 +458,11 @@ def _says_of_gaps(shown: Sequence[Row], target: str) -> str:
         f"Furthest apart: {worst['slice']} {worst['value']}, where it says "
         f"{worst['mean_score']:.0%} and {worst['label_rate']:.0%} were {target}."
     )
+
+
+def _subject(release: Row) -> str:
+    subject = str(release.get("subject", ""))
+    return abridged(release.get("commit", "")) if subject in ("", release["name"]) else subject
 
 
 def _best(history: Sequence[Row], metric: str, best: Callable[..., Row]) -> str:
