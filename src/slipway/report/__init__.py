@@ -2,9 +2,11 @@
 
 ============== ==================================================================
 `check`        believe a report only if it is well formed and its numbers carry its words
-`words`        the verdict, its reasons and what to do, as sentences
+`words`        the verdict and how sure it is, as sentences
+`reasons`      what stops a change, and what to do about it
 `content`      a judgement as a document
-`faults`       a validation report as a document
+`details`      the parts of it that a reader unfolds
+`faults`       why nothing was judged, as a document
 `document`     what a document is made of, and how foreign text is made harmless
 `markdown`     a document as a comment or job summary
 `html`         a document as one HTML file

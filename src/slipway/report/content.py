@@ -98,7 +98,7 @@ def _what_changed(report: Report) -> Iterator[str]:
         said.append(f"dependencies: {len(changes['dependencies'])}")
     if changes["files"]:
         said.append(f"files: {_list([quote(name) for name in changes['files']])}")
-    yield f"**Changed:** {' · '.join(said)}"
+    yield f"**Changed:** {' · '.join(said) or 'nothing that is compared'}"
     yield f"**Lock:** {LOCKS[report['lock']]}"
     if report["flips"]:
         yield _flips_said(report["flips"], report["holdout"]["rows"])

@@ -205,7 +205,7 @@ def _calibration(report: Report) -> Section | None:
         "it was": [row["label_rate"] for row in after],
     }
     labels = [str(bin_ + 1) for bin_ in range(len(after))]
-    title = "This change: share it says (first line) and share it was (second), by part"
+    title = "This change: what it says (first line) and what it was (second)"
     return Section(
         "Calibration: what the models say, and what it was",
         [

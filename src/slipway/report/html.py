@@ -12,7 +12,10 @@ from slipway.report.document import Block, Chart, Document, Section, Table, plai
 
 STYLE = Path(__file__).with_name("report.css")
 
-WIDTH, HEIGHT, LEFT, BOTTOM = 640, 240, 56, 24
+WIDTH, HEIGHT, LEFT, TOP, BOTTOM = 640, 280, 56, 8, 84
+
+# Characters of a label below a chart.
+TICK = 16
 
 ICONS = {"good": "✅", "bad": "⛔", "open": "❔"}
 
@@ -92,15 +95,14 @@ def _marked(text: str) -> str:
 
 
 def _chart(chart: Chart) -> str:
-    values = [value for line in chart.lines.values() for value in line] + list(chart.bars)
+    values = [*chart.bars, *(value for line in chart.lines.values() for value in line)]
     low, high = min([0.0, *values]), max([0.0, *values])
-    span = (high - low) or 1.0
-
-    def y(value: float) -> float:
-        return 8 + (HEIGHT - BOTTOM - 8) * (high - value) / span
-
     step = (WIDTH - LEFT) / max(len(chart.labels), 1)
     at = [LEFT + step * (turn + 0.5) for turn in range(len(chart.labels))]
+
+    def y(value: float) -> float:
+        return TOP + (HEIGHT - BOTTOM - TOP) * (high - value) / ((high - low) or 1)
+
     parts = [
         f'<text x="{LEFT - 6}" y="{y(value) + 4:.1f}" text-anchor="end">{value:.3f}</text>'
         f'<path class="grid" d="M{LEFT} {y(value):.1f}H{WIDTH}"/>'
@@ -114,19 +116,26 @@ def _chart(chart: Chart) -> str:
     for turn, line in enumerate(chart.lines.values()):
         points = " ".join(f"{x:.1f},{y(value):.1f}" for x, value in zip(at, line, strict=False))
         parts.append(f'<polyline class="line{turn}" points="{points}"/>')
-    size = max(6, min(11, int(step / 5.5)))
-    parts += [
-        f'<text x="{x:.1f}" y="{HEIGHT - 6}" text-anchor="middle" font-size="{size}">'
-        f"{escape(label[:14])}</text>"
-        for x, label in zip(at, chart.labels, strict=True)
-    ]
-    legend = "".join(
-        f'<span class="key line{turn}">{escape(name)}</span>'
-        for turn, name in enumerate(chart.lines)
-    )
+    parts += [_tick(x, label) for x, label in zip(at, chart.labels, strict=True)]
     title = escape(chart.title)
     return (
-        f"<figure><figcaption>{title}{legend}</figcaption>"
+        f"<figure><figcaption>{title}{_legend(chart)}</figcaption>"
         f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{title}">{"".join(parts)}'
         "</svg></figure>"
+    )
+
+
+def _tick(x: float, label: str) -> str:
+    text = escape(label if len(label) <= TICK else f"{label[: TICK - 1]}…")
+    place, tilted = f'x="{x:.1f}" y="{HEIGHT - BOTTOM + 16}"', len(label) > 3
+    if not tilted:
+        return f'<text {place} text-anchor="middle">{text}</text>'
+    turn = f'transform="rotate(-40 {x:.1f} {HEIGHT - BOTTOM + 12})"'
+    return f'<text {place} {turn} text-anchor="end">{text}</text>'
+
+
+def _legend(chart: Chart) -> str:
+    return "".join(
+        f'<span class="key line{turn}">{escape(name)}</span>'
+        for turn, name in enumerate(chart.lines)
     )

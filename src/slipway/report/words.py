@@ -5,21 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from slipway.judge.verdict import HIGHER_IS_BETTER
+from slipway.judge.slices import METRICS as SLICE_METRICS
 from slipway.report.document import plain, quote
+from slipway.report.reasons import NAMES, advice_on, stop_said
 
 Report = Mapping[str, Any]
-
-NAMES = {
-    "auc": "AUC",
-    "log_loss": "log loss",
-    "brier": "Brier score",
-    "calibration_error": "calibration error",
-    "precision": "precision",
-    "recall": "recall",
-    "row_ms": "time for one row",
-    "model_mb": "size of the model",
-}
 
 ICONS = {"good": "✅", "bad": "⛔", "open": "❔"}
 
@@ -42,7 +32,7 @@ def tone(report: Report) -> str:
 def headline(report: Report) -> str:
     """Return the verdict in one line."""
     if tone(report) == "bad":
-        return f"Not merged: {_stop(report, worst_stop(report))}"
+        return f"Not merged: {stop_said(report, worst_stop(report))}"
     if report["verdict"] == "cannot tell":
         anyway = ". It may be merged all the same" if report["may_merge"] else ""
         return f"Can't tell: {doubt(report)}{anyway}"
@@ -73,7 +63,7 @@ def more_stops(report: Report) -> list[str]:
     others = [stop for stop in report["stops"] if stop is not first]
     # If the model is worse on the whole, its slices are too: they are in their section.
     shown = [stop for stop in others if not (stop["code"] == "slice" and first["code"] == "worse")]
-    lines = [f"Also: {_stop(report, stop)}." for stop in shown[:8]]
+    lines = [f"Also: {stop_said(report, stop)}." for stop in shown[:8]]
     hidden = len(others) - len(lines)
     return [*lines, f"And {hidden} more, in the tables below."] if hidden else lines
 
@@ -140,7 +130,7 @@ def advice(report: Report) -> list[str]:
     steps: dict[str, str] = {}
     for stop in report["stops"]:
         if stop["code"] not in idle:
-            steps.setdefault(stop["code"], _advice(report, stop))
+            steps.setdefault(stop["code"], advice_on(report, stop))
     return list(steps.values())
 
 
@@ -186,46 +176,24 @@ def _slices_said(report: Report) -> str:
     if not worse:
         return "No slice is shown to get worse."
     accepted = sum(bool(row["accepted"]) for row in worse)
-    said = f"{len(worse)} of {len(slices['rows'])} slices get worse"
-    return f"{said}, of which {accepted} accepted." if accepted else f"{said}."
+    verb = "gets" if len(worse) == 1 else "get"
+    said = f"{len(worse)} of {len(slices['rows'])} slices {verb} worse"
+    said += f", of which {accepted} accepted. " if accepted else ". "
+    return said + _slice_said(report, min(worse, key=_corrected))
 
 
-def _stop(report: Report, stop: Mapping[str, str]) -> str:
-    code, about = stop["code"], stop["about"]
-    if code in ("worse", "guard"):
-        metric = next(row for row in report["metrics"] if row["name"] == about)
-        return f"{NAMES[about]} gets worse by {abs(metric['difference']['value']):.4f}"
-    return {
-        "worse than the best": "this model is worse than the best champion so far",
-        "slice": f"worse for {quote(about)}",
-        "cannot tell": "it can't be told whether the model is worse",
-        "not better": "not shown to be better, which `judge.require` asks for",
-        "behaviour": f"the behaviour {quote(about)} does not hold",
-        "cost": f"the {NAMES.get(about, 'cost')} is over its limit",
-        "lock": f"dvc.lock is {about}",
-        "record": f"{quote(about)} is history and was changed",
-    }[code]
+def _slice_said(report: Report, row: Mapping[str, Any]) -> str:
+    name = min((name for name in SLICE_METRICS if row[name]), key=lambda n: row[n]["p_adjusted"])
+    how = moved(report, {"name": name, "difference": row[name]["difference"]}).removesuffix(")")
+    luck = (
+        f"p = {row[name]['p_adjusted']:.2g} after correction for {report['slices']['tests']} tests"
+    )
+    return f"For {slice_name(row)} ({row['rows']:,} rows) {how}; {luck})."
 
 
-def _advice(report: Report, stop: Mapping[str, str]) -> str:
-    code, about = stop["code"], stop["about"]
-    if code == "cannot tell" and report["incomparable"]:
-        return (
-            "Compare on rows that both can read and neither has learned from, or let "
-            "`judge.on_cannot_tell` in params.yaml say `go` (it counts from its merge on)."
-        )
-    direction = "raises" if report["rule"]["primary"] in HIGHER_IS_BETTER else "lowers"
-    return {
-        "worse": f"Try a change that {direction} {NAMES[report['rule']['primary']]}, or leave it.",
-        "worse than the best": "Start from the best champion: small losses have added up since.",
-        "guard": "Look at calibration below: the ranking may be fine and the probabilities not.",
-        "slice": f"Look at {quote(about)} below: it may want more rows, or a rule in src/model. Or "
-        "accept the loss in `judge.accept` of params.yaml, with a reason: it is printed here.",
-        "cannot tell": "Wait for the next month of data, or make a larger change.",
-        "not better": "Make a larger change, or let `judge.require` say `not worse`.",
-        "behaviour": "See what it asks in src/model/behaviours.py: mend the model, or a question "
-        "that is wrong.",
-        "cost": "Make the model smaller, or raise the limit in the section `judge` of params.yaml.",
-        "lock": "Run `dvc repro` and commit dvc.lock with reports/.",
-        "record": "Restore it: `git checkout <base> -- reports/judgements`.",
-    }[code]
+def slice_name(row: Mapping[str, Any]) -> str:
+    return quote(f"{row['slice']}={row['value']}")
+
+
+def _corrected(row: Mapping[str, Any]) -> float:
+    return min(float(row[name]["p_adjusted"]) for name in SLICE_METRICS if row[name])
