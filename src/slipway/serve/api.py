@@ -28,14 +28,32 @@ from slipway.serve.guard import (
 from slipway.serve.log import LogUnavailable, PredictionLog
 from slipway.serve.metrics import CONTENT_TYPE, OTHER, Metrics
 from slipway.serve.predict import BadRows, Predictor, TooManyRows
-from slipway.serve.release import Release
-from slipway.settings import read_params
+from slipway.serve.release import Release, verify_model
+from slipway.settings import Serve, read_params
 
 OPEN = ("/livez", "/readyz")
 
 Endpoint = Callable[[Scope, Receive], Awaitable[Answer]]
 
 logger = logging.getLogger("slipway.serve")
+
+
+def check_start() -> None:
+    """Refuse, before any worker starts, what would stop each of them.
+
+    Raises
+    ------
+    SlipwayError
+        As `Api`.
+    """
+    verify_model(MODEL)
+    Release.of_model(MODEL)
+    open_log(read_params().serve)
+
+
+def open_log(settings: Serve) -> PredictionLog:
+    folder = Path(os.environ.get(LOG) or settings.log)
+    return PredictionLog(folder, sync=settings.log_durable == "disk")
 
 
 class Api:
@@ -52,9 +70,7 @@ class Api:
         settings = read_params().serve
         model = Model.load(MODEL)
         release = Release.of_model(MODEL)
-        self._log = PredictionLog(
-            Path(os.environ.get(LOG) or settings.log), sync=settings.log_durable == "disk"
-        )
+        self._log = open_log(settings)
         self._metrics = Metrics(model.sha256, release)
         self._predictor = Predictor(model, settings, release, self._log, self._metrics)
         self._tokens = Tokens(os.environ.get(TOKENS, ""))

@@ -101,6 +101,8 @@ class Metrics:
         """Show what has not happened yet: a rate needs a first value."""
         self._requests("/predict", "200")
         self._requests(OTHER, "404")
+        self._seconds("/predict")
+        self._seconds(OTHER)
         self._decisions("yes")
         self._decisions("no")
         for series in (self._reviews, self._scores, self._log_bytes, self._log_faults):

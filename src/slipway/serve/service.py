@@ -14,11 +14,9 @@ from typing import Any
 import bentoml
 
 from slipway.errors import SlipwayError
-from slipway.score import MODEL
 from slipway.serve import WORKERS
-from slipway.serve.api import Api
+from slipway.serve.api import Api, check_start
 from slipway.serve.guard import Receive, Scope, Send
-from slipway.serve.release import verify_model
 
 
 class Direct(bentoml.Service[Any]):  # type: ignore[misc]
@@ -55,11 +53,12 @@ class Slipway:
     @bentoml.on_deployment  # type: ignore[untyped-decorator]
     @staticmethod
     def check() -> None:
-        """Refuse a bad model before any worker starts: BentoML would restart them for ever."""
+        """Refuse to start at all: BentoML would restart a worker that cannot start for ever."""
         try:
-            verify_model(MODEL)
+            check_start()
         except SlipwayError as error:
-            sys.exit(f"slipway: {error}\n  → {error.do}")
+            sys.stderr.write(f"slipway: {error}\n  → {error.do}\n")
+            sys.exit(error.exit_code)
 
     @bentoml.on_shutdown  # type: ignore[untyped-decorator]
     async def close(self) -> None:

@@ -16,10 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from slipway.errors import SlipwayError
-from slipway.score import MODEL
 from slipway.serve import LOG, TOKENS, WORKERS
 from slipway.serve.guard import Tokens, is_loopback
-from slipway.serve.release import Release, verify_model
 from slipway.settings import read_params
 
 BENTOS = Path("build/bentoml/bentos")
@@ -45,8 +43,8 @@ def serve(bento: str = "", host: str = "127.0.0.1", port: int = 3000, workers: i
     Raises
     ------
     SlipwayError
-        There are no tokens and `host` can be reached from other machines; or the bento, the
-        model or the settings are not in order.
+        There are no tokens and `host` can be reached from other machines; or there is no such
+        bento.
     """
     command = prepare(Path(), bento, host, port or free_port(), workers, os.environ)
     os.chdir(command.folder)
@@ -75,7 +73,7 @@ def serving(
     Raises
     ------
     SlipwayError
-        As `serve`; or it was not ready within a minute.
+        As `serve`; or the service did not start, with what it said.
     """
     command = prepare(tree, bento, "127.0.0.1", port or free_port(), workers, environment)
     log = Path(command.environment["BENTOML_HOME"]) / "server.log"
@@ -106,14 +104,11 @@ class Running:
 def prepare(
     tree: Path, bento: str, host: str, port: int, workers: int, environment: Mapping[str, str]
 ) -> Command:
-    """Check what can be checked before anything starts, and return how to start it."""
+    """Return how to start the service; it checks model, release and log itself."""
     _check_address(host, environment)
     tree = tree.resolve()
     folder = find_bento(bento, tree) / "src" if bento else tree
     settings = read_params(folder / "params.yaml").serve
-    verify_model(folder / MODEL)
-    if not bento:
-        Release.of_tree(tree)
     home = tree / STATE / str(port)
     home.mkdir(parents=True, exist_ok=True)
     what = str(folder.parent) if bento else "slipway.serve.service:Slipway"

@@ -1,0 +1,150 @@
+"""The bento: what is in it, what is not, and that it answers."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from pathlib import Path
+
+import httpx
+import pytest
+
+from slipway.build import build
+from slipway.errors import SlipwayError
+from slipway.serve.start import serving
+from slipway.tables import digest, read_json
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def bento(tree):
+    """Built beside files that must stay out of it."""
+    for name in (".env", "src/slipway/extra.py", "build/model/extra.bin"):
+        (tree / name).write_text("SECRET=1")
+    try:
+        yield build(tree)
+    finally:
+        for name in (".env", "src/slipway/extra.py", "build/model/extra.bin"):
+            (tree / name).unlink()
+
+
+def files_of(bento):
+    source = bento.path / "src"
+    return {str(path.relative_to(source)) for path in source.rglob("*") if path.is_file()}
+
+
+def test_it_is_named_after_the_commit_and_its_state(bento, commit):
+    # The extra file in src is not in the commit, and the name does not hide that.
+    assert bento.tag == f"slipway:{commit}-dirty"
+
+
+def test_it_holds_the_model_that_was_trained(bento, tree):
+    inside = bento.path / "src/build/model/model.onnx"
+
+    assert bento.model_sha256 == digest(inside) == digest(tree / "build/model/model.onnx")
+
+
+def test_it_says_which_commit_and_which_data_it_comes_from(bento, commit, model):
+    release = read_json(bento.path / "src/build/model/release.json", "slipway build")
+
+    assert release["commit"] == f"{commit}-dirty"
+    assert release["data"] == model.manifest["data"]["md5"]
+    assert release["built_at"]
+
+
+def test_it_holds_nothing_that_is_not_listed(bento):
+    others = {
+        name for name in files_of(bento) if not re.match(r"(model|slipway/serve)/\w+\.py$", name)
+    }
+
+    assert others == {
+        "bentofile.yaml",
+        "params.yaml",
+        "requirements-serve.lock",
+        "slipway/__init__.py",
+        "slipway/contract.py",
+        "slipway/errors.py",
+        "slipway/rows.py",
+        "slipway/score.py",
+        "slipway/settings.py",
+        "slipway/tables.py",
+        "build/model/manifest.json",
+        "build/model/model.onnx",
+        "build/model/release.json",
+    }
+
+
+def test_building_again_gives_the_same_files(bento, tree):
+    def content():
+        return {name: digest(bento.path / "src" / name) for name in files_of(bento)}
+
+    before = content()
+    build(tree)
+
+    after = content()
+    changed = {name for name in before if after.get(name) != before[name]}
+    assert before.keys() == after.keys()
+    assert changed <= {"build/model/release.json"}
+
+
+def test_it_serves_with_its_own_code_and_model(bento, tree, golden, tmp_path):
+    environment = os.environ | {"SLIPWAY_LOG": str(tmp_path), "SLIPWAY_TOKENS": ""}
+    with serving(tree, bento.tag, environment=environment) as running:
+        about = httpx.get(f"{running.url}/model").json()
+        answer = httpx.post(f"{running.url}/predict", json=golden[0]["row"]).json()
+
+    assert about["sha256"] == bento.model_sha256
+    assert about["commit"] == bento.tag.removeprefix("slipway:")
+    assert about["built_at"]
+    assert answer["probability"] == golden[0]["probability"]
+
+
+@pytest.fixture
+def model_file(tree):
+    path = tree / "build/model/model.onnx"
+    aside = path.with_suffix(".aside")
+    shutil.copy(path, aside)
+    yield path
+    path.unlink(missing_ok=True)
+    aside.rename(path)
+
+
+def test_a_missing_model_is_not_built(tree, model_file):
+    model_file.unlink()
+
+    with pytest.raises(SlipwayError, match=r"model\.onnx: missing"):
+        build(tree)
+
+
+def test_a_link_to_a_model_is_not_built(tree, model_file):
+    model_file.unlink()
+    model_file.symlink_to(model_file.with_suffix(".aside"))
+
+    with pytest.raises(SlipwayError, match=r"model\.onnx: a link"):
+        build(tree)
+
+
+def test_a_bentofile_that_leaves_the_model_out_is_found_out(tree):
+    bentofile = tree / "bentofile.yaml"
+    listed = bentofile.read_text()
+    bentofile.write_text(listed.replace("  - /build/model/model.onnx\n", ""))
+    try:
+        with pytest.raises(SlipwayError, match=r"model\.onnx: missing"):
+            build(tree)
+    finally:
+        bentofile.write_text(listed)
+
+
+def test_the_lock_of_the_service_is_part_of_the_lock_of_the_project_without_the_pipeline():
+    def pinned(name):
+        lines = (ROOT / name).read_text().splitlines()
+        return {line.split(" ")[0] for line in lines if "==" in line}
+
+    service = pinned("requirements-serve.lock")
+
+    assert service <= pinned("requirements.lock")
+    names = {line.split("==")[0] for line in service}
+    assert "onnxruntime" in names
+    assert not names & {"pandas", "scikit-learn", "pandera", "pyarrow", "dvc", "scipy"}

@@ -1,0 +1,140 @@
+"""An acknowledged prediction is never lost, whatever happens to the process or its disk."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import resource
+import shutil
+import signal
+import time
+
+import httpx
+import psutil
+import pytest
+from tests.serve.test_refusals import refusal
+
+from slipway.serve.log import read_log
+
+PATIENCE = 30  # seconds
+
+
+def wait_until(true):
+    deadline = time.monotonic() + PATIENCE
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+async def ask_without_end(url, row, acknowledged, connections=16):
+    """Keep asking, some rows at a time, and note each id that comes back, until nobody answers."""
+    body = [row, row | {"flight_id": "20130801-UA2-EWR"}, row | {"flight_id": "20130801-UA3-EWR"}]
+
+    async def ask():
+        async with httpx.AsyncClient(base_url=url) as client:
+            with contextlib.suppress(httpx.TransportError):
+                while True:
+                    answer = await client.post("/predict", json=body)
+                    acknowledged.extend(one["id"] for one in answer.json())
+
+    await asyncio.gather(*(ask() for _ in range(connections)))
+
+
+def test_kill_9_under_load_loses_nothing_that_was_acknowledged(start, row, tmp_path):
+    acknowledged: list[str] = []
+
+    async def kill_under_load(service):
+        load = asyncio.create_task(ask_without_end(service.url, row, acknowledged))
+        async with asyncio.timeout(PATIENCE):
+            while len(acknowledged) < 3_000:
+                await asyncio.sleep(0.01)
+            # The supervisor first, or it would start new workers.
+            for process in [psutil.Process(service.pid), *service.workers()]:
+                process.send_signal(signal.SIGKILL)
+            await load
+
+    with start(tmp_path, workers=2) as service:
+        asyncio.run(kill_under_load(service))
+
+    ids = read_log(tmp_path)["id"]
+    assert ids.is_unique
+    assert set(acknowledged) <= set(ids)
+    assert len(set(acknowledged)) == len(acknowledged) >= 3_000
+
+
+def test_two_workers_write_side_by_side_each_to_its_own_file(open_service, row):
+    already = set(open_service.logged()["id"])
+    answered = []
+
+    def each_has_written():
+        answered.append(open_service.predict(row, headers={"Connection": "close"}).json()["id"])
+        return len(list(open_service.log.glob("*.jsonl"))) == 2
+
+    wait_until(each_has_written)
+
+    assert set(answered) == set(open_service.logged()["id"]) - already
+
+
+@contextlib.contextmanager
+def full_disk(service):
+    """Let no file of the service grow, as on a full disk; needs no root."""
+    limits = {}
+    for worker in service.workers():
+        limits[worker.pid] = resource.prlimit(worker.pid, resource.RLIMIT_FSIZE)
+        resource.prlimit(worker.pid, resource.RLIMIT_FSIZE, (0, limits[worker.pid][1]))
+    try:
+        yield
+    finally:
+        for pid, limit in limits.items():
+            resource.prlimit(pid, resource.RLIMIT_FSIZE, limit)
+
+
+def test_on_a_full_disk_nothing_is_answered_and_afterwards_everything_is(service, row):
+    before = service.logged()
+    with full_disk(service):
+        refusal(service.predict(row), 503, "log_unavailable")
+        refusal(service.client.get("/readyz"), 503, "log_unavailable")
+        assert service.client.get("/livez").status_code == 200
+    assert service.count("slipway_log_faults_total") > 0
+
+    wait_until(lambda: service.client.get("/readyz").status_code == 200)
+    answer = service.predict(row).json()
+
+    after = service.logged()
+    assert set(after["id"]) - set(before["id"]) == {answer["id"]}
+    assert after.attrs["torn"] == 0
+
+
+def test_a_disk_that_fills_up_in_the_middle_of_a_record_leaves_no_half_record(service, row):
+    service.predict(row)
+    newest = max(service.log.glob("*.jsonl"), key=lambda path: path.stat().st_mtime_ns)
+    (worker,) = service.workers()
+    limit = resource.prlimit(worker.pid, resource.RLIMIT_FSIZE)
+    try:
+        resource.prlimit(worker.pid, resource.RLIMIT_FSIZE, (newest.stat().st_size + 100, limit[1]))
+        size = newest.stat().st_size
+        refusal(service.predict(row), 503, "log_unavailable")
+    finally:
+        resource.prlimit(worker.pid, resource.RLIMIT_FSIZE, limit)
+
+    assert newest.stat().st_size == size
+    assert service.logged().attrs["torn"] == 0
+    assert service.predict(row).status_code == 200
+
+
+@pytest.fixture
+def own_service(start, tmp_path):
+    with start(tmp_path / "log") as service:
+        yield service
+
+
+def test_when_its_folder_goes_away_it_answers_no_more_until_the_folder_is_back(own_service, row):
+    assert own_service.predict(row).status_code == 200
+    shutil.rmtree(own_service.log)
+
+    refusal(own_service.predict(row), 503, "log_unavailable")
+    wait_until(lambda: own_service.client.get("/readyz").status_code == 503)
+    own_service.log.mkdir()
+    wait_until(lambda: own_service.client.get("/readyz").status_code == 200)
+
+    assert own_service.predict(row).json()["id"] in set(own_service.logged()["id"])
