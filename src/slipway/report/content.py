@@ -7,7 +7,8 @@ from typing import Any
 
 from slipway.report import details, words
 from slipway.report.document import Block, Document, Table, quote
-from slipway.report.words import NAMES, Report, signed
+from slipway.report.reasons import NAMES
+from slipway.report.words import Report, signed
 
 # Names in one line; the rest is counted.
 LISTED = 6

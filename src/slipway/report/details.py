@@ -7,7 +7,8 @@ from typing import Any
 
 from slipway.judge.verdict import gain
 from slipway.report.document import Block, Chart, Section, Table, quote
-from slipway.report.words import NAMES, Report, level, signed
+from slipway.report.reasons import NAMES
+from slipway.report.words import Report, level, signed
 
 # Rows of a table in a comment; the HTML has them all.
 SHOWN = 40

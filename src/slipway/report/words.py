@@ -185,10 +185,10 @@ def _slices_said(report: Report) -> str:
 def _slice_said(report: Report, row: Mapping[str, Any]) -> str:
     name = min((name for name in SLICE_METRICS if row[name]), key=lambda n: row[n]["p_adjusted"])
     how = moved(report, {"name": name, "difference": row[name]["difference"]}).removesuffix(")")
-    luck = (
-        f"p = {row[name]['p_adjusted']:.2g} after correction for {report['slices']['tests']} tests"
-    )
-    return f"For {slice_name(row)} ({row['rows']:,} rows) {how}; {luck})."
+    p_value, tests = row[name]["p_adjusted"], report["slices"]["tests"]
+    luck = "p < 0.0001" if p_value < 0.0001 else f"p = {p_value:.4f}"
+    where = f"For {slice_name(row)} ({row['rows']:,} rows)"
+    return f"{where} {how}; {luck} after correction for {tests} tests)."
 
 
 def slice_name(row: Mapping[str, Any]) -> str:
