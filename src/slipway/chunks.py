@@ -107,7 +107,9 @@ def _parquet_batches(path: Path, names: Sequence[str], chunk_rows: int) -> Itera
 
     # Buffered: else a whole column of a row group is in memory, however large.
     with pq.ParquetFile(path, buffer_size=PARQUET_BUFFER, pre_buffer=False) as file:
-        yield from file.iter_batches(batch_size=chunk_rows, columns=list(names))
+        for batch in file.iter_batches(batch_size=chunk_rows, columns=list(names)):
+            batch.validate(full=True)  # Reading alone lets text pass that is not UTF-8.
+            yield batch
 
 
 def _csv_schema(path: Path) -> pa.Schema:

@@ -288,13 +288,16 @@ class RowValidator:
     Raises
     ------
     SlipwayError
-        A rule reads a column that a request does not have.
+        A rule reads a column that a request does not have, or does not judge row by row.
     """
 
     def __init__(self, spec: Spec, rules: Mapping[str, Rule]) -> None:
         self._spec = {column["name"]: column for column in spec}
         self._key = next(column["name"] for column in spec if column["unique"])
-        self._rules = {name: (rule, self._fields_read(name, rule)) for name, rule in rules.items()}
+        empty = {column["name"]: np.empty(0, column["dtype"]) for column in spec}
+        self._rules = {
+            name: (rule, columns_read(name, rule, empty)) for name, rule in rules.items()
+        }
         fields = {name: _field(column) for name, column in self._spec.items()}
         row = core_schema.typed_dict_schema(
             {name: core_schema.typed_dict_field(field) for name, field in fields.items()},
@@ -324,24 +327,13 @@ class RowValidator:
         keys = [row[self._key] for row in rows]
         faults = self._repeated(dict(enumerate(keys))) if len(set(keys)) < len(keys) else []
         for name, (rule, _) in self._rules.items():
-            in_order = np.asarray(rule(columns), dtype=bool)
+            in_order = ask(name, rule, columns, len(rows))
             if np.count_nonzero(in_order) < len(rows):
                 faults += self._broken(name, columns, in_order, range(len(rows)))
         return self._sorted(faults) if faults else Rows(columns, keys, many)
 
     def _columns(self, rows: list[dict[str, Any]]) -> dict[str, np.ndarray]:
         return {name: np.array([row[name] for row in rows], dtype) for name, dtype in self._dtypes}
-
-    def _fields_read(self, name: str, rule: Rule) -> list[str]:
-        empty = {field: np.empty(0, column["dtype"]) for field, column in self._spec.items()}
-        try:
-            return columns_read(rule, empty)
-        except KeyError as missing:
-            raise SlipwayError(
-                f"src/model/rules.py: the rule `{name}` reads {missing}, which is not known when "
-                "the prediction is asked for",
-                f"check it in {SCHEMA} instead (`checks=` of the schema), for files only",
-            ) from None
 
     # --- what is wrong: the slow path, taken only when something is ---
 
@@ -394,7 +386,7 @@ class RowValidator:
         for name, (rule, fields) in self._rules.items():
             places = [row for row in rows if not any((row, field) in unusable for field in fields)]
             columns = {field: self._read(field, rows, places) for field in fields}
-            in_order = np.asarray(rule(columns), dtype=bool)
+            in_order = ask(name, rule, columns, len(places))
             faults += self._broken(name, columns, in_order, places)
         return faults
 
@@ -426,20 +418,50 @@ class RowValidator:
 
     def _sorted(self, faults: list[Fault]) -> list[Fault]:
         order = {name: at for at, name in enumerate(self._spec)}
-        return sorted(faults, key=lambda fault: (fault["row"], order.get(fault["field"], 999)))
+        return sorted(
+            faults, key=lambda fault: (fault["row"], order.get(fault["field"], len(order)))
+        )
 
 
-def columns_read(rule: Rule, columns: Mapping[str, Any]) -> list[str]:
-    """Return the names of the columns that a rule reads, found by running it.
+def columns_read(name: str, rule: Rule, columns: Mapping[str, Any]) -> list[str]:
+    """Return the names of the columns that a rule reads, found by running it on no rows.
 
     Raises
     ------
-    KeyError
-        It reads a column that is not there.
+    SlipwayError
+        It reads a column that is not there, or does not judge row by row.
     """
     recorder = _Recorder(columns)
-    rule(recorder)
+    ask(name, rule, recorder, 0)
     return list(dict.fromkeys(recorder.read))
+
+
+def ask(name: str, rule: Rule, columns: Mapping[str, Any], rows: int) -> np.ndarray:
+    """Return what a rule says of each row, shape (rows,), bool.
+
+    Raises
+    ------
+    SlipwayError
+        The rule cannot say it; what went wrong is in the message.
+    """
+    where = f"src/model/rules.py: the rule `{name}`"
+    try:
+        answer = np.asarray(rule(columns), dtype=bool)
+    except KeyError as missing:
+        raise SlipwayError(
+            f"{where} reads {missing}, which is not known when the prediction is asked for",
+            f"check it in {SCHEMA} instead (`checks=` of the schema), for files only",
+        ) from None
+    except Exception as error:  # noqa: BLE001 - the rule is the user's code
+        raise SlipwayError(
+            f"{where} stopped: {error!r}",
+            "use what arrays and DataFrames share: comparisons, arithmetic, numpy functions",
+        ) from None
+    if answer.shape != (rows,):
+        raise SlipwayError(
+            f"{where} gives {answer.shape} answers for {rows} rows", "return one for each row"
+        )
+    return answer
 
 
 class _Recorder(dict[str, Any]):

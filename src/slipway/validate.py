@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +22,7 @@ from slipway.chunks import READERS, Source, Values, open_source, values_of
 from slipway.errors import SlipwayError
 from slipway.findings import Fault, File, Report, render_json, render_markdown, render_text
 from slipway.progress import track
-from slipway.rows import NOUNS, column_type, columns_read, describe, shown, specify
+from slipway.rows import NOUNS, Rule, ask, column_type, columns_read, describe, shown, specify
 from slipway.tables import DATA, month_files, write_json
 
 if TYPE_CHECKING:
@@ -140,17 +141,17 @@ class _Plan:
         expected = " ".join(str(check.error or name).split())
         if name in contract.RULES:
             rule = contract.RULES[name]
-            read = columns_read(rule, inputs)
-            return _Rule(name, expected, rule, read, read)
+            read = columns_read(name, rule, inputs)
+            return _Rule(name, expected, partial(_holds, name, rule), read, read)
         # What it reads cannot be known, so it waits until every column can be read.
-        return _Rule(name, expected, lambda rows: _passes(check, rows), list(self.columns), [])
+        return _Rule(name, expected, partial(_keeps, check), list(self.columns), [])
 
 
 @dataclass(frozen=True)
 class _Rule:
     name: str
     expected: str
-    holds: Callable[[Any], Any]
+    holds: Callable[[pd.DataFrame], np.ndarray]
     reads: list[str]
     named: list[str]
 
@@ -191,11 +192,13 @@ class _Look:
         self.rows = 0
         self._plan = plan
         self._name = source.path.as_posix()
-        self._tallies: dict[tuple[str, str], _Tally] = {}
+        self._tallies: dict[tuple[str, str, str], _Tally] = {}
         self._empty = dict.fromkeys(self.columns, 0)
         self._mistyped = {name for name in self.columns if not self._has_its_type(name)}
         self._comparable = [name for name in self.columns if self._can_be_checked(name)]
         self._window = _month_window(source.path.stem)
+        self._repeats = 0
+        self._first_repeats: list[tuple[int, str, tuple[str, int]]] = []
 
     def _has_its_type(self, name: str) -> bool:
         import pyarrow as pa
@@ -266,7 +269,7 @@ class _Look:
         import pandas as pd
 
         read = {name: columns[name].series for name in rule.reads}
-        broken = ~np.asarray(rule.holds(pd.DataFrame(read)), dtype=bool)
+        broken = ~rule.holds(pd.DataFrame(read))
         for name in rule.reads:
             if broken.any():
                 broken &= ~self._without_value(name, columns[name])
@@ -304,16 +307,14 @@ class _Look:
 
     def _tally(self, column: str, check: str, expected: str, *, rule: bool = False) -> _Tally:
         new = _Tally(column, check, expected, rule=rule)
-        return self._tallies.setdefault((column, check), new)
+        return self._tallies.setdefault((column, check, expected), new)
 
     def repeated(self, row: int, key: Any, first: tuple[str, int]) -> None:
         """Note that a row's key was seen before, at another row of this or another file."""
-        expected = (
-            f"every {self._plan.key} once; {shown(key)} is also row {first[1]:,} of {first[0]}"
-        )
-        self._tally(self._plan.key, "unique", expected).add(
-            np.array([row]), 0, lambda _: shown(key)
-        )
+        self._repeats += 1
+        if len(self._first_repeats) < MOST_ROWS or row < self._first_repeats[-1][0]:
+            earliest = sorted([*self._first_repeats, (row, shown(key), first)])
+            self._first_repeats = earliest[:MOST_ROWS]
 
     def file(self) -> File:
         return File(self._name, self.rows, self.source.path.stem if self._window else None)
@@ -321,8 +322,15 @@ class _Look:
     def faults(self) -> list[Fault]:
         """Return all faults of the file: of its columns first, then value by value."""
         order = {name: at for at, name in enumerate(self._plan.columns)}
-        values = sorted(self._tallies.values(), key=lambda tally: order.get(tally.column, 999))
-        tallies = [*self._of_the_file(), *self._of_missing_values(), *values]
+        values = sorted(
+            self._tallies.values(), key=lambda tally: order.get(tally.column, len(order))
+        )
+        tallies = [
+            *self._of_the_file(),
+            *self._of_missing_values(),
+            *self._of_repeated_keys(),
+            *values,
+        ]
         return [self._fault(tally) for tally in tallies]
 
     def _fault(self, tally: _Tally) -> Fault:
@@ -345,7 +353,7 @@ class _Look:
         if self._window and not few <= self.rows <= many:
             expected = f"{few:,} to {many:,} rows (validate.rows_per_month in params.yaml)"
             yield _Tally("", "rows_per_month", expected, self.rows)
-        for name in self._plan.columns.keys() - self.columns:
+        for name in (name for name in self._plan.columns if name not in self.columns):
             yield _Tally(
                 name, "missing_column", f"a column of type {self._wanted(name)}", self.rows
             )
@@ -371,6 +379,14 @@ class _Look:
             limit = (column.metadata or {}).get("max_missing", 1.0)
             if column.nullable and empty > limit * self.rows:
                 yield _Tally(name, "max_missing", f"at most {limit:.1%} empty", empty)
+
+    def _of_repeated_keys(self) -> Iterator[_Tally]:
+        if self._first_repeats:
+            rows, keys, _ = zip(*self._first_repeats, strict=True)
+            _, key, (file, row) = self._first_repeats[0]
+            expected = f"every {self._plan.key} once; {key} is also row {row:,} of {file}"
+            examples = list(keys[:MOST_EXAMPLES])
+            yield _Tally(self._plan.key, "unique", expected, self._repeats, list(rows), examples)
 
 
 def _is_text(found: pa.DataType) -> bool:
@@ -412,6 +428,14 @@ def _passes(check: Check, rows: pd.Series | pd.DataFrame, column: str = "") -> p
             "return a boolean for each row",
         )
     return passed
+
+
+def _holds(name: str, rule: Rule, rows: Any) -> np.ndarray:
+    return ask(name, rule, rows, len(rows))
+
+
+def _keeps(check: Check, rows: pd.DataFrame) -> np.ndarray:
+    return _passes(check, rows).to_numpy(dtype=bool)
 
 
 def _expected(check: Check) -> str:

@@ -165,3 +165,19 @@ def test_a_rule_cannot_read_what_is_known_only_after() -> None:
     rules: dict[str, Callable[[Any], Any]] = {"settled": settled}
     with pytest.raises(SlipwayError, match="the rule `settled` reads 'y'"):
         specify(with_checks(Check(settled, name="settled")), rules)
+
+
+def text_only(columns: Any) -> Any:
+    return columns["id"].str.len() > 0
+
+
+def on_the_whole(columns: Any) -> Any:
+    return np.all(columns["x"] > 0)
+
+
+@pytest.mark.parametrize(
+    ("rule", "message"), [(text_only, "stopped: AttributeError"), (on_the_whole, "gives")]
+)
+def test_a_rule_that_arrays_cannot_keep_is_refused(rule: Any, message: str) -> None:
+    with pytest.raises(SlipwayError, match=f"the rule `mine` {message}"):
+        specify(with_checks(Check(rule, name="mine")), {"mine": rule})

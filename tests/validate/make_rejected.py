@@ -101,9 +101,10 @@ def write(rows: pd.DataFrame, path: Path) -> None:
         _write(pa.Table.from_pandas(rows, preserve_index=False).replace_schema_metadata(None), path)
 
 
-def _write(table: pa.Table, path: Path) -> None:
+def _write(table: pa.Table, path: Path, compression: str = "zstd") -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    pq.write_table(table, path, compression="zstd", compression_level=19)
+    level = 19 if compression == "zstd" else None
+    pq.write_table(table, path, compression=compression, compression_level=level)
 
 
 def _make_others(folder: Path) -> None:
@@ -137,6 +138,10 @@ def _make_unreadable(folder: Path) -> None:
     (folder / "cut.parquet").write_bytes(content[: len(content) // 2])
     # The footer is whole, so the damage shows only when the rows are read.
     (folder / "damaged.parquet").write_bytes(b"PAR1" + bytes(4000) + content[4004:])
+    name = b"JetBlue".ljust(1000)
+    _write(pa.table({"dest": [name.decode()] * 2}), folder / "text.parquet", compression="none")
+    plain = (folder / "text.parquet").read_bytes()
+    (folder / "text.parquet").write_bytes(plain.replace(name, b"\xff" + name[1:]))
     (folder / "empty.parquet").write_bytes(b"")
     (folder / "empty.csv").write_bytes(b"")
     (folder / "ragged.csv").write_text("flight_id,dest\n1,EWR\n2\n", "utf-8")

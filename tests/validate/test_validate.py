@@ -149,6 +149,22 @@ def test_a_fault_shows_its_first_rows_and_some_values(
     assert fault.expected == "0 to 1439"
 
 
+def test_missing_columns_come_in_the_order_of_the_schema(
+    good: pd.DataFrame, write: Write, params: Params
+) -> None:
+    report = validate_files([write(good[["flight_id", "arr_delay"]])], params)
+    missing = [name for name in schema.columns if name not in {"flight_id", "arr_delay"}]
+    assert [fault.column for fault in report.faults] == missing
+
+
+def test_two_checks_of_one_name_are_two_faults(
+    params: Params, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("model.schema.schema", with_after(Check.ge(-20), Check.ge(-10)))
+    expected = [fault.expected for fault in validate_files([GOOD], params).faults]
+    assert expected == ["-20 or more", "-10 or more"]
+
+
 # --- missing values ---
 
 
@@ -201,8 +217,10 @@ def test_keys_are_confirmed_in_as_many_rounds_as_it_takes(
     good: pd.DataFrame, write: Write, params: Params, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = write(pd.concat([good, good.sample(50, random_state=1)]))
+    expected = validate_files([path], params)
+    assert found(expected) == {("flight_id", "unique"): 50}
     monkeypatch.setattr("slipway.validate.KEYS_AT_ONCE", 7)
-    assert found(validate_files([path], params)) == {("flight_id", "unique"): 50}
+    assert validate_files([path], params) == expected
 
 
 def test_missing_keys_do_not_repeat_each_other(
