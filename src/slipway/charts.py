@@ -12,6 +12,7 @@ import re
 from collections.abc import Mapping, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
+from zlib import crc32
 
 if TYPE_CHECKING:
     import altair as alt
@@ -449,7 +450,7 @@ def _svg(
 def _tidy(svg: str, label: str) -> str:
     """One label for the whole picture, and ids that no other chart on a page has."""
     svg = re.sub(r' (?:aria-[a-z]+|role|class)="[^"]*"', "", svg)
-    prefix = re.sub(r"\W+", "-", label.lower())[:24]
+    prefix = f"c{crc32(label.encode()):08x}"
     # The renderer counts on from chart to chart.
     for number, old in enumerate(dict.fromkeys(re.findall(r'\bid="([^"]+)"', svg))):
         new = f"{prefix}-{number}"

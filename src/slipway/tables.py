@@ -155,18 +155,17 @@ def _read(path: Path, names: list[str] | None) -> pa.Table:
     import pyarrow.parquet as pq
 
     try:
-        table = pq.read_table(path, columns=names)
+        missing = set(names or ()) - set(pq.read_schema(path).names)
+        if missing:
+            raise SlipwayError(
+                f"{path}: column {', '.join(sorted(missing))} is missing",
+                f"see `slipway validate {path}`",
+            )
+        return pq.read_table(path, columns=names)
     except FileNotFoundError:
         raise SlipwayError(f"{path}: no such file", "check the path") from None
     except (pa.ArrowInvalid, OSError) as error:
         raise SlipwayError(f"{path}: not a parquet file ({error})", "replace the file") from None
-    missing = set(names or ()) - set(table.column_names)
-    if missing:
-        raise SlipwayError(
-            f"{path}: column {', '.join(sorted(missing))} is missing",
-            f"see `slipway validate {path}`",
-        )
-    return table
 
 
 def _plain(values: np.ndarray) -> list[Any]:

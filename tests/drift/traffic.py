@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -52,19 +53,27 @@ def frame_of(columns: Columns, model: str = MODEL) -> pd.DataFrame:
 
 def write_log(folder: Path, columns: Columns, model: str = MODEL) -> None:
     """Write rows as the service would have."""
-    folder.mkdir(exist_ok=True)
     names = [name for name in columns if name != "score"]
+    rows = [
+        {name: _plain(columns[name][i]) for name in names} for i in range(len(columns["score"]))
+    ]
+    write_records(folder, rows, [f"k{i}" for i in range(len(rows))], columns["score"], model)
+
+
+def write_records(
+    folder: Path, rows: list[dict[str, Any]], keys: Iterable[str], scores: np.ndarray, model: str
+) -> None:
+    folder.mkdir(exist_ok=True)
     with (folder / f"2024-06-01_{model[:8]}.jsonl").open("wb") as file:
-        for i, score in enumerate(columns["score"]):
-            row = {name: _plain(columns[name][i]) for name in names}
+        for number, (row, key, score) in enumerate(zip(rows, keys, scores, strict=True)):
             record = {
                 "version": VERSION,
-                "id": f"{model[:8]}-{i:06d}",
+                "id": f"{model[:8]}-{number:06d}",
                 "time": "2024-06-01T12:00:00.000000Z",
-                "key": f"k{i}",
+                "key": key,
                 "probability": float(score),
-                "decision": bool(score > 0.3),
-                "review": [],
+                "decision": bool(score >= 0.3),
+                "review": False,
                 "model": model,
                 "data": "d",
                 "commit": "c",

@@ -12,7 +12,8 @@ from slipway.drift import LARGE
 from slipway.errors import SlipwayError
 from slipway.page.inputs import Inputs, Row
 from slipway.report.document import plain as unquoted
-from slipway.report.words import NAMES, signed
+from slipway.report.reasons import NAMES
+from slipway.report.words import signed
 
 SLICES_SHOWN = 20
 COLUMNS_SHOWN = 20
