@@ -39,6 +39,7 @@ FEWEST_EXPECTED = 2
 LARGE = 0.25
 
 UNSEEN_SHOWN = 10
+VALUE_LETTERS = 40
 
 Status = Literal["ok", "notice", "drift"]
 
@@ -362,6 +363,8 @@ def _what_moved(reference: Profile, now: Profile, names: list[str], table: np.nd
     if reference["type"] == "number":
         said.append(_mean_words(reference, now))
     if not any(said):
+        if reference["type"] == "category":
+            names = [name if name in (MISSING, RARE) else _value(name) for name in names]
         said.append(_cell_words(names, table))
     return "; ".join(filter(None, said))
 
@@ -378,10 +381,17 @@ def _unseen_words(reference: Profile, now: Profile) -> str:
     unseen = unseen_values(reference, now)
     if not unseen:
         return ""
-    shown = ", ".join(f"`{name}`" for name in list(unseen)[:3])
+    shown = ", ".join(_value(name) for name in list(unseen)[:3])
     more = ", …" if len(unseen) > 3 else ""
     share = _percent(_share(sum(unseen.values()), now["rows"]))
     return f"never seen before: {shown}{more} ({share} of rows)"
+
+
+def _value(name: str) -> str:
+    """Return a value that a stranger sent, as text that neither a terminal nor Markdown obeys."""
+    seen = "".join(letter for letter in name if letter.isprintable() and letter != "`")
+    cut = seen if len(seen) <= VALUE_LETTERS else f"{seen[: VALUE_LETTERS - 1]}…"
+    return f"`{cut or '(empty)'}`"
 
 
 def _mean_words(reference: Profile, now: Profile) -> str:

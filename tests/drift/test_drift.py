@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -133,7 +134,23 @@ def test_a_move_between_categories_names_those_that_moved(rng, settings):
     moved = column(report_of(now, draw(rng, 10_000), settings), "colour")
 
     assert moved.status == "drift"
-    assert "red: 32.6% → 67.5%" in moved.words
+    assert "`red`: 32.6% → 67.5%" in moved.words
+
+
+def test_a_value_that_a_stranger_sent_is_told_as_harmless_text(rng, settings):
+    now = draw(rng, 1_000)
+    now["colour"][:50] = "` | <img> @everyone\x1b[2J\n# " + "long" * 100
+
+    report = report_of(now, draw(rng, 10_000), settings)
+
+    rows = [
+        line for line in drift.to_markdown(report).splitlines() if line.startswith("| `colour`")
+    ]
+    (row,) = rows
+    assert re.search(
+        r"never seen before: ` \\\| <img> @everyone[^`|]*…` \(5\.0% of rows\)[^`]* \|$", row
+    )
+    assert "\x1b" not in drift.to_text(report)
 
 
 def test_a_column_that_no_record_has_is_told_as_missing(rng, settings):
