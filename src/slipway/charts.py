@@ -287,7 +287,8 @@ def traffic(days: Sequence[Row]) -> str:
         .mark_bar(color=MAIN, opacity=0.6)
         .encode(x=_days(), y=alt.Y("rows:Q", axis=_y_axis("predictions a day", tickCount=4)))
     )
-    return _svg(bars, 110, f"{sum(row['rows'] for row in days):,} predictions, {_from_to(days)}")
+    label = f"{sum(row['rows'] for row in days):,} predictions, {_from_to(days)}"
+    return _svg(bars, 150, label, top=30, bottom=26)
 
 
 def rates(days: Sequence[Row], target: str) -> str:
@@ -320,7 +321,7 @@ def rates(days: Sequence[Row], target: str) -> str:
             color=_colours("what", present),
         )
     )
-    return _svg(lines, 150, f"{' and '.join(present)} by day, {_from_to(days)}", top=30)
+    return _svg(lines, 150, f"{' and '.join(present)} by day, {_from_to(days)}", top=30, bottom=26)
 
 
 def standalone(svg: str) -> str:

@@ -421,7 +421,8 @@ def _sentence(columns: list[Column], about: dict[str, Any]) -> str:
         return f"{compared}: none of {len(columns)} columns moved far{small}."
     first = ", ".join(f"`{column.name}`" for column in drifted[:3])
     more = f" and {len(drifted) - 3} more" if len(drifted) > 3 else ""
-    return f"{compared}: {len(drifted)} of {len(columns)} columns moved far{small}. {first}{more}."
+    far = f"{len(drifted)} of {len(columns)} columns moved far{small}"
+    return f"{compared}: {far}. Furthest: {first}{more}."
 
 
 def _too_few(about: dict[str, Any]) -> str:
