@@ -45,12 +45,12 @@ def after(dtype: Any, *checks: Check, missing: float = 0.0) -> Column:
 schema = DataFrameSchema(
     {
         "flight_id": before(
-            str, Check.str_matches(r"^\d{8}-[A-Z0-9]{2}\d{1,4}-[A-Z]{3}$"), unique=True
+            str, Check.str_matches(r"[0-9]{8}-[A-Z0-9]{2}[0-9]{1,4}-[A-Z]{3}\Z"), unique=True
         ),
         "scheduled_departure": before("datetime64[us, UTC]"),
         "carrier": before(str, Check.isin(CARRIERS)),
         "origin": before(str, Check.isin(ORIGINS)),
-        "dest": before(str, Check.str_matches(r"^[A-Z]{3}$")),
+        "dest": before(str, Check.str_matches(r"[A-Z]{3}\Z")),
         "weekday": before("int8", Check.in_range(0, 6)),
         "dep_minute": before("int16", Check.in_range(0, 1439)),
         "arr_minute": before("int16", Check.in_range(0, 1439)),
