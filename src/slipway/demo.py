@@ -97,7 +97,10 @@ def _broken_data(story: Story) -> str:
     _slipway(story, "data", "--month", NEXT_MONTH)
     shutil.copy(month, story.copy / OCTOBER)
     break_rows(month)
-    said = _slipway(story, "validate", f"data/{month.name}", expect=NO)
+    report, html = (f"build/reports/broken-october.{kind}" for kind in ("json", "html"))
+    said = _slipway(story, "validate", f"data/{month.name}", "--json", report, expect=NO)
+    _slipway(story, "report", report, "--html", html)
+    _keep(story, html)
     month.unlink()
     return said
 
@@ -178,9 +181,14 @@ def _judge(story: Story, name: str, expect: int) -> str:
     report, markdown, html = (f"build/reports/{name}.{kind}" for kind in ("json", "md", "html"))
     _slipway(story, "judge", "--base", "main", "--out", report, expect=expect)
     _slipway(story, "report", report, "--markdown", markdown, "--html", html)
-    (story.site / "reports").mkdir(parents=True, exist_ok=True)
-    shutil.copy(story.copy / html, story.site / "reports")
+    _keep(story, html)
     return above_the_fold((story.copy / markdown).read_text("utf-8"))
+
+
+def _keep(story: Story, report: str) -> None:
+    """Put a whole report beside the page, which links it."""
+    (story.site / "reports").mkdir(parents=True, exist_ok=True)
+    shutil.copy(story.copy / report, story.site / "reports")
 
 
 def above_the_fold(markdown: str) -> str:
