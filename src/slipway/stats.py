@@ -15,6 +15,7 @@ import numpy as np
 NORMAL = NormalDist()
 
 BOOTSTRAP_ROUNDS = 2000
+ROUNDS_AT_ONCE = 50
 
 
 @dataclass(frozen=True)
@@ -149,23 +150,39 @@ def calibration_curve(
 
 
 def placements(positive: np.ndarray, scores: np.ndarray) -> np.ndarray:
-    """Return, for each row, the share of the other class that it is ranked right against."""
+    """Return, for each row, the share of the other class that it is ranked right against.
+
+    Notes
+    -----
+    One sort. A tie counts half, so each group of equal scores stands in the middle of what
+    is before and after it; whole numbers, twice as large, keep that exact and small.
+    """
     order = np.argsort(scores)
     ordered = scores[order]
-    starts = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]]))
+    last = np.append(ordered[1:] != ordered[:-1], True)
     del ordered
-    sizes = np.diff(starts, append=len(scores))
     is_positive = positive[order]
-    positives = np.add.reduceat(is_positive, starts, dtype="int64")
-    negatives = sizes - positives
-    below, above = np.cumsum(negatives), positives.sum() - np.cumsum(positives)
-    of_positive = (below - negatives / 2) / negatives.sum()
-    of_negative = (above + positives / 2) / positives.sum()
+    ends = np.flatnonzero(last).astype("int32")
+    positives = np.cumsum(is_positive, dtype="int32")[ends]
+    rows = ends + 1
+    sizes = np.diff(rows, prepend=np.int32(0))
+    below = rows + _before(rows)
+    positives_below = positives + _before(positives)
+    below -= positives_below
+    del last, ends, positives, rows
+    count = int(is_positive.sum())
+    placed_in_order = np.repeat(below, sizes) / (2 * (len(scores) - count))
+    negative = ~is_positive
+    beaten_by = np.repeat(positives_below, sizes)[negative]
+    placed_in_order[negative] = 1 - beaten_by / (2 * count)
     placed = np.empty(len(scores))
-    placed[order] = np.where(
-        is_positive, np.repeat(of_positive, sizes), np.repeat(of_negative, sizes)
-    )
+    placed[order] = placed_in_order
     return placed
+
+
+def _before(totals: np.ndarray) -> np.ndarray:
+    """Return running totals as they were one step earlier."""
+    return np.concatenate([np.zeros(1, totals.dtype), totals[:-1]])
 
 
 def delong_variance(placed: np.ndarray, positive: np.ndarray) -> float:
@@ -176,8 +193,7 @@ def bins_of(scores: np.ndarray, bins: int) -> np.ndarray:
     """Return each row's bin: equal counts, equal scores together, no bin empty."""
     edges = np.unique(np.quantile(scores, np.arange(1, bins) / bins, method="inverted_cdf"))
     edges = edges[edges < scores.max()]
-    found: np.ndarray = np.searchsorted(edges, scores, side="left")
-    return found
+    return np.searchsorted(edges, scores, side="left").astype("uint8")
 
 
 def drawn_errors(
@@ -188,29 +204,31 @@ def drawn_errors(
     seed: int,
 ) -> tuple[float, float, np.ndarray, np.ndarray]:
     """Return two calibration errors and `BOOTSTRAP_ROUNDS` draws of each, drawn together."""
-    bins = int(second_bin.max()) + 1
-    cell = first_bin * bins + second_bin
-    cells = (int(first_bin.max()) + 1) * bins
-    sums, squares, products = (
-        [np.bincount(cell, weights=weights, minlength=cells) for weights in pair]
-        for pair in (
-            (first_gap, second_gap),
-            (first_gap**2, second_gap**2),
-            (first_gap * second_gap,),
-        )
-    )
-    rounds = np.random.default_rng(seed).standard_normal((2, BOOTSTRAP_ROUNDS, cells))
-    spread = np.sqrt(squares[0])
-    shared = np.divide(products[0], spread, out=np.zeros(cells), where=spread > 0)
-    rest = squares[1] - shared**2
-    alone = np.sqrt(np.where(rest > 1e-9 * squares[1], rest, 0))
-    draws = (sums[0] + spread * rounds[0], sums[1] + shared * rounds[0] + alone * rounds[1])
-    count = len(first_gap)
-    errors = [
-        np.abs(table.reshape(-1, cells // bins, bins).sum(axis)).sum(1) / count
-        for table, axis in zip((sums[0][None], sums[1][None], *draws), (2, 1, 2, 1), strict=True)
-    ]
-    return float(errors[0][0]), float(errors[1][0]), errors[2], errors[3]
+    rows, columns = int(first_bin.max()) + 1, int(second_bin.max()) + 1
+    cell = first_bin.astype("uint16") * np.uint16(columns) + second_bin
+
+    def total(weights: np.ndarray) -> np.ndarray:
+        return np.bincount(cell, weights=weights, minlength=rows * columns)
+
+    sums = total(first_gap), total(second_gap)
+    spread = np.sqrt(total(first_gap * first_gap))
+    products, squares = total(first_gap * second_gap), total(second_gap * second_gap)
+    shared = np.divide(products, spread, out=np.zeros(rows * columns), where=spread > 0)
+    rest = squares - shared**2
+    alone = np.sqrt(np.where(rest > 1e-9 * squares, rest, 0))
+
+    def errors(tables: np.ndarray, axis: int) -> np.ndarray:
+        gaps = tables.reshape(-1, rows, columns).sum(axis)
+        return np.asarray(np.abs(gaps).sum(1) / len(first_gap))
+
+    draw, drawn = np.random.default_rng(seed), []
+    for _ in range(BOOTSTRAP_ROUNDS // ROUNDS_AT_ONCE):
+        common, own = draw.standard_normal((2, ROUNDS_AT_ONCE, rows * columns))
+        first = errors(sums[0] + spread * common, 2)
+        drawn.append([first, errors(sums[1] + shared * common + alone * own, 1)])
+    values = errors(sums[0], 2)[0], errors(sums[1], 1)[0]
+    both = np.concatenate(drawn, axis=1)
+    return float(values[0]), float(values[1]), both[0], both[1]
 
 
 def standard_error(values: np.ndarray) -> float:

@@ -31,7 +31,7 @@ def test_swapping_the_models_turns_the_difference_round(compare: object) -> None
     there = compare(LABELS, SCORES, OTHER)  # type: ignore[operator]
     back = compare(LABELS, OTHER, SCORES)  # type: ignore[operator]
     assert back.value == pytest.approx(-there.value)
-    assert back.se == pytest.approx(there.se, rel=0.03)  # calibration is drawn at random
+    assert back.se == pytest.approx(there.se, rel=0.1)  # calibration is drawn at random
 
 
 def test_a_model_does_not_differ_from_itself() -> None:

@@ -93,11 +93,11 @@ def test_calibration_interval_is_that_of_a_bootstrap_of_rows() -> None:
     scores = random.beta(2, 5, 20_000)
     labels = (random.random(20_000) < 0.8 * scores).astype("float64")
     drawn = []
-    for _ in range(300):
+    for _ in range(200):
         rows = random.integers(0, 20_000, 20_000)
         drawn.append(stats.calibration_error(labels[rows], scores[rows]).value)
     found = stats.calibration_error(labels, scores, confidence=0.95)
-    assert (found.high - found.low) / 2 == pytest.approx(1.96 * np.std(drawn), rel=0.12)
+    assert (found.high - found.low) / 2 == pytest.approx(1.96 * np.std(drawn), rel=0.15)
 
 
 def test_calibration_is_the_same_each_time() -> None:

@@ -75,7 +75,7 @@ def find_champion(
             return
         built = champions.build(root, tree)
         manifest = built.manifest
-        why = _not_comparable(manifest, challenger)
+        why = incomparable(manifest, challenger)
         scores, fault = (None, "") if why else champions.score(built, holdout.file, _scores_file())
         why = why or (_why("unreadable", fault) if fault else None)
         side = Side(scores, manifest, commit, built.how)
@@ -83,9 +83,10 @@ def find_champion(
         yield Champion(side, built.model, why, best, lost)
 
 
-def _not_comparable(
+def incomparable(
     champion: Mapping[str, Any], challenger: Mapping[str, Any]
 ) -> dict[str, str] | None:
+    """Return why two models, by their manifests, have no rows that would be fair to both."""
     if champion["target"]["name"] != challenger["target"]["name"]:
         return _why("another target", str(champion["target"]["name"]))
     learned = set(champion["train"]["months"]) & set(challenger["holdout"]["months"])

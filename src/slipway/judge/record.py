@@ -103,13 +103,12 @@ def keep(record: Mapping[str, Any], root: Path) -> list[str]:
     """Write the record; return its name if the one that was there says something else."""
     name = file_name(record["holdout"], record["model"], record["champion"])
     path = root / JUDGEMENTS / name
-    differs = path.exists() and any(
-        read_json(path, "slipway judge").get(field) != record[field] for field in FIELDS
-    )
-    if differs:
-        return [str(JUDGEMENTS / name)]
-    write_json(record, path)
-    return []
+    if not path.exists():
+        write_json(record, path)
+        return []
+    known = read_json(path, "slipway judge")
+    same = isinstance(known, dict) and all(known.get(field) == record[field] for field in FIELDS)
+    return [] if same else [str(JUDGEMENTS / name)]
 
 
 def _read_all(folder: Path) -> list[dict[str, Any]]:

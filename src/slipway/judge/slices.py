@@ -55,7 +55,6 @@ def slice_table(
     no true difference anywhere, the chance that any slice is called worse is alpha at most.
     """
     rows, small = [], 0
-    losses = stats.log_losses(labels, first), stats.log_losses(labels, second)
     level = 1 - 2 * rule["alpha"]
     for name, group in groups.items():
         for value, members in _members(group):
@@ -64,11 +63,10 @@ def slice_table(
             if len(members) < rule["min_slice_rows"]:
                 small += 1
                 continue
-            here = labels[members]
-            found = {
-                "auc": paired.auc(here, first[members], second[members], level),
-                "log_loss": paired.mean(losses[0][members], losses[1][members], level),
-            }
+            here, before, after = labels[members], first[members], second[members]
+            auc = paired.auc(here, before, after, level)
+            losses = stats.log_losses(here, before), stats.log_losses(here, after)
+            found = {"auc": auc, "log_loss": paired.mean(*losses, level)}
             rows.append(
                 {
                     "slice": name,
@@ -106,7 +104,7 @@ def _group(texts: np.ndarray) -> Group:
 
 def _members(group: Group) -> Iterator[tuple[str, np.ndarray]]:
     """Yield each value that occurs and the positions of its rows."""
-    order = np.argsort(group.codes, kind="stable")
+    order = np.argsort(group.codes, kind="stable").astype("int32")
     ends = np.cumsum(np.bincount(group.codes, minlength=len(group.values)))
     for value, start, end in zip(group.values, [0, *ends[:-1]], ends, strict=True):
         if end > start:

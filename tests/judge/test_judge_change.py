@@ -1,0 +1,199 @@
+"""`slipway judge` on a real repository: champion from git, challenger from the working tree."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.judge.conftest import Slipway, commit, edit_params, retrain
+
+from slipway.errors import SlipwayError
+from slipway.judge import champion as champions
+from slipway.judge.opponents import incomparable
+from slipway.report.check import check, read_report
+from slipway.tables import read_columns, write_columns
+from slipway.workspace import run
+
+JUDGEMENTS = "reports/judgements"
+
+
+def report_of(repository: Path) -> dict[str, Any]:
+    report = read_report(repository / "build/report.json")
+    check(report)
+    return report
+
+
+def test_a_champion_against_itself_is_not_worse_and_uses_nothing_up(
+    repository: Path, slipway: Slipway
+) -> None:
+    done = slipway("judge", "--base", "main")
+    assert done.returncode == 0, done.stderr
+    report = report_of(repository)
+    assert report["verdict"] == "not worse"
+    assert report["champion"]["model"] == report["challenger"]["model"]
+    assert report["champion"]["how"] == "restored by hash"
+    assert report["holdout"]["uses"] == 0
+    assert not (repository / JUDGEMENTS).exists()
+
+
+def test_a_worse_change_is_stopped_by_the_rule_of_its_base_and_remembered(
+    repository: Path, slipway: Slipway
+) -> None:
+    edit_params(repository, train={"iterations": 3}, judge={"alpha": 0.0001, "guards": []})
+    retrain(repository)
+    done = slipway("judge", "--base", "main", "--lock", "identical")
+    assert done.returncode == 1, done.stderr
+    assert done.stdout.startswith("⛔ Not merged: ")
+
+    report = report_of(repository)
+    assert report["rule"]["alpha"] == 0.025
+    assert "judge.alpha" in report["changes"]["judges"]
+    assert {"name": "train.iterations", "champion": "60", "challenger": "3"} in (
+        report["changes"]["params"]
+    )
+    assert report["holdout"]["uses"] == 1
+    assert report["cost"]["model_mb"]["challenger"] < report["cost"]["model_mb"]["champion"]
+    assert report["cost"]["row_ms"]["challenger"] > 0
+    assert report["leans_on"][0]["auc_lost"] > 0
+    records = list((repository / JUDGEMENTS).iterdir())
+    assert len(records) == 1
+
+    rendered = slipway("report", "build/report.json", "--markdown", "a.md", "--html", "a.html")
+    assert rendered.returncode == 0, rendered.stderr
+    assert (repository / "a.md").read_text("utf-8").startswith("### ⛔ Not merged: ")
+    assert run(["git", "worktree", "list"], repository).count("\n") == 1
+
+    # Judging it again uses nothing more up; what is committed is history.
+    slipway("judge", "--base", "main")
+    assert report_of(repository)["holdout"]["uses"] == 1
+    commit(repository, "merged all the same")
+    records[0].write_text(records[0].read_text("utf-8").replace("0.", "1."), "utf-8")
+    slipway("judge", "--base", "main~0")
+    assert ("record") in {stop["code"] for stop in report_of(repository)["stops"]}
+
+
+def test_small_losses_are_measured_against_the_best_champion_not_the_last(
+    repository: Path, slipway: Slipway
+) -> None:
+    first = run(["git", "rev-parse", "HEAD"], repository).strip()
+    models = []
+    for iterations in (57, 54):
+        edit_params(repository, train={"iterations": iterations})
+        retrain(repository)
+        slipway("judge", "--base", "main")
+        models.append(report_of(repository))
+        commit(repository, f"{iterations} trees")
+    assert models[0]["anchor"]["model"] == models[0]["champion"]["model"]
+    assert models[1]["champion"]["model"] == models[0]["challenger"]["model"]
+    assert models[1]["anchor"]["model"] == models[0]["champion"]["model"]
+    assert models[1]["anchor"]["commit"] == first
+    assert models[1]["anchor"]["lost"] == ""
+    assert models[1]["holdout"]["uses"] == 2
+
+
+@pytest.mark.parametrize("what_happened", ["lost", "altered"])
+def test_a_champion_whose_stored_bytes_cannot_be_had_is_rebuilt_to_the_same(
+    repository: Path, what_happened: str
+) -> None:
+    content = (repository / "build/model/model.onnx").read_bytes()
+    stored = [
+        file
+        for file in (repository / ".dvc/cache").rglob("*")
+        if file.is_file() and file.read_bytes() == content
+    ]
+    assert len(stored) == 1
+    stored[0].chmod(0o644)
+    stored[0].write_bytes(content[:-1] + b"!")
+    if what_happened == "lost":
+        stored[0].unlink()
+    with champions.tree_of(repository, "HEAD") as tree:
+        built = champions.build(repository, tree)
+        assert built.how == "rebuilt"
+        assert (built.model / "model.onnx").read_bytes() == content
+
+
+def test_a_champion_that_cannot_read_the_rows_says_which_column(
+    repository: Path, tmp_path: Path
+) -> None:
+    rows = read_columns([repository / "data/2013-08.parquet"])
+    without = {name: values for name, values in rows.items() if name != "visib"}
+    write_columns(without, tmp_path / "rows.parquet")
+    with champions.tree_of(repository, "HEAD") as tree:
+        built = champions.build(repository, tree)
+        scores, why = champions.score(built, tmp_path / "rows.parquet", tmp_path / "out.parquet")
+    assert scores is None
+    assert "visib" in why
+    assert "Traceback" not in why
+
+
+def test_a_champion_that_learned_from_the_holdout_cannot_be_compared() -> None:
+    def manifest(target: str, learned: list[str], held_out: list[str]) -> dict[str, Any]:
+        return {
+            "target": {"name": target},
+            "train": {"months": learned},
+            "holdout": {"months": held_out},
+        }
+
+    champion = manifest("late", ["2030-01", "2030-02"], ["2030-03"])
+    assert incomparable(champion, manifest("late", ["2030-02"], ["2030-03"])) is None
+    assert incomparable(champion, manifest("late", ["2030-03"], ["2030-04"])) is None
+    assert incomparable(champion, manifest("late", ["2030-01"], ["2030-02", "2030-03"])) == {
+        "code": "learned from the holdout",
+        "detail": "2030-02",
+    }
+    other = incomparable(champion, manifest("early", ["2030-02"], ["2030-03"]))
+    assert other == {"code": "another target", "detail": "late"}
+
+
+def test_a_base_without_a_model_leaves_it_open(repository: Path, slipway: Slipway) -> None:
+    (repository / "dvc.lock").rename(repository / "kept")
+    commit(repository, "no lock")
+    (repository / "kept").rename(repository / "dvc.lock")
+    done = slipway("judge", "--base", "HEAD")
+    assert done.returncode == 1, done.stderr
+    assert report_of(repository)["incomparable"]["code"] == "no champion"
+
+
+def test_a_model_of_other_parameters_than_the_tree_is_not_judged(
+    repository: Path, slipway: Slipway
+) -> None:
+    edit_params(repository, train={"iterations": 3})
+    done = slipway("judge", "--base", "main")
+    assert done.returncode == 2
+    assert "dvc repro" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("base", ["nowhere", "--help", "0" * 40])
+def test_an_unknown_commit_is_named(repository: Path, slipway: Slipway, base: str) -> None:
+    done = slipway("judge", f"--base={base}")
+    assert done.returncode == 2
+    assert base in done.stderr
+
+
+def test_a_commit_that_locks_another_environment_gets_its_own(repository: Path) -> None:
+    (repository / "requirements.lock").write_text("# nothing is needed\n", "utf-8")
+    head = commit(repository, "another environment")
+    shutil.copy(Path(__file__).parents[2] / "requirements.lock", repository / "requirements.lock")
+    with champions.tree_of(repository, head) as tree:
+        built = champions.build(repository, tree)
+        assert built.python.startswith(str(repository.resolve() / "build/environments"))
+        # That environment has no numpy, so its own code cannot run there: it says so.
+        scores, why = champions.score(built, Path("rows"), Path("out"))
+    assert scores is None
+    assert why
+
+
+def test_a_record_that_is_none_is_named(repository: Path, slipway: Slipway) -> None:
+    folder = repository / JUDGEMENTS
+    folder.mkdir(parents=True)
+    (folder / "a.json").write_text(json.dumps({"model": "x"}), "utf-8")
+    commit(repository, "broken record")
+    done = slipway("judge", "--base", "HEAD")
+    assert done.returncode == 2
+    assert "a.json" in done.stderr
+    with pytest.raises(SlipwayError):
+        champions.resolve(repository, "nowhere")
