@@ -12,6 +12,9 @@ from slipway.errors import NO, NO_ANSWER, YES
 from slipway.github.runner import annotate
 
 
+ENDS = {"failure": "failed", "cancelled": "was cancelled", "skipped": "did not run"}
+
+
 def faults(needs: Mapping[str, Any]) -> list[str]:
     """Return what stands against a merge, one sentence for each job.
 
@@ -28,7 +31,7 @@ def faults(needs: Mapping[str, Any]) -> list[str]:
     if not needs:
         return ["no job has run"]
     return [
-        f"{name}: {job['result']}"
+        f"`{name}` {ENDS.get(job['result'], job['result'])}"
         for name, job in needs.items()
         if job["result"] != "success" and not (job["result"] == "skipped" and _idle(name, needs))
     ]

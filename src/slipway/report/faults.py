@@ -109,6 +109,8 @@ def stopped(report: Mapping[str, Any], foot: list[str]) -> Document:
     stop = report["stopped"]
     stage = quote(stop["stage"])
     why = "said no" if stop["exit_code"] == NO else "could not answer"
+    reason = next((line[9:] for line in stop["said"] if line.startswith("slipway: ")), "")
+    why += f": {quote(reason, 160)}" if reason else ""
     said = [quote(line, 300) for line in stop["said"][-SHOWN:]]
     command = quote(f"dvc repro {stop['stage']}")
     blocks: list[Block] = ["\n".join(f"- {line}" for line in said)] if said else []
