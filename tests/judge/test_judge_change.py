@@ -31,6 +31,7 @@ def test_a_champion_against_itself_is_not_worse_and_uses_nothing_up(
 ) -> None:
     done = slipway("judge", "--base", "main")
     assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("✅ Not worse: it is the same model, byte for byte")
     report = report_of(repository)
     assert report["verdict"] == "not worse"
     assert report["champion"]["model"] == report["challenger"]["model"]
@@ -167,6 +168,12 @@ def test_a_model_of_other_parameters_than_the_tree_is_not_judged(
     assert "Traceback" not in done.stderr
 
 
+def test_a_lock_status_that_does_not_exist_is_named(repository: Path, slipway: Slipway) -> None:
+    done = slipway("judge", "--base", "main", "--lock", "fine")
+    assert done.returncode == 2
+    assert "identical" in done.stderr
+
+
 @pytest.mark.parametrize("base", ["nowhere", "--help", "0" * 40])
 def test_an_unknown_commit_is_named(repository: Path, slipway: Slipway, base: str) -> None:
     done = slipway("judge", f"--base={base}")
@@ -181,6 +188,7 @@ def test_a_commit_that_locks_another_environment_gets_its_own(repository: Path) 
     with champions.tree_of(repository, head) as tree:
         built = champions.build(repository, tree)
         assert built.python.startswith(str(repository.resolve() / "build/environments"))
+        assert built.how == "restored by hash, in its own environment"
         # That environment has no numpy, so its own code cannot run there: it says so.
         scores, why = champions.score(built, Path("rows"), Path("out"))
     assert scores is None

@@ -87,14 +87,14 @@ def build(root: Path, tree: Path) -> Built:
     """
     python = _python_for(root, tree)
     locked = outputs(read_lock(tree / LOCK))[str(MODEL)]
+    where = "" if python == sys.executable else ", in its own environment"
     if _pull(tree, str(MODEL)) and folder_md5(tree / MODEL) == locked:
-        return Built(tree, python, "restored by hash")
+        return Built(tree, python, f"restored by hash{where}")
     run(["dvc", "pull", "-q", "--force", "data.dvc"], tree)
     run(["dvc", "repro", "-q", "--no-run-cache", "--force", "train"], tree, python)
     same = folder_md5(tree / MODEL) == locked
-    return Built(
-        tree, python, "rebuilt" if same else "rebuilt, with other bytes than its lock names"
-    )
+    rebuilt = "rebuilt" if same else "rebuilt, with other bytes than its lock names"
+    return Built(tree, python, f"{rebuilt}{where}")
 
 
 def score(built: Built, rows: Path, out: Path) -> tuple[np.ndarray | None, str]:

@@ -21,7 +21,7 @@ from slipway.judge.cost import costs
 from slipway.judge.leaning import leaning
 from slipway.judge.opponents import Champion, find_champion, read_holdout
 from slipway.judge.slices import groups_of
-from slipway.judge.verdict import reliability
+from slipway.judge.verdict import LOCKS, reliability
 from slipway.progress import busy
 from slipway.score import MODEL, Model
 from slipway.settings import Judge, Params, read_params
@@ -47,6 +47,8 @@ def judge_change(root: Path, base: str, out: Path, lock: str) -> dict[str, Any]:
         There is nothing to judge: git does not know the commit, or the model in
         ``build/model`` is missing or was not made from what this tree says.
     """
+    if lock not in LOCKS:
+        raise SlipwayError(f"--lock {lock!r}: no such status", f"one of: {', '.join(LOCKS)}")
     commit, params = champions.resolve(root, base), read_params()
     model = Model.load(MODEL)
     check_fresh(model.manifest, params)

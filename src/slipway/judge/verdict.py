@@ -17,6 +17,8 @@ METRICS = ("auc", "log_loss", "brier", "calibration_error", "precision", "recall
 
 HIGHER_IS_BETTER = {"auc", "precision", "recall"}
 
+LOCKS = ("identical", "equivalent", "different", "stale", "not checked")
+
 # A lock that was checked and does not hold.
 BROKEN_LOCKS = ("different", "stale")
 

@@ -38,6 +38,8 @@ def headline(report: Report) -> str:
         return f"Can't tell: {doubt(report)}{anyway}"
     if report["verdict"] == "better":
         return "Better: this model may replace the one in production"
+    if report["champion"]["model"] == report["challenger"]["model"]:
+        return "Not worse: it is the same model, byte for byte"
     return "Not worse: this model may replace the one in production"
 
 
