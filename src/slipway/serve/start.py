@@ -112,17 +112,8 @@ def prepare(
     home = tree / STATE / str(port)
     home.mkdir(parents=True, exist_ok=True)
     what = str(folder.parent) if bento else "slipway.serve.service:Slipway"
-    arguments = [
-        sys.executable,
-        "-m",
-        "bentoml",
-        "serve",
-        what,
-        "--host",
-        host,
-        "--port",
-        str(port),
-    ]
+    bentoml = [sys.executable, "-m", "bentoml", "serve"]
+    arguments = [*bentoml, what, f"--host={host}", f"--port={port}"]
     added = {
         # A home of its own: the counters of two services must not meet in one directory.
         "BENTOML_HOME": str(home),
