@@ -134,7 +134,7 @@ def judged(
         side(challenger, "e"),
         settings,
         findings(settings, uses, **found),
-        best=None if best is None else side(best, "b"),
+        bests=[] if best is None else [side(best, "b")],
         accepted=accepted,
     )
 

@@ -5,10 +5,33 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from tests.judge.cases import BETTER, SAME_BUT_NOT_IDENTICAL, UNSURE, judged
+import pytest
+from tests.judge.cases import (
+    BETTER,
+    LABELS,
+    RULE,
+    SAME_BUT_NOT_IDENTICAL,
+    UNSURE,
+    WORSE,
+    findings,
+    groups,
+    judged,
+    side,
+    stops,
+)
 from tests.judge.conftest import commit
 
-from slipway.judge.record import best_so_far, file_name, keep, known_names, make_record, uses
+from slipway.errors import SlipwayError
+from slipway.judge.core import judge
+from slipway.judge.record import (
+    changed_records,
+    file_name,
+    keep,
+    known_names,
+    make_record,
+    marks,
+    uses,
+)
 from slipway.tables import write_json
 from slipway.workspace import run
 
@@ -55,25 +78,39 @@ def test_the_mark_is_handed_on_from_record_to_record() -> None:
     assert make_record(report, "c" * 40)["best"]["model"] == "b" * 64
 
 
-def test_the_best_so_far_is_read_from_the_champions_own_record(tmp_path: Path) -> None:
-    def remember(model: str, holdout: str, best: str, value: float) -> None:
+def test_the_mark_is_read_from_the_champions_own_records(tmp_path: Path) -> None:
+    def remember(model: str, holdout: str, best: str) -> None:
         record: dict[str, Any] = make_record(judged(UNSURE), "c" * 40)
         record |= {"model": model * 64, "holdout": holdout}
-        record["best"] = {"model": best * 64, "commit": "f" * 40, "value": value}
+        record["best"] = {"model": best * 64, "commit": "f" * 40, "value": 0.7}
         write_json(record, tmp_path / file_name(holdout, model * 64, best * 64))
 
-    assert best_so_far(tmp_path, "1" * 64, HOLDOUT) is None
-    remember("1", HOLDOUT, "1", 0.7)
-    assert best_so_far(tmp_path, "1" * 64, HOLDOUT) is None  # it is the best itself
-    remember("2", HOLDOUT, "1", 0.7)
-    remember("2", HOLDOUT, "3", 0.8)
-    remember("2", OTHER_HOLDOUT, "4", 0.9)
-    found = best_so_far(tmp_path, "2" * 64, HOLDOUT)
-    assert found is not None
-    assert found["model"] == "3" * 64
-    moved = best_so_far(tmp_path, "2" * 64, "c" * 64)
-    assert moved is not None
-    assert moved["model"] == "4" * 64
+    def marked(champion: str) -> list[str]:
+        return [mark["model"][0] for mark in marks(tmp_path, champion * 64)]
+
+    assert marked("1") == []
+    remember("1", HOLDOUT, "1")
+    assert marked("1") == []  # it is the best itself
+    remember("2", HOLDOUT, "1")
+    remember("3", OTHER_HOLDOUT, "4")
+    assert marked("2") == ["1"]
+    assert marked("3") == ["4"]  # the mark survives a change of the holdout
+    remember("2", OTHER_HOLDOUT, "2")
+    assert marked("2") == ["1"]  # one record cannot hide what another says
+
+
+def test_of_several_marks_the_one_that_is_hardest_to_hold_counts() -> None:
+    report = judge(
+        LABELS,
+        groups(),
+        side(UNSURE, "c"),
+        side(UNSURE, "e"),
+        RULE,
+        findings(),
+        bests=[side(WORSE, "a"), side(BETTER, "b")],
+    )
+    assert report["anchor"]["model"] == "b" * 64
+    assert ("worse than the best", "auc") in stops(report)
 
 
 def test_a_record_that_was_there_is_never_overwritten(tmp_path: Path) -> None:
@@ -86,3 +123,11 @@ def test_a_record_that_was_there_is_never_overwritten(tmp_path: Path) -> None:
     assert keep(forged, tmp_path) == [
         "reports/judgements/" + file_name(record["holdout"], record["model"], record["champion"])
     ]
+
+
+def test_history_that_was_not_fetched_is_named_with_the_remedy(repository: Path) -> None:
+    run(["git", "checkout", "-q", "--orphan", "elsewhere"], repository)
+    commit(repository, "no ancestor")
+    with pytest.raises(SlipwayError) as error:
+        changed_records(repository, "main")
+    assert "--unshallow" in error.value.do

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -55,7 +55,7 @@ def judge(
     rule: Mapping[str, Any],
     findings: Findings,
     *,
-    best: Side | None = None,
+    bests: Sequence[Side] = (),
     accepted: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """Return the report, ``report.json``: all numbers, the verdict, and what stops the change.
@@ -70,8 +70,8 @@ def judge(
         What each model says of these rows; None if there is no champion.
     rule
         The section `judge` of ``params.yaml``, and `bins`.
-    best
-        The best champion so far, if that is not the champion.
+    bests
+        Models that may be the best champion so far, besides the champion.
     accepted
         Slices that may get worse, as ``name=value``, and the reason given.
     """
@@ -92,7 +92,7 @@ def judge(
     if not findings.incomparable and champion:
         uses = findings.holdout["uses"]
         report |= _compare(labels, groups, champion, challenger, rule, accepted or {}, uses)
-        report["anchor"] = _anchor(report, labels, champion, challenger, best, rule) | {
+        report["anchor"] = _anchor(report, labels, champion, challenger, bests, rule) | {
             "lost": lost
         }
     return conclude(report)
@@ -129,12 +129,16 @@ def _anchor(
     labels: np.ndarray,
     champion: Side,
     challenger: Side,
-    best: Side | None,
+    bests: Sequence[Side],
     rule: Mapping[str, Any],
 ) -> dict[str, Any]:
-    if best:
-        found = compare.against_best(labels, best, challenger, rule)
-        return {"model": best.sha256, "commit": best.commit} | found
+    found = [
+        {"model": best.sha256, "commit": best.commit}
+        | compare.against_best(labels, best, challenger, rule)
+        for best in bests
+    ]
+    if found:
+        return min(found, key=lambda entry: verdict.gain(rule["primary"], entry["difference"])[0])
     metric = next(entry for entry in report["metrics"] if entry["name"] == rule["primary"])
     return {
         "model": champion.sha256,

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,7 @@ class Champion:
     side: Side | None
     folder: Path | None
     incomparable: dict[str, str] | None
-    best: Side | None = None
+    bests: Sequence[Side] = ()
     anchor_lost: str = ""
 
 
@@ -79,8 +79,11 @@ def find_champion(
         scores, fault = (None, "") if why else champions.score(built, holdout.file, _scores_file())
         why = why or (_why("unreadable", fault) if fault else None)
         side = Side(scores, manifest, commit, built.how)
-        best, lost = (None, "") if why else _best(root, tree, side, holdout)
-        yield Champion(side, built.model, why, best, lost)
+        bests: list[Side] = []
+        lost = ""
+        if not why:
+            bests, lost = _best_so_far(root, tree, side.sha256, challenger, holdout)
+        yield Champion(side, built.model, why, bests, lost)
 
 
 def incomparable(
@@ -95,23 +98,37 @@ def incomparable(
     return None
 
 
-def _best(root: Path, tree: Path, side: Side, holdout: Holdout) -> tuple[Side | None, str]:
-    """Return the best champion so far, if it is another than the champion, or why it is lost."""
-    folder = tree / record.JUDGEMENTS
-    known = record.best_so_far(folder, side.sha256, keys_digest(holdout.rows[contract.key()]))
-    if not known:
-        return None, ""
-    try:
-        commit = champions.resolve(root, known["commit"])
-        with champions.tree_of(root, commit) as best_tree:
-            built = champions.build(root, best_tree)
-            manifest = built.manifest
-            if manifest["model"]["sha256"] != known["model"]:
-                return None, f"commit {commit[:7]} has another model than was judged"
-            scores, fault = champions.score(built, holdout.file, _scores_file())
-    except SlipwayError as error:
-        return None, str(error).splitlines()[0]
-    return (None, fault) if scores is None else (Side(scores, manifest, commit, built.how), "")
+def _best_so_far(
+    root: Path, tree: Path, champion: str, challenger: Mapping[str, Any], holdout: Holdout
+) -> tuple[list[Side], str]:
+    """Return the models that were called the best so far, and why others could not be asked."""
+    sides, lost = [], []
+    for mark in record.marks(tree / record.JUDGEMENTS, champion):
+        try:
+            sides.append(_ask(root, mark, challenger, holdout))
+        except SlipwayError as error:
+            lost.append(str(error).splitlines()[0])
+    return sides, "; ".join(lost)
+
+
+def _ask(
+    root: Path, mark: Mapping[str, Any], challenger: Mapping[str, Any], holdout: Holdout
+) -> Side:
+    commit = champions.resolve(root, str(mark["commit"]))
+    with champions.tree_of(root, commit) as tree:
+        if not champions.has_model(tree):
+            raise SlipwayError(f"commit {commit[:7]} has no model")
+        built = champions.build(root, tree)
+        side = Side(None, built.manifest, commit, built.how)
+        if side.sha256 != mark["model"]:
+            raise SlipwayError(f"commit {commit[:7]} has another model than was judged")
+        why = incomparable(side.manifest, challenger)
+        if why:
+            raise SlipwayError(f"{why['code']}: {why['detail']}")
+        scores, fault = champions.score(built, holdout.file, _scores_file())
+    if scores is None:
+        raise SlipwayError(fault)
+    return replace(side, scores=scores)
 
 
 def _why(code: str, detail: str) -> dict[str, str]:

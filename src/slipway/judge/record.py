@@ -19,6 +19,9 @@ from slipway.workspace import run
 
 JUDGEMENTS = Path("reports/judgements")
 
+# Each mark that is asked costs a checkout and a scoring.
+MOST_MARKS = 3
+
 FIELDS = ("holdout", "model", "champion", "primary", "value", "best")
 
 
@@ -44,33 +47,48 @@ def known_names(root: Path) -> list[str]:
 
 
 def changed_records(root: Path, base: str) -> list[str]:
-    """Return the records that this change has edited or deleted: they are history."""
-    start = run(["git", "merge-base", base, "HEAD"], root).strip()
+    """Return the records that this change has edited or deleted: they are history.
+
+    Raises
+    ------
+    SlipwayError
+        git does not have the commits that lead from the base to here.
+    """
+    try:
+        start = run(["git", "merge-base", base, "HEAD"], root).strip()
+    except SlipwayError:
+        raise SlipwayError(
+            f"git knows no common ancestor of {base[:7]} and HEAD",
+            "fetch the commits between them: `git fetch --unshallow`",
+        ) from None
     command = ["git", "diff", "--name-only", "-z", "--no-renames", "--diff-filter=a", start, "--"]
     return list(filter(None, run([*command, str(JUDGEMENTS)], root).split("\0")))
 
 
-def best_so_far(folder: Path, champion: str, holdout: str) -> dict[str, Any] | None:
-    """Return the record of the best champion so far, as the champion's own record has it.
+def marks(folder: Path, champion: str) -> list[dict[str, Any]]:
+    """Return the models that a champion's records call the best so far, other than itself.
+
+    Usually there is one, or none. More than one record comes from judging a model against
+    several champions; all of them are asked, so that a record which was made up cannot
+    lower the mark that an honest one has set.
 
     Parameters
     ----------
     folder
         The records as the base commit has them.
-    champion, holdout
-        Their sha256.
+    champion
+        Its sha256.
 
     Returns
     -------
-    ``{"model", "commit", "value"}``, or None where the champion itself is the best or
-    nobody ever judged it.
+    Some ``{"model", "commit", "value"}``, at most `MOST_MARKS`.
     """
-    own = [record for record in _read_all(folder) if record["model"] == champion]
-    known = [record for record in own if record["holdout"] == holdout] or own
-    if not known:
-        return None
-    best = max((record["best"] for record in known), key=lambda best: _up(known[0], best["value"]))
-    return None if best["model"] == champion else dict(best)
+    found = {
+        record["best"]["model"]: record["best"]
+        for record in _read_all(folder)
+        if champion == record["model"] != record["best"]["model"]
+    }
+    return [dict(found[model]) for model in sorted(found)][:MOST_MARKS]
 
 
 def make_record(report: Mapping[str, Any], champion_commit: str) -> dict[str, Any]:
@@ -129,7 +147,3 @@ def _read_all(folder: Path) -> list[dict[str, Any]]:
 def _beats(metric: str, difference: Mapping[str, Any], alpha: float) -> bool:
     p_gain = difference["p_up"] if metric in HIGHER_IS_BETTER else difference["p_down"]
     return bool(p_gain < alpha)
-
-
-def _up(record: Mapping[str, Any], value: float) -> float:
-    return value if record["primary"] in HIGHER_IS_BETTER else -value

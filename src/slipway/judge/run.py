@@ -81,7 +81,7 @@ def judge_change(root: Path, base: str, out: Path, lock: str) -> dict[str, Any]:
         challenger,
         rule,
         findings,
-        best=found.best,
+        bests=found.bests,
         accepted=accepted,
     )
     report = remember(report, root, commit)

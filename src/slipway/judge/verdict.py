@@ -86,7 +86,8 @@ def alpha_better(rule: Mapping[str, Any], uses: int) -> float:
 
     Each use of the budget gets the same part of alpha, so that all of them together are
     wrong with chance alpha at most; beyond the budget nothing is left (ease.ml/ci, Renggli
-    et al. 2019).
+    et al. 2019). That holds for changes made for reasons of their own: whoever tunes on the
+    report's numbers again and again uses the holdout up faster than this count says.
     """
     return float(rule["alpha"] / rule["budget"]) if uses <= rule["budget"] else 0.0
 
