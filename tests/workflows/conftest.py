@@ -22,6 +22,7 @@ from tests.services.repository import commit
 from tests.services.servers import program
 from tests.workflows.api import ID, REPOSITORY, GitHub, serving
 
+from slipway.github.api import Api
 from slipway.workspace import run
 
 ROOT = Path(__file__).parents[2]
@@ -32,6 +33,9 @@ USES = re.compile(r"uses: *([^\s#@]+)@([0-9a-f]{40})")
 NUMBER = 7
 
 RUN = 4711
+
+# The repository of somebody who may only read ours.
+FORK = 200
 
 
 @dataclass(frozen=True)
@@ -72,6 +76,7 @@ class Act:
     def __init__(self, origin: Path, github: GitHub, folder: Path, tools: Mapping[str, str]):
         self.origin, self.github, self.folder, self.tools = origin, github, folder, tools
         self.artifacts = folder / "artifacts"
+        self.artifacts.mkdir()
         github.uploads = (RUN, self.artifacts)
         (folder / "home").mkdir()
 
@@ -136,6 +141,13 @@ def actions_used(repository: Path) -> set[str]:
 def github(tmp_path: Path) -> Iterator[GitHub]:
     with serving(tmp_path) as server:
         yield server
+
+
+@pytest.fixture
+def api(github: GitHub, monkeypatch: pytest.MonkeyPatch) -> Api:
+    """The API, as a job of the workflows uses it."""
+    monkeypatch.setenv("SSL_CERT_FILE", github.certificate)
+    return Api(f"{github.url}/api/v3", REPOSITORY, "token-of-the-job")
 
 
 @pytest.fixture(scope="session")
@@ -204,4 +216,29 @@ def pull_request(head: str, fork: int = ID) -> dict[str, Any]:
             "base": {"ref": "main"},
         },
         "repository": {"id": ID, "default_branch": "main"},
+    }
+
+
+def finished_run(head: str, conclusion: str = "success", fork: int = ID) -> dict[str, Any]:
+    """The event that GitHub sends when a run of pull-request.yml has ended."""
+    owner = "team" if fork == ID else "stranger"
+    return {
+        "action": "completed",
+        "workflow_run": {
+            "id": RUN,
+            "name": "Pull request",
+            "path": ".github/workflows/pull-request.yml",
+            "html_url": f"https://github.com/{REPOSITORY}/actions/runs/{RUN}",
+            "event": "pull_request",
+            "conclusion": conclusion,
+            "head_sha": head,
+            "head_branch": "change",
+            "head_repository": {
+                "id": fork,
+                "full_name": f"{owner}/flights",
+                "owner": {"login": owner},
+            },
+            "pull_requests": [],
+        },
+        "repository": {"id": ID, "full_name": REPOSITORY, "default_branch": "main"},
     }

@@ -9,12 +9,10 @@ import re
 import pandas as pd
 from tests.services.repository import edit_params
 from tests.workflows.api import ID
-from tests.workflows.conftest import NUMBER, propose, pull_request
+from tests.workflows.conftest import FORK, NUMBER, propose, pull_request
 
 from slipway.data import write_month
 from slipway.workspace import run
-
-FORK = 200
 
 GREEN = dict.fromkeys(("What changed", "Lint and tests", "Model", "All checks"), "success")
 

@@ -41,7 +41,7 @@ def main() -> None:
     """Say what stands against a merge; the jobs' results are in the environment, as NEEDS."""
     try:
         found = faults(json.loads(os.environ["NEEDS"]))
-    except (KeyError, TypeError, ValueError):
+    except (AttributeError, KeyError, TypeError, ValueError):
         annotate("error", "No answer: NEEDS does not hold the results of the jobs")
         sys.exit(NO_ANSWER)
     if found:

@@ -1,0 +1,231 @@
+"""What act ignores, and what makes the workflows safe, read from the YAML itself."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+FOLDER = ROOT / ".github" / "workflows"
+FILES = sorted(FOLDER.glob("*.yml"))
+
+# As BaseLoader reads it: all values are text, and the key "on" is not the truth.
+Yaml = dict[str, Any]
+
+CML = "a3a66c74b218b08710f42bf599b066e37cb4cba7"
+
+WRITE = {"comment.yml": {"comment": ["pull-requests"]}, "update-lock.yml": {"commit": ["contents"]}}
+
+
+def read(name: str) -> Yaml:
+    loaded: Yaml = yaml.load((FOLDER / name).read_text("utf-8"), Loader=yaml.BaseLoader)
+    return loaded
+
+
+def jobs() -> list[Any]:
+    return [
+        pytest.param(file.name, job, id=f"{file.stem}-{job}")
+        for file in FILES
+        for job in read(file.name)["jobs"]
+    ]
+
+
+def steps(name: str, job: str, uses: str = "") -> list[Yaml]:
+    found: list[Yaml] = read(name)["jobs"][job]["steps"]
+    return [step for step in found if step.get("uses", "").startswith(uses)]
+
+
+def writes(name: str, job: str) -> list[str]:
+    granted = read(name)["jobs"][job]["permissions"]
+    return [scope for scope, level in granted.items() if level == "write"]
+
+
+def has_token(name: str, job: str) -> bool:
+    return any("GITHUB_TOKEN" in step.get("env", {}) for step in steps(name, job))
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_a_workflow_grants_nothing_and_never_runs_twice_for_the_same_thing(file):
+    workflow = read(file.name)
+
+    assert workflow["permissions"] == {}
+    assert workflow["concurrency"]["group"].startswith("${{ github.workflow }}")
+
+
+@pytest.mark.parametrize(("name", "job"), jobs())
+def test_a_job_has_a_fixed_runner_an_end_and_just_its_own_permissions(name, job):
+    settings = read(name)["jobs"][job]
+
+    assert settings["runs-on"] == "ubuntu-24.04"
+    assert int(settings["timeout-minutes"]) <= 60
+    assert writes(name, job) == WRITE.get(name, {}).get(job, [])
+    assert set(settings["permissions"].values()) <= {"read", "write"}
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_every_permission_has_its_reason_beside_it(file):
+    granted = re.findall(r"^ +[a-z-]+: (?:read|write)\b.*$", file.read_text("utf-8"), re.MULTILINE)
+
+    assert granted
+    assert [line for line in granted if " # to " not in line] == []
+
+
+@pytest.mark.parametrize(("name", "job"), jobs())
+def test_no_checkout_leaves_the_token_behind(name, job):
+    for step in steps(name, job, "actions/checkout@"):
+        assert step["with"]["persist-credentials"] == "false"
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_no_workflow_knows_a_secret(file):
+    assert not re.search(r"\$\{\{[^}]*\bsecrets\b|secrets:", file.read_text("utf-8"))
+
+
+@pytest.mark.parametrize(("name", "job"), jobs())
+def test_a_step_runs_one_command_without_shell_logic_or_foreign_text_in_it(name, job):
+    for step in steps(name, job):
+        command = step.get("run", "")
+        assert not re.search(r"[\n;|&<>`]|\$\(|\$\{\{|\b(if|for|while|echo)\b", command), command
+
+
+def test_one_action_has_one_pin_with_its_version_beside_it():
+    pins: dict[str, set[str]] = {}
+    for file in [*FILES, *FOLDER.parent.glob("actions/*/action.yml")]:
+        for name, pin in re.findall(
+            r"uses: ([^@\s]+)@(.+)$", file.read_text("utf-8"), re.MULTILINE
+        ):
+            assert re.fullmatch(r"[0-9a-f]{40} # v\d+\.\d+\.\d+", pin), f"{file.name}: {name}"
+            pins.setdefault("/".join(name.split("/")[:2]), set()).add(pin)
+
+    assert {name: len(found) for name, found in pins.items()} == dict.fromkeys(pins, 1)
+
+
+class TestPullRequest:
+    NAME = "pull-request.yml"
+
+    def test_it_runs_for_every_pull_request_and_the_queue_and_nothing_else(self):
+        # A filter by path would leave the required check waiting for ever.
+        assert read(self.NAME)["on"] == {"pull_request": "", "merge_group": ""}
+
+    def test_a_newer_commit_ends_the_run_of_an_older_one_but_not_in_the_queue(self):
+        settings = read(self.NAME)["concurrency"]
+
+        assert "github.event.pull_request.number || github.ref" in settings["group"]
+        assert settings["cancel-in-progress"] == "${{ github.event_name == 'pull_request' }}"
+
+    def test_its_jobs_may_only_read_the_code(self):
+        for job in read(self.NAME)["jobs"].values():
+            assert job["permissions"] == {"contents": "read"}
+
+    def test_its_steps_have_no_token(self):
+        assert "github.token" not in (FOLDER / self.NAME).read_text("utf-8")
+
+    def test_the_gate_waits_for_all_other_jobs_whatever_their_end(self):
+        found = read(self.NAME)["jobs"]
+        [gate] = [job for job in found.values() if job["name"].startswith("All checks")]
+
+        assert gate["if"] == "always()"
+        assert set(gate["needs"]) == found.keys() - {"all"}
+
+    def test_only_the_check_that_may_be_idle_depends_on_what_changed(self):
+        conditional = {name for name, job in read(self.NAME)["jobs"].items() if "if" in job}
+
+        assert conditional == {"all", "model"}
+
+    def test_what_was_found_is_told_also_when_a_step_before_has_failed(self):
+        [tell] = [step for step in steps(self.NAME, "model") if "tell" in step.get("run", "")]
+        uploads = steps(self.NAME, "model", "actions/upload-artifact@")
+
+        assert {step["if"] for step in [tell, *uploads]} == {"${{ !cancelled() }}"}
+        assert [step["with"]["name"] for step in uploads] == ["report", "report-html"]
+
+
+class TestComment:
+    NAME = "comment.yml"
+
+    def test_it_follows_runs_of_the_one_workflow_for_pull_requests(self):
+        settings = read(self.NAME)
+        assert settings["on"] == {
+            "workflow_run": {
+                "workflows": [read("pull-request.yml")["name"]],
+                "types": ["completed"],
+            }
+        }
+        condition = settings["jobs"]["comment"]["if"]
+        assert "github.event.workflow_run.event == 'pull_request'" in condition
+        path = "github.event.workflow_run.path, '.github/workflows/pull-request.yml'"
+        assert f"startsWith({path})" in condition
+
+    def test_a_newer_run_of_the_same_branch_goes_before_an_older_one(self):
+        settings = read(self.NAME)["concurrency"]
+
+        assert "workflow_run.head_repository.full_name" in settings["group"]
+        assert "workflow_run.head_branch" in settings["group"]
+        assert settings["cancel-in-progress"] == "true"
+
+    def test_it_checks_out_the_default_branch_and_the_pinned_cml_and_nothing_else(self):
+        own, cml = steps(self.NAME, "comment", "actions/checkout@")
+
+        assert own["with"] == {"persist-credentials": "false"}
+        assert (cml["with"]["repository"], cml["with"]["ref"]) == ("iterative/cml", CML)
+
+    def test_it_downloads_nothing_into_the_workspace(self):
+        assert steps(self.NAME, "comment", "actions/download-artifact") == []
+
+    def test_what_cml_imports_is_pinned_by_hash_and_runs_no_script(self):
+        lock = json.loads((ROOT / ".github/cml/package-lock.json").read_text("utf-8"))
+        packages = {name: entry for name, entry in lock["packages"].items() if name}
+
+        assert packages
+        assert [name for name, entry in packages.items() if "integrity" not in entry] == []
+        [install] = [step for step in steps(self.NAME, "comment") if "npm" in step.get("run", "")]
+        assert install["run"].startswith("npm ci ")
+        assert "--ignore-scripts" in install["run"]
+
+
+class TestUpdateLock:
+    NAME = "update-lock.yml"
+
+    def test_only_a_person_with_write_access_can_start_it(self):
+        assert list(read(self.NAME)["on"]) == ["workflow_dispatch"]
+
+    def test_the_job_that_runs_the_code_of_the_pull_request_may_write_nothing(self):
+        foreign = [
+            job
+            for job in read(self.NAME)["jobs"]
+            if any("ref" in step["with"] for step in steps(self.NAME, job, "actions/checkout@"))
+        ]
+
+        assert foreign == ["rebuild"]
+        assert read(self.NAME)["jobs"]["rebuild"]["permissions"] == {"contents": "read"}
+        assert not any(
+            "GITHUB_TOKEN" in step.get("env", {}) for step in steps(self.NAME, "rebuild")
+        )
+
+
+@pytest.mark.parametrize(("name", "job"), jobs())
+def test_only_one_workflow_stores_a_cache_and_no_job_with_a_token_reads_it(name, job):
+    stores = [step for step in steps(name, job) if "cache/save" in step.get("uses", "")]
+    assert bool(stores) == (name == "environment.yml")
+    assert steps(name, job, "actions/cache@") == []
+
+    setup = steps(name, job, "./.github/actions/setup")
+    if has_token(name, job):
+        assert [step["with"]["cache"] for step in setup] == ["false"]
+
+
+def test_the_ruleset_requires_the_gate_and_lets_nobody_around_it():
+    ruleset = json.loads((ROOT / ".github/rulesets/main.json").read_text("utf-8"))
+    rules = {rule["type"]: rule.get("parameters", {}) for rule in ruleset["rules"]}
+    required = rules["required_status_checks"]
+
+    assert ruleset["bypass_actors"] == []
+    assert rules.keys() >= {"deletion", "non_fast_forward", "pull_request"}
+    assert [check["context"] for check in required["required_status_checks"]] == ["All checks"]
+    # Judged against a base that has moved on since, a verdict would be about another merge.
+    assert required["strict_required_status_checks_policy"] is True
