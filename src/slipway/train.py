@@ -71,7 +71,7 @@ def train(params: Params, prepared: Path = PREPARED, out: Path = MODEL) -> str:
         "version": 1,
         "model": _identity(content),
         "target": {"name": contract.TARGET, "definition": inspect.getdoc(contract.label)},
-        "features": [{"name": name, "type": kind} for name, kind in types.items()],
+        "features": [_describe(name, types[name], values) for name, values in features.items()],
         **_row_contract(),
         "data": {"md5": data_revision(), "months": [path.stem for path in month_files()]},
         "train": split["train"] | {"params": params.train},
@@ -193,6 +193,12 @@ def check_parity(fitted: ClassifierMixin, model: Model, features: Columns) -> No
             "make the features exact in float32 (whole numbers, few decimals), or use another "
             "estimator in src/model/estimator.py",
         )
+
+
+def _describe(name: str, kind: str, values: np.ndarray) -> dict[str, Any]:
+    """Return a feature as the manifest has it: of a category, with every value learned from."""
+    known = {"values": sorted(set(values.tolist()))} if kind == "category" else {}
+    return {"name": name, "type": kind} | known
 
 
 def _identity(content: bytes) -> dict[str, Any]:

@@ -50,6 +50,10 @@ def test_the_manifest_names_the_model_its_inputs_and_its_holdout(prepared):
     assert manifest["train"]["params"]["iterations"] == 120
     assert manifest["requirements_sha256"] == digest(prepared / "requirements.lock")
     assert {"score", "carrier", "temp"} <= manifest["reference"].keys()
+    carrier = next(item for item in manifest["features"] if item["name"] == "carrier")
+    assert set(carrier["values"]) == set(
+        read_columns([prepared / "build/prepared/train.parquet"])["feature:carrier"]
+    )
     assert "arr_delay" not in {column["name"] for column in manifest["inputs"]}
 
 

@@ -51,15 +51,10 @@ class Review:
 def known_categories(manifest: Mapping[str, Any]) -> dict[str, frozenset[str]]:
     """Return the values that the model has seen of each category that it reads as it stands."""
     return {
-        feature["name"]: frozenset(feature.get("values") or _in_reference(manifest, feature))
+        feature["name"]: frozenset(feature["values"])
         for feature in manifest["features"]
         if feature["type"] == "category" and feature["name"] in manifest["reference"]
     }
-
-
-def _in_reference(manifest: Mapping[str, Any], feature: Mapping[str, Any]) -> Collection[str]:
-    counts: Collection[str] = manifest["reference"][feature["name"]]["counts"]
-    return counts
 
 
 def _unseen(name: str, value: str) -> Reason:
