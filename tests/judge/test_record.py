@@ -24,6 +24,7 @@ from tests.judge.conftest import commit
 from slipway.errors import SlipwayError
 from slipway.judge.core import judge
 from slipway.judge.record import (
+    JUDGEMENTS,
     changed_records,
     file_name,
     keep,
@@ -122,6 +123,22 @@ def test_a_record_that_was_there_is_never_overwritten(tmp_path: Path) -> None:
     forged = record | {"best": record["best"] | {"value": 0.1}}
     assert keep(forged, tmp_path) == [
         "reports/judgements/" + file_name(record["holdout"], record["model"], record["champion"])
+    ]
+
+
+def test_a_record_of_the_base_that_was_edited_or_deleted_is_named(repository: Path) -> None:
+    for letter in "12":
+        keep(make_record(judged(), "c" * 40) | {"model": letter * 64}, repository)
+    commit(repository, "judged")
+    run(["git", "checkout", "-q", "-b", "change"], repository)
+    keep(make_record(judged(), "c" * 40), repository)
+    commit(repository, "a record of its own")
+    assert changed_records(repository, "main") == []
+    edited, deleted = sorted((repository / JUDGEMENTS).glob("*-[12]*.json"))
+    edited.write_text(edited.read_text("utf-8").replace("0.", "1."), "utf-8")
+    deleted.unlink()
+    assert changed_records(repository, "main") == [
+        str(path.relative_to(repository)) for path in (edited, deleted)
     ]
 
 
