@@ -11,7 +11,6 @@ from typing import Any
 from slipway.errors import NO, NO_ANSWER, YES
 from slipway.github.runner import annotate
 
-
 ENDS = {"failure": "failed", "cancelled": "was cancelled", "skipped": "did not run"}
 
 
