@@ -131,3 +131,31 @@ def test_the_button_does_not_write_where_it_must_not(act, origin, github):
     assert "success" not in outcome.jobs.values()
     assert outcome.said("error") == [f"#{NUMBER} comes from a fork, where nobody else can commit"]
     assert not github.commits
+
+
+def test_the_merge_queue_compares_with_what_it_merges_into(act, origin):
+    (origin / "README.md").write_text("# Ours\n", "utf-8")
+    propose(origin)
+    queued = run(["git", "rev-parse", "HEAD"], origin).strip()
+    base = run(["git", "rev-parse", "main"], origin).strip()
+    run(["git", "branch", "-q", "gh-readonly-queue"], origin)
+    event = {
+        "action": "checks_requested",
+        "merge_group": {"base_sha": base, "head_sha": queued, "head_ref": "gh-readonly-queue"},
+        "repository": {"id": ID, "default_branch": "main"},
+    }
+
+    outcome = act.run("merge_group", event, *WORKFLOW)
+
+    assert outcome.jobs == NOT_JUDGED
+    assert "1 files changed" in outcome.text
+
+
+def test_a_push_stores_the_environment_under_the_name_that_a_pull_request_looks_for(act, origin):
+    run(["git", "checkout", "-q", "main"], origin)
+    event = {"ref": "refs/heads/main", "repository": {"id": ID, "default_branch": "main"}}
+
+    outcome = act.run("push", event, "--workflows", ".github/workflows/environment.yml")
+
+    assert outcome.jobs == {"Store": "success"}
+    assert re.search(r"stored \.venv as venv-\w+-3\.11\.\d+-[0-9a-f]{64}", outcome.text)

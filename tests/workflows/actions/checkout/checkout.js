@@ -18,8 +18,8 @@ if (input('repository') === 'iterative/cml') {
   if (input('persist-credentials') !== 'false') throw new Error('the token would stay');
   const git = (...args) => execFileSync('git', args, { cwd: folder, stdio: 'inherit' });
   const event = JSON.parse(fs.readFileSync(process.env.GITHUB_EVENT_PATH, 'utf8'));
-  const pull = event.pull_request ? `refs/pull/${event.pull_request.number}/merge` : 'refs/heads/main';
-  const ref = input('ref') || pull;
+  const own = event.pull_request ? `refs/pull/${event.pull_request.number}/merge` : event.merge_group?.head_ref;
+  const ref = input('ref') || own || 'refs/heads/main';
   const depth = Number(input('fetch-depth'));
   git('init', '-q');
   git('remote', 'add', 'origin', `${process.env.GITHUB_SERVER_URL}/${process.env.GITHUB_REPOSITORY}`);

@@ -10,5 +10,5 @@ fs.symlinkSync(process.env.TESTS_BIN, path.join(venv, 'bin'));
 fs.writeFileSync(path.join(venv, 'ready'), '');
 // The commands of that environment, and the code that was checked out here.
 fs.appendFileSync(process.env.GITHUB_ENV, `PYTHONPATH=${path.join(workspace, 'src')}\n`);
-const version = fs.readFileSync(path.join(workspace, '.python-version'), 'utf8').trim();
-fs.appendFileSync(process.env.GITHUB_OUTPUT, `python-version=${version}\n`);
+const wanted = fs.readFileSync(path.join(workspace, '.python-version'), 'utf8').trim();
+fs.appendFileSync(process.env.GITHUB_OUTPUT, `python-version=${wanted}.9\n`);
