@@ -8,6 +8,7 @@ import shutil
 from typing import Any
 
 import pytest
+import yaml
 from tests.judge.cases import BETTER, WORSE, judged
 from tests.workflows.api import REPOSITORY, archive
 from tests.workflows.conftest import FORK, NUMBER, RUN, finished_run
@@ -133,6 +134,20 @@ class TestTheJob:
         assert not re.search("@everyone|evil|<!--", outside)
         assert len(MARKED.findall(body)) == 1
         assert body.count("### ") == 1
+
+    def test_a_report_that_was_judged_by_a_rule_of_its_own_is_marked(
+        self, on_pull_request, github, report, origin
+    ):
+        trusted = yaml.safe_load((origin / "params.yaml").read_text("utf-8"))["judge"]
+        trusted = {name: value for name, value in trusted.items() if name != "accept"}
+        github.add_report(RUN, judged(BETTER, rule=trusted))
+        on_pull_request()
+        assert "another rule" not in comments(github)[0]
+
+        github.artifacts.clear()
+        github.add_report(RUN, judged(BETTER, rule=trusted | {"min_slice_rows": 19_000}))
+        on_pull_request()
+        assert "⚠️ **Judged by another rule**" in comments(github)[0]
 
     def test_a_mark_in_a_strangers_comment_draws_nothing_to_it(
         self, on_pull_request, github, report

@@ -74,7 +74,11 @@ def test_a_model_that_may_not_is_an_error_with_the_reason(tmp_path, capsys, chal
 
 
 def test_faults_in_the_data_are_told_from_the_report_of_validation(tmp_path, capsys):
-    fault = {"file": "data/2013-10.parquet", "column": "dep_hour", "check": "in_range(0, 23)"}
+    fault: dict[str, Any] = {
+        "file": "data/2013-10.parquet",
+        "column": "dep_hour",
+        "check": "in_range(0, 23)",
+    }
     fault |= {"rule": False, "count": 14, "share": 0.1, "rows": [1], "examples": ["27"]}
     fault |= {"expected": "0 to 23"}
     found = {"version": 1, "valid": False, "files": [], "faults": [fault]}

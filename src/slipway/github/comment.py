@@ -12,6 +12,7 @@ import re
 import subprocess
 import tempfile
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,10 @@ from slipway.github import artifact
 from slipway.github.api import Api
 from slipway.github.bind import Run, still_at
 from slipway.github.runner import annotate
+from slipway.judge.run import rule_of
 from slipway.report.document import Document, quote
 from slipway.report.render import document_of, foot_of
+from slipway.settings import read_params
 
 TITLE = "slipway"
 
@@ -39,6 +42,11 @@ SECONDS = 180
 
 IN_SUMMARY = "the whole report is in the summary of this job"
 
+OTHER_RULE = (
+    "⚠️ **Judged by another rule** than the one in `params.yaml` of the default branch (see "
+    "*The rule* below). That is in order only if the rule has changed there since."
+)
+
 OWN_CODE = "made by the code of this pull request; the merge judges again"
 
 
@@ -49,7 +57,7 @@ def compose(api: Api, run: Run) -> tuple[Document, bool]:
         report = artifact.read_report(api, run.number)
         if "faults" in report and not report["faults"]:
             raise artifact.NotBelieved("a run with data in order leaves another report")
-        return document_of(report, foot, full=False), True
+        return _with_rule(document_of(report, foot, full=False), report), True
     except artifact.NoReport:
         return _without_report(run, foot), run.conclusion != "success"
     except (artifact.NotBelieved, Refused) as error:
@@ -133,6 +141,16 @@ def _environment(home: str) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("CML_")}
     own = {"HOME": home, "ITERATIVE_DO_NOT_TRACK": "1", "REPO_TOKEN": os.environ["GITHUB_TOKEN"]}
     return kept | own
+
+
+def _with_rule(document: Document, report: Mapping[str, Any]) -> Document:
+    """Return the document, with a warning if its rule is not the one that is trusted here."""
+    if "rule" not in report:
+        return document
+    trusted, _ = rule_of(Path(), "HEAD", read_params())
+    if all(report["rule"][name] == trusted[name] for name in trusted if name != "bins"):
+        return document
+    return replace(document, blocks=[OTHER_RULE, *document.blocks])
 
 
 def _without_report(run: Run, foot: list[str]) -> Document:
