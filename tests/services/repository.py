@@ -42,7 +42,13 @@ def small_repository(starter_data: Path, tmp_path_factory: pytest.TempPathFactor
     edit_params(
         root,
         validate={"rows_per_month": [1_000, 5_000]},
-        train={"iterations": 120, "learning_rate": 0.04, "min_samples_leaf": 50},
+        train={
+            "learning_rate": 0.04,
+            "iterations": 120,
+            "max_leaf_nodes": 15,
+            "min_samples_leaf": 50,
+            "l2": 1.0,
+        },
         judge={"min_slice_rows": 500},
     )
     run(["git", "init", "-q", "-b", "main"], root)

@@ -58,12 +58,10 @@ class Outcome:
         return "\n".join(line["content"] for line in self.log if line.get("command") == "summary")
 
     def said(self, command: str) -> list[str]:
-        """The titles of the annotations of a kind."""
-        return [
-            (line.get("kvPairs") or {}).get("title", "")
-            for line in self.log
-            if line.get("command") == command
-        ]
+        """The titles of the annotations of a kind; `act` itself loses one with an equals sign."""
+        found = [line["raw"] for line in self.log if line.get("command") == command]
+        titles = [raw.split(" title=", 1)[1].split("::")[0] for raw in found]
+        return [title.replace("%3A", ":").replace("%2C", ",") for title in titles]
 
     @property
     def text(self) -> str:

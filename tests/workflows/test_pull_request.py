@@ -89,7 +89,7 @@ def test_faulty_data_from_a_fork_is_told_and_nothing_is_trained(act, origin):
 
 
 def test_a_stale_lock_is_told_mended_by_the_button_and_then_green(act, origin, github):
-    edit_params(origin, train={"l2": 1.5})
+    edit_params(origin, train={"l2": 1.02})
     event = propose(origin)
     stale = act.run("pull_request", event, *WORKFLOW)
 
