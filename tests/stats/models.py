@@ -20,7 +20,7 @@ def wins(labels: np.ndarray, scores: np.ndarray) -> np.ndarray:
 def two_models(
     random: np.random.Generator, rows: int, gap: float = 0.0, alike: float = 0.9
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Labels (30 % positive) and two models, correlated; the second separates `gap` less."""
+    """Labels (30% positive) and two models, correlated; the second separates `gap` less."""
     labels = (random.random(rows) < 0.3).astype("float64")
     shared = np.sqrt(alike) * random.standard_normal(rows)
     own = np.sqrt(1 - alike) * random.standard_normal((2, rows))

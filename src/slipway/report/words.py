@@ -143,7 +143,7 @@ def primary(report: Report) -> Mapping[str, Any]:
 
 
 def level(report: Report) -> str:
-    return f"{100 * (1 - 2 * report['rule']['alpha']):g} %"
+    return f"{100 * (1 - 2 * report['rule']['alpha']):g}%"
 
 
 def interval(report: Report, difference: Mapping[str, Any]) -> str:
