@@ -72,7 +72,7 @@ def _chapter(story: Story, title: str, tell: Callable[[Story], RenderableType]) 
 
 
 def _get_data(story: Story) -> str:
-    _commit(story, "Start")
+    _commit(story, "First model")
     run(["dvc", "pull", "-q", "data.dvc"], story.copy)
     return _slipway(story, "validate")
 
