@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-import yaml
+from tests.services.repository import commit, edit_params
 
 from slipway.data import write_month
 from slipway.workspace import environment, run
@@ -18,17 +18,8 @@ from slipway.workspace import environment, run
 ROOT = Path(__file__).parents[2]
 MONTHS = ("2013-02", "2013-06", "2013-07", "2013-08")
 ROWS = 4000
-AUTHOR = ["git", "-c", "user.name=A", "-c", "user.email=a@example.org"]
 
 Slipway = Callable[..., subprocess.CompletedProcess[str]]
-
-
-@pytest.fixture(scope="session")
-def starter_data() -> Path:
-    if not list((ROOT / "data").glob("*.parquet")):
-        dvc = Path(sys.executable).with_name("dvc")
-        subprocess.run([dvc, "pull", "-q", "data.dvc"], cwd=ROOT, check=True)
-    return ROOT / "data"
 
 
 @pytest.fixture(scope="session")
@@ -88,19 +79,5 @@ def slipway(repository: Path) -> Slipway:
     return verb
 
 
-def edit_params(root: Path, **sections: dict[str, object]) -> None:
-    path = root / "params.yaml"
-    params = yaml.safe_load(path.read_text("utf-8"))
-    for name, section in sections.items():
-        params[name] |= section
-    path.write_text(yaml.safe_dump(params, sort_keys=False), "utf-8")
-
-
 def retrain(root: Path) -> None:
     run(["dvc", "repro", "-q", "train"], root)
-
-
-def commit(root: Path, message: str) -> str:
-    run(["git", "add", "-A"], root)
-    run([*AUTHOR, "commit", "-q", "-m", message], root)
-    return run(["git", "rev-parse", "HEAD"], root).strip()

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.judge.conftest import edit_params
+from tests.services.repository import edit_params
 
 from slipway.judge.changes import changes, data_changes, distance
 from slipway.profile import profile

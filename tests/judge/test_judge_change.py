@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.judge.conftest import Slipway, commit, edit_params, retrain
+from tests.judge.conftest import Slipway, retrain
+from tests.services.repository import commit, edit_params
 
 from slipway.errors import SlipwayError
 from slipway.judge import champion as champions

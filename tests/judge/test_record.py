@@ -19,7 +19,7 @@ from tests.judge.cases import (
     side,
     stops,
 )
-from tests.judge.conftest import commit
+from tests.services.repository import commit
 
 from slipway.errors import SlipwayError
 from slipway.judge.core import judge

@@ -15,32 +15,13 @@ import yaml
 from slipway.errors import SlipwayError
 from slipway.lock import changed_inputs, check_lock, differing_outputs, read_lock
 from slipway.tables import digest
-from slipway.workspace import copy_of_worktree, run
-
-ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture(scope="module")
-def locked(small_project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A whole repository on the small data, its pipeline run and its lock written."""
-    repository = tmp_path_factory.mktemp("locked") / "repository"
-    with copy_of_worktree(ROOT) as worktree:
-        shutil.copytree(worktree, repository)
-    (repository / ".dvc/config.local").unlink()
-    shutil.copy(small_project / "params.yaml", repository / "params.yaml")
-    params = yaml.safe_load((repository / "params.yaml").read_text())
-    params["validate"]["rows_per_month"] = [1_000, 5_000]
-    (repository / "params.yaml").write_text(yaml.safe_dump(params))
-    shutil.copytree(small_project / "data", repository / "data")
-    for command in ("dvc add -q data", "dvc repro -q"):
-        run(command.split(), repository)
-    return repository
+from slipway.workspace import run
 
 
 @pytest.fixture
-def repository(locked: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def repository(small_repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     clone = tmp_path / "repository"
-    shutil.copytree(locked, clone)
+    shutil.copytree(small_repository, clone)
     monkeypatch.chdir(clone)
     return clone
 
@@ -111,16 +92,16 @@ def test_a_lock_edited_by_hand_is_different(repository):
     assert any("in no cache or remote" in reason for reason in verdict.why)
 
 
-def test_a_parameter_changed_since_the_lock_was_written_makes_it_stale(locked):
-    recorded = read_lock(locked / "dvc.lock")
+def test_a_parameter_changed_since_the_lock_was_written_makes_it_stale(small_repository):
+    recorded = read_lock(small_repository / "dvc.lock")
     rebuilt = copy.deepcopy(recorded)
     rebuilt["train"]["params"]["params.yaml"]["train"]["iterations"] += 1
 
     assert changed_inputs(recorded, rebuilt) == ["params.yaml: train"]
 
 
-def test_a_source_file_changed_since_the_lock_was_written_makes_it_stale(locked):
-    recorded = read_lock(locked / "dvc.lock")
+def test_a_source_file_changed_since_the_lock_was_written_makes_it_stale(small_repository):
+    recorded = read_lock(small_repository / "dvc.lock")
     rebuilt = copy.deepcopy(recorded)
     source = next(d for d in rebuilt["prepare"]["deps"] if d["path"] == "src/model/features.py")
     source["md5"] = "0" * 32
@@ -128,8 +109,8 @@ def test_a_source_file_changed_since_the_lock_was_written_makes_it_stale(locked)
     assert changed_inputs(recorded, rebuilt) == ["src/model/features.py"]
 
 
-def test_a_changed_output_alone_does_not_make_the_lock_stale(locked):
-    recorded = read_lock(locked / "dvc.lock")
+def test_a_changed_output_alone_does_not_make_the_lock_stale(small_repository):
+    recorded = read_lock(small_repository / "dvc.lock")
     rebuilt = copy.deepcopy(recorded)
     rebuilt["prepare"]["outs"][0]["md5"] = "0" * 32 + ".dir"
 
