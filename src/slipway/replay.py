@@ -85,13 +85,15 @@ def replay(rows: Path, url: str, limit: int | None = None) -> Tally:
     Raises
     ------
     SlipwayError
-        The rows cannot be read, or the service cannot be reached, does not let us in or
-        stops answering.
+        There are no rows or they cannot be read; or the service cannot be reached, does not
+        let us in or stops answering.
     """
     service = Service(url)
     manifest = service.manifest()
     names = [column["name"] for column in manifest["inputs"]]
     columns = read_columns(month_files(rows) if rows.is_dir() else [rows], names)
+    if not row_count(columns):
+        raise SlipwayError(f"{rows}: no row to send", "name a file that has rows")
     count = row_count(columns) if limit is None else min(limit, row_count(columns))
     tally = Tally()
     edges = [*range(0, count, BATCH), count]

@@ -97,6 +97,14 @@ def test_a_service_with_a_small_limit_gets_smaller_batches(start, month, tmp_pat
         settings.write_text(before, "utf-8")
 
 
+def test_a_file_without_rows_is_no_answer(service, month, token, tmp_path):
+    rows = {name: values[:0] for name, values in read_columns([month]).items()}
+    write_columns(rows, tmp_path / "rows.parquet")
+
+    with pytest.raises(SlipwayError, match="no row to send"):
+        replay(tmp_path / "rows.parquet", service.url)
+
+
 def test_a_file_that_lacks_a_column_is_refused_by_name(service, month, token, tmp_path):
     rows = read_columns([month])
     del rows["temp"]
