@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -32,15 +32,21 @@ def main() -> None:
     try:
         app()
     except SlipwayError as error:
-        typer.echo(f"slipway: {error}", err=True)
-        if error.do:
-            typer.echo(f"  → {error.do}", err=True)
-        if in_actions():
-            annotate("error", str(error).splitlines()[0], f"{error}\n{error.do}")
-        sys.exit(error.exit_code)
+        _end(error)
+    except OSError as error:  # a folder where a file is to go, no permission, a full disk
+        _end(SlipwayError(str(error), "check the path, who may write there, and room on the disk"))
     except KeyboardInterrupt:
         typer.echo("slipway: stopped", err=True)
         sys.exit(NO_ANSWER)
+
+
+def _end(error: SlipwayError) -> NoReturn:
+    typer.echo(f"slipway: {error}", err=True)
+    if error.do:
+        typer.echo(f"  → {error.do}", err=True)
+    if in_actions():
+        annotate("error", str(error).splitlines()[0], f"{error}\n{error.do}")
+    sys.exit(error.exit_code)
 
 
 @app.command()
@@ -200,7 +206,9 @@ def serve(
         str, typer.Option(help="Tag or folder of a bento; without it, this working tree.")
     ] = "",
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.")] = 3000,
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")
+    ] = 3000,
     workers: Annotated[int, typer.Option(min=1, help="Processes that answer.")] = 1,
 ) -> None:
     """Serve the model over HTTP (docs/service.md); other machines need a token to ask."""

@@ -81,6 +81,15 @@ def test_an_unknown_month_is_named_and_nothing_is_written(month: str, tmp_path: 
     assert not (tmp_path / "data").exists()
 
 
+def test_a_place_where_nothing_can_be_written_is_no_answer_and_no_traceback(tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("a file, not a folder")
+    done = slipway_data("--month", "2013-10", "--out", str(tmp_path / "taken"))
+    assert done.returncode == NO_ANSWER
+    assert str(tmp_path / "taken") in done.stderr
+    assert "check the path" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_without_the_tables_it_says_what_to_install(tmp_path: Path) -> None:
     command = [sys.executable, "-c", WITHOUT_TABLES, "data", "--out", str(tmp_path)]
     done = subprocess.run(command, check=False, capture_output=True, text=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 
@@ -41,6 +42,25 @@ def test_a_host_that_is_no_address_is_refused(tree):
 
     assert done.returncode == 2
     assert "not an IP address" in done.stderr
+
+
+def test_a_port_that_is_taken_is_said_to_be(tree):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = slipway(tree, "serve", "--port", str(port))
+
+    assert done.returncode == 2
+    assert f"cannot listen on 127.0.0.1, port {port}" in done.stderr
+    assert "--port" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("port", ["-1", "65536"])
+def test_a_port_that_no_machine_has_is_refused(tree, port):
+    done = slipway(tree, "serve", "--port", port)
+
+    assert done.returncode == 2
+    assert "Invalid value for '--port'" in done.stderr
 
 
 @pytest.fixture

@@ -43,8 +43,8 @@ def serve(bento: str = "", host: str = "127.0.0.1", port: int = 3000, workers: i
     Raises
     ------
     SlipwayError
-        There are no tokens and `host` can be reached from other machines; or there is no such
-        bento.
+        There are no tokens and `host` can be reached from other machines; the address is
+        taken; or there is no such bento.
     """
     command = prepare(Path(), bento, host, port or free_port(), workers, os.environ)
     os.chdir(command.folder)
@@ -105,7 +105,8 @@ def prepare(
     tree: Path, bento: str, host: str, port: int, workers: int, environment: Mapping[str, str]
 ) -> Command:
     """Return how to start the service; it checks model, release and log itself."""
-    _check_address(host, environment)
+    _check_host(host, environment)
+    _check_free(host, port)
     tree = tree.resolve()
     folder = find_bento(bento, tree) / "src" if bento else tree
     settings = read_params(folder / "params.yaml").serve
@@ -151,7 +152,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _check_address(host: str, environment: Mapping[str, str]) -> None:
+def _check_host(host: str, environment: Mapping[str, str]) -> None:
     try:
         ipaddress.ip_address(host)
     except ValueError:
@@ -163,6 +164,21 @@ def _check_address(host: str, environment: Mapping[str, str]) -> None:
             f"--host {host}: other machines could ask, and no token is configured",
             f"set {TOKENS} to one or more secrets, separated by commas; or leave --host out",
         )
+
+
+def _check_free(host: str, port: int) -> None:
+    """Try the address first: BentoML answers a taken one with a traceback."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        # As the service does, so that a port just left does not count as taken.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise SlipwayError(
+                f"cannot listen on {host}, port {port}: {error.strerror}",
+                "choose another with --port (0 takes a free one), or stop what listens there",
+            ) from None
 
 
 def _wait_until_ready(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
