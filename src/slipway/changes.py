@@ -73,7 +73,7 @@ def find_changes(root: Path, base: str) -> Changes:
     if done.returncode:
         raise SlipwayError(
             f"git cannot compare with `{base}`: {done.stderr.strip()}",
-            "fetch it with `git fetch`; a shallow clone needs `git fetch --unshallow`",
+            "check the name, or `git fetch`; a shallow clone needs `git fetch --unshallow`",
         )
     return Changes(sorted(filter(None, done.stdout.split("\0"))))
 

@@ -55,7 +55,7 @@ def resolve(root: Path, revision: str) -> str:
     except SlipwayError:
         raise SlipwayError(
             f"git knows no commit `{revision}`",
-            "fetch it with `git fetch`; a shallow clone needs `git fetch --unshallow`",
+            "check the name, or `git fetch`; a shallow clone needs `git fetch --unshallow`",
         ) from None
 
 
