@@ -22,6 +22,7 @@ from slipway.serve.guard import (
     Send,
     Tokens,
     check_json,
+    is_proof,
     read_body,
     respond,
 )
@@ -95,6 +96,8 @@ class Api:
         started = time.perf_counter()
         answer = await self._answer(scope, receive)
         await respond(send, answer)
+        if is_proof(scope):
+            return
         # Whoever asks for paths that do not exist must not fill the memory with new counters.
         path = scope["path"] if scope["path"] in self._endpoints else OTHER
         self._metrics.answered(path, answer.status, time.perf_counter() - started)
@@ -124,16 +127,18 @@ class Api:
 
     async def _predict(self, scope: Scope, receive: Receive) -> Answer:
         check_json(scope)
+        proof = is_proof(scope)
         body = await read_body(scope, receive, self._max_bytes)
         try:
-            answer = await self._predictor.predict(body)
+            answer = await self._predictor.predict(body, proof=proof)
         except BadRows as bad:
             raise _refuse_rows(bad) from None
         except TooManyRows as many:
             message = f"{many} rows in one request: send {self._max_rows:,} at most"
             raise Refusal(413, "too_many_rows", message) from None
         except LogUnavailable as fault:
-            self._metrics.log_failed()
+            if not proof:
+                self._metrics.log_failed()
             logger.error("the prediction log cannot be written: %s", fault)
             message = "the prediction could not be written down, so it is not given"
             raise Refusal(503, "log_unavailable", message) from None

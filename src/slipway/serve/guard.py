@@ -17,6 +17,7 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 JSON = b"application/json"
+PROOF = b"x-slipway-proof"
 
 Headers = tuple[tuple[bytes, bytes], ...]
 
@@ -116,6 +117,15 @@ def header(scope: Scope, name: bytes) -> bytes:
     return b""
 
 
+def is_proof(scope: Scope) -> bool:
+    """Return whether this is no traffic but a release that is being proven.
+
+    Only who is inside the machine, or the container, may say so: a client must not be able to
+    ask without being counted.
+    """
+    return header(scope, PROOF) == b"1" and _from_loopback(scope)
+
+
 def is_loopback(host: str) -> bool:
     try:
         return ipaddress.ip_address(host).is_loopback
@@ -142,9 +152,13 @@ def _digest(token: bytes) -> bytes:
     return hashlib.sha256(token).digest()
 
 
-def _check_loopback(scope: Scope) -> None:
+def _from_loopback(scope: Scope) -> bool:
     client = scope.get("client")
-    if client is None or not is_loopback(client[0]):
+    return client is not None and is_loopback(client[0])
+
+
+def _check_loopback(scope: Scope) -> None:
+    if not _from_loopback(scope):
         raise Refusal(
             403,
             "no_token_configured",

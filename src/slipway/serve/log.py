@@ -221,6 +221,8 @@ def read_log(
 ) -> pd.DataFrame:
     """Return the predictions of a log, in the order of their ids.
 
+    What a release was asked while it was proven is no traffic, and is left out.
+
     Parameters
     ----------
     url
@@ -280,7 +282,7 @@ class _Records:
                     self.torn += 1
                     return
                 record = _parse(line, path, number)
-                if self._since <= record["time"] < self._until:
+                if self._since <= record["time"] < self._until and not record.get("proof"):
                     self.inputs.update(dict.fromkeys(record["input"]))
                     yield record
 

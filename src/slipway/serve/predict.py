@@ -63,8 +63,13 @@ class Predictor:
             "version": VERSION,
         }
 
-    async def predict(self, body: bytes) -> bytes:
+    async def predict(self, body: bytes, *, proof: bool = False) -> bytes:
         """Return the answer to the body of a request, once its records are safe.
+
+        Parameters
+        ----------
+        proof
+            This is no traffic: the records say so, and nothing is counted.
 
         Raises
         ------
@@ -80,11 +85,16 @@ class Predictor:
             raise TooManyRows(len(rows.keys))
         now = self._clock()
         answers = self._answers(rows, now)
+        if not proof:
+            self._count(answers)
         sent = orjson.loads(body)
-        lines = map(
-            self._record, answers, repeat(stamp(now)), rows.keys, sent if rows.many else [sent]
-        )
-        await self._write(now, b"".join(lines))
+        about = {"time": stamp(now)} | self._origin | ({"proof": True} if proof else {})
+        lines = map(_record, answers, rows.keys, sent if rows.many else [sent], repeat(about))
+        written = b"".join(lines)
+        started = time.perf_counter()
+        await self._log.append(now.date(), written)
+        if not proof:
+            self._metrics.logged(len(written), time.perf_counter() - started)
         return orjson.dumps(answers if rows.many else answers[0])
 
     def _answers(self, rows: Rows, now: datetime) -> list[dict[str, Any]]:
@@ -92,7 +102,6 @@ class Predictor:
         for row, probability in enumerate(self._model.score(rows.columns).tolist()):
             reasons = self._review.reasons(rows.columns, row, probability)
             decision = probability >= self._threshold
-            self._metrics.predicted(probability, decision, bool(reasons))
             answers.append(
                 {
                     "id": self._ids.next(now),
@@ -104,11 +113,11 @@ class Predictor:
             )
         return answers
 
-    def _record(self, answer: dict[str, Any], time: str, key: Any, row: Any) -> bytes:
-        record = answer | {"time": time, "key": key, "input": row} | self._origin
-        return orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE)
+    def _count(self, answers: list[dict[str, Any]]) -> None:
+        for answer in answers:
+            self._metrics.predicted(answer["probability"], answer["decision"], answer["review"])
 
-    async def _write(self, now: datetime, lines: bytes) -> None:
-        started = time.perf_counter()
-        await self._log.append(now.date(), lines)
-        self._metrics.logged(len(lines), time.perf_counter() - started)
+
+def _record(answer: dict[str, Any], key: Any, row: Any, about: dict[str, Any]) -> bytes:
+    record = answer | {"key": key, "input": row} | about
+    return orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE)
