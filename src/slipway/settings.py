@@ -82,6 +82,31 @@ class Drift(Section):
     min_rows: Count
 
 
+class Canary(Section):
+    """What a release must hold to while it has a small share of the traffic."""
+
+    share: Annotated[float, Field(gt=0, lt=1)]
+    seconds: Annotated[float, Field(ge=0)]
+    min_requests: Count
+    max_error_share: Share
+    max_latency_ratio: Annotated[float, Field(ge=1)]
+    max_latency_ms: Annotated[float, Field(gt=0)]
+    max_score_psi: Annotated[float, Field(ge=0)]
+
+
+class Deploy(Section):
+    target: Literal["local", "host", "kubernetes"]
+    port: Annotated[int, Field(ge=1, le=65535)]
+    registry: str
+    base_image: Annotated[str, Field(min_length=1)]
+    proxy_image: Annotated[str, Field(min_length=1)]
+    memory_mb: Annotated[int, Field(ge=128)]
+    start_seconds: Annotated[float, Field(gt=0)]
+    drain_seconds: Annotated[float, Field(ge=0)]
+    shadow_rows: Count
+    canary: Canary
+
+
 class Params(Section):
     """The whole of ``params.yaml``; `train` belongs to the user's estimator and is not checked."""
 
@@ -92,6 +117,7 @@ class Params(Section):
     judge: Judge
     serve: Serve
     drift: Drift
+    deploy: Deploy
 
 
 def read_params(path: Path = Path("params.yaml")) -> Params:
