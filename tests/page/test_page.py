@@ -13,7 +13,8 @@ from slipway.cli import app
 from slipway.errors import SlipwayError
 from slipway.page import page
 from slipway.page.inputs import released_by_git
-from slipway.page.parts import says_of_calibration, span
+from slipway.page.pieces import span
+from slipway.page.quality import says_of_calibration
 from slipway.settings import read_params
 
 CHARTS = {

@@ -2,7 +2,12 @@
 
 ========== ==================================================================
 `inputs`   what earlier steps left behind, read; whatever is not there is None
-`parts`    numbers to sections: sentences, charts and tables
+`pieces`   what a section is made of, and how it words things
+`head`     what stands on top
+`history`  the changes that were judged, and the releases
+`quality`  how good the model is, and where it is weak
+`watch`    what it meets: drift, alarms, traffic, labels
+`parts`    the order of the sections
 `template` the page around them, one file without a script
 ========== ==================================================================
 """
@@ -37,8 +42,9 @@ def page(params: Params, out: Path, log: str = "", labels: list[Path] | None = N
     SlipwayError
         A file that is there cannot be read.
     """
+    from slipway.page.head import header
     from slipway.page.inputs import read_inputs
-    from slipway.page.parts import header, sections
+    from slipway.page.parts import sections
 
     inputs = read_inputs(params, out, log, labels)
     shown = sections(inputs)

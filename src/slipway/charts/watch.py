@@ -1,0 +1,121 @@
+"""Charts of what the model meets: drift, traffic, scores and labels by day."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from slipway.charts.canvas import (
+    BAD,
+    LINE,
+    MAIN,
+    MUTED,
+    OTHER,
+    WARN,
+    Row,
+    chart_of,
+    colours_of,
+    days_axis,
+    draw,
+    from_to,
+    mark,
+    names_axis,
+    room_for,
+    x_axis,
+    y_axis,
+)
+
+# Beyond this a bar says no more by being longer.
+PSI_TOP = 1.0
+
+
+def drift(columns: Sequence[Row], limit: float, large: float) -> str:
+    """Return how far each column moved, in the order given.
+
+    Parameters
+    ----------
+    columns
+        With `name`, `psi` and `status` (ok, notice or drift).
+    limit, large
+        The sizes that are marked with a line.
+    """
+    import altair as alt
+
+    rows = [
+        {
+            "name": row["name"],
+            "status": row["status"],
+            "psi": row["psi"],
+            "length": min(row["psi"], PSI_TOP),
+        }
+        for row in columns
+    ]
+    names = [row["name"] for row in rows]
+    top = max(large, *(row["length"] for row in rows)) * 1.18
+    base = chart_of(rows).encode(
+        y=alt.Y("name:N", sort=names, axis=names_axis(names)),
+        x=alt.X(
+            "length:Q",
+            scale=alt.Scale(domain=[0, top], nice=False),
+            axis=x_axis("population stability index", tickCount=5),
+        ),
+    )
+    levels = {"drift": BAD, "notice": WARN, "ok": MUTED}
+    present = {
+        name: colour
+        for name, colour in levels.items()
+        if any(row["status"] == name for row in rows)
+    }
+    bars = base.mark_bar(height=9, cornerRadiusEnd=2).encode(color=colours_of("status", present))
+    numbers = base.mark_text(align="right", color=MUTED).encode(
+        x=alt.value("width"), text=alt.Text("psi:Q", format=".2f")
+    )
+    said = ", ".join(f"{row['name']} {row['psi']:.2f} ({row['status']})" for row in rows)
+    chart = alt.layer(mark(limit), mark(large), bars, numbers)
+    label = f"Drift by column, population stability index: {said}"
+    return draw(chart, LINE * len(rows), label, left=room_for(names), top=30)
+
+
+def traffic(days: Sequence[Row]) -> str:
+    """Return the predictions of each day; rows with `day` (YYYY-MM-DD) and `rows`."""
+    import altair as alt
+
+    bars = (
+        chart_of(days)
+        .mark_bar(color=MAIN, opacity=0.6)
+        .encode(x=days_axis(), y=alt.Y("rows:Q", axis=y_axis("predictions a day", tickCount=4)))
+    )
+    label = f"{sum(row['rows'] for row in days):,} predictions, {from_to(days)}"
+    return draw(bars, 150, label, top=30, bottom=26)
+
+
+def rates(days: Sequence[Row], target: str) -> str:
+    """Return the mean score of each day and, where labels are known, their rate.
+
+    Parameters
+    ----------
+    days
+        With `day` (YYYY-MM-DD), `mean_score`, and `label_rate` or None.
+    """
+    import altair as alt
+
+    names = {"mean_score": "mean score", "label_rate": f"share {target}, from labels"}
+    colours = dict(zip(names.values(), (MAIN, OTHER), strict=True))
+    rows = [
+        {"day": row["day"], "what": name, "share": row[key]}
+        for key, name in names.items()
+        for row in days
+        if row[key] is not None
+    ]
+    present = {
+        name: colour for name, colour in colours.items() if any(row["what"] == name for row in rows)
+    }
+    lines = (
+        chart_of(rows)
+        .mark_line(strokeWidth=2, point={"size": 22, "filled": True})
+        .encode(
+            x=days_axis(),
+            y=alt.Y("share:Q", axis=y_axis("", format="%", tickCount=5)),
+            color=colours_of("what", present),
+        )
+    )
+    return draw(lines, 150, f"{' and '.join(present)} by day, {from_to(days)}", top=30, bottom=26)

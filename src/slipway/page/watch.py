@@ -1,0 +1,91 @@
+"""What the model meets: drift, and the traffic day by day."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from slipway import charts
+from slipway.drift import LARGE
+from slipway.page.inputs import Inputs, Row
+from slipway.page.pieces import Figure, Section, Table, plain, span, target_of
+
+COLUMNS_SHOWN = 20
+MOVED_SHOWN = 8
+
+
+def drift(inputs: Inputs) -> Section:
+    title = "What drifted"
+    report = inputs.drift
+    if report is None:
+        return Section(
+            "drift",
+            title,
+            missing="Drift was not checked yet: `slipway drift --json build/drift.json` does.",
+        )
+    if report["status"] == "no answer":
+        return Section(
+            "drift", title, missing=f"The drift check could not answer: {report['words']}"
+        )
+    columns = report["columns"]
+    limit = report["settings"]["psi"]
+    svg = charts.drift(columns[:COLUMNS_SHOWN], limit, LARGE)
+    caption = f"Dashed: drift from {limit:g}, a large move from {LARGE:g}. "
+    caption += "A notice is a difference that chance does not explain, and that is small."
+    moved = [
+        [(row["name"], f"{row['status']}, {row['psi']:.2f}"), (plain(row["words"]), "")]
+        for row in columns
+        if row["status"] != "ok"
+    ]
+    far = sum(row["status"] == "drift" for row in columns)
+    table = Table("What moved", ["column", "how"], moved[: max(MOVED_SHOWN, far)])
+    return Section(
+        "drift",
+        title,
+        plain(report["words"]),
+        [Figure("drift", svg, caption)],
+        table if moved else None,
+    )
+
+
+def traffic(inputs: Inputs) -> Section:
+    title = "Day by day"
+    days = inputs.days
+    if not days:
+        return Section(
+            "traffic",
+            title,
+            missing=f"{inputs.no_traffic} `slipway serve` starts the service; "
+            "`slipway replay --rows FILE --url URL` sends it rows.",
+        )
+    target = target_of(inputs)
+    figures = [
+        Figure("traffic", charts.traffic(days), _says_of_days(days)),
+        Figure("rates", charts.rates(days, target), _says_of_rates(days, target)),
+    ]
+    total = sum(row["rows"] for row in days)
+    when = span(days[0]["day"], days[-1]["day"])
+    says = f"{total:,} predictions, for {when} (the day of the event, UTC)."
+    return Section("traffic", title, says, figures)
+
+
+def _says_of_days(days: Sequence[Row]) -> str:
+    most, least = (pick(days, key=lambda row: row["rows"]) for pick in (max, min))
+    if len(days) == 1:
+        return f"{most['rows']:,} predictions on the one day."
+    return (
+        f"Most on {span(most['day'], most['day'])} ({most['rows']:,}), "
+        f"fewest on {span(least['day'], least['day'])} ({least['rows']:,})."
+    )
+
+
+def _says_of_rates(days: Sequence[Row], target: str) -> str:
+    rows = sum(row["rows"] for row in days)
+    mean = sum(row["rows"] * row["mean_score"] for row in days) / rows
+    arrived = sum(row["labels"] for row in days)
+    if not arrived:
+        return f"The mean score is {mean:.1%}. No labels of these rows have arrived yet."
+    rate = sum(row["labels"] * (row["label_rate"] or 0) for row in days) / arrived
+    return (
+        f"It said {mean:.1%} on average. Labels have arrived for {arrived / rows:.0%} of the rows; "
+        f"{rate:.1%} of those were {target}."
+    )
