@@ -13,7 +13,13 @@ if TYPE_CHECKING:
 
 PAGE = 100
 
+NO_CONTENT, NOT_FOUND = 204, 404
+
 SECONDS = 30.0
+
+
+class NotThere(SlipwayError):
+    """GitHub has no such thing, or does not show it to this token."""
 
 
 class Api:
@@ -49,9 +55,16 @@ class Api:
         Raises
         ------
         SlipwayError
-            It cannot be reached, or it refuses.
+            It cannot be reached, or it refuses; `NotThere` if it has no such thing.
         """
         return self._answer(self._send("GET", path, params=query))
+
+    def find(self, path: str, **query: str | int) -> Any:
+        """Return what the API says of a path, or None if there is no such thing."""
+        try:
+            return self.get(path, **query)
+        except NotThere:
+            return None
 
     def pages(self, path: str, **query: str | int) -> Iterator[Any]:
         """Yield the entries of a list, page by page."""
@@ -62,6 +75,9 @@ class Api:
             if len(entries) < PAGE:
                 return
             page += 1
+
+    def post(self, path: str, body: dict[str, Any]) -> Any:
+        return self._answer(self._send("POST", path, json=body))
 
     def patch(self, path: str, body: dict[str, Any]) -> Any:
         return self._answer(self._send("PATCH", path, json=body))
@@ -110,11 +126,14 @@ class Api:
     def _answer(self, response: httpx.Response) -> Any:
         if not response.is_success:
             said = response.text[:200]
-            raise SlipwayError(
+            kind = NotThere if response.status_code == NOT_FOUND else SlipwayError
+            raise kind(
                 f"{response.request.method} {response.request.url.path}: "
                 f"{response.status_code} {said}",
                 "see the permissions of this job in the workflow",
             )
+        if response.status_code == NO_CONTENT:
+            return None
         try:
             return response.json()
         except ValueError:
