@@ -12,7 +12,11 @@ from typing import Any
 
 import pytest
 
-pytest_plugins = ["tests.services.repository", "tests.services.servers"]
+pytest_plugins = [
+    "tests.services.engine",
+    "tests.services.repository",
+    "tests.services.servers",
+]
 
 ROOT = Path(__file__).parents[1]
 IN_CI = os.environ.get("CI") == "true"
