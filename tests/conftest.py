@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 pytest_plugins = [
-    "tests.services.engine",
     "tests.services.repository",
     "tests.services.servers",
+    "tests.services.engine",  # it imports the one above
 ]
 
 ROOT = Path(__file__).parents[1]

@@ -11,7 +11,6 @@ import subprocess
 from collections.abc import Iterator
 
 import pytest
-
 from tests.services.servers import free_port, program, running
 
 BASE = "slipway-test-base:bookworm"
