@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from tests.workflows.watched import Watched
+
 REPOSITORY = "team/flights"
 
 ID = 100
@@ -51,6 +53,7 @@ class GitHub:
     calls: list[str] = field(default_factory=list)
     uploads: tuple[int, Path] | None = None
     refuses: tuple[str, ...] = ()
+    watched: Watched = field(default_factory=Watched)
 
     def open_pull(self, number: int, sha: str, branch: str = "change", fork: int = ID) -> None:
         """Open a pull request; `fork` is the number of the repository that it comes from."""
@@ -96,7 +99,7 @@ class GitHub:
             return 403, {"message": "Resource not accessible by integration"}
         if path == "graphql":
             return self._commit(body["variables"]["input"])
-        for pattern, act in self._routes().items():
+        for pattern, act in (self.watched.routes(self.pulls) | self._routes()).items():
             verb, _, place = pattern.partition(" ")
             if verb == method and (found := re.fullmatch(place, path)):
                 return act(found.groups(), query, body)

@@ -1,0 +1,245 @@
+"""What GitHub knows besides pull requests, as far as the watch uses it: issues, workflows, commits.
+
+The commits are real ones: they go into the repository that stands for the one on GitHub.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import subprocess
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+BOT = {"login": "github-actions[bot]", "type": "Bot"}
+
+ADA = {"login": "ada", "type": "User"}
+
+Answer = tuple[int, Any]
+
+
+@dataclass
+class Watched:
+    """The part of a repository on GitHub that the watch sees.
+
+    Attributes
+    ----------
+    origin
+        The git repository, once there is one.
+    user
+        Whose token it is that asks.
+    settings
+        What GitHub says of the repository, by path: ``pages``, ``environments`` …
+    dispatched
+        The runs that were asked for, as workflow and inputs.
+    """
+
+    origin: Path | None = None
+    user: dict[str, str] = field(default_factory=lambda: dict(BOT))
+    issues: dict[int, dict[str, Any]] = field(default_factory=dict)
+    remarks: dict[int, list[str]] = field(default_factory=dict)
+    labels: dict[str, dict[str, Any]] = field(default_factory=dict)
+    settings: dict[str, Any] = field(default_factory=dict)
+    runs: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    dispatched: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+
+    def open_issue(self, title: str, body: str, labels: tuple[str, ...] = (), **said: Any) -> int:
+        number = 100 + len(self.issues)
+        self.issues[number] = {
+            "number": number,
+            "html_url": f"https://github.com/team/flights/issues/{number}",
+            "state": "open",
+            "title": title,
+            "body": body,
+            "user": self.user,
+            "labels": [{"name": name} for name in labels],
+        } | said
+        self.remarks[number] = []
+        return number
+
+    def routes(self, pulls: dict[int, dict[str, Any]]) -> dict[str, Callable[..., Answer]]:
+        """Return how each call is answered; `pulls` are the pull requests of the repository."""
+        return {
+            "GET issues": self._list_issues,
+            "POST issues": self._create_issue,
+            r"PATCH issues/(\d+)": self._update_issue,
+            r"POST issues/(\d\d+)/comments": self._remark,
+            "GET labels/(.+)": lambda at, *_: found(self.labels.get(at[0])),
+            "POST labels": self._create_label,
+            r"GET actions/workflows/([\w.-]+)/runs": self._list_runs,
+            r"POST actions/workflows/([\w.-]+)/dispatches": self._dispatch,
+            "POST git/(blobs|trees|commits|refs)": self._create_object,
+            r"GET git/ref/heads/(.+)": lambda at, *_: found(self.head(at[0])),
+            r"PATCH git/refs/heads/(.+)": self._move_branch,
+            r"GET commits/([0-9a-f]{40})": lambda at, *_: found(self.commit(at[0])),
+            r"GET compare/([0-9a-f]{40})\.\.\.([0-9a-f]{40})": self._compare,
+            "POST pulls": lambda _, __, body: self._open_pull(pulls, body),
+            r"PATCH pulls/(\d+)": lambda at, _, body: self._update_pull(pulls, at, body),
+            r"GET ((?:actions/(?:permissions|variables|workflows)|pages|environments).*)": (
+                lambda at, *_: found(self.settings.get(at[0]))
+            ),
+            "GET repos/team/flights": lambda *_: found(self.settings.get("repository")),
+        }
+
+    def _list_issues(self, _: Any, query: Mapping[str, str], __: Any) -> Answer:
+        wanted = set(filter(None, query.get("labels", "").split(",")))
+        state = query.get("state", "open")
+        listed = [
+            issue
+            for issue in sorted(self.issues.values(), key=lambda issue: -issue["number"])
+            if state in ("all", issue["state"])
+            and wanted <= {label["name"] for label in issue["labels"]}
+        ]
+        size, number = int(query.get("per_page", 30)), int(query.get("page", 1))
+        return 200, listed[size * (number - 1) : size * number]
+
+    def _create_issue(self, _: Any, __: Any, body: Any) -> Answer:
+        if missing := set(body["labels"]) - self.labels.keys():
+            return 422, {"message": f"no label {missing}"}
+        number = self.open_issue(body["title"], body["body"], tuple(body["labels"]))
+        return 201, self.issues[number]
+
+    def _update_issue(self, at: Any, _: Any, body: Any) -> Answer:
+        issue = self.issues.get(int(at[0]))
+        if issue:
+            issue.update(body)
+        return found(issue)
+
+    def _remark(self, at: Any, _: Any, body: Any) -> Answer:
+        self.remarks[int(at[0])].append(body["body"])
+        return 201, {"body": body["body"]}
+
+    def _create_label(self, _: Any, __: Any, body: Any) -> Answer:
+        self.labels[body["name"]] = body
+        return 201, body
+
+    def _list_runs(self, at: Any, query: Mapping[str, str], _: Any) -> Answer:
+        runs = self.runs.get(at[0], [])
+        return 200, {"total_count": len(runs), "workflow_runs": runs[: int(query["per_page"])]}
+
+    def _dispatch(self, at: Any, _: Any, body: Any) -> Answer:
+        if body["ref"] != "main":
+            return 422, {"message": f"No ref found for: {body['ref']}"}
+        self.dispatched.append((at[0], body.get("inputs", {})))
+        return 204, None
+
+    def _create_object(self, at: Any, _: Any, body: Any) -> Answer:
+        return 201, getattr(self, f"_create_{at[0]}")(body)
+
+    def _create_blobs(self, body: Any) -> dict[str, str]:
+        content = base64.b64decode(body["content"])
+        return {"sha": self._git("hash-object", "-w", "--stdin", stdin=content)}
+
+    def _create_trees(self, body: Any) -> dict[str, str]:
+        assert self.origin
+        index = {"GIT_INDEX_FILE": str(self.origin / ".git" / "index-of-a-tree")}
+        self._git("read-tree", body["base_tree"], more=index)
+        for entry in body["tree"]:
+            if entry["sha"] is None:
+                self._git("update-index", "--force-remove", entry["path"], more=index)
+            else:
+                cell = f"{entry['mode']},{entry['sha']},{entry['path']}"
+                self._git("update-index", "--add", "--cacheinfo", cell, more=index)
+        return {"sha": self._git("write-tree", more=index)}
+
+    def _create_commits(self, body: Any) -> dict[str, str]:
+        parents = [word for parent in body["parents"] for word in ("-p", parent)]
+        name = self.user["login"]
+        who = {
+            f"GIT_{role}_{part}": value
+            for role in ("AUTHOR", "COMMITTER")
+            for part, value in (("NAME", name), ("EMAIL", f"{name}@users.example.org"))
+        }
+        message = body["message"].encode()
+        return {"sha": self._git("commit-tree", body["tree"], *parents, stdin=message, more=who)}
+
+    def _create_refs(self, body: Any) -> dict[str, Any]:
+        self._git("update-ref", body["ref"], body["sha"], "0" * 40)
+        return {"ref": body["ref"], "object": {"sha": body["sha"]}}
+
+    def _move_branch(self, at: Any, _: Any, body: Any) -> Answer:
+        old = self.head(at[0])
+        if not old:
+            return 422, {"message": "Reference does not exist"}
+        before = old["object"]["sha"]
+        if not body.get("force") and self._git("merge-base", before, body["sha"]) != before:
+            return 422, {"message": "Update is not a fast forward"}
+        self._git("update-ref", f"refs/heads/{at[0]}", body["sha"])
+        return 200, self.head(at[0])
+
+    def head(self, branch: str) -> dict[str, Any] | None:
+        """Return the branch as GitHub names it, or None."""
+        try:
+            sha = self._git("rev-parse", "--verify", "-q", f"refs/heads/{branch}")
+        except subprocess.CalledProcessError:
+            return None
+        return {"ref": f"refs/heads/{branch}", "object": {"sha": sha}}
+
+    def commit(self, sha: str) -> dict[str, Any]:
+        """Return a commit, with who GitHub takes its author for."""
+        name, tree, parents, message = self._git(
+            "show", "-s", "--format=%an%n%T%n%P%n%B", sha
+        ).split("\n", 3)
+        author = BOT if name == BOT["login"] else {"login": name.lower(), "type": "User"}
+        if name.endswith("[bot]"):
+            author = {"login": name, "type": "Bot"}
+        return {
+            "sha": sha,
+            "author": author,
+            "commit": {"message": message, "tree": {"sha": tree}},
+            "parents": [{"sha": parent} for parent in parents.split()],
+        }
+
+    def _compare(self, at: Any, *_: Any) -> Answer:
+        listed = self._git("rev-list", "--reverse", f"{at[0]}..{at[1]}").split()
+        return 200, {"ahead_by": len(listed), "commits": [self.commit(sha) for sha in listed]}
+
+    def _open_pull(self, pulls: dict[int, dict[str, Any]], body: Any) -> Answer:
+        head = self.head(body["head"])
+        assert head
+        if self.settings.get("may open pull requests", True) is False:
+            said = "GitHub Actions is not permitted to create or approve pull requests."
+            return 403, {"message": said}
+        number = 20 + len(pulls)
+        pulls[number] = {
+            "number": number,
+            "html_url": f"https://github.com/team/flights/pull/{number}",
+            "state": "open",
+            "user": self.user,
+            "title": body["title"],
+            "body": body["body"],
+            "head": {
+                "sha": head["object"]["sha"],
+                "ref": body["head"],
+                "label": f"team:{body['head']}",
+                "repo": {"id": 100},
+            },
+            "base": {"ref": body["base"], "repo": {"id": 100, "default_branch": "main"}},
+        }
+        self.remarks[number] = []
+        return 201, pulls[number]
+
+    def _update_pull(self, pulls: dict[int, dict[str, Any]], at: Any, body: Any) -> Answer:
+        pull = pulls.get(int(at[0]))
+        if pull:
+            pull.update(body)
+        return found(pull)
+
+    def _git(
+        self, *arguments: str, stdin: bytes = b"", more: Mapping[str, str] | None = None
+    ) -> str:
+        done = subprocess.run(
+            ["git", *arguments],
+            cwd=self.origin,
+            input=stdin,
+            env={**os.environ, **(more or {})},
+            capture_output=True,
+            check=True,
+        )
+        return done.stdout.decode().strip()
+
+
+def found(value: Any) -> Answer:
+    return (404, {"message": "Not Found"}) if value is None else (200, value)
