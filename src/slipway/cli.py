@@ -175,6 +175,19 @@ def judge(
 
 
 @app.command()
+def verify(
+    base: Annotated[
+        str, typer.Option(help="Commit whose model it would replace; default: the last release.")
+    ] = "",
+) -> None:
+    """Say whether the model of this commit is the reviewed one and may be released."""
+    from slipway.github.api import api_of_job
+    from slipway.verify import verify
+
+    typer.echo(verify(Path(), base, api_of_job() if in_actions() else None).text())
+
+
+@app.command()
 def report(
     file: Annotated[Path, typer.Argument(help="Report of `slipway judge` or `slipway validate`.")],
     markdown: Annotated[

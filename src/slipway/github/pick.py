@@ -1,0 +1,80 @@
+"""Which commit a run releases: the one that was pushed, or one of main that somebody names.
+
+Needs nothing but git and Python: nothing of a commit may run before it is known to be on main.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from slipway.errors import NO, NO_ANSWER, YES, SlipwayError
+from slipway.github.runner import annotate, set_outputs
+
+
+def pick(root: Path, wanted: str, branch: str, default: str) -> str:
+    """Return the full hash of the commit to release.
+
+    Parameters
+    ----------
+    wanted
+        As somebody typed it; empty for the newest of what is checked out.
+    branch, default
+        The branch that the workflow was started on, and the one that releases come from.
+
+    Raises
+    ------
+    SlipwayError
+        The workflow was started on another branch, or the commit is not on this one.
+    """
+    if branch != default:
+        raise SlipwayError(
+            f"started on `{branch}`, and only what is on `{default}` is released",
+            f"choose `{default}` under *Use workflow from*",
+        )
+    commit = _git(
+        root,
+        "rev-parse",
+        "--verify",
+        "--quiet",
+        "--end-of-options",
+        f"{wanted or 'HEAD'}^{{commit}}",
+    )
+    if not commit or _git(root, "merge-base", "--is-ancestor", commit, "HEAD") is None:
+        raise SlipwayError(
+            f"`{wanted}` is no commit on `{default}`", "merge it first, by a pull request"
+        )
+    return commit
+
+
+def main() -> None:
+    """Answer without an installation; what is wanted is in the environment, as COMMIT."""
+    try:
+        event = json.loads(Path(os.environ["GITHUB_EVENT_PATH"]).read_text("utf-8"))
+        default = event["repository"]["default_branch"]
+        wanted = os.environ.get("COMMIT", "").strip()
+        commit = pick(Path(), wanted, os.environ["GITHUB_REF_NAME"], default)
+    except SlipwayError as error:
+        annotate("error", f"Not released: {error}", error.do)
+        sys.exit(NO)
+    except (KeyError, OSError, ValueError):
+        annotate("error", "No answer: this is for a job of GitHub Actions")
+        sys.exit(NO_ANSWER)
+    set_outputs(commit=commit)
+    sys.stdout.write(f"releasing {commit}\n")
+    sys.exit(YES)
+
+
+def _git(root: Path, *arguments: str) -> str | None:
+    """Return what git printed, or None if it said no."""
+    done = subprocess.run(
+        ["git", *arguments], cwd=root, capture_output=True, text=True, check=False
+    )
+    return None if done.returncode else done.stdout.strip()
+
+
+if __name__ == "__main__":
+    main()
