@@ -96,6 +96,7 @@ class Canary(Section):
 
 class Deploy(Section):
     target: Literal["local", "host", "kubernetes"]
+    address: str
     port: Annotated[int, Field(ge=1, le=65535)]
     registry: str
     base_image: Annotated[str, Field(min_length=1)]
