@@ -108,6 +108,11 @@ class Deploy(Section):
     canary: Canary
 
 
+class Watch(Section):
+    retrain: Literal["on drift", "never"]
+    cooldown_days: Annotated[int, Field(ge=0)]
+
+
 class Params(Section):
     """The whole of ``params.yaml``; `train` belongs to the user's estimator and is not checked."""
 
@@ -119,6 +124,7 @@ class Params(Section):
     serve: Serve
     drift: Drift
     deploy: Deploy
+    watch: Watch
 
 
 def read_params(path: Path = Path("params.yaml")) -> Params:
