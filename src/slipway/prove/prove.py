@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from slipway.prove.checks import Check, Expected
+from slipway.errors import SlipwayError
+from slipway.prove.checks import OK, Check, Expected, judge
 
 if TYPE_CHECKING:
     from slipway.docker import Container
     from slipway.settings import Deploy
 
+PROBE = Path(__file__).with_name("probe.py")
+
 PORT = 3000
 PID = 1
+
+ASKING = 60.0
+"""Seconds for all questions to a release that is ready."""
+
+LOAD = {"rounds": 6, "requests": 400, "connections": 4}
 
 
 def prove(
@@ -42,4 +52,53 @@ def prove(
     SlipwayError
         The engine cannot be reached.
     """
-    raise NotImplementedError
+    say(f"asking {container.name}")
+    asked = {
+        "port": port,
+        "pid": pid,
+        "rows": [dict(example["row"]) for example in expected.golden],
+        "start_seconds": settings.start_seconds,
+        "seconds": ASKING,
+    }
+    checks = _checks(container, asked | LOAD, expected, settings)
+    for check in checks:
+        say(f"{'ok' if check.ok else 'NOT OK'}  {check.name}: {check.words}")
+    return checks
+
+
+def _checks(
+    container: Container, asked: dict[str, Any], expected: Expected, settings: Deploy
+) -> list[Check]:
+    if not asked["rows"]:
+        return [Check("golden", False, "the manifest has no golden predictions")]
+    try:
+        said = container.python(
+            PROBE.read_text("utf-8"),
+            stdin=json.dumps(asked),
+            seconds=settings.start_seconds + 2 * ASKING,
+        )
+        facts = json.loads(said)
+    except (SlipwayError, ValueError) as error:
+        return [Check("ready", False, _end_of(container, error))]
+    if facts["ready"]["status"] != OK:
+        return [Check("ready", False, _not_ready(container, facts["ready"], settings))]
+    ready = Check("ready", True, f"after {facts['ready']['waited']:.1f} s")
+    return [ready, *judge(facts, expected, settings)]
+
+
+def _end_of(container: Container, error: Exception) -> str:
+    """Return what became of a container in which the probe did not get to its end."""
+    about = container.about()
+    if about is None:
+        return "its container is gone"
+    state = about["State"]
+    if state.get("Running") and not state.get("Restarting"):
+        return f"it could not be asked: {error}; its last words:\n{container.output()}"
+    why = "ran out of memory" if state.get("OOMKilled") else f"ended ({state.get('ExitCode')})"
+    return f"it {why}; its last words:\n{container.output()}"
+
+
+def _not_ready(container: Container, found: dict[str, Any], settings: Deploy) -> str:
+    said = found["body"] or found.get("error", "nothing")
+    waited = f"not ready within {settings.start_seconds:g} s: /readyz says {said}"
+    return f"{waited}; its last words:\n{container.output()}"
