@@ -146,9 +146,9 @@ def _verify(root: Path, base: str, api: Api | None) -> Verified:
             f"files are not as their commit has them (of: {', '.join(SHIPPED)})",
             "commit or undo the changes: see `git status`",
         )
+    review = _ask_review(api, release.commit)
     lock = _check_lock(root, release.commit)
     sha256 = restore(root)
-    review = _ask_review(api, release.commit)
     _compare_review(review, sha256)
     before = _find_base(root, release.commit, base, api)
     verdict, report = _judge_again(root, before, lock)

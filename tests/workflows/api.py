@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from tests.workflows.released import Released
 from tests.workflows.watched import Watched
 
 REPOSITORY = "team/flights"
@@ -54,6 +55,7 @@ class GitHub:
     uploads: tuple[int, Path] | None = None
     refuses: tuple[str, ...] = ()
     watched: Watched = field(default_factory=Watched)
+    released: Released = field(default_factory=Released)
 
     def open_pull(self, number: int, sha: str, branch: str = "change", fork: int = ID) -> None:
         """Open a pull request; `fork` is the number of the repository that it comes from."""
@@ -99,7 +101,8 @@ class GitHub:
             return 403, {"message": "Resource not accessible by integration"}
         if path == "graphql":
             return self._commit(body["variables"]["input"])
-        for pattern, act in (self.watched.routes(self.pulls) | self._routes()).items():
+        parts = self.watched.routes(self.pulls) | self.released.routes()
+        for pattern, act in (parts | self._routes()).items():
             verb, _, place = pattern.partition(" ")
             if verb == method and (found := re.fullmatch(place, path)):
                 return act(found.groups(), query, body)
@@ -209,7 +212,7 @@ def serving(folder: Path) -> Iterator[GitHub]:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
     server.socket = context.wrap_socket(server.socket, server_side=True)
-    github.url = f"https://localhost:{server.server_port}"
+    github.url = github.released.url = f"https://localhost:{server.server_port}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     try:
@@ -228,7 +231,9 @@ def handler_of(github: GitHub) -> type[BaseHTTPRequestHandler]:
             parts = urlsplit(self.path)
             path = unquote(parts.path)
             size = int(self.headers.get("Content-Length") or 0)
-            body = json.loads(self.rfile.read(size)) if size else None
+            sent = self.rfile.read(size)
+            is_file = parts.path.endswith("/assets")  # of a release: as it is
+            body = (sent if is_file else json.loads(sent)) if size else None
             query = {name: values[0] for name, values in parse_qs(parts.query).items()}
             signed = "Authorization" in self.headers
             if path.startswith("/blobs/"):
@@ -241,7 +246,7 @@ def handler_of(github: GitHub) -> type[BaseHTTPRequestHandler]:
             status, answer = github.answer(self.command, place, query, body)
             if status == 302:
                 return self.send(302, b"", Location=answer)
-            return self.send(status, json.dumps(answer).encode())
+            return self.send(status, b"" if status == 204 else json.dumps(answer).encode())
 
         def send(self, status: int, content: bytes, **headers: str) -> None:
             self.send_response(status)
@@ -255,7 +260,7 @@ def handler_of(github: GitHub) -> type[BaseHTTPRequestHandler]:
         def log_message(self, *_: Any) -> None:
             pass
 
-        do_GET = do_POST = do_PATCH = respond  # noqa: N815
+        do_GET = do_POST = do_PATCH = do_DELETE = respond  # noqa: N815
 
     return Handler
 
