@@ -66,6 +66,10 @@ class Api:
         except NotThere:
             return None
 
+    def itself(self) -> Any:
+        """Return what the API says of the repository."""
+        return self.get(str(self.http.base_url).rstrip("/"))
+
     def pages(self, path: str, **query: str | int) -> Iterator[Any]:
         """Yield the entries of a list, page by page."""
         page = 1

@@ -45,8 +45,8 @@ def read_report(api: Api, run: int) -> dict[str, Any]:
     return parse(entries["report.json"])
 
 
-def download(api: Api, run: int, name: str) -> bytes:
-    """Return the archive that a run uploaded under a name.
+def download(api: Api, run: int, name: str, limit: int = MOST_BYTES) -> bytes:
+    """Return the archive that a run uploaded under a name, if it has at most `limit` bytes.
 
     Raises
     ------
@@ -61,18 +61,22 @@ def download(api: Api, run: int, name: str) -> bytes:
         raise NoReport(f"the run left no artifact `{name}`")
     if len(found) > 1:
         raise NotBelieved(f"the run left {len(found)} artifacts `{name}`")
-    if found[0]["size_in_bytes"] > MOST_BYTES:
-        raise NotBelieved(f"the archive is larger than {MOST_BYTES:,} bytes")
-    return api.download(f"actions/artifacts/{int(found[0]['id'])}/zip", MOST_BYTES)
+    if found[0]["size_in_bytes"] > limit:
+        raise NotBelieved(f"the archive is larger than {limit:,} bytes")
+    return api.download(f"actions/artifacts/{int(found[0]['id'])}/zip", limit)
 
 
-def unpack(archive: bytes, expected: Callable[[str], bool]) -> dict[str, bytes]:
+def unpack(
+    archive: bytes, expected: Callable[[str], bool], limit: int = MOST_BYTES
+) -> dict[str, bytes]:
     """Return the entries of an archive, by name, in memory.
 
     Parameters
     ----------
     expected
         Whether an entry may have this name; one that may not spoils the whole.
+    limit
+        The bytes that all of them may have.
 
     Raises
     ------
@@ -84,7 +88,7 @@ def unpack(archive: bytes, expected: Callable[[str], bool]) -> dict[str, bytes]:
             names = entries.namelist()
             if not names or len(set(names)) < len(names) or not all(map(expected, names)):
                 raise NotBelieved("the archive holds other files than it should")
-            return dict(_read(entries, names))
+            return dict(_read(entries, names, limit))
     except (zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, EOFError):
         raise NotBelieved("the archive cannot be read") from None
 
@@ -110,15 +114,15 @@ def parse(content: bytes) -> dict[str, Any]:
     return found
 
 
-def _read(entries: zipfile.ZipFile, names: list[str]) -> Iterator[tuple[str, bytes]]:
+def _read(entries: zipfile.ZipFile, names: list[str], limit: int) -> Iterator[tuple[str, bytes]]:
     # What an entry says of its own size is a claim too.
-    left = MOST_BYTES
+    left = limit
     for name in names:
         with entries.open(name) as entry:
             content = entry.read(left + 1)
         left -= len(content)
         if left < 0:
-            raise NotBelieved(f"the archive holds more than {MOST_BYTES:,} bytes")
+            raise NotBelieved(f"the archive holds more than {limit:,} bytes")
         yield name, content
 
 

@@ -55,7 +55,7 @@ def head_to_rebuild(api: Api, number: int) -> str:
         raise Refused(f"#{number} is {pull['state']}", "reopen it, then press the button again")
     if not head["repo"] or head["repo"]["id"] != base["repo"]["id"]:
         raise Refused(f"#{number} comes from a fork, where nobody else can commit", BY_HAND)
-    if _is_protected(api, head["ref"], base["repo"]["default_branch"]):
+    if is_protected(api, head["ref"], base["repo"]["default_branch"]):
         raise Refused(
             f"the branch of #{number} is protected", "make the change on a branch of its own"
         )
@@ -106,12 +106,14 @@ def commit_lock(api: Api, number: int, sha: str, run: int) -> str:
     return str(done["createCommitOnBranch"]["commit"]["oid"])
 
 
-def _is_protected(api: Api, branch: str, default: str) -> bool:
+def is_protected(api: Api, branch: str, default: str) -> bool:
+    """Return whether people do not push to a branch directly; `default` is one of those."""
     from urllib.parse import quote
 
     name = quote(branch, safe="")
     rules = {rule["type"] for rule in api.get(f"rules/branches/{name}")}
-    return bool(branch == default or api.get(f"branches/{name}")["protected"] or rules & PROTECTING)
+    known = api.find(f"branches/{name}") or {"protected": False}
+    return bool(branch == default or known["protected"] or rules & PROTECTING)
 
 
 def _changed(api: Api, sha: str, files: dict[str, bytes]) -> dict[str, bytes]:

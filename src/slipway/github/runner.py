@@ -18,6 +18,22 @@ def in_actions() -> bool:
     return os.environ.get("GITHUB_ACTIONS") == "true"
 
 
+def page_of_run() -> str:
+    """Return the address of this run."""
+    server, repository, run = (
+        os.environ[f"GITHUB_{name}"] for name in ("SERVER_URL", "REPOSITORY", "RUN_ID")
+    )
+    return f"{server}/{repository}/actions/runs/{run}"
+
+
+def page_of_files() -> str:
+    """Return where the files of the commit that this runs on can be read."""
+    server, repository, sha = (
+        os.environ[f"GITHUB_{name}"] for name in ("SERVER_URL", "REPOSITORY", "SHA")
+    )
+    return f"{server}/{repository}/blob/{sha}"
+
+
 def set_outputs(**outputs: str | int | bool) -> None:
     """Hand values to later steps of the job; a line break in one is an error, never a new key."""
     lines = []

@@ -108,3 +108,53 @@ def commit(number: Number, sha: Sha) -> None:
         f"Committed `{new[:7]}` to #{number}. A commit that a workflow makes starts no checks by "
         f"itself: open #{number} and press *Approve and run*, or push a commit of your own."
     )
+
+
+@app.command()
+def watch(
+    why: Annotated[str, typer.Option(help="What stopped the check before it had a report.")] = "",
+    retrain: Annotated[str, typer.Option(help="What `slipway github retrain` said.")] = "",
+) -> None:
+    """Open, update or close the one drift issue, by the report of this run's check."""
+    from slipway.github.api import api_of_job
+    from slipway.github.runner import annotate
+    from slipway.github.watch import about_job, drift_of_run, watch
+
+    api = api_of_job()
+    report = drift_of_run(api, int(os.environ["GITHUB_RUN_ID"]), why)
+    told = watch(api, report, about_job(api, retrain))
+    annotate("error" if told.exit_code else "notice", told.words)
+    raise typer.Exit(told.exit_code)
+
+
+@app.command()
+def retrain() -> None:
+    """Start a retrain run for the drift that this run has found, if params.yaml says so."""
+    from datetime import UTC, datetime
+
+    from slipway.github.api import api_of_job
+    from slipway.github.retrain import start_retrain
+    from slipway.github.runner import annotate, set_outputs
+    from slipway.settings import read_params
+
+    run = int(os.environ["GITHUB_RUN_ID"])
+    words = start_retrain(api_of_job(), read_params().watch, run, datetime.now(UTC))
+    set_outputs(words=words)
+    annotate("notice", f"Retrain run: {words}")
+
+
+@app.command()
+def propose(
+    drift_run: Annotated[
+        str, typer.Option(help="Number of the run of the drift check that asked for it.")
+    ] = "",
+) -> None:
+    """Open, update or close the one pull request of the retrain run; never merge it."""
+    from slipway.github.api import api_of_job
+    from slipway.github.propose import about_job, propose
+    from slipway.github.runner import add_summary, annotate
+
+    words, exit_code = propose(api_of_job(), about_job(drift_run))
+    annotate("error" if exit_code else "notice", words)
+    add_summary(words)
+    raise typer.Exit(exit_code)

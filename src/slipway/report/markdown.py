@@ -18,9 +18,9 @@ LEFT_OUT = "{} left out here to keep this short; the HTML report has everything.
 
 def to_markdown(document: Document, limit: int = LIMIT) -> str:
     """Return the document, shorter than `limit`: whole sections go, the last ones first."""
-    head = [f"### {ICONS[document.tone]} {_inline(document.headline)}"]
+    head = [f"### {ICONS[document.tone]} {inline(document.headline)}"]
     head += [_block(block) for block in document.blocks]
-    foot = f"<sub>{' · '.join(map(_inline, document.foot))}</sub>"
+    foot = f"<sub>{' · '.join(map(inline, document.foot))}</sub>"
     sections = [_section(section) for section in document.sections]
     for kept in range(len(sections), -1, -1):
         gone = len(sections) - kept
@@ -42,15 +42,15 @@ def _section(section: Section) -> str:
 def _block(block: Block) -> str:
     if isinstance(block, Table):
         return "\n".join(_table(block))
-    return _mermaid(block) if isinstance(block, Chart) else _inline(block)
+    return _mermaid(block) if isinstance(block, Chart) else inline(block)
 
 
 def _table(table: Table) -> Iterator[str]:
-    yield f"| {' | '.join(map(_inline, table.head))} |"
+    yield f"| {' | '.join(map(inline, table.head))} |"
     rule = ("---:" if column in table.numbers else "---" for column in range(len(table.head)))
     yield f"| {' | '.join(rule)} |"
     for row in table.rows:
-        yield f"| {' | '.join(map(_inline, row))} |"
+        yield f"| {' | '.join(map(inline, row))} |"
 
 
 def _mermaid(chart: Chart) -> str:
@@ -71,7 +71,8 @@ def _label(text: str, limit: int = 24) -> str:
     return re.sub(r"[^A-Za-z0-9 .,:=()_-]", "", text)[:limit] or "-"
 
 
-def _inline(text: str) -> str:
+def inline(text: str) -> str:
+    """Return a sentence with its foreign parts as code."""
     return replace_quoted(text, _code, lambda part: part)
 
 

@@ -1,0 +1,124 @@
+"""From what a drift report shows to what a person should do next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from slipway.report.document import quote
+
+# A change of the share of empty cells, or a share of new values, that has a cause of its own.
+MANY_MISSING = 0.05
+MANY_UNSEEN = 0.01
+
+NAMES_SHOWN = 5
+
+GUIDE = "docs/watch.md"
+
+
+@dataclass(frozen=True)
+class Cause:
+    """What happened, what to do about it, and where the guide says more."""
+
+    what: str
+    do: str
+    anchor: str
+
+
+def causes(report: Mapping[str, Any]) -> list[Cause]:
+    """Return what a report shows, the most urgent first; a report in order shows nothing."""
+    found = [*_of_the_log(report), *_of_the_labels(report), *_of_the_columns(report)]
+    return found or list(_of_the_rest(report))
+
+
+def moved(report: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return the columns, and the score, that have drifted."""
+    rows = [*report["columns"], *([report["score"]] if report.get("score") else [])]
+    seen: dict[str, Mapping[str, Any]] = {}
+    for row in rows:
+        if row["status"] == "drift":
+            seen.setdefault(row["name"], row)
+    return list(seen.values())
+
+
+def streams(report: Mapping[str, Any]) -> list[str]:
+    """Return the names of everything that has moved or raised an alarm, each once, sorted."""
+    raised = {str(alarm["stream"]) for alarm in report.get("alarms") or []}
+    return sorted(raised | {str(row["name"]) for row in moved(report)})
+
+
+def hurts(report: Mapping[str, Any]) -> str:
+    """Return `yes`, `no` or `unknown`: whether labels, or an estimate, show a worse model."""
+    for part in ("performance", "concept", "estimate"):
+        verdict = (report.get(part) or {}).get("status")
+        if verdict in ("worse", "drift"):
+            return "yes"
+        if verdict in ("not worse", "quiet", "same") and part == "performance":
+            return "no"
+    return "unknown"
+
+
+def _of_the_log(report: Mapping[str, Any]) -> Iterator[Cause]:
+    if report.get("faults"):
+        yield Cause(
+            f"the log has {len(report['faults'])} faults",
+            "look at what the service writes before you believe any number below",
+            "the-log-has-faults",
+        )
+
+
+def _of_the_labels(report: Mapping[str, Any]) -> Iterator[Cause]:
+    if hurts(report) == "yes":
+        yield Cause(
+            "the model has become worse",
+            "retrain on the newest labelled months; roll back if an older release would do better",
+            "the-model-has-become-worse",
+        )
+
+
+def _of_the_columns(report: Mapping[str, Any]) -> Iterator[Cause]:
+    columns = [row for row in moved(report) if row["name"] != "score"]
+    empty = [row for row in columns if row["missing_now"] - row["missing_before"] >= MANY_MISSING]
+    new = [row for row in columns if row not in empty and row["unseen_share"] >= MANY_UNSEEN]
+    other = [row for row in columns if row not in empty and row not in new]
+    if empty:
+        yield Cause(
+            f"{_named(empty)} arrives empty more often",
+            "ask whoever delivers it: this is usually a fault, and retraining would learn it",
+            "a-column-arrives-empty",
+        )
+    if new:
+        yield Cause(
+            f"{_named(new)} has values that the model never saw",
+            "find out whether they are new in the world or new spellings of old ones",
+            "values-never-seen",
+        )
+    if other:
+        yield Cause(
+            f"{_named(other)} has other values than before",
+            "decide whether the world moved or a unit or a source did; only the world is a "
+            "reason to retrain",
+            "the-values-have-moved",
+        )
+
+
+def _of_the_rest(report: Mapping[str, Any]) -> Iterator[Cause]:
+    if any(row["name"] == "score" for row in moved(report)):
+        yield Cause(
+            "the scores have moved and no single column has",
+            "look at the slices on the page: a mix of rows has probably changed",
+            "only-the-scores-or-only-the-whole",
+        )
+    elif report["status"] == "drift":
+        yield Cause(
+            "no single column shows it, all of them together do",
+            "look for columns that no longer go together, such as a changed join upstream",
+            "only-the-scores-or-only-the-whole",
+        )
+
+
+def _named(rows: list[Mapping[str, Any]]) -> str:
+    names = [quote(row["name"]) for row in rows]
+    more = f" and {len(names) - NAMES_SHOWN} more" if len(names) > NAMES_SHOWN else ""
+    return ", ".join(names[:NAMES_SHOWN]) + more

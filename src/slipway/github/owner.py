@@ -1,0 +1,35 @@
+"""Who is to look when the model meets something new: a variable, else the code's owner."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+VARIABLE = "SLIPWAY_OWNER"
+
+PLACES = (".github/CODEOWNERS", "CODEOWNERS", "docs/CODEOWNERS")
+
+# What the model is made of; the last line that speaks of it counts, as GitHub has it.
+OF_THE_MODEL = ("*", "/src/", "src/", "/src/model/", "src/model/", "/src/model", "/src/model/*")
+
+NAME = re.compile(r"@[A-Za-z0-9][A-Za-z0-9-]{0,38}(/[A-Za-z0-9._-]{1,100})?")
+
+
+def owners(root: Path) -> list[str]:
+    """Return those to mention, each as `@name` or `@team/name`; nobody is fine too."""
+    named = os.environ.get(VARIABLE, "").replace(",", " ").split()
+    if not named:
+        file = next((root / place for place in PLACES if (root / place).is_file()), None)
+        named = _owners_of_the_model(file.read_text("utf-8")) if file else []
+    whole = (name if name.startswith("@") else f"@{name}" for name in named)
+    return [name for name in whole if NAME.fullmatch(name)]
+
+
+def _owners_of_the_model(text: str) -> list[str]:
+    found: list[str] = []
+    for line in text.splitlines():
+        pattern, *names = line.partition("#")[0].split() or [""]
+        if pattern in OF_THE_MODEL:
+            found = names
+    return found
