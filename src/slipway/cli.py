@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import os
 import sys
+from json import dumps
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
 from slipway.errors import NO, NO_ANSWER, YES, SlipwayError
 from slipway.github.runner import annotate, in_actions
 from slipway.github.verbs import app as github
+from slipway.labels.verbs import app as labels
+
+if TYPE_CHECKING:
+    from slipway.deploy.outcome import Outcome
 
 app = typer.Typer(
     name="slipway",
@@ -23,6 +28,11 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(github, name="github")
+app.add_typer(labels, name="labels")
+
+Target = Annotated[
+    str, typer.Option(help="local, host or kubernetes; else deploy.target of params.yaml.")
+]
 
 
 def main() -> None:
@@ -47,6 +57,11 @@ def _end(error: SlipwayError) -> NoReturn:
     if in_actions():
         annotate("error", str(error).splitlines()[0], f"{error}\n{error.do}")
     sys.exit(error.exit_code)
+
+
+def _tell(outcome: Outcome) -> NoReturn:
+    typer.echo(outcome.to_text(), err=not outcome.ok)
+    raise typer.Exit(outcome.exit_code)
 
 
 @app.command()
@@ -205,12 +220,78 @@ def report(
 
 
 @app.command()
-def build() -> None:
+def build(
+    image: Annotated[
+        bool, typer.Option("--image", help="And as a container image (docs/image.md).")
+    ] = False,
+    push: Annotated[
+        bool, typer.Option("--push", help="Send the image to deploy.registry of params.yaml.")
+    ] = False,
+) -> None:
     """Pack the service, with the model in it, as a bento named after the commit."""
     from slipway.build import build
 
-    built = build()
-    typer.echo(f"{built.tag}: {built.path}, model sha256 {built.model_sha256[:12]}…")
+    if push and not image:
+        raise typer.BadParameter("it is the image that is sent: add --image", param_hint="--push")
+    if not image:
+        built = build()
+        typer.echo(f"{built.tag}: {built.path}, model sha256 {built.model_sha256[:12]}…")
+        return
+    from slipway.image.build import build_image
+
+    typer.echo(build_image(push=push).text())
+
+
+@app.command()
+def deploy(
+    to: Target = "",
+    image: Annotated[
+        str, typer.Option(help="Image by digest; that of build/image.json if not given.")
+    ] = "",
+) -> None:
+    """Put the built image live, without a dropped request, or say why not."""
+    from slipway.deploy.run import deploy
+
+    _tell(deploy(to, image, typer.echo))
+
+
+@app.command()
+def rollback(
+    to: Annotated[
+        str, typer.Option(help="Name, commit or digest of a release; else the one before.")
+    ] = "",
+    target: Target = "",
+) -> None:
+    """Put an earlier release live again, by digest, with the same proof."""
+    from slipway.deploy.rollback import rollback
+
+    _tell(rollback(target, to, typer.echo))
+
+
+@app.command()
+def status(
+    target: Target = "",
+    json: Annotated[bool, typer.Option("--json", help="As JSON, for programs.")] = False,
+) -> None:
+    """Say what runs, since when, by whom, and whether it is well: 0 if so, else 1."""
+    from slipway.deploy.status import exit_code, status, to_text
+
+    found = status(target)
+    typer.echo(dumps(found, indent=1) if json else to_text(found))
+    raise typer.Exit(exit_code(found))
+
+
+@app.command()
+def stop(
+    target: Target = "",
+    forget: Annotated[
+        bool, typer.Option("--forget", help="Remove prediction log and history too.")
+    ] = False,
+) -> None:
+    """Take the service off its engine; its prediction log and history stay."""
+    from slipway.deploy.stop import stop
+
+    _tell(stop(target, typer.echo, forget=forget))
 
 
 @app.command()

@@ -6,12 +6,23 @@ line is a failure.
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
-from collections.abc import Iterator
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
+from tests.services.repository import commit, edit_params
 from tests.services.servers import free_port, program, running
+
+from slipway.docker import docker
+from slipway.image.build import BuiltImage, build_image
+from slipway.image.context import APP
+from slipway.score import MODEL
+from slipway.serve.release import RELEASE_FILE
 
 BASE = "slipway-test-base:bookworm"
 
@@ -21,6 +32,24 @@ log: {{level: warn}}
 storage: {{filesystem: {{rootdirectory: {folder}}}, delete: {{enabled: true}}}}
 http: {{addr: "127.0.0.1:{port}"}}
 """
+
+
+VARIANT = f"""\
+FROM {{image}}
+USER root
+COPY files /
+# The service takes what was compiled before what is written, and these files are new.
+RUN find {APP} -name __pycache__ -prune -exec rm -r {{{{}}}} +
+USER 10001:10001
+"""
+
+
+@dataclass(frozen=True)
+class ServiceImage:
+    """An image, and the working tree that it was built from."""
+
+    built: BuiltImage
+    tree: Path
 
 
 @pytest.fixture(scope="session")
@@ -50,3 +79,63 @@ def registry(engine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     settings.write_text(REGISTRY.format(folder=folder / "stored", port=port))
     with running([program("docker-registry"), "serve", str(settings)], port, folder):
         yield f"127.0.0.1:{port}"
+
+
+@pytest.fixture(scope="session")
+def service_image(
+    base_image: str, small_repository: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ServiceImage]:
+    """The image of the small repository, on the tests' own base."""
+    tree = tmp_path_factory.mktemp("service") / "repository"
+    shutil.copytree(small_repository, tree)
+    edit_params(tree, deploy={"base_image": base_image})
+    commit(tree, "Build on the tests' own base")
+    built = build_image(tree)
+    try:
+        yield ServiceImage(built, tree)
+    finally:
+        docker("rmi", "--force", built.image)
+
+
+BuildVariant = Callable[..., str]
+
+
+@pytest.fixture(scope="session")
+def build_variant(
+    service_image: ServiceImage, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[BuildVariant]:
+    """A function that builds an image from `service_image`, with something changed.
+
+    Call it with `files` (text or bytes by their path in the image, as /app/slipway/score.py),
+    `environment` or `commit`; it returns the id of the image.
+    """
+    made: list[str] = []
+    base = f"slipway-test:{uuid.uuid4().hex}"
+    docker("tag", service_image.built.image, base)
+
+    def build(
+        files: Mapping[str, str | bytes] | None = None,
+        environment: Mapping[str, str] | None = None,
+        commit: str = "",
+    ) -> str:
+        folder = tmp_path_factory.mktemp("variant")
+        lines = [f"ENV {name}={json.dumps(value)}" for name, value in (environment or {}).items()]
+        files = dict(files or {})
+        if commit:
+            release = {"commit": commit, "data": service_image.built.data, "built_at": None}
+            files[f"{APP}/{MODEL}/{RELEASE_FILE}"] = json.dumps(release)
+            lines.append(f"LABEL slipway.commit={commit}")
+        for name, content in files.items():
+            path = folder / "files" / name.removeprefix("/")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content.encode() if isinstance(content, str) else content)
+        (folder / "files").mkdir(exist_ok=True)
+        (folder / "Dockerfile").write_text(VARIANT.format(image=base) + "\n".join(lines))
+        tag = f"slipway-test:{uuid.uuid4().hex}"
+        made.append(tag)
+        return docker("build", "--quiet", f"--tag={tag}", str(folder)).split()[-1]
+
+    try:
+        yield build
+    finally:
+        docker("rmi", "--force", *made, base)

@@ -1,0 +1,183 @@
+"""The packages that the service needs, unpacked on this machine for the image's Python.
+
+So the image is built without network, compiler, pip or certificates of its own, and on a Mac as
+on Linux.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from hashlib import sha256
+from pathlib import Path
+
+from slipway.docker import docker
+from slipway.errors import SlipwayError
+from slipway.tables import read_json, write_json
+
+PULL_SECONDS = 900
+
+OLDEST_GLIBC = 17  # that of manylinux2014; pip adds the names of still older ones itself
+
+PROBE = """
+import json, platform
+print(json.dumps({
+    "python": platform.python_version(),
+    "machine": platform.machine(),
+    "libc": platform.libc_ver(),
+}))
+"""
+
+
+@dataclass(frozen=True)
+class Target:
+    """What wheels must fit: Python ``3.11.16``, ``x86_64`` or ``aarch64``, glibc 2.`glibc`."""
+
+    python: str
+    machine: str
+    glibc: int
+
+    @classmethod
+    def of_image(cls, base: str) -> Target:
+        """Ask the base image.
+
+        Raises
+        ------
+        SlipwayError
+            It cannot be had, or has no Python 3.11 or newer on glibc.
+        """
+        try:
+            said = json.loads(_ask(base))
+        except SlipwayError as error:
+            raise SlipwayError(
+                f"deploy.base_image {base}: {error}",
+                f"{error.do}; the base needs `python3` on its PATH",
+            ) from None
+        libc, version = said["libc"]
+        minor = int(said["python"].split(".")[1])
+        if libc != "glibc" or minor < 11:
+            raise SlipwayError(
+                f"deploy.base_image {base}: Python {said['python']} on {libc or 'another libc'}; "
+                "3.11 or newer on glibc is needed",
+                "take a python:3.11-slim (Debian) image; wheels for Alpine are not to be had",
+            )
+        return cls(said["python"], said["machine"], int(version.split(".")[1]))
+
+    def pip_options(self) -> list[str]:
+        """Return what makes pip choose wheels for the image, wherever it runs."""
+        major, minor, *_ = self.python.split(".")
+        glibcs = [f"manylinux_2_{minor}" for minor in range(self.glibc, OLDEST_GLIBC - 1, -1)]
+        names = [f"{name}_{self.machine}" for name in (*glibcs, "manylinux2014")]
+        return [
+            *(f"--platform={name}" for name in names),
+            *(f"--python-version={self.python}", "--implementation=cp", f"--abi=cp{major}{minor}"),
+        ]
+
+    def markers(self) -> dict[str, str]:
+        """Return the environment in which the lock's conditions are judged."""
+        return {
+            "implementation_name": "cpython",
+            "implementation_version": self.python,
+            "os_name": "posix",
+            "platform_machine": self.machine,
+            "platform_python_implementation": "CPython",
+            "platform_system": "Linux",
+            "python_full_version": self.python,
+            "python_version": ".".join(self.python.split(".")[:2]),
+            "sys_platform": "linux",
+        }
+
+
+@dataclass(frozen=True)
+class Package:
+    """A package in the image, and the sha256 of the wheel that it came in."""
+
+    name: str
+    version: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Site:
+    """A folder of unpacked packages."""
+
+    path: Path
+    packages: list[Package]
+
+
+def install(lock: Path, target: Target, cache: Path) -> Site:
+    """Unpack the packages of a lock, each checked by its hash; known ones are not fetched again.
+
+    Raises
+    ------
+    SlipwayError
+        A wheel cannot be fetched, is not the one that the lock names, or does not exist for the
+        image's Python and processor.
+    """
+    key = sha256(lock.read_bytes() + json.dumps(asdict(target)).encode()).hexdigest()[:16]
+    folder = cache / key
+    if not (folder / "packages.json").exists():
+        _fill(folder, lock, target)
+    listed = read_json(folder / "packages.json", "slipway build --image")
+    return Site(folder / "site", [Package(**package) for package in listed])
+
+
+def lines_for(lock: str, target: Target) -> Iterator[str]:
+    """Yield the requirements of a lock, with their hashes, whose conditions the image meets.
+
+    pip judges conditions by the machine that it runs on, whatever platform it is told.
+    """
+    from packaging.requirements import Requirement
+
+    for line in lock.replace("\\\n", " ").splitlines():
+        requirement, *hashes = line.split(" --hash=")
+        if not requirement.strip() or requirement.startswith("#"):
+            continue
+        parsed = Requirement(requirement.strip())
+        if parsed.marker is None or parsed.marker.evaluate(target.markers()):
+            yield " --hash=".join([f"{parsed.name}{parsed.specifier}", *map(str.strip, hashes)])
+
+
+def _ask(base: str) -> str:
+    run = ["run", "--rm", "--network=none", "--entrypoint=python3"]
+    return docker(*run, base, "-c", PROBE, seconds=PULL_SECONDS)
+
+
+def _fill(folder: Path, lock: Path, target: Target) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    wanted, report = folder / "requirements.lock", folder / "report.json"
+    wanted.write_text("\n".join(lines_for(lock.read_text("utf-8"), target)) + "\n", "utf-8")
+    command = [
+        *(sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"),
+        *("--no-deps", "--require-hashes", "--only-binary=:all:", "--no-compile"),
+        *target.pip_options(),
+        *("--target", str(folder / "site"), "--report", str(report), "-r", str(wanted)),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        said = "\n  ".join((done.stderr.strip() or done.stdout.strip()).splitlines()[-5:])
+        raise SlipwayError(
+            f"{lock}: pip could not unpack it for Python {target.python} on {target.machine}:\n"
+            f"  {said}",
+            "see that the package index answers; if a hash differs, do not go on: `make lock`",
+        )
+    # Scripts start the Python of this machine, and nothing in the image calls them.
+    shutil.rmtree(folder / "site" / "bin", ignore_errors=True)
+    write_json(_installed(report), folder / "packages.json")
+
+
+def _installed(report: Path) -> list[dict[str, str]]:
+    packages = [
+        Package(
+            item["metadata"]["name"],
+            item["metadata"]["version"],
+            item["download_info"]["archive_info"]["hashes"]["sha256"],
+        )
+        for item in read_json(report, "pip")["install"]
+    ]
+    return [asdict(package) for package in sorted(packages, key=lambda each: each.name.lower())]
