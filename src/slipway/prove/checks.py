@@ -76,15 +76,15 @@ def judge(facts: Facts, expected: Expected, settings: Deploy) -> list[Check]:
     Parameters
     ----------
     facts
-        What `slipway.prove.probe` says.
+        What `slipway.prove.probe` says; without rounds of load nothing is said about it.
     """
+    loaded = [load(facts, settings), memory(facts, settings)] if facts["load"] else []
     return [
         identity(facts, expected),
         golden(facts, expected),
         log(facts, expected),
         bad_input(facts),
-        load(facts, settings),
-        memory(facts, settings),
+        *loaded,
         metrics(facts),
         afterwards(facts, expected),
     ]

@@ -23,6 +23,7 @@ ASKING = 60.0
 """Seconds for all questions to a release that is ready."""
 
 LOAD = {"rounds": 6, "requests": 400, "connections": 4}
+NO_LOAD = LOAD | {"rounds": 0}
 
 
 def prove(
@@ -32,6 +33,8 @@ def prove(
     say: Callable[[str], None],
     port: int = PORT,
     pid: int = PID,
+    *,
+    load: bool = True,
 ) -> list[Check]:
     """Return what a release that was just started does right and wrong.
 
@@ -47,6 +50,9 @@ def prove(
     port, pid
         Where the service listens in there, and the process whose family's memory counts.
 
+    load
+        Whether it is asked under load too; a release that ran before has stood that.
+
     Raises
     ------
     SlipwayError
@@ -60,7 +66,7 @@ def prove(
         "start_seconds": settings.start_seconds,
         "seconds": ASKING,
     }
-    checks = _checks(container, asked | LOAD, expected, settings)
+    checks = _checks(container, asked | (LOAD if load else NO_LOAD), expected, settings)
     for check in checks:
         say(f"{'ok' if check.ok else 'NOT OK'}  {check.name}: {check.words}")
     return checks
