@@ -94,6 +94,15 @@ class Canary(Section):
     max_score_psi: Annotated[float, Field(ge=0)]
 
 
+class Shadow(Section):
+    """What a candidate must hold to when it is asked what the service was asked."""
+
+    min_rows: Count
+    max_flipped: Share
+    max_refused: Share
+    max_row_ms: Annotated[float, Field(gt=0)]
+
+
 class Deploy(Section):
     target: Literal["local", "host", "kubernetes"]
     address: str
@@ -105,20 +114,29 @@ class Deploy(Section):
     start_seconds: Annotated[float, Field(gt=0)]
     drain_seconds: Annotated[float, Field(ge=0)]
     shadow_rows: Count
+    shadow: Shadow
     canary: Canary
 
 
 class Watch(Section):
+    labels: Annotated[str, Field(min_length=1)]
+    auc_drop: Share
+    rate_gap: Share
+    loss_excess: Annotated[float, Field(ge=0)]
     retrain: Literal["on drift", "never"]
     cooldown_days: Annotated[int, Field(ge=0)]
 
 
 class Params(Section):
-    """The whole of ``params.yaml``; `train` belongs to the user's estimator and is not checked."""
+    """The whole of ``params.yaml``; `train` belongs to the user's estimator and is not checked.
+
+    `challengers` are other settings of `train` for `slipway search` to try.
+    """
 
     validate_: Validate = Field(alias="validate")
     prepare: Prepare
     train: dict[str, Any]
+    challengers: list[dict[str, Any]]
     evaluate: Evaluate
     judge: Judge
     serve: Serve
