@@ -1,0 +1,12 @@
+"""`slipway labels`: what became of the rows that were predicted, as it becomes known.
+
+========== =====================================================================
+`arrivals` a file of labels, read whole and believed only if all of it is right
+`store`    the labels that have arrived: only ever added to, the latest counts
+`verbs`    the command line
+========== =====================================================================
+"""
+
+from slipway.labels.store import history, labels_place, read_labels, read_outcomes
+
+__all__ = ["history", "labels_place", "read_labels", "read_outcomes"]

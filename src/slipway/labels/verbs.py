@@ -1,0 +1,69 @@
+"""`slipway labels`: the verbs."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from slipway.settings import Params
+
+app = typer.Typer(
+    help="Labels that arrive late: what became of the rows that were predicted.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+
+@app.callback()
+def labels() -> None:
+    """Labels that arrive late: what became of the rows that were predicted."""
+
+
+@app.command("import")
+def import_(
+    files: Annotated[
+        list[Path],
+        typer.Argument(help="Parquet or CSV files: the key, and the label or what it is made of."),
+    ],
+    log: Annotated[
+        str, typer.Option(help="Folder or URL of the prediction log; default as in params.yaml.")
+    ] = "",
+) -> None:
+    """Add labels that have arrived; the same ones twice change nothing (docs/labels.md)."""
+    from slipway.labels.store import import_labels, labels_place
+    from slipway.settings import read_params
+
+    params = read_params()
+    imported, keys = import_labels(files, labels_place(params))
+    for each in imported:
+        typer.echo(each.text())
+    typer.echo(_unknown(keys, params, log))
+
+
+def _unknown(keys: set[Any], params: Params, log: str) -> str:
+    """Say how many keys the prediction log does not have."""
+    from slipway.errors import SlipwayError
+    from slipway.progress import busy
+    from slipway.serve.log import Records
+
+    place = log or os.environ.get("SLIPWAY_LOG") or params.serve.log
+    unknown = set(keys)
+    try:
+        with busy("Looking for the keys in the prediction log"):
+            for record in Records(place):
+                unknown.discard(record["key"])
+                if not unknown:
+                    break
+    except SlipwayError as error:
+        return f"the keys were not looked for in the prediction log: {error}"
+    if not unknown:
+        return f"every key is in the prediction log ({place})"
+    example = min(map(str, unknown))
+    return (
+        f"{len(unknown):,} of {len(keys):,} keys are not in the prediction log ({place}), "
+        f"such as {example}: their labels are kept, and count once it has them"
+    )
