@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -16,7 +17,7 @@ from slipway.labels.store import import_labels
 Break = Callable[[pd.DataFrame], pd.DataFrame]
 
 
-def put(rows: pd.DataFrame, column: str, row: int, value: object) -> pd.DataFrame:
+def put(rows: pd.DataFrame, column: str, row: int, value: Any) -> pd.DataFrame:
     changed = rows.astype({column: object})
     changed.loc[row, column] = value
     return changed
