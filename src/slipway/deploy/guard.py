@@ -1,0 +1,232 @@
+"""The one who changes something on an engine: lock, dead man's switch, and the proxy's API.
+
+All three are one shell in the proxy's container, reached by one `docker exec`. If the
+deployer dies, or the line to the engine is cut, the shell puts the traffic back where it was
+and lets go of the lock.
+"""
+
+from __future__ import annotations
+
+import base64
+import csv
+import io
+import os
+import select
+import subprocess
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO, Self, cast
+
+from slipway.deploy.state import to_commands
+from slipway.errors import SlipwayError
+
+BEAT_SECONDS = 3.0
+ANSWER_SECONDS = 30.0
+
+
+class GuardLost(SlipwayError):
+    """The line to the engine is cut: the traffic is back where it was, the lock is free."""
+
+
+class Busy(SlipwayError):
+    """Somebody else changes something there."""
+
+
+class Guard:
+    """Holds the lock of an engine while the block lasts.
+
+    Parameters
+    ----------
+    proxy
+        Name of the proxy's container.
+    who
+        Told to anybody else who wants the lock.
+
+    Raises
+    ------
+    Busy
+        Somebody else has it.
+    SlipwayError
+        The proxy does not run, or the engine cannot be reached.
+    """
+
+    def __init__(self, proxy: str, who: str) -> None:
+        self._proxy = proxy
+        self._who = who
+        self._lock = threading.Lock()
+        self._ended = threading.Event()
+        self._waiting = b""
+
+    def __enter__(self) -> Self:
+        script = Path(__file__).with_name("guard.sh").read_text("utf-8")
+        self._shell = subprocess.Popen(
+            ["docker", "exec", "-i", self._proxy, "bash", "-c", script, "guard", self._who],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            # Ctrl-C is for the deployer, which still has to put things in order through this.
+            start_new_session=True,
+        )
+        self._input = cast("BinaryIO", self._shell.stdin)
+        self._output = cast("BinaryIO", self._shell.stdout)
+        self._errors = cast("BinaryIO", self._shell.stderr)
+        try:
+            first, _, holder = self._line().partition(" ")
+            if first == "held":
+                raise Busy(
+                    f"another one deploys here: {_decoded(holder).strip() or 'just begun'}",
+                    "wait until it has ended (`slipway status`), then try again",
+                )
+        except BaseException:
+            self._close()
+            raise
+        self._beats = threading.Thread(target=self._beat, daemon=True)
+        self._beats.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, _error: object, _trace: TracebackType | None
+    ) -> None:
+        self._ended.set()
+        try:
+            if kind is None:
+                self._ask("bye")
+        finally:
+            self._close()
+
+    def undo_with(self, weights: dict[str, int]) -> None:
+        """Say how the traffic is to be shared if this deployer dies."""
+        self._ask("undo", data=f"{to_commands(weights)}\n")
+
+    def api(self, commands: str) -> str:
+        """Give the proxy commands, separated by semicolons; return what it said.
+
+        Raises
+        ------
+        SlipwayError
+            It refused one.
+        """
+        return self._ask("api", data=f"{commands}\n")
+
+    def share(self, weights: dict[str, int]) -> None:
+        """Share the traffic among the slots, at once."""
+        if said := self.api(to_commands(weights)).strip():
+            raise SlipwayError(f"the proxy refused new weights: {said}", "run `slipway status`")
+
+    def servers(self) -> dict[str, dict[str, str]]:
+        """Return what the proxy knows of each slot, as `show stat` calls it, and its address."""
+        stat = self.api("show stat slots 4 -1").removeprefix("# ")
+        found = {row["svname"]: row for row in csv.DictReader(io.StringIO(stat.strip()))}
+        for line in self.api("show servers state slots").splitlines():
+            words = line.split()
+            if len(words) > 4 and words[3] in found:
+                found[words[3]]["addr"] = words[4]
+        return found
+
+    def get(self, host: str, path: str, token: str = "") -> tuple[int, str]:
+        """Ask a container of the engine's network over HTTP; return status and body.
+
+        Raises
+        ------
+        SlipwayError
+            It did not answer.
+        """
+        lines = [f"GET {path} HTTP/1.0", f"Host: {host}"]
+        if token:
+            lines.append(f"Authorization: Bearer {token}")
+        head, _, body = self._ask(
+            "ask", host, "3000", data="\r\n".join([*lines, "", ""])
+        ).partition("\r\n\r\n")
+        status = head.split(" ", 2)[1:2]
+        if not status or not status[0].isdigit():
+            raise SlipwayError(f"{host} did not answer {path}")
+        return int(status[0]), body
+
+    def read(self, name: str) -> str:
+        """Return a file of the state; empty if there is none."""
+        try:
+            return self._ask("read", name)
+        except GuardLost:
+            raise
+        except SlipwayError:
+            return ""
+
+    def write(self, name: str, text: str) -> None:
+        self._ask("write", name, data=text)
+
+    def append(self, name: str, text: str) -> None:
+        self._ask("append", name, data=text)
+
+    def remove(self, name: str) -> None:
+        self._ask("remove", name)
+
+    def room_mb(self) -> float:
+        """Return how much room the disk of the engine's volumes has."""
+        return int(self._ask("room").splitlines()[-1].split()[3]) / 1024
+
+    def beat(self) -> None:
+        """Make sure that the lock is still held."""
+        self._ask("beat")
+
+    def _ask(self, verb: str, first: str = "-", second: str = "-", data: str = "") -> str:
+        line = f"{verb} {first} {second} {base64.b64encode(data.encode()).decode()}\n"
+        with self._lock:
+            try:
+                self._input.write(line.encode())
+                self._input.flush()
+            except OSError:
+                raise self._lost() from None
+            word, _, said = self._line().partition(" ")
+        if word == "ok":
+            return _decoded(said)
+        raise SlipwayError(
+            f"the proxy's container could not {verb} {first.strip('-')}: "
+            f"{_decoded(said).strip() or 'no answer'}",
+            "see that the engine has room (`docker system df`), then try again",
+        )
+
+    def _line(self) -> str:
+        deadline = time.monotonic() + ANSWER_SECONDS
+        handle = self._output.fileno()
+        while b"\n" not in self._waiting:
+            left = deadline - time.monotonic()
+            if left <= 0 or not select.select([handle], [], [], left)[0]:
+                raise self._lost()
+            chunk = os.read(handle, 1 << 16)
+            if not chunk:
+                raise self._lost()
+            self._waiting += chunk
+        line, _, self._waiting = self._waiting.partition(b"\n")
+        return line.decode()
+
+    def _lost(self) -> GuardLost:
+        self._ended.set()
+        self._shell.kill()
+        said = self._errors.read().decode("utf-8", "replace").strip().splitlines()
+        return GuardLost(
+            f"the line to {self._proxy} is cut{': ' + said[-1] if said else ''}",
+            "the engine puts the traffic back by itself within 15 seconds: see that it can be "
+            "reached (`docker info`), look with `slipway status`, then run the same command again",
+        )
+
+    def _beat(self) -> None:
+        while not self._ended.wait(BEAT_SECONDS):
+            try:
+                self.beat()
+            except SlipwayError:
+                return  # whoever asks next is told
+
+    def _close(self) -> None:
+        self._ended.set()
+        for stream in (self._input, self._output, self._errors):
+            with suppress(OSError):  # what could not be sent any more
+                stream.close()
+        self._shell.kill()
+        self._shell.wait()
+
+
+def _decoded(text: str) -> str:
+    return base64.b64decode(text).decode("utf-8", "replace")
