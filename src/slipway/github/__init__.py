@@ -9,7 +9,15 @@
 `artifact`     the report of a run that strangers may have written
 `comment`      one comment for each pull request, written and updated by CML
 `lock`         commit a rebuilt lock to the branch of a pull request
+`pick`         which commit a run releases: it must be on the default branch
+`review`       what was reviewed: a commit's pull request, and its last report
+`history`      what was released before: the commit that a release is judged against
+`registry`     the registry for images, and the way in
+`handover`     the image for the next jobs, if it holds what was verified
+`host`         where an environment is, and the key to it
+`deployment`   GitHub's own record of what runs where, kept true
+`release`      a GitHub Release for what reached production
 ============== ==================================================================
 
-`runner` and `gate` need nothing but Python: their jobs start without an installation.
+`runner`, `gate` and `pick` need nothing but Python: their jobs start without an installation.
 """

@@ -86,6 +86,14 @@ class Api:
     def patch(self, path: str, body: dict[str, Any]) -> Any:
         return self._answer(self._send("PATCH", path, json=body))
 
+    def delete(self, path: str) -> None:
+        self._answer(self._send("DELETE", path))
+
+    def upload(self, url: str, content: bytes) -> Any:
+        """Send a file to an address that GitHub gave for it."""
+        kind = {"Content-Type": "application/octet-stream"}
+        return self._answer(self._send("POST", url, content=content, headers=kind))
+
     def graphql(self, url: str, query: str, variables: dict[str, Any]) -> Any:
         """Return the data of a GraphQL call, which says *200 OK* when it fails as well."""
         body = {"query": query, "variables": variables}

@@ -15,6 +15,7 @@ app = typer.Typer(
 )
 
 Number = Annotated[int, typer.Argument(help="Number of the pull request.")]
+Environment = Annotated[str, typer.Argument(help="Name of the environment: staging, production.")]
 Sha = Annotated[str, typer.Option(help="Its newest commit.")]
 
 
@@ -158,3 +159,72 @@ def propose(
     annotate("error" if exit_code else "notice", words)
     add_summary(words)
     raise typer.Exit(exit_code)
+
+
+@app.command()
+def login() -> None:
+    """Log in to the registry for images, and say which it is."""
+    from slipway.github.registry import log_in
+    from slipway.github.runner import set_outputs
+
+    registry, said = log_in(os.environ)
+    set_outputs(registry=registry)
+    typer.echo(f"{said}; images go to {registry}")
+
+
+@app.command()
+def image() -> None:
+    """Hand the image on to the next jobs, if it holds what was verified."""
+    from slipway.github.handover import hand_over
+    from slipway.github.runner import set_outputs
+
+    found = hand_over(Path())
+    set_outputs(**found)
+    typer.echo(found["image"])
+
+
+@app.command()
+def host(environment: Environment) -> None:
+    """Make ready to deploy to an environment: its address, its key, or a rehearsal here."""
+    from dataclasses import asdict
+
+    from slipway.github import host as hosts
+    from slipway.github.runner import add_summary, annotate, set_outputs
+
+    found = hosts.prepare(environment, os.environ, Path.home())
+    set_outputs(**asdict(found))
+    said = [hosts.rehearsal_words(environment)] if found.rehearsal else []
+    if os.environ.get("SLIPWAY_PRODUCTION_TARGET") == "":
+        said.append(hosts.skipped_words("production"))
+    for title, text in said:
+        annotate("notice", title, text)
+        add_summary(f"### ❔ {title}\n\n{text}")
+    typer.echo(f"{environment}: {found.address or found.to}")
+
+
+@app.command()
+def mark(
+    environment: Environment,
+    url: Annotated[str, typer.Option(help="Address of the service there.")] = "",
+) -> None:
+    """Let GitHub's Deployments of an environment say what runs there now."""
+    from slipway.github.api import api_of_job
+    from slipway.github.deployment import mark
+
+    typer.echo(mark(api_of_job(), Path(), environment, os.environ["GITHUB_SHA"], url))
+
+
+@app.command()
+def release() -> None:
+    """Write the GitHub Release of what reached production: card, verdict, manifest, SBOM."""
+    from datetime import UTC, datetime
+
+    from slipway.github.api import api_of_job
+    from slipway.github.release import publish
+    from slipway.github.runner import add_summary
+
+    day = datetime.now(UTC).date().isoformat()
+    server = os.environ.get("GITHUB_SERVER_URL", "https://github.com")
+    url = publish(api_of_job(), Path(), day, server)
+    add_summary(f"### 🏷️ [Release]({url})")
+    typer.echo(url)

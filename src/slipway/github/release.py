@@ -1,0 +1,93 @@
+"""A GitHub Release for what reached production: model card, verdict, manifest, SBOM."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from slipway.card import card
+from slipway.deploy.release import read_image
+from slipway.github.api import Api
+from slipway.report.document import Document, Table
+from slipway.report.markdown import to_markdown
+from slipway.report.render import foot_of
+from slipway.score import MANIFEST_FILE, MODEL
+from slipway.verify import VERIFIED, check_verified
+
+IMAGE = Path("build/image.json")
+
+# Under these names; what is not there is left out (an unchanged model has no report).
+FILES = {
+    "manifest.json": MODEL / MANIFEST_FILE,
+    "sbom.json": Path("build/sbom.json"),
+    "report.json": Path("build/report.json"),
+    "verified.json": VERIFIED,
+    "image.json": IMAGE,
+}
+
+
+def publish(api: Api, root: Path, day: str, server: str) -> str:
+    """Write the Release of what build/image.json names, or update it; return its address.
+
+    Parameters
+    ----------
+    day
+        Of the release, as YYYY-MM-DD.
+    server
+        Address of GitHub.
+
+    Raises
+    ------
+    SlipwayError
+        GitHub refuses, or the image is not the one that was verified (`Refused`).
+    """
+    image = read_image(root / IMAGE)
+    verified = check_verified(root, image["commit"], image["model_sha256"])
+    short = image["commit"][:7]
+    body = {
+        "target_commitish": image["commit"],
+        "name": f"{day} ({short})",
+        "body": _text(root, image, verified, f"{server}/{api.repository}"),
+    }
+    known = _find(api, short)
+    if known:
+        made = api.patch(f"releases/{known['id']}", body)
+    else:
+        made = api.post("releases", {"tag_name": f"release-{day}-{short}", **body})
+    _attach(api, root, made)
+    return str(made["html_url"])
+
+
+def _find(api: Api, short: str) -> dict[str, Any] | None:
+    """Return the Release of a commit, if a run before this one has written it."""
+    for entry in api.pages("releases"):
+        tag = str(entry["tag_name"])
+        if tag.startswith("release-") and tag.endswith(f"-{short}"):
+            return dict(entry)
+    return None
+
+
+def _attach(api: Api, root: Path, release: Mapping[str, Any]) -> None:
+    known = {entry["name"]: entry["id"] for entry in api.pages(f"releases/{release['id']}/assets")}
+    address = str(release["upload_url"]).partition("{")[0]
+    for name, path in FILES.items():
+        if not (root / path).exists():
+            continue
+        if name in known:
+            api.delete(f"releases/assets/{known[name]}")
+        api.upload(f"{address}?name={name}", (root / path).read_bytes())
+
+
+def _text(root: Path, image: Mapping[str, Any], verified: Mapping[str, Any], home: str) -> str:
+    review = verified["reviewed"]
+    rows = [
+        ["commit", f"[`{image['commit'][:7]}`]({home}/commit/{image['commit']})"],
+        ["image", f"`{image['image']}`"],
+        ["reviewed", f"[#{review['number']}]({review['url']})" if review else "no pull request"],
+        ["verdict", verified["verdict"]],
+        ["dvc.lock", f"{verified['lock']}: rebuilt from its inputs"],
+    ]
+    again = f"To come back to this release: `slipway rollback --to {image['commit'][:7]}`."
+    what = Document("good", "In production", [Table(["", ""], rows), again], [], foot_of("", ""))
+    return f"{to_markdown(card(root, []))}\n{to_markdown(what)}"
