@@ -34,11 +34,12 @@ def lay_out(bento: Path, site: Site, folder: Path) -> Context:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     shutil.copy(DOCKERFILE, folder)
-    shutil.copytree(site.path, folder / "site", copy_function=os.link, ignore=_compiled)
-    shutil.copytree(bento / "src", folder / "app", ignore=_compiled)
+    packages, code = (folder / f"packages{SITE}", folder / f"code{APP}")
+    shutil.copytree(site.path, packages, copy_function=os.link, ignore=_compiled)
+    shutil.copytree(bento / "src", code, ignore=_compiled)
     # What differs between two builds of a commit (its time) is alone in its layer.
     (folder / "release").mkdir()
-    shutil.move(folder / "app" / MODEL / RELEASE_FILE, folder / "release")
+    shutil.move(code / MODEL / RELEASE_FILE, folder / "release")
     (folder / "log").mkdir()
     for path in (folder, *folder.rglob("*")):
         path.chmod(0o755 if path.is_dir() else 0o644)
