@@ -143,7 +143,7 @@ class GitHub:
         found = [
             pull
             for pull in self.pulls.values()
-            if pull["state"] == query.get("state", "open")
+            if query.get("state", "open") in ("all", pull["state"])
             and pull["head"]["label"] == query.get("head", pull["head"]["label"])
         ]
         return 200, page(found, query)

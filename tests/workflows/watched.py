@@ -17,6 +17,8 @@ BOT = {"login": "github-actions[bot]", "type": "Bot"}
 
 ADA = {"login": "ada", "type": "User"}
 
+SETTINGS = r"(?:actions/(?:permissions|variables|workflows|runs/\d+$)|pages|environments)"
+
 Answer = tuple[int, Any]
 
 
@@ -77,9 +79,7 @@ class Watched:
             r"GET compare/([0-9a-f]{40})\.\.\.([0-9a-f]{40})": self._compare,
             "POST pulls": lambda _, __, body: self._open_pull(pulls, body),
             r"PATCH pulls/(\d+)": lambda at, _, body: self._update_pull(pulls, at, body),
-            r"GET ((?:actions/(?:permissions|variables|workflows)|pages|environments).*)": (
-                lambda at, *_: found(self.settings.get(at[0]))
-            ),
+            f"GET ({SETTINGS}.*)": lambda at, *_: found(self.settings.get(at[0])),
             "GET repos/team/flights": lambda *_: found(self.settings.get("repository")),
         }
 

@@ -169,8 +169,8 @@ def _open(
     if pull is None and (refused := _refused_before(own, proposal)):
         return f"#{refused} proposed the same model, and somebody closed it"
     title = f"Retrain: {_months(proposal)}"
-    put_files(api, branch, about.commit, proposal.files, f"{title}\n\n{about.url}\n")
     body = compose(api, proposal, about)
+    put_files(api, branch, about.commit, proposal.files, f"{title}\n\n{about.url}\n")
     if pull:
         updated = api.patch(f"pulls/{pull['number']}", {"title": title, "body": body})
         return f"updated {updated['html_url']}"
