@@ -27,12 +27,14 @@ from slipway.serve.guard import (
     respond,
 )
 from slipway.serve.log import LogUnavailable, PredictionLog
-from slipway.serve.metrics import CONTENT_TYPE, OTHER, Metrics
+from slipway.serve.metrics import CONTENT_TYPE, OTHER, LogState, Metrics
 from slipway.serve.predict import BadRows, Predictor, TooManyRows
 from slipway.serve.release import Release, verify_model
 from slipway.settings import Serve, read_params
 
 OPEN = ("/livez", "/readyz")
+
+DISK_SECONDS = 1.0  # in which the log's disk must answer when it is asked how it is
 
 Endpoint = Callable[[Scope, Receive], Awaitable[Answer]]
 
@@ -52,9 +54,11 @@ def check_start() -> None:
     open_log(read_params().serve)
 
 
-def open_log(settings: Serve) -> PredictionLog:
+def open_log(
+    settings: Serve, waits_since: Callable[[float | None], None] = lambda _: None
+) -> PredictionLog:
     folder = Path(os.environ.get(LOG) or settings.log)
-    return PredictionLog(folder, sync=settings.log_durable == "disk")
+    return PredictionLog(folder, sync=settings.log_durable == "disk", waits_since=waits_since)
 
 
 class Api:
@@ -71,8 +75,8 @@ class Api:
         settings = read_params().serve
         model = Model.load(MODEL)
         release = Release.of_model(MODEL)
-        self._log = open_log(settings)
         self._metrics = Metrics(model.sha256, release)
+        self._log = open_log(settings, self._metrics.log_waits_since)
         self._predictor = Predictor(model, settings, release, self._log, self._metrics)
         self._tokens = Tokens(os.environ.get(TOKENS, ""))
         self._max_rows = settings.max_rows
@@ -127,7 +131,12 @@ class Api:
 
     async def _predict(self, scope: Scope, receive: Receive) -> Answer:
         check_json(scope)
-        proof = is_proof(scope)
+        if is_proof(scope):
+            return await self._predict_rows(scope, receive, proof=True)
+        with self._metrics.in_flight():
+            return await self._predict_rows(scope, receive, proof=False)
+
+    async def _predict_rows(self, scope: Scope, receive: Receive, *, proof: bool) -> Answer:
         body = await read_body(scope, receive, self._max_bytes)
         try:
             answer = await self._predictor.predict(body, proof=proof)
@@ -148,7 +157,16 @@ class Api:
         return self._about
 
     async def _measure(self, _scope: Scope, _receive: Receive) -> Answer:
-        return Answer(200, await asyncio.to_thread(self._metrics.exposition), CONTENT_TYPE)
+        state = await self._log_state()
+        return Answer(200, await asyncio.to_thread(self._metrics.exposition, state), CONTENT_TYPE)
+
+    async def _log_state(self) -> LogState:
+        """Ask the disk how it is; one that hangs must not silence the numbers that show it."""
+        try:
+            async with asyncio.timeout(DISK_SECONDS):
+                return LogState(await self._log.writable(), await self._log.room())
+        except TimeoutError:
+            return LogState(writable=False, room=None)
 
     async def _live(self, _scope: Scope, _receive: Receive) -> Answer:
         return Answer(200, b'{"alive":true}')

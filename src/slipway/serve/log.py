@@ -12,7 +12,7 @@ import asyncio
 import errno
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -60,6 +60,14 @@ class Ids:
         return _uuid7(self._millisecond, self._tail)
 
 
+@dataclass(frozen=True)
+class Room:
+    """How many bytes of a disk are free for us, and how many it has."""
+
+    free: int
+    size: int
+
+
 class LogUnavailable(Exception):
     """The records are not safe, so no answer that depends on them may leave."""
 
@@ -75,6 +83,8 @@ class PredictionLog:
     sync
         Whether a commit waits for the disk (survives a power cut) or for the kernel only
         (survives `kill -9` of this process).
+    waits_since
+        Told the age of the oldest record that is not safe yet (Unix time), and None when all are.
 
     Raises
     ------
@@ -82,9 +92,16 @@ class PredictionLog:
         The folder cannot be made or written to.
     """
 
-    def __init__(self, folder: Path, *, sync: bool) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        sync: bool,
+        waits_since: Callable[[float | None], None] = lambda _: None,
+    ) -> None:
         self._folder = folder
         self._sync = sync
+        self._waits_since = waits_since
         self._file: _File | None = None
         self._waiting: list[_Waiting] = []
         self._committing: asyncio.Task[None] | None = None
@@ -109,7 +126,7 @@ class PredictionLog:
             They could not be made safe.
         """
         loop = asyncio.get_running_loop()
-        waiting = _Waiting(day, lines, loop.create_future())
+        waiting = _Waiting(day, lines, time.time(), loop.create_future())
         self._waiting.append(waiting)
         if self._committing is None:
             self._committing = loop.create_task(self._commit())
@@ -121,6 +138,11 @@ class PredictionLog:
             self._note(await self._in_thread(_attempt, _probe, self._folder) is None)
         return self._writable
 
+    async def room(self) -> Room | None:
+        """Return the room on the log's disk; None if it cannot be told."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._thread, _room, self._folder)
+
     async def close(self) -> None:
         if self._committing is not None:
             await self._committing
@@ -131,11 +153,13 @@ class PredictionLog:
     async def _commit(self) -> None:
         while self._waiting:
             group, self._waiting = self._waiting, []
+            self._waits_since(group[0].since)
             fault = await self._in_thread(_attempt, self._write, group)
             self._note(fault is None)
             for waiting in group:
                 waiting.settle(fault)
         self._committing = None
+        self._waits_since(None)
 
     def _write(self, group: list[_Waiting]) -> None:
         for day, part in groupby(group, key=lambda waiting: waiting.day):
@@ -161,6 +185,7 @@ class PredictionLog:
 class _Waiting:
     day: date
     lines: bytes
+    since: float
     safe: asyncio.Future[None]
 
     def settle(self, fault: OSError | None) -> None:
@@ -341,6 +366,14 @@ def _probe(folder: Path) -> None:
         path.write_bytes(bytes(4096))
     finally:
         path.unlink(missing_ok=True)
+
+
+def _room(folder: Path) -> Room | None:
+    try:
+        disk = os.statvfs(folder)
+    except OSError:
+        return None
+    return Room(disk.f_bavail * disk.f_frsize, disk.f_blocks * disk.f_frsize)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import math
 import os
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
-from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+from prometheus_client.registry import Collector
 
+from slipway.serve.log import Room
 from slipway.serve.release import Release
+
+SHARED = "PROMETHEUS_MULTIPROC_DIR"
 
 CONTENT_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
 
@@ -28,6 +38,16 @@ SECONDS: Buckets = (
     10,
 )
 SCORES: Buckets = tuple(step / 20 for step in range(1, 20))
+
+WAITING = "slipway_log_waiting_seconds"
+
+
+@dataclass(frozen=True)
+class LogState:
+    """The prediction log when it was asked for: can it be written, and how full is its disk."""
+
+    writable: bool
+    room: Room | None
 
 
 class Metrics:
@@ -50,6 +70,16 @@ class Metrics:
         self._log_seconds = self._histogram(
             "log_seconds", "From a prediction to its record being safe.", SECONDS
         )
+        self._in_flight = self._gauge("in_flight", "Predictions being asked for.", "livesum")
+        self._last_record = self._gauge(
+            "log_last_record_timestamp_seconds", "When a record was last safe; 0 is never.", "max"
+        )
+        # Holds since when; shown is how long (see _Ages).
+        self._waiting = self._gauge(
+            "log_waiting_seconds", "Age of the oldest record that is not safe yet.", "livemin"
+        )
+        started = "When the newest worker started."
+        self._gauge("start_time_seconds", started, "max")().set_to_current_time()
         self._release(release)
         self._count_from_zero()
 
@@ -63,20 +93,57 @@ class Metrics:
         if review:
             self._reviews().inc()
 
+    def in_flight(self) -> AbstractContextManager[None]:
+        """Count one more prediction in hand while the block lasts."""
+        tracked: AbstractContextManager[None] = self._in_flight().track_inprogress()
+        return tracked
+
     def logged(self, written: int, seconds: float) -> None:
         self._log_bytes().inc(written)
         self._log_seconds().observe(seconds)
+        self._last_record().set_to_current_time()
+
+    def log_waits_since(self, moment: float | None) -> None:
+        """Note the age of the oldest record that is not safe yet (Unix time); None: all are."""
+        self._waiting().set(math.inf if moment is None else moment)
 
     def log_failed(self) -> None:
         self._log_faults().inc()
 
-    def exposition(self) -> bytes:
-        """Return the numbers of all workers in Prometheus' text format."""
-        if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
-            return generate_latest(self._registry)
-        together = CollectorRegistry()
-        MultiProcessCollector(together)  # type: ignore[no-untyped-call]
-        return generate_latest(together)
+    def exposition(self, log: LogState) -> bytes:
+        """Return the numbers of all workers, and the log's state, in Prometheus' text format."""
+        shown = CollectorRegistry()
+        shown.register(_Ages(self._counted()))
+        shown.register(_Fixed(self._log_gauges(log)))
+        return generate_latest(shown)
+
+    def _counted(self) -> Collector:
+        if SHARED not in os.environ:
+            return self._registry
+        _forget_the_dead(Path(os.environ[SHARED]))
+        return MultiProcessCollector(None)  # type: ignore[no-untyped-call]
+
+    def _log_gauges(self, log: LogState) -> list[Metric]:
+        writable = self._now("log_writable", "Whether a record can be written.", log.writable)
+        if log.room is None:
+            return [writable]
+        return [
+            writable,
+            self._now("log_free_bytes", "Free on the log's disk.", log.room.free),
+            self._now("log_disk_bytes", "Size of the log's disk.", log.room.size),
+        ]
+
+    def _now(self, name: str, text: str, value: float) -> Metric:
+        family = GaugeMetricFamily(f"slipway_{name}", text, labels=["model"])
+        family.add_metric([self._model], float(value))
+        return family
+
+    def _gauge(self, name: str, text: str, mode: Any) -> Series:
+        return self._series(
+            Gauge(
+                f"slipway_{name}", text, ["model"], registry=self._registry, multiprocess_mode=mode
+            )
+        )
 
     def _counter(self, name: str, text: str, *labels: str) -> Series:
         names = ["model", *labels]
@@ -112,3 +179,50 @@ class Metrics:
         self._decisions("no")
         for series in (self._reviews, self._scores, self._log_bytes, self._log_faults):
             series()
+        self._in_flight()
+        self._last_record()
+        self.log_waits_since(None)
+
+
+class _Fixed(Collector):
+    """Numbers that are known already."""
+
+    def __init__(self, metrics: Iterable[Metric]) -> None:
+        self._metrics = metrics
+
+    def collect(self) -> Iterable[Metric]:
+        return self._metrics
+
+
+class _Ages(Collector):
+    """All numbers of another collector; of what waits since a moment, how long that is."""
+
+    def __init__(self, source: Collector) -> None:
+        self._source = source
+
+    def collect(self) -> Iterable[Metric]:
+        now = time.time()
+        for metric in self._source.collect():
+            if metric.name == WAITING:
+                metric.samples = [
+                    sample._replace(value=max(0.0, now - sample.value)) for sample in metric.samples
+                ]
+            yield metric
+
+
+def _forget_the_dead(folder: Path) -> None:
+    """Drop what a worker that was killed had in hand: nobody would ever count it down."""
+    for path in folder.glob("gauge_live*.db"):
+        process = int(path.stem.rpartition("_")[2])
+        if not _is_alive(process):
+            mark_process_dead(process)  # type: ignore[no-untyped-call]
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # somebody else's, and alive
+        return True
+    return True
