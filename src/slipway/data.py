@@ -13,6 +13,13 @@ from slipway.progress import track
 STARTER = tuple(f"2013-{number:02d}" for number in range(1, 10))
 
 
+def further_months(newest: str) -> list[str]:
+    """Return the months that the source has after one of them."""
+    from model import source
+
+    return [name for name in source.MONTHS if name > newest]
+
+
 def make_months(months: Iterable[str], folder: Path) -> list[Path]:
     """Write the files of some months and return their paths.
 

@@ -1,0 +1,112 @@
+"""`slipway log fetch`: ask the live target for its log, and for the model that wrote it."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from slipway.deploy.engine import Engine, engine_of
+from slipway.deploy.release import read_history, write_releases
+from slipway.deploy.state import HISTORY
+from slipway.deploy.status import status_of
+from slipway.errors import SlipwayError
+from slipway.fetch.unpack import Fetched, unpack
+from slipway.score import MANIFEST_FILE, MODEL, read_manifest
+from slipway.settings import Deploy
+from slipway.workspace import run
+
+LOG = "log"
+
+HERE = "model"
+
+# As deploy/kubernetes has it.
+PODS = "app.kubernetes.io/name=slipway"
+
+
+def fetch(source: str, out: Path, settings: Deploy) -> str:
+    """Bring a log to ``OUT/log`` and the model to ``OUT/model``; return what came, in words.
+
+    Parameters
+    ----------
+    source
+        ``local``, ``host``, ``kubernetes``, or the log's own address: a folder or any URL that
+        fsspec reads. There the model is that of this commit.
+
+    Raises
+    ------
+    SlipwayError
+        It cannot be reached, nothing is deployed there, or it sends something else.
+    """
+    for part in (LOG, HERE):
+        shutil.rmtree(out / part, ignore_errors=True)
+    (out / LOG).mkdir(parents=True)
+    if source in ("local", "host"):
+        fetched = _from_engine(engine_of(source, settings), out)
+    elif source == "kubernetes":
+        fetched = _from_cluster(out)
+    else:
+        fetched = _from_address(source, out / LOG)
+        _model_of_this_commit(out / HERE)
+    model = read_manifest(out / HERE)["model"]["sha256"]
+    return f"{source}: {fetched.text()}; the model is {model[:12]}"
+
+
+def _from_engine(engine: Engine, out: Path) -> Fetched:
+    found = status_of(engine)
+    if not found["live"]:
+        raise SlipwayError(f"nothing is live: {'; '.join(found['words'])}", "`slipway deploy`")
+    write_releases(read_history(engine.proxy.run("cat", f"/state/{HISTORY}")))
+    container = found["live"]["container"]
+    about = engine.slot(found["live"]["slot"]).about()
+    if about and about["State"]["Running"]:
+        return unpack(["docker", "exec", container, "python3", "-c", program()], out)
+    raise SlipwayError(
+        f"the live release does not run on {engine.place}: {found['live']['health']}",
+        f"`docker start {container}` there, or `slipway rollback`; its log is safe",
+    )
+
+
+def _from_cluster(out: Path) -> Fetched:
+    # Every pod has a log of its own, and file names that no other pod gives.
+    asked = ["kubectl", "get", "pods", "--selector", PODS, "--output", "name"]
+    names = run([*asked, "--field-selector", "status.phase=Running"], Path()).split()
+    if not names:
+        raise SlipwayError(
+            f"no pod runs in the cluster that has the label {PODS}", "`slipway deploy`"
+        )
+    fetched = Fetched()
+    for name in names:
+        fetched += unpack(["kubectl", "exec", name, "--", "python3", "-c", program()], out)
+    return fetched
+
+
+def _from_address(url: str, out: Path) -> Fetched:
+    """Copy a log from its address, so that what is read twice is fetched once."""
+    import fsspec
+
+    try:
+        files, folder = fsspec.core.url_to_fs(url)
+        if not files.isdir(folder):
+            raise SlipwayError(f"{url}: no such folder", "name the folder of the prediction log")
+        fetched = Fetched()
+        for path in sorted(files.glob(f"{folder}/*.jsonl")):
+            target = out / path.rpartition("/")[2]
+            files.get_file(path, str(target))
+            fetched += Fetched(1, target.stat().st_size)
+    except (ImportError, OSError, ValueError) as error:
+        raise SlipwayError(
+            f"{url}: cannot be read ({type(error).__name__}: {str(error)[:200]})",
+            "check the address, and that the credentials for it are in the environment",
+        ) from None
+    return fetched
+
+
+def _model_of_this_commit(out: Path) -> None:
+    if not (MODEL / MANIFEST_FILE).exists():
+        run(["dvc", "pull", "-q", str(MODEL)], Path())
+    shutil.copytree(MODEL, out)
+
+
+def program() -> str:
+    """Return the program that the container runs."""
+    return Path(__file__).with_name("pack.py").read_text("utf-8")
