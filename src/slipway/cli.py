@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from slipway.errors import NO, NO_ANSWER, YES, SlipwayError
+from slipway.fetch.verbs import app as log
 from slipway.github.runner import annotate, in_actions
 from slipway.github.verbs import app as github
 from slipway.labels.verbs import app as labels
+from slipway.shadow.verbs import app as challenger
 
 if TYPE_CHECKING:
     from slipway.deploy.outcome import Outcome
@@ -29,6 +31,8 @@ app = typer.Typer(
 )
 app.add_typer(github, name="github")
 app.add_typer(labels, name="labels")
+app.add_typer(log, name="log")
+app.add_typer(challenger, name="challenger")
 
 Target = Annotated[
     str, typer.Option(help="local, host or kubernetes; else deploy.target of params.yaml.")
@@ -324,6 +328,50 @@ def replay(
     tally = replay(rows, url, limit)
     typer.echo(tally.text(by_day=days))
     raise typer.Exit(tally.exit_code)
+
+
+@app.command()
+def shadow(
+    candidate: Annotated[
+        str,
+        typer.Option(help="Model folder, bento, image by digest or build/image.json."),
+    ] = "build/model",
+    log: Annotated[
+        str,
+        typer.Option(help="Folder or URL of the prediction log, or volume:NAME on the engine."),
+    ] = "",
+    rows: Annotated[
+        int, typer.Option(min=0, help="Newest requests to answer; default: deploy.shadow_rows.")
+    ] = 0,
+    live: Annotated[
+        str, typer.Option(help="sha256 of the model to compare with; default: the newest.")
+    ] = "",
+    labels: Annotated[
+        Path | None, typer.Option(help="File of labels; default: those that were imported.")
+    ] = None,
+    json: Annotated[Path, typer.Option(help="Write the report as JSON here.")] = Path(
+        "build/shadow.json"
+    ),
+    markdown: Annotated[
+        Path | None, typer.Option(help="Write the report as Markdown here.")
+    ] = None,
+    follow: Annotated[
+        Path | None,
+        typer.Option(help="Answer the log as it grows, until stopped; write to this folder."),
+    ] = None,
+) -> None:
+    """Say what a candidate would have answered: 0 it may get traffic, 1 not, 2 cannot say."""
+    from slipway.settings import read_params
+    from slipway.shadow import run
+    from slipway.shadow.render import to_text
+
+    params = read_params()
+    if follow is not None:
+        run.follow_log(params, candidate, log, follow)
+    found = run.shadow(params, candidate, log, rows, live, labels)
+    run.write(found, json, markdown)
+    typer.echo(to_text(found))
+    raise typer.Exit(found.exit_code)
 
 
 @app.command()

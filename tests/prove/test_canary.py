@@ -16,7 +16,7 @@ from slipway.prove.canary import (
     read_sample,
     unlikely,
 )
-from slipway.serve.metrics import SCORES, SECONDS, Metrics
+from slipway.serve.metrics import SCORES, SECONDS, LogState, Metrics
 from slipway.serve.release import Release
 from slipway.settings import Canary
 
@@ -206,7 +206,7 @@ def counted(requests, errors=0):
         metrics.answered("/predict", 500 if number < errors else 200, 0.003)
         metrics.predicted(0.12, False, False)
     metrics.answered("/model", 500, 9.0)
-    return metrics.exposition().decode()
+    return metrics.exposition(LogState(writable=True, room=None)).decode()
 
 
 def test_a_sample_is_read_from_the_metrics_of_the_service():

@@ -270,7 +270,7 @@ def read_log(
     """
     import pandas as pd
 
-    records = _Records(str(url), since, until)
+    records = Records(str(url), since, until)
     chunks = [_frame(chunk) for chunk in _chunks(records)]
     frame = pd.concat(chunks or [_frame([])], ignore_index=True).sort_values("id")
     # A column without any value is in no chunk's frame, so that it cannot spoil a type.
@@ -280,10 +280,23 @@ def read_log(
     return frame
 
 
-class _Records:
-    """The records of a log, the torn lines and the names of inputs met on the way."""
+class Records:
+    """The records of a log, one after the other, file by file; proofs are left out.
 
-    def __init__(self, url: str, since: datetime | None, until: datetime | None) -> None:
+    Attributes
+    ----------
+    torn, inputs
+        Torn last lines that were passed over, and the names of inputs met on the way.
+
+    Raises
+    ------
+    SlipwayError
+        As `read_log`.
+    """
+
+    def __init__(
+        self, url: str, since: datetime | None = None, until: datetime | None = None
+    ) -> None:
         import fsspec
 
         self.torn = 0
@@ -295,10 +308,19 @@ class _Records:
             raise SlipwayError(f"{url}: no such folder", "name the folder of the prediction log")
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
-        for path in sorted(self._files.glob(f"{self._folder}/*.jsonl")):
-            day = path.rpartition("/")[2][:10]
-            if self._since[:10] <= day <= self._until[:10]:
-                yield from self._of_file(path)
+        for day in self.days():
+            yield from self.of_day(day)
+
+    def days(self) -> list[str]:
+        """Return the days of which there are files, as ``YYYY-MM-DD``, oldest first."""
+        paths = self._files.glob(f"{self._folder}/*.jsonl")
+        days = {path.rpartition("/")[2][:10] for path in paths}
+        return sorted(day for day in days if self._since[:10] <= day <= self._until[:10])
+
+    def of_day(self, day: str) -> Iterator[dict[str, Any]]:
+        """Yield the records of one day."""
+        for path in sorted(self._files.glob(f"{self._folder}/{day}*.jsonl")):
+            yield from self._of_file(path)
 
     def _of_file(self, path: str) -> Iterator[dict[str, Any]]:
         with self._files.open(path, "rb") as file:
@@ -306,13 +328,14 @@ class _Records:
                 if not line.endswith(b"\n"):
                     self.torn += 1
                     return
-                record = _parse(line, path, number)
+                record = parse_record(line, path, number)
                 if self._since <= record["time"] < self._until and not record.get("proof"):
                     self.inputs.update(dict.fromkeys(record["input"]))
                     yield record
 
 
-def _parse(line: bytes, path: str, number: int) -> dict[str, Any]:
+def parse_record(line: bytes, path: str, number: int) -> dict[str, Any]:
+    """Return the record in a line; raises SlipwayError with file and line if there is none."""
     try:
         record: dict[str, Any] = orjson.loads(line)
         if record["version"] == VERSION:

@@ -9,7 +9,8 @@
 `compare`    agreement, flipped decisions and who they are, time, labels: the report
 `render`     the report as text and as Markdown
 `run`        `slipway shadow`
-`challenger` `slipway challenger`: the container that follows
+`challenger` the container that follows
+`verbs`      `slipway challenger`: the command line of that
 ============ =====================================================================
 
 The image of the service holds the first three, and they need nothing that it has not.

@@ -20,7 +20,7 @@ import time
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NoReturn
 
 import orjson
 
@@ -204,7 +204,7 @@ def _end_of(file: IO[bytes], size: int) -> int:
     return int(orjson.loads(tail[:-1].rpartition(b"\n")[2])["end"])
 
 
-def follow(follower: Follower) -> None:
+def follow(follower: Follower) -> NoReturn:
     """Go on until the process is told to stop."""
     told = 0.0
     while True:
