@@ -42,21 +42,20 @@ def moved(report: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return list(seen.values())
 
 
+def active(report: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return the alarms that have not ended."""
+    return [alarm for alarm in report.get("alarms") or [] if alarm.get("until") is None]
+
+
 def streams(report: Mapping[str, Any]) -> list[str]:
     """Return the names of everything that has moved or raised an alarm, each once, sorted."""
-    raised = {str(alarm["stream"]) for alarm in report.get("alarms") or []}
+    raised = {str(alarm["stream"]) for alarm in active(report)}
     return sorted(raised | {str(row["name"]) for row in moved(report)})
 
 
-def hurts(report: Mapping[str, Any]) -> str:
-    """Return `yes`, `no` or `unknown`: whether labels, or an estimate, show a worse model."""
-    for part in ("performance", "concept", "estimate"):
-        verdict = (report.get(part) or {}).get("status")
-        if verdict in ("worse", "drift"):
-            return "yes"
-        if verdict in ("not worse", "quiet", "same") and part == "performance":
-            return "no"
-    return "unknown"
+def status_of(report: Mapping[str, Any], part: str) -> str:
+    """Return the status of a part of the report; empty if it has none."""
+    return str((report.get(part) or {}).get("status", ""))
 
 
 def _of_the_log(report: Mapping[str, Any]) -> Iterator[Cause]:
@@ -69,11 +68,17 @@ def _of_the_log(report: Mapping[str, Any]) -> Iterator[Cause]:
 
 
 def _of_the_labels(report: Mapping[str, Any]) -> Iterator[Cause]:
-    if hurts(report) == "yes":
+    if status_of(report, "performance") == "worse":
         yield Cause(
-            "the model has become worse",
+            "the labels show that the model has become worse",
             "retrain on the newest labelled months; roll back if an older release would do better",
             "the-model-has-become-worse",
+        )
+    if status_of(report, "concept") == "drift":
+        yield Cause(
+            "rows with the same score end otherwise than they did",
+            "look for a change of what is predicted, or of how it is recorded, before you retrain",
+            "the-same-scores-end-otherwise",
         )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from slipway.github.causes import GUIDE, causes, moved
+from slipway.github.causes import GUIDE, active, causes, moved
 from slipway.github.foreign import safe
 from slipway.report.document import Block, Chart, Document, Section, Table, quote
 
@@ -34,7 +34,7 @@ def evidence(report: Report, base: str, foot: list[str]) -> Document:
     blocks += [table for table in (_moved(report),) if table]
     if steps := "\n".join(_steps(report, base)):
         blocks.append(f"**What to do**\n\n{steps}")
-    sections = [_alarms(report), *_charts(report), _numbers(report)]
+    sections = [_alarms(report), *_charts(report), _weeks(report), _numbers(report)]
     tone = {"quiet": "good", "drift": "bad"}.get(report["status"], "open")
     return Document(tone, headline(report), blocks, [part for part in sections if part], foot)
 
@@ -45,16 +45,20 @@ def headline(report: Report) -> str:
         return "No drift" if report["status"] == "quiet" else "The drift check could not answer"
     names = [quote(row["name"]) for row in moved(report)]
     shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
-    since = min((str(alarm["since"])[:10] for alarm in report.get("alarms") or []), default="")
+    since = min((str(alarm["since"])[:10] for alarm in active(report)), default="")
     when = f" since {safe(since)}" if since else ""
-    return f"Drift{when}: {shown or 'seen only by all columns together'}"
+    rest = [quote(alarm["stream"]) for alarm in active(report)][:3]
+    return f"Drift{when}: {shown or ', '.join(rest) or 'seen by all columns together'}"
 
 
 def hurting(report: Report) -> list[str]:
     """Return what labels, or an estimate without them, say of the model, in sentences."""
-    parts = [report.get(name) or {} for name in ("performance", "concept", "estimate")]
-    said = [str(part["words"]) for part in parts if part.get("words")]
-    return said or ["Whether it hurts is not known: no labels of these rows have arrived yet."]
+    known = [report[name] for name in ("performance", "concept") if report.get(name)]
+    said = [str(part["words"]) for part in known]
+    if not said:
+        said = ["Whether it hurts is not known: no labels of these rows have arrived yet."]
+        said += [str(report["estimate"]["words"])] if report.get("estimate") else []
+    return said
 
 
 def _moved(report: Report) -> Table | None:
@@ -89,11 +93,12 @@ def _alarms(report: Report) -> Section | None:
             quote(alarm["stream"]),
             safe(str(alarm["since"])[:10]),
             safe(str(alarm["at"])[:10]),
+            safe(str(alarm.get("until") or "")[:10]),
             safe(alarm.get("words", ""), 300),
         ]
         for alarm in alarms[:ROWS_SHOWN]
     ]
-    head = ["what", "moved since about", "alarm on", ""]
+    head = ["what", "moved since about", "alarm on", "over on", ""]
     return Section(f"Alarms: {len(alarms)}", [Table(head, rows)])
 
 
@@ -109,6 +114,40 @@ def _charts(report: Report) -> Iterator[Section]:
         yield Section("Day by day", list(_lines(report, days)))
 
 
+def _weeks(report: Report) -> Section | None:
+    weeks = list((report.get("performance") or {}).get("weeks") or [])[-ROWS_SHOWN:]
+    if not weeks:
+        return None
+    rows = [
+        [
+            safe(week["first"]),
+            f"{week['labelled']:,} of {week['rows']:,}",
+            _interval(week["metrics"].get("auc")),
+            _share(week["label_rate"]),
+            _share(week["expected_rate"]),
+        ]
+        for week in weeks
+    ]
+    head = ["week of", "labelled", "AUC", "positive", "as the scores promise"]
+    blocks: list[Block] = [Table(head, rows, numbers=frozenset({1, 2, 3, 4}))]
+    ranked = [week for week in weeks if week["metrics"].get("auc")]
+    if len(ranked) > 1:
+        at = [str(week["first"])[5:10] for week in ranked]
+        values = [float(week["metrics"]["auc"]["value"]) for week in ranked]
+        blocks.insert(0, Chart("AUC week by week", at, "AUC", lines={"AUC": values}))
+    return Section("What the labels say, week by week", blocks)
+
+
+def _interval(estimate: Mapping[str, Any] | None) -> str:
+    if not estimate:
+        return ""
+    return f"{estimate['value']:.3f} ({estimate['low']:.3f} to {estimate['high']:.3f})"
+
+
+def _share(value: float | None) -> str:
+    return "" if value is None else f"{value:.1%}"
+
+
 def _lines(report: Report, days: list[Mapping[str, Any]]) -> Iterator[Block]:
     labels = [str(day["day"])[5:10] for day in days]
     yield Chart("Predictions", labels, "rows", bars=[float(day["rows"]) for day in days])
@@ -121,7 +160,7 @@ def _lines(report: Report, days: list[Mapping[str, Any]]) -> Iterator[Block]:
 
 
 def _streams_shown(report: Report) -> list[str]:
-    raised = [str(alarm["stream"]) for alarm in report.get("alarms") or []]
+    raised = [str(alarm["stream"]) for alarm in active(report)]
     return list(dict.fromkeys([*raised, *(str(row["name"]) for row in moved(report))]))[
         :LINES_SHOWN
     ]
