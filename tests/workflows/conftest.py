@@ -21,6 +21,7 @@ import pytest
 from tests.services.repository import commit
 from tests.services.servers import program
 from tests.workflows.api import ID, REPOSITORY, GitHub, serving
+from tests.workflows.releasing import Releasing, prepare
 
 from slipway.github.api import Api
 from slipway.workspace import run
@@ -104,7 +105,9 @@ class Act:
         return Outcome(log)
 
     def _environment(self) -> dict[str, str]:
-        path = [str(HERE / "bin"), str(Path(shutil.which("node") or "").parent), "/usr/bin", "/bin"]
+        found = (shutil.which(name) or "" for name in ("node", "docker"))
+        path = [str(HERE / "bin"), *(str(Path(place).parent) for place in found if place)]
+        path += ["/usr/bin", "/bin"]
         return {
             "PATH": os.pathsep.join(path),
             "HOME": str(self.folder / "home"),
@@ -189,6 +192,14 @@ def act(origin: Path, github: GitHub, tmp_path: Path, cml: Path, modules: Path) 
         "CML_MODULES": str(modules),
     }
     return Act(origin, github, tmp_path, tools)
+
+
+@pytest.fixture
+def releasing(act: Act, registry: str, base_image: str) -> Iterator[Releasing]:
+    prepare(act.origin, base_image)
+    releasing = Releasing(act, registry)
+    yield releasing
+    releasing.clean_up()
 
 
 def propose(origin: Path, message: str = "Change something") -> dict[str, Any]:

@@ -54,7 +54,7 @@ class Host:
     rehearsal: bool = False
 
 
-def prepare(environment: str, given: Mapping[str, str], home: Path) -> Host:
+def prepare(environment: str, given: Mapping[str, str], home: Path, *, rehearse: bool) -> Host:
     """Return where an environment is, ready to be deployed to.
 
     Parameters
@@ -66,6 +66,8 @@ def prepare(environment: str, given: Mapping[str, str], home: Path) -> Host:
         let in.
     home
         Under it the key and the settings are written.
+    rehearse
+        Whether the runner may stand in where nothing is set.
 
     Raises
     ------
@@ -73,6 +75,9 @@ def prepare(environment: str, given: Mapping[str, str], home: Path) -> Host:
         The target is none, or a secret is missing or no good.
     """
     target = given.get("SLIPWAY_TARGET", "").strip()
+    if not target and not rehearse:
+        title, do = skipped_words(environment)
+        raise SlipwayError(title.replace("is skipped", "runs nothing"), do)
     if not target:
         return Host("local", rehearsal=True)
     if target == "local":

@@ -184,14 +184,19 @@ def image() -> None:
 
 
 @app.command()
-def host(environment: Environment) -> None:
+def host(
+    environment: Environment,
+    rehearsal: Annotated[
+        bool, typer.Option(help="Let the runner stand in where no host is set.")
+    ] = True,
+) -> None:
     """Make ready to deploy to an environment: its address, its key, or a rehearsal here."""
     from dataclasses import asdict
 
     from slipway.github import host as hosts
     from slipway.github.runner import add_summary, annotate, set_outputs
 
-    found = hosts.prepare(environment, os.environ, Path.home())
+    found = hosts.prepare(environment, os.environ, Path.home(), rehearse=rehearsal)
     set_outputs(**asdict(found))
     said = [hosts.rehearsal_words(environment)] if found.rehearsal else []
     if os.environ.get("SLIPWAY_PRODUCTION_TARGET") == "":
@@ -228,3 +233,30 @@ def release() -> None:
     url = publish(api_of_job(), Path(), day, server)
     add_summary(f"### 🏷️ [Release]({url})")
     typer.echo(url)
+
+
+@app.command()
+def drift(
+    rehearsal: Annotated[
+        bool, typer.Option("--rehearsal", help="There is no live target: say so.")
+    ] = False,
+) -> None:
+    """Tell what the drift check of this job found: summary, title, and output for later jobs."""
+    from slipway.github.runner import set_outputs
+    from slipway.github.show import show_drift
+
+    status, exit_code = show_drift(rehearsal=rehearsal)
+    set_outputs(status=status)
+    raise typer.Exit(exit_code)
+
+
+@app.command()
+def pages() -> None:
+    """Say whether GitHub Pages is on, so that there is a page to publish."""
+    from slipway.github.api import api_of_job
+    from slipway.github.runner import set_outputs
+    from slipway.github.show import has_pages
+
+    on = has_pages(api_of_job())
+    set_outputs(pages=on)
+    typer.echo("Pages is on" if on else "Pages is off: nothing to publish (docs/page.md)")

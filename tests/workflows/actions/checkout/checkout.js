@@ -22,12 +22,15 @@ if (input('repository') === 'iterative/cml') {
   const ref = input('ref') || own || 'refs/heads/main';
   const depth = Number(input('fetch-depth'));
   git('init', '-q');
-  git('remote', 'add', 'origin', `${process.env.GITHUB_SERVER_URL}/${process.env.GITHUB_REPOSITORY}`);
+  const remotes = execFileSync('git', ['remote'], { cwd: folder, encoding: 'utf8' });
+  const verb = remotes.includes('origin') ? 'set-url' : 'add';
+  git('remote', verb, 'origin', `${process.env.GITHUB_SERVER_URL}/${process.env.GITHUB_REPOSITORY}`);
   const source = `file://${process.env.GIT_ORIGIN}`;
   if (depth > 0) git('fetch', '-q', `--depth=${depth}`, source, ref);
   else {
     git('fetch', '-q', source, '+refs/heads/*:refs/remotes/origin/*');
     git('fetch', '-q', source, ref);
   }
-  git('checkout', '-q', '--detach', 'FETCH_HEAD');
+  git('checkout', '-q', '--force', '--detach', 'FETCH_HEAD');
+  git('clean', '-q', '-ffdx');
 }

@@ -1,5 +1,6 @@
 'use strict';
-// One file is stored under its own name, several under their paths: as the real one does.
+// One file is stored under its own name, several under their paths below the folder that they
+// share: as the real one does.
 const fs = require('node:fs');
 const path = require('node:path');
 
@@ -11,8 +12,8 @@ if (!found.length) {
 } else {
   const folder = path.join(process.env.ARTIFACTS, input('name'));
   fs.rmSync(folder, { recursive: true, force: true });
-  for (const name of found) {
-    const target = paths.length === 1 ? path.basename(name) : path.normalize(name);
-    fs.cpSync(name, path.join(folder, target), { recursive: true });
-  }
+  const shared = paths.map((name) => path.dirname(path.normalize(name)).split(path.sep)).reduce(
+    (left, right) => left.slice(0, left.findIndex((part, at) => part !== right[at]) >>> 0),
+  );
+  for (const name of found) fs.cpSync(name, path.join(folder, path.relative(shared.join(path.sep), name)), { recursive: true });
 }

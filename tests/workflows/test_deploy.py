@@ -1,0 +1,109 @@
+"""deploy.yml, run by act against a real engine and a real registry: what comes of a merge."""
+
+from __future__ import annotations
+
+import json
+import re
+
+from tests.services.repository import commit, edit_params
+
+from slipway.tables import digest
+from slipway.workspace import run
+
+BEFORE_STAGING = {"Verify": "success", "Image": "success"}
+
+
+def test_with_nothing_configured_the_whole_release_is_rehearsed_on_the_runner(releasing, github):
+    outcome = releasing.push()
+
+    assert outcome.jobs == BEFORE_STAGING | {"Staging": "success"}, outcome.text
+    assert [title.partition(":")[0] for title in outcome.said("notice")] == [
+        "No host is set for staging",
+        "Production is skipped",
+    ]
+    assert "SLIPWAY_STAGING_TARGET to ssh://user@host" in outcome.summary
+    assert "## ✅ Deployment" in outcome.summary
+    image = releasing.handed_on("image", "image.json")
+    verified = releasing.handed_on("verified", "verified.json")
+    assert image["model_sha256"] == verified["model_sha256"]
+    assert image["commit"] == verified["commit"] == releasing.commit
+    assert digest(releasing.act.artifacts / "verified/model/model.onnx") == image["model_sha256"]
+    attested = (releasing.act.artifacts / "attestations.jsonl").read_text("utf-8").splitlines()
+    assert [json.loads(line) for line in attested] == [
+        {"image": image["image"], "sbom": ""},
+        {"image": image["image"], "sbom": "CycloneDX"},
+    ]
+    assert image["image"].startswith(f"{releasing.registry}/team/flights@sha256:")
+    assert releasing.containers() == []
+    assert github.released.releases == []
+    assert "token-of-the-job" not in outcome.text
+
+
+def test_what_reached_production_becomes_a_release_with_card_and_sbom(releasing, github):
+    releasing.production = "local"
+
+    outcome = releasing.push()
+
+    assert outcome.jobs == BEFORE_STAGING | dict.fromkeys(
+        ("Staging", "Production", "Release"), "success"
+    ), outcome.text
+    [release] = github.released.releases
+    assert release["target_commitish"] == releasing.commit
+    assert re.fullmatch(rf"release-\d{{4}}-\d\d-\d\d-{releasing.commit[:7]}", release["tag_name"])
+    image = releasing.handed_on("image", "image.json")
+    for said in ("### ✅ Model `", "| AUC |", "Limits", "First model", image["image"]):
+        assert said in release["body"]
+    names = {name for _, name in github.released.assets}
+    assert names == {"manifest.json", "sbom.json", "verified.json", "image.json"}
+    sbom = json.loads(github.released.assets[release["id"], "sbom.json"])
+    assert sbom["bomFormat"] == "CycloneDX"
+    assert len(releasing.containers()) == 2
+
+
+def test_a_model_that_the_judge_refuses_gets_no_image(releasing, github):
+    edit_params(releasing.origin, train={"iterations": 75})
+    run(["dvc", "pull", "-q", "data.dvc"], releasing.origin)
+    run(["dvc", "repro", "-q"], releasing.origin)
+    run(["dvc", "push", "-q"], releasing.origin)
+    commit(releasing.origin, "Merge in spite of a red gate")
+
+    outcome = releasing.push()
+
+    assert outcome.jobs["Verify"] == "failure"
+    assert "success" not in outcome.jobs.values()
+    assert re.match(r"judged again on main: .+ gets worse by", outcome.said("error")[0])
+    assert "### ⛔ Not released" in outcome.summary
+    assert not (releasing.act.artifacts / "verified").exists()
+
+
+def test_a_candidate_that_fails_its_proof_gets_no_further_than_staging(releasing, github):
+    """The model is the one that was reviewed; the code around it answers something else."""
+    releasing.production = "local"
+    predict = releasing.origin / "src/slipway/serve/predict.py"
+    source = predict.read_text("utf-8")
+    score = "self._model.score(rows.columns)"
+    assert score in source
+    predict.write_text(source.replace(score, f"(0.5 * {score})"), "utf-8")
+    commit(releasing.origin, "Halve every answer")
+
+    outcome = releasing.push()
+
+    assert outcome.jobs["Image"] == "success", outcome.text
+    assert outcome.jobs["Staging"] == "failure", outcome.text
+    assert "Production" not in outcome.jobs or outcome.jobs["Production"] != "success"
+    assert "## ❌ Deployment stopped" in outcome.summary
+    assert releasing.containers() == []
+    assert github.released.releases == []
+
+
+def test_only_a_commit_of_the_default_branch_is_released(releasing):
+    run(["git", "checkout", "-q", "-b", "aside"], releasing.origin)
+    (releasing.origin / "aside.md").write_text("Not reviewed\n", "utf-8")
+    aside = commit(releasing.origin, "Not merged")
+    run(["git", "checkout", "-q", "main"], releasing.origin)
+
+    outcome = releasing.dispatch(aside)
+
+    assert outcome.jobs["Verify"] == "failure"
+    assert outcome.said("error") == [f"Not released: `{aside}` is no commit on `main`"]
+    assert "Rebuild" not in outcome.text.partition("Pick the commit")[2].partition("error")[0]
