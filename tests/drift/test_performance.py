@@ -1,0 +1,268 @@
+"""Does it hurt? What is said of predictions whose labels have come, late and not for all."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.isotonic import IsotonicRegression
+from sklearn.metrics import brier_score_loss, log_loss, roc_auc_score
+from tests.drift.labelled import (
+    MANIFEST,
+    START,
+    THRESHOLD,
+    draw,
+    labels_of,
+    log_of,
+    memory,
+    params,
+)
+
+from slipway.drift.arrived import Arrived, Join, join
+from slipway.drift.memory import Calibration, Memory
+from slipway.drift.performance import Row, look_at_labels, memory_of
+
+RATE = 0.05
+
+
+def look(arrived: Arrived, known: Memory, holdout: Row | None = None) -> Row:
+    found = look_at_labels(arrived, known, params(), THRESHOLD, RATE, holdout)
+    json.dumps(found, allow_nan=False)
+    return found
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(11)
+
+
+def test_unchanged_weeks_are_not_worse_and_measured_as_scikit_learn_does(
+    rng: np.random.Generator,
+) -> None:
+    weeks = [draw(rng, 2_000, week) for week in range(5)]
+    found = look(log_of(weeks), memory(rng))
+    labels, scores = (np.concatenate(part) for part in list(zip(*weeks, strict=True))[:2])
+    metrics = found["performance"]["metrics"]
+    assert metrics["auc"]["value"] == pytest.approx(roc_auc_score(labels, scores))
+    assert metrics["log_loss"]["value"] == pytest.approx(log_loss(labels, scores))
+    assert metrics["brier"]["value"] == pytest.approx(brier_score_loss(labels, scores))
+    assert all(part["low"] <= part["value"] <= part["high"] for part in metrics.values())
+    assert found["performance"]["status"] == "not worse"
+    assert found["concept"]["status"] == "quiet"
+    assert found["alarms"] == []
+    assert found["performance"]["coverage"] == 1.0
+    assert "no sign that the model has become worse" in found["performance"]["words"].lower()
+
+
+def test_metrics_stand_beside_those_that_were_committed(rng: np.random.Generator) -> None:
+    committed = {"auc": {"value": 0.76, "low": 0.75, "high": 0.77}}
+    found = look(log_of([draw(rng, 3_000)]), memory(rng), committed)
+    auc = found["performance"]["metrics"]["auc"]
+    assert auc["holdout"] == committed["auc"]
+    gap = auc["difference"]
+    assert gap["value"] == pytest.approx(auc["value"] - 0.76)
+    assert gap["high"] - gap["low"] > auc["high"] - auc["low"]
+    assert found["performance"]["metrics"]["recall"]["holdout"] is None
+    assert "against 0.760 on the holdout" in found["performance"]["words"]
+
+
+def test_other_labels_for_the_same_rows_are_seen_dated_and_told(rng: np.random.Generator) -> None:
+    weeks = [draw(rng, 2_000, week, change="AUC -0.20" if week >= 6 else "") for week in range(10)]
+    found = look(log_of(weeks), memory(rng))
+    assert found["performance"]["status"] == "worse"
+    assert found["concept"]["status"] == "drift"
+    alarms = {alarm["stream"]: alarm for alarm in found["alarms"]}
+    began = str(START + 7 * 6)
+    assert alarms["auc"]["since"] == alarms["loss"]["since"] == began
+    assert alarms["auc"]["until"] is None
+    assert f"From the week of {began} on, the model ranks worse" in found["performance"]["words"]
+    assert "rate up" not in alarms
+    assert "rate down" not in alarms
+
+
+def test_an_alarm_ends_when_the_labels_are_as_promised_again(rng: np.random.Generator) -> None:
+    changes = ["", "", "AUC -0.20", "AUC -0.20", *[""] * 8]
+    weeks = [draw(rng, 5_000, week, change=change) for week, change in enumerate(changes)]
+    found = look(log_of(weeks), memory(rng))
+    assert all(alarm["until"] for alarm in found["alarms"])
+    assert found["alarms"]
+    assert found["performance"]["status"] == "not worse"
+
+
+@pytest.mark.parametrize("way", ["up", "down"])
+def test_a_label_rate_that_the_scores_do_not_promise_is_an_alarm_of_its_own(
+    way: str, rng: np.random.Generator
+) -> None:
+    weeks = []
+    for week in range(6):
+        labels, scores, days = draw(rng, 3_000, week)
+        flipped = rng.random(3_000) < 0.15
+        labels[flipped] = way == "up"
+        weeks.append((labels, scores, days))
+    found = look(log_of(weeks), memory(rng))
+    assert f"rate {way}" in {alarm["stream"] for alarm in found["alarms"]}
+    word = "more" if way == "up" else "fewer"
+    assert f"{word} rows are positive than their scores promise" in found["concept"]["words"]
+
+
+def test_a_shift_too_small_to_matter_is_no_alarm_however_many_rows_prove_it(
+    rng: np.random.Generator,
+) -> None:
+    weeks = []
+    for week in range(8):
+        labels, scores, days = draw(rng, 60_000, week)
+        flipped = rng.random(len(labels)) < 0.012
+        labels[flipped] = 1 - labels[flipped]
+        weeks.append((labels, scores, days))
+    arrived, known = log_of(weeks), memory(rng, rows=400_000)
+    assert look(arrived, known)["alarms"] == []
+    watch = params().watch.model_copy(update={"loss_excess": 0.0, "rate_gap": 0.0})
+    strict = params().model_copy(update={"watch": watch})
+    found = look_at_labels(arrived, known, strict, THRESHOLD, RATE)
+    assert "loss" in {alarm["stream"] for alarm in found["alarms"]}
+
+
+def test_days_that_are_restless_on_the_holdout_are_no_alarm_later(rng: np.random.Generator) -> None:
+    weeks = [draw(rng, 5_000, week, rest=0.5) for week in range(26)]
+    assert look(log_of(weeks), memory(rng, rest=0.5))["alarms"] == []
+    calm = look(log_of(weeks), memory(rng))
+    assert {alarm["stream"] for alarm in calm["alarms"]} & {"rate up", "rate down", "loss"}
+
+
+def test_labels_still_coming_do_not_judge_a_week(rng: np.random.Generator) -> None:
+    weeks = [draw(rng, 2_000, week) for week in range(5)]
+    known = [rng.random(2_000) < share for share in (0.9, 0.9, 0.9, 0.9, 0.2)]
+    # The first labels to come are the bad news.
+    known[4] &= weeks[4][0] == 1
+    found = look(log_of(weeks, known), memory(rng))
+    statuses = [week["status"] for week in found["performance"]["weeks"]]
+    assert statuses == [*["judged"] * 4, "labels still coming"]
+    assert found["alarms"] == []
+
+
+def test_a_week_with_few_labels_waits_for_the_next(rng: np.random.Generator) -> None:
+    weeks = [draw(rng, 120, week) for week in range(7)]
+    found = look(log_of(weeks), memory(rng))
+    counts = [week["labelled"] for week in found["performance"]["weeks"]]
+    assert counts == [240, 240, 240, 120]
+    statuses = [week["status"] for week in found["performance"]["weeks"]]
+    assert statuses == ["judged"] * 3 + ["too few labels"]
+    few = look(log_of(weeks[:1]), memory(rng))
+    assert few["performance"]["status"] == few["concept"]["status"] == "no answer"
+    assert "no week has labels enough" in few["performance"]["words"].lower()
+
+
+def test_without_labels_there_is_an_estimate_and_nothing_else(rng: np.random.Generator) -> None:
+    weeks = [draw(rng, 1_000, week) for week in range(3)]
+    found = look(log_of(weeks, [np.zeros(1_000, dtype=bool)] * 3), memory(rng))
+    assert found["performance"] is None
+    assert found["concept"] is None
+    assert found["estimate"]["rows"] == 3_000
+    assert "Concept drift cannot be seen this way" in found["estimate"]["words"]
+    assert "cannot see concept drift" in found["estimate"]["assumes"]
+
+
+def test_a_log_without_predictions_says_nothing(rng: np.random.Generator) -> None:
+    nothing = Join(labels_of(["a"], np.ones(1)), THRESHOLD).arrived()
+    assert look(nothing, memory(rng)) == {
+        "performance": None,
+        "concept": None,
+        "estimate": None,
+        "alarms": [],
+    }
+
+
+def test_labels_of_one_kind_are_measured_as_far_as_that_goes(rng: np.random.Generator) -> None:
+    labels, scores, days = draw(rng, 1_000)
+    found = look(log_of([(np.zeros_like(labels), scores, days)]), memory(rng))
+    assert found["performance"]["metrics"] == {}
+    assert "auc" not in found["performance"]["weeks"][0]["metrics"]
+    assert found["performance"]["weeks"][0]["label_rate"] == 0
+
+
+@pytest.mark.parametrize(
+    ("chosen", "status"),
+    [("at random", "like the rest"), ("by score", "not like the rest")],
+)
+def test_labels_that_came_for_other_rows_than_the_rest_are_a_warning(
+    chosen: str, status: str, rng: np.random.Generator
+) -> None:
+    weeks = [draw(rng, 2_000, week) for week in range(4)]
+    known = [
+        rng.random(2_000) < (np.full(2_000, 0.4) if chosen == "at random" else scores)
+        for _, scores, _ in weeks
+    ]
+    found = look(log_of(weeks, known), memory(rng))["performance"]
+    assert found["selection"]["status"] == status
+    assert ("are not like the rest" in found["words"]) is (chosen == "by score")
+
+
+def test_labels_that_are_merely_late_are_no_warning(rng: np.random.Generator) -> None:
+    """The newest weeks have fewer labels, and other scores: within a week all is random."""
+    weeks = [draw(rng, 2_000, week, moved=week / 4) for week in range(4)]
+    known = [rng.random(2_000) < share for share in (0.9, 0.8, 0.6, 0.3)]
+    found = look(log_of(weeks, known), memory(rng))["performance"]
+    assert found["selection"]["status"] == "like the rest"
+
+
+def test_nearly_all_labels_need_no_warning_about_the_few_that_are_missing(
+    rng: np.random.Generator,
+) -> None:
+    weeks = [draw(rng, 2_000, week) for week in range(4)]
+    known = [scores < np.quantile(scores, 0.97) for _, scores, _ in weeks]
+    found = look(log_of(weeks, known), memory(rng))["performance"]
+    assert found["selection"]["status"] == "nearly all labelled"
+
+
+def test_a_key_that_was_asked_about_twice_counts_once_with_its_latest_answer() -> None:
+    both = Join(labels_of(["a", "b"], np.array([1, 0])), THRESHOLD)
+    day = np.array([START, START])
+    both.add(["a", "b"], day, np.array([0.2, 0.3]))
+    both.add(["c", "a"], day, np.array([0.4, 0.9]))
+    arrived = both.arrived()
+    assert arrived.rows == 4
+    assert sorted(arrived.labelled.scores.tolist()) == [0.3, 0.9]
+
+
+def test_the_log_and_the_labels_are_joined_by_key_whatever_their_order() -> None:
+    frame = pd.DataFrame(
+        {
+            "key": ["x", "y", "z"],
+            "probability": [0.1, 0.5, 0.9],
+            "input.asked_for": [
+                "2024-01-03T10:00:00Z",
+                "2024-01-04T23:59:59.5Z",
+                "2024-01-09T00:00:00Z",
+            ],
+        }
+    )
+    arrived = join(frame, labels_of(["z", "gone", "x"], np.array([1, 1, 0])), MANIFEST)
+    assert arrived.labelled.scores.tolist() == [0.1, 0.9]
+    assert arrived.labelled.labels.tolist() == [0, 1]
+    assert [str(week) for week in arrived.weeks] == ["2024-01-01", "2024-01-08"]
+    assert str(arrived.last) == "2024-01-09"
+
+
+def test_calibration_repairs_scores_that_are_off(rng: np.random.Generator) -> None:
+    labels, scores, _ = draw(rng, 50_000)
+    bent = scores**2
+    known = Calibration.fit(labels, bent)
+    assert np.abs(known.apply(bent) - scores).max() < 0.02
+    isotonic = IsotonicRegression(out_of_bounds="clip").fit(bent, labels)
+    assert np.abs(known.apply(bent) - isotonic.predict(bent)).mean() < 0.015
+    assert np.all(Calibration.as_they_are().apply(scores) == pytest.approx(scores, abs=1e-6))
+
+
+def test_a_reference_without_labels_falls_back_on_the_manifest(rng: np.random.Generator) -> None:
+    labels, scores, days = draw(rng, 4_000, days=30)
+    times = pd.Series(days.astype("datetime64[us]")).dt.tz_localize("UTC")
+    whole = pd.DataFrame({"score": scores, "label": labels, "asked_for": times})
+    assert memory_of(whole, MANIFEST).auc == pytest.approx(roc_auc_score(labels, scores))
+    for less in (None, whole.drop(columns="label"), whole.assign(label=np.nan)):
+        known = memory_of(less, MANIFEST)
+        assert known.auc is None
+        found = look(log_of([draw(rng, 2_000, week) for week in range(3)]), known)
+        assert found["performance"]["status"] == "not worse"
+        assert "auc" not in found["performance"]["weeks"][0]["shifts"]
