@@ -217,6 +217,8 @@ def _run_proxy(engine: Engine) -> None:
         docker(
             *("run", "--detach", "--name", engine.proxy.name, "--restart", "unless-stopped"),
             *("--network", engine.network, "--user", USER, "--memory", "512m", *HARDENED),
+            # As the first process of its container it would not hear any other.
+            *("--stop-signal", "SIGUSR1", "--stop-timeout", "40"),
             *("--publish", f"{engine.settings.address}:{engine.port}:{IMAGE_PORT}"),
             *("-v", f"{engine.state}:/state", "--entrypoint", "haproxy"),
             *(engine.settings.proxy_image, "-db", "-f", f"/state/{CONFIG}"),

@@ -45,7 +45,7 @@ def _remove(engine: Engine) -> list[str]:
     # The proxy first: callers are told at once that nobody is there, instead of waiting.
     for container in (engine.proxy, *engine.slots().values()):
         if container.about() is not None:
-            docker("stop", "--time", "30", container.name)
+            docker("stop", "-t", "30", container.name)
             docker("rm", "--force", container.name)
             removed.append(container.name)
     if engine.network in _names("network"):

@@ -1,0 +1,277 @@
+"""A place to deploy to on a real engine, real traffic, and candidates that fail in every way."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.services.engine import BuildVariant, ServiceImage
+from tests.services.load import Tally, traffic
+from tests.services.repository import edit_params
+from tests.services.servers import free_port
+
+from slipway.deploy.outcome import Outcome
+from slipway.deploy.rollback import rollback
+from slipway.deploy.run import deploy
+from slipway.deploy.status import exit_code, status, to_text
+from slipway.deploy.stop import stop
+from slipway.docker import Container, docker
+
+ROOT = Path(__file__).parents[2]
+TOKEN = "a-token-for-the-tests"
+SECONDS = 60.0
+
+SETTINGS: dict[str, Any] = {
+    "start_seconds": 20,
+    "drain_seconds": 5,
+    "canary": {
+        "share": 0.5,
+        "seconds": 1,
+        "min_requests": 20,
+        "max_error_share": 0.01,
+        # The tests share two cores with whatever else runs: what is slow here is slow by far.
+        "max_latency_ratio": 100,
+        "max_latency_ms": 300,
+        "max_score_psi": 0.5,
+    },
+}
+
+# What a candidate does with what is no proof.
+UNDER_TRAFFIC = """
+
+import asyncio, os
+_sound = Api._predict
+_hoard = []
+
+
+async def _spoiled(self, scope, receive):
+    if {always} or b"x-slipway-proof" not in dict(scope["headers"]):
+        {fault}
+    return await _sound(self, scope, receive)
+
+
+Api._predict = _spoiled
+"""
+
+UNREADY = """
+
+async def _never(self, _scope, _receive):
+    raise Refusal(503, "log_unavailable", "not today")
+
+
+Api._ready = _never
+"""
+
+OTHER_ANSWERS = """
+
+_true = Model.score
+Model.score = lambda self, columns: _true(self, columns) + 1e-6
+"""
+
+API, SCORE = "slipway/serve/api.py", "slipway/score.py"
+
+
+@dataclass
+class Place:
+    """One target on the engine, with names and a port of its own, and the tree it is fed from."""
+
+    tree: Path
+    prefix: str
+    port: int
+    environment: dict[str, str] = field(default_factory=dict)
+    said: list[str] = field(default_factory=list)
+
+    def deploy(self, image: str = "") -> Outcome:
+        return self._within(lambda: deploy("", image, self.said.append))
+
+    def rollback(self, to: str = "") -> Outcome:
+        return self._within(lambda: rollback("", to, self.said.append))
+
+    def stop(self, *, forget: bool = False) -> Outcome:
+        return self._within(lambda: stop("", self.said.append, forget=forget))
+
+    def status(self) -> dict[str, Any]:
+        return self._within(lambda: status(""))
+
+    def told(self) -> str:
+        return to_text(self.status())
+
+    def well(self) -> bool:
+        return exit_code(self.status()) == 0
+
+    def live(self) -> str:
+        """The commit that has all of the traffic; empty if none has."""
+        live = self.status()["live"]
+        return live["commit"] if live and live["traffic"] == 1 and self.well() else ""
+
+    def events(self) -> list[str]:
+        return [f"{it['event']} {it['name']}" for it in self.status()["history"]]
+
+    def start(self, *command: str) -> subprocess.Popen[str]:
+        """Start a verb as a process of its own; its lines come as they are said."""
+        return subprocess.Popen(
+            [sys.executable, "-u", "-m", "slipway", *command],
+            cwd=self.tree,
+            env=self._environment() | {"PYTHONPATH": str(ROOT / "src")},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    @contextlib.contextmanager
+    def traffic(self, rate: float = 200.0) -> Iterator[Tally]:
+        rows = json.loads((self.tree / "build/model/manifest.json").read_text("utf-8"))["golden"]
+        with traffic(self.port, [json.dumps(it["row"]) for it in rows], TOKEN, rate) as tally:
+            wait_for(lambda: len(tally.answers) > 20, "the first answers")
+            yield tally
+
+    def logged(self) -> dict[str, str]:
+        """The commit that answered, by the id of the prediction; proofs left out."""
+        container = f"{self.prefix}-{self.status()['live']['slot']}"
+        lines = Container(container).run("sh", "-c", "cat /var/lib/slipway/log/*.jsonl")
+        records = [json.loads(line) for line in lines.splitlines()]
+        return {it["id"]: it["commit"] for it in records if not it.get("proof")}
+
+    def container(self, name: str) -> Container:
+        return Container(f"{self.prefix}-{name}")
+
+    def edit(self, **settings: Any) -> None:
+        edit_params(self.tree, deploy=SETTINGS | settings)
+
+    def clear(self) -> None:
+        names = docker("ps", "-aq", "--filter", f"name=^{self.prefix}-").split()
+        if names:
+            docker("rm", "--force", "--volumes", *names)
+        for kind in ("volume", "network"):
+            found = docker(kind, "ls", "-q", "--filter", f"name=^{self.prefix}").split()
+            if found:
+                docker(kind, "rm", *found)
+
+    def _environment(self) -> dict[str, str]:
+        mine = {
+            "SLIPWAY_PREFIX": self.prefix,
+            "SLIPWAY_PORT": str(self.port),
+            "SLIPWAY_TOKENS": TOKEN,
+        }
+        kept = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("GITHUB_", "SLIPWAY_", "DOCKER_HOST"))
+        }
+        return kept | mine | self.environment
+
+    def _within(self, work: Callable[[], Any]) -> Any:
+        before, mine = dict(os.environ), self._environment()
+        os.environ.clear()
+        os.environ.update(mine)
+        try:
+            with contextlib.chdir(self.tree):
+                return work()
+        finally:
+            os.environ.clear()
+            os.environ.update(before)
+
+
+def wait_for(condition: Callable[[], Any], what: str, seconds: float = SECONDS) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"{what}: not within {seconds:g} s"
+        time.sleep(0.05)
+
+
+MakePlace = Callable[..., Place]
+
+
+@pytest.fixture(scope="session")
+def make_place(
+    service_image: ServiceImage, base_image: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[MakePlace]:
+    """Makes a place to which nothing is deployed yet."""
+    made: list[Place] = []
+
+    def make(**settings: Any) -> Place:
+        tree = tmp_path_factory.mktemp("place") / "repository"
+        shutil.copytree(service_image.tree, tree, ignore=shutil.ignore_patterns("data", "image"))
+        place = Place(tree, f"t{uuid.uuid4().hex[:10]}", free_port())
+        place.edit(proxy_image=base_image, **settings)
+        made.append(place)
+        return place
+
+    try:
+        yield make
+    finally:
+        for place in made:
+            place.clear()
+
+
+@pytest.fixture(scope="module")
+def place(make_place: MakePlace) -> Place:
+    """A place where the first release runs."""
+    place = make_place()
+    outcome = place.deploy()
+    assert outcome.ok, outcome.to_text()
+    return place
+
+
+@pytest.fixture(scope="session")
+def first(service_image: ServiceImage) -> str:
+    """The commit of the first release."""
+    return service_image.built.commit
+
+
+def commit_of(name: str) -> str:
+    return hashlib.sha1(name.encode(), usedforsecurity=False).hexdigest()
+
+
+@pytest.fixture(scope="session")
+def second(build_variant: BuildVariant) -> str:
+    """The image of another release that is in order; its commit is that of `second`."""
+    return build_variant(commit=commit_of("second"))
+
+
+@pytest.fixture(scope="session")
+def third(build_variant: BuildVariant) -> str:
+    return build_variant(commit=commit_of("third"))
+
+
+Faulty = Callable[[str], str]
+
+
+@pytest.fixture(scope="session")
+def faulty(service_image: ServiceImage, build_variant: BuildVariant) -> Faulty:
+    """Builds the image of a candidate with a fault, by the name of the fault."""
+    source = service_image.tree / "src"
+
+    def spoiled(fault: str, always: str = "False") -> dict[str, str]:
+        added = UNDER_TRAFFIC.format(fault=fault, always=always)
+        return {f"/app/{API}": (source / API).read_text("utf-8") + added}
+
+    files = {
+        "crashes at start": {"/app/slipway/serve/service.py": "raise SystemExit('no such luck')\n"},
+        "never ready": {f"/app/{API}": (source / API).read_text("utf-8") + UNREADY},
+        "other answers": {f"/app/{SCORE}": (source / SCORE).read_text("utf-8") + OTHER_ANSWERS},
+        "leaks memory": spoiled("_hoard.append(bytearray(1 << 17))", "True"),
+        "500 under traffic": spoiled("raise RuntimeError('a fault that only traffic finds')"),
+        "slow under traffic": spoiled("await asyncio.sleep(0.5)"),
+        "dies under traffic": spoiled("os.kill(1, 9); os._exit(9)"),
+    }
+    built: dict[str, str] = {}
+
+    def build(name: str) -> str:
+        if name not in built:
+            built[name] = build_variant(files[name], commit=commit_of(name))
+        return built[name]
+
+    return build
