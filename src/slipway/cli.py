@@ -404,14 +404,15 @@ def page(
     ] = "",
     labels: Annotated[
         list[Path] | None,
-        typer.Option(help="Parquet file of rows whose labels have arrived; default: data/."),
+        typer.Option(help="Parquet file of rows with labels; default: data/ and what arrived."),
     ] = None,
+    model: Annotated[Path, typer.Option(help="Folder of the model.")] = Path("build/model"),
 ) -> None:
     """Draw one page that shows what runs, how good it is and what it meets."""
     from slipway.page import page
     from slipway.settings import read_params
 
-    typer.echo(page(read_params(), out, log, labels))
+    typer.echo(page(read_params(), out, log, labels, model))
 
 
 @app.command()

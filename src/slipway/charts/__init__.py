@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from slipway.charts.canvas import DARK, LIGHT, standalone
 from slipway.charts.model import RELEASES_SHOWN, calibration, gaps, releases, roc, scores, slices
-from slipway.charts.watch import drift, rates, traffic
+from slipway.charts.watch import drift, moves, performance, rates, traffic
 
 __all__ = [
     "DARK",
@@ -19,6 +19,8 @@ __all__ = [
     "calibration",
     "drift",
     "gaps",
+    "moves",
+    "performance",
     "rates",
     "releases",
     "roc",

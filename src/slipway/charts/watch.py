@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from slipway.charts.canvas import (
     BAD,
+    INK,
     LINE,
     MAIN,
     MUTED,
@@ -119,3 +120,90 @@ def rates(days: Sequence[Row], target: str) -> str:
         )
     )
     return draw(lines, 150, f"{' and '.join(present)} by day, {from_to(days)}", top=30, bottom=26)
+
+
+def moves(days: Sequence[Row], names: Sequence[str], limit: float) -> str:
+    """Return how far each column was from the reference, day by day, as a field of cells.
+
+    Parameters
+    ----------
+    days
+        With `day` (YYYY-MM-DD) and `moves`, a mapping of name to size.
+    names
+        The columns to show, from top to bottom.
+    limit
+        The size from which a move counts; the scale ends at four times that.
+    """
+    import altair as alt
+
+    rows = [
+        {"day": row["day"], "name": name, "size": min(row["moves"][name], 4 * limit)}
+        for row in days
+        for name in names
+        if row["moves"].get(name) is not None
+    ]
+    cells = (
+        chart_of(rows)
+        .mark_rect()
+        .encode(
+            x=days_axis(),
+            y=alt.Y("name:N", sort=list(names), axis=names_axis(names)),
+            color=alt.value(BAD),
+            opacity=alt.Opacity(
+                "size:Q", scale=alt.Scale(domain=[0, 4 * limit], range=[0.04, 1]), legend=None
+            ),
+        )
+    )
+    furthest = {
+        name: max((row["size"] for row in rows if row["name"] == name), default=0.0)
+        for name in names
+    }
+    said = ", ".join(f"{name} up to {size:.2f}" for name, size in furthest.items())
+    label = f"Size of the move by column and day, {from_to(days)}: {said}"
+    return draw(cells, LINE * len(names), label, left=room_for(names), top=8, bottom=26)
+
+
+def performance(
+    weeks: Sequence[Row], title: str, before: float | None, releases: Sequence[Row] = ()
+) -> str:
+    """Return a metric week by week with its interval, beside the holdout's.
+
+    Parameters
+    ----------
+    weeks
+        With `day` (the first of the week), `value`, `low`, `high` and `kind`: ``labels`` or
+        ``estimate``, which has no labels to go by.
+    before
+        The metric on the holdout; None if it is not known.
+    releases
+        What was released in these weeks: `day` and `name`.
+    """
+    import altair as alt
+
+    kinds = {"labels": "from labels", "estimate": "estimated without labels"}
+    rows = [dict(row) | {"what": kinds[row["kind"]]} for row in weeks]
+    colours = {
+        kinds[kind]: colour
+        for kind, colour in (("labels", MAIN), ("estimate", OTHER))
+        if any(row["kind"] == kind for row in rows)
+    }
+    scale = alt.Scale(zero=False, nice=False, padding=10)
+    base = chart_of(rows).encode(x=days_axis(), color=colours_of("what", colours))
+    spans = base.mark_rule(strokeWidth=2).encode(
+        y=alt.Y("low:Q", scale=scale, axis=y_axis("")), y2="high:Q"
+    )
+    dots = base.mark_point(filled=True, size=50, opacity=1).encode(y="value:Q")
+    layers = [spans, dots]
+    if before is not None:
+        rule = chart_of([{"at": before}]).mark_rule(strokeDash=[4, 3], color=MUTED)
+        layers.insert(0, rule.encode(y="at:Q"))
+    if releases:
+        marks = chart_of(releases).encode(x=days_axis())
+        layers.append(marks.mark_rule(color=INK, strokeWidth=1))
+        names = marks.mark_text(align="left", dx=4, dy=-4, color=INK, baseline="bottom")
+        layers.append(names.encode(y=alt.value(12), text="name:N"))
+    said = ", ".join(f"{row['day']} {row['value']:.3f} {row['what']}" for row in rows)
+    label = f"{title} by week: {said}" + "".join(
+        f"; released {row['name']} on {row['day']}" for row in releases
+    )
+    return draw(alt.layer(*layers), 150, label, top=34, bottom=26)

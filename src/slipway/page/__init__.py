@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from slipway import charts
+from slipway.score import MODEL
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -25,7 +26,13 @@ if TYPE_CHECKING:
     from slipway.settings import Params
 
 
-def page(params: Params, out: Path, log: str = "", labels: list[Path] | None = None) -> Path:
+def page(
+    params: Params,
+    out: Path,
+    log: str = "",
+    labels: list[Path] | None = None,
+    model: Path = MODEL,
+) -> Path:
     """Write ``index.html`` and each of its charts as SVG; return the page's path.
 
     The page needs no other file and no network: it opens from disk.
@@ -35,7 +42,10 @@ def page(params: Params, out: Path, log: str = "", labels: list[Path] | None = N
     log
         Folder or URL of the prediction log; that of params.yaml if empty.
     labels
-        Parquet files whose rows have labels by now; those in ``data/`` if None.
+        Parquet files whose rows have labels by now; those in ``data/``, and what has arrived
+        by `slipway labels import`, if None.
+    model
+        The folder of the model that runs.
 
     Raises
     ------
@@ -46,7 +56,7 @@ def page(params: Params, out: Path, log: str = "", labels: list[Path] | None = N
     from slipway.page.inputs import read_inputs
     from slipway.page.parts import sections
 
-    inputs = read_inputs(params, out, log, labels)
+    inputs = read_inputs(params, out, log, labels, model)
     shown = sections(inputs)
     out.mkdir(parents=True, exist_ok=True)
     for section in shown:

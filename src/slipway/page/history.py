@@ -54,26 +54,34 @@ def releases(inputs: Inputs) -> Section:
             title,
             missing="No release yet: commit reports/metrics.json, or merge a change and deploy it.",
         )
+    measured = [row for row in history if row.get("metrics")]
     figures = [
         Figure(
             f"releases-{metric}",
-            charts.releases(history, metric, f"{NAMES[metric]} ({way} is better)"),
-            f"Best so far: {_best(history, metric, best)}. "
+            charts.releases(measured, metric, f"{NAMES[metric]} ({way} is better)"),
+            f"Best so far: {_best(measured, metric, best)}. "
             "The line holds the true value with 95% confidence.",
         )
         for metric, way, best in (("auc", "higher", max), ("log_loss", "lower", min))
+        if measured
     ]
     rows = [
         [
             (row["name"], _subject(row)),
             (row.get("date", "")[:10], abridged(row.get("model_sha256", ""))),
-            with_interval(row["metrics"]["auc"]),
-            (row.get("verdict", ""), ""),
+            with_interval(row["metrics"]["auc"]) if row.get("metrics") else ("", ""),
+            (row.get("verdict", ""), _how(row)),
         ]
         for row in reversed(history[-charts.RELEASES_SHOWN :])
     ]
     table = Table("Newest first", ["release", "when", "AUC", "verdict"], rows, wide=True)
-    return Section("releases", title, _says_of_releases(history), figures, table)
+    says = _says_of_releases(measured) if measured else f"{len(history)} releases."
+    return Section("releases", title, says, figures, table)
+
+
+def _how(release: Row) -> str:
+    """Return how it came to run, if that was not by a deployment."""
+    return str(release["event"]) if release.get("event", "deployed") != "deployed" else ""
 
 
 def _card(name: str, report: Row, link: str) -> Card:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from slipway.drift import log_place
 from slipway.errors import SlipwayError
 from slipway.judge.record import JUDGEMENTS
+from slipway.labels import labels_place, read_labels
 from slipway.score import MANIFEST_FILE, MODEL
 from slipway.tables import DATA, read_columns, read_json
 from slipway.workspace import run
@@ -46,8 +47,8 @@ class Inputs:
     plots
         The tables of ``reports/plots``, by name.
     releases
-        Oldest first: `name`, `metrics`, and where known `commit`, `date`, `subject`,
-        `model_sha256`, `verdict`.
+        Oldest first: `name`, `metrics` (None if nobody knows them), and where known `commit`,
+        `date`, `subject`, `model_sha256`, `verdict`, `event` (deployed or rolled back).
     verdicts
         The reports of `slipway judge` and `slipway validate` by name, oldest first.
     days
@@ -69,24 +70,28 @@ class Inputs:
     full_reports: dict[str, str]
 
 
-def read_inputs(params: Params, out: Path, log: str, labels: list[Path] | None) -> Inputs:
-    """Read all inputs from the repository that this runs in.
+def read_inputs(
+    params: Params, out: Path, log: str, labels: list[Path] | None, model: Path = MODEL
+) -> Inputs:
+    """Read all inputs from the repository that this runs in, and from the folder of a model.
 
     Raises
     ------
     SlipwayError
         A file that is there cannot be read.
     """
-    manifest = _json(MODEL / MANIFEST_FILE, "dvc repro")
+    manifest = _json(model / MANIFEST_FILE, "dvc repro")
     reports = sorted(VERDICTS.glob("*.json"), key=lambda path: (path.stat().st_mtime, path))
     verdicts = {path.stem: read_json(path, "slipway judge") for path in reports}
     frame, no_traffic = _traffic(log or log_place(params))
-    days = _days(frame, manifest, labels) if frame is not None and manifest else []
+    days = []
+    if frame is not None and manifest:
+        days = _days(frame, manifest, labels, labels_place(params))
     return Inputs(
         manifest=manifest,
         metrics=_json(METRICS, "dvc repro"),
         plots={path.stem: read_table(path) for path in PLOTS.glob("*.csv")},
-        releases=_json(RELEASES, "slipway demo") or released_by_git(),
+        releases=_released() or released_by_git(),
         verdicts=verdicts,
         drift=_json(DRIFT, "slipway drift --json build/drift.json"),
         days=days,
@@ -215,10 +220,27 @@ def _traffic(place: str) -> tuple[pd.DataFrame | None, str]:
     return (None, f"{place}: no predictions yet.") if frame.empty else (frame, "")
 
 
-def _days(frame: pd.DataFrame, manifest: Row, labels: list[Path] | None) -> list[Row]:
+def _days(frame: pd.DataFrame, manifest: Row, labels: list[Path] | None, store: str) -> list[Row]:
     paths = sorted(DATA.glob("*.parquet")) if labels is None else labels
-    known = labels_by_key(paths, set(frame["key"]))
+    keys = set(frame["key"])
+    known = labels_by_key(paths, keys)
+    if labels is None:
+        arrived = read_labels(store)
+        known |= {
+            key: float(label)
+            for key, label in zip(arrived["key"], arrived["label"], strict=True)
+            if key in keys
+        }
     return by_day(frame, manifest["event_time"], known)
+
+
+def _released() -> list[Row]:
+    """Return what was written down of releases, with the metrics of their commits."""
+    found: list[Row] = _json(RELEASES, "slipway deploy") or []
+    for release in found:
+        if not release.get("metrics") and release.get("commit"):
+            release["metrics"] = (_json_at(release["commit"], str(METRICS)) or {}).get("model")
+    return found
 
 
 def _json(path: Path, made_by: str) -> Any:

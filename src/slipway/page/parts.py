@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from slipway.page.harm import alarms, performance
 from slipway.page.history import releases, verdicts
 from slipway.page.inputs import Inputs
 from slipway.page.pieces import Section
@@ -17,5 +18,7 @@ def sections(inputs: Inputs) -> list[Section]:
         quality(inputs),
         slices(inputs),
         drift(inputs),
+        performance(inputs),
+        alarms(inputs),
         traffic(inputs),
     ]

@@ -6,11 +6,13 @@ from collections.abc import Sequence
 
 from slipway import charts
 from slipway.drift import LARGE
+from slipway.github.evidence import of_stream
 from slipway.page.inputs import Inputs, Row
 from slipway.page.pieces import Figure, Section, Table, plain, span, target_of
 
 COLUMNS_SHOWN = 20
 MOVED_SHOWN = 8
+DAYS_OF = 12
 
 
 def drift(inputs: Inputs) -> Section:
@@ -28,9 +30,9 @@ def drift(inputs: Inputs) -> Section:
         )
     columns = report["columns"]
     limit = report["settings"]["psi"]
-    svg = charts.drift(columns[:COLUMNS_SHOWN], limit, LARGE)
-    caption = f"Dashed: drift from {limit:g}, a large move from {LARGE:g}. "
-    caption += "A notice is a difference that chance does not explain, and that is small."
+    figures = [_furthest(columns, limit)]
+    if by_day := _by_day(report, limit):
+        figures.append(by_day)
     moved = [
         [(row["name"], f"{row['status']}, {row['psi']:.2f}"), (plain(row["words"]), "")]
         for row in columns
@@ -42,9 +44,30 @@ def drift(inputs: Inputs) -> Section:
         "drift",
         title,
         plain(report["words"]),
-        [Figure("drift", svg, caption)],
+        figures,
         table if moved else None,
     )
+
+
+def _furthest(columns: Sequence[Row], limit: float) -> Figure:
+    caption = f"Dashed: drift from {limit:g}, a large move from {LARGE:g}. "
+    caption += "A notice is a difference that chance does not explain, and that is small."
+    return Figure("drift", charts.drift(columns[:COLUMNS_SHOWN], limit, LARGE), caption)
+
+
+def _by_day(report: Row, limit: float) -> Figure | None:
+    """Return the moves of the columns that moved most, day by day; None for a single day."""
+    days = [
+        {"day": day["day"], "moves": {name: of_stream(day, name) for name in day["streams"]}}
+        for day in report.get("days") or []
+        if day.get("streams")
+    ]
+    known = {name for day in days for name in day["moves"]}
+    names = [row["name"] for row in report["columns"] if row["name"] in known][:DAYS_OF]
+    if len(days) < 2 or not names:
+        return None
+    caption = f"Darker is further; from {limit:g} a move counts. Each row of cells is a column."
+    return Figure("drift-days", charts.moves(days, names, limit), caption)
 
 
 def traffic(inputs: Inputs) -> Section:
