@@ -35,7 +35,7 @@ def lay_out(bento: Path, site: Site, folder: Path) -> Context:
     folder.mkdir(parents=True)
     shutil.copy(DOCKERFILE, folder)
     packages, code = (folder / f"packages{SITE}", folder / f"code{APP}")
-    shutil.copytree(site.path, packages, copy_function=os.link, ignore=_compiled)
+    shutil.copytree(site.path, packages, ignore=_compiled)
     shutil.copytree(bento / "src", code, ignore=_compiled)
     # What differs between two builds of a commit (its time) is alone in its layer.
     (folder / "release").mkdir()

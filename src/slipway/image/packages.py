@@ -160,15 +160,26 @@ def _fill(folder: Path, lock: Path, target: Target) -> None:
     ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
-        said = "\n  ".join((done.stderr.strip() or done.stdout.strip()).splitlines()[-5:])
+        said = (done.stderr.strip() or done.stdout.strip()).splitlines()[-12:]
         raise SlipwayError(
-            f"{lock}: pip could not unpack it for Python {target.python} on {target.machine}:\n"
-            f"  {said}",
-            "see that the package index answers; if a hash differs, do not go on: `make lock`",
+            f"{lock}: pip could not unpack it for Python {target.python} on {target.machine}:\n  "
+            + "\n  ".join(said),
+            _advice("\n".join(said)),
         )
     # Scripts start the Python of this machine, and nothing in the image calls them.
     shutil.rmtree(folder / "site" / "bin", ignore_errors=True)
     write_json(_installed(report), folder / "packages.json")
+
+
+def _advice(said: str) -> str:
+    known = {
+        "do not match the hashes": "do not go on: the index gave another file than the lock names",
+        "no space left": "make room on the disk that holds build/",
+        "no matching distribution": "that package has no wheel for the base image: choose another "
+        "version (`make lock`) or another deploy.base_image",
+    }
+    found = [advice for words, advice in known.items() if words in said.lower()]
+    return next(iter(found), "see that the package index answers, then try again")
 
 
 def _installed(report: Path) -> list[dict[str, str]]:
