@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 import yaml
 
+from slipway.serve.release import SHIPPED
+
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / ".github" / "workflows"
 FILES = sorted(FOLDER.glob("*.yml"))
@@ -19,7 +21,20 @@ Yaml = dict[str, Any]
 
 CML = "a3a66c74b218b08710f42bf599b066e37cb4cba7"
 
-WRITE = {"comment.yml": {"comment": ["pull-requests"]}, "update-lock.yml": {"commit": ["contents"]}}
+WRITE = {
+    "comment.yml": {"comment": ["pull-requests"]},
+    "deploy.yml": {
+        "image": ["attestations", "id-token", "packages"],
+        "staging": ["deployments"],
+        "production": ["deployments"],
+        "release": ["contents"],
+    },
+    "rollback.yml": {"rollback": ["deployments"]},
+    "update-lock.yml": {"commit": ["contents"]},
+}
+
+# Not of an environment: it opens a registry other than GitHub's own.
+REGISTRY_TOKEN = "SLIPWAY_REGISTRY_TOKEN"
 
 
 def read(name: str) -> Yaml:
@@ -81,9 +96,15 @@ def test_no_checkout_leaves_the_token_behind(name, job):
         assert step["with"]["persist-credentials"] == "false"
 
 
-@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
-def test_no_workflow_knows_a_secret(file):
-    assert not re.search(r"\$\{\{[^}]*\bsecrets\b|secrets:", file.read_text("utf-8"))
+@pytest.mark.parametrize(("name", "job"), jobs())
+def test_a_secret_belongs_to_an_environment_and_no_pull_request_sees_one(name, job):
+    settings = read(name)["jobs"][job]
+    known = set(re.findall(r"\bsecrets\.(\w+)", json.dumps(settings)))
+
+    assert "environment" in settings or known <= {REGISTRY_TOKEN}
+    assert "secrets:" not in (FOLDER / name).read_text("utf-8")
+    if known:
+        assert not read(name)["on"].keys() & {"pull_request", "merge_group", "workflow_run"}
 
 
 @pytest.mark.parametrize(("name", "job"), jobs())
@@ -206,6 +227,108 @@ class TestUpdateLock:
         assert not any(
             "GITHUB_TOKEN" in step.get("env", {}) for step in steps(self.NAME, "rebuild")
         )
+
+
+class TestDeploy:
+    NAME = "deploy.yml"
+
+    def test_it_follows_what_reaches_the_service_and_a_persons_button(self):
+        shipped = [f"{name}/**" if (ROOT / name).is_dir() else name for name in SHIPPED]
+
+        assert read(self.NAME)["on"] == {
+            "push": {"branches": ["main"], "paths": shipped},
+            "workflow_dispatch": {
+                "inputs": {
+                    "commit": {
+                        "description": "Commit of the default branch to release; "
+                        "empty for the newest",
+                        "type": "string",
+                        "default": "",
+                    }
+                }
+            },
+        }
+
+    def test_what_the_bento_holds_comes_from_what_it_follows(self):
+        include = yaml.safe_load((ROOT / "bentofile.yaml").read_text("utf-8"))["include"]
+        made = {"/build/model/manifest.json", "/build/model/model.onnx"}  # by dvc.lock's word
+        names = [name.strip("/").partition("/")[0] for name in include if name not in made]
+
+        assert made <= set(include)
+        assert set(names) <= set(SHIPPED)
+
+    def test_releases_wait_for_each_other_and_none_is_broken_off(self):
+        settings = read(self.NAME)["concurrency"]
+
+        assert settings == {"group": "${{ github.workflow }}", "cancel-in-progress": "false"}
+
+    @pytest.mark.parametrize("target", ["staging", "production"])
+    def test_no_rollback_meets_a_release_on_its_way(self, target):
+        own = read(self.NAME)["jobs"][target]["concurrency"]
+        back = read("rollback.yml")["jobs"]["rollback"]["concurrency"]
+
+        assert own == {"group": f"release-{target}", "cancel-in-progress": "false"}
+        assert back["group"].replace("${{ inputs.environment }}", target) == own["group"]
+        assert back["cancel-in-progress"] == "false"
+
+    def test_each_job_waits_for_the_one_that_decides(self):
+        found = {name: job.get("needs", []) for name, job in read(self.NAME)["jobs"].items()}
+
+        assert found == {
+            "verify": [],
+            "image": ["verify"],
+            "staging": ["verify", "image"],
+            "production": ["verify", "image", "staging"],
+            "release": ["verify", "image", "production"],
+        }
+
+    def test_a_commit_runs_no_code_before_it_is_known_to_be_on_main(self):
+        first, picked, second, *_ = steps(self.NAME, "verify")
+
+        assert "ref" not in first["with"]
+        assert picked["run"] == "python3 -m slipway.github.pick"
+        assert second["with"]["ref"] == "${{ steps.pick.outputs.commit }}"
+
+    @pytest.mark.parametrize("job", ["image", "staging", "production", "release"])
+    def test_the_other_jobs_have_that_commit_and_no_stored_environment(self, job):
+        [checkout] = steps(self.NAME, job, "actions/checkout@")
+        [setup] = steps(self.NAME, job, "./.github/actions/setup")
+
+        assert checkout["with"]["ref"] == "${{ needs.verify.outputs.commit }}"
+        assert setup["with"] == {"cache": "false"}
+
+    def test_what_is_attested_and_deployed_is_named_by_digest(self):
+        for step in steps(self.NAME, "image", "actions/attest@"):
+            assert step["with"]["subject-digest"] == "${{ steps.image.outputs.digest }}"
+            assert step["with"]["create-storage-record"] == "false"
+        for job in ("staging", "production"):
+            [deploy] = [s for s in steps(self.NAME, job) if " deploy " in s.get("run", "")]
+            assert deploy["env"]["IMAGE"] == "${{ needs.image.outputs.image }}"
+
+    def test_production_is_left_out_where_nobody_has_set_it(self):
+        found = read(self.NAME)["jobs"]
+
+        assert found["production"]["if"] == "vars.SLIPWAY_PRODUCTION_TARGET != ''"
+        assert found["production"]["environment"]["name"] == "production"
+        assert found["staging"]["environment"]["name"] == "staging"
+
+
+class TestRollback:
+    NAME = "rollback.yml"
+
+    def test_only_a_person_starts_it_and_chooses_what_and_where(self):
+        assert list(read(self.NAME)["on"]) == ["workflow_dispatch"]
+        inputs = read(self.NAME)["on"]["workflow_dispatch"]["inputs"]
+        assert inputs.keys() == {"release", "environment"}
+        assert inputs["environment"]["options"] == ["production", "staging"]
+
+    def test_it_builds_and_trains_nothing(self):
+        commands = [step.get("run", "") for step in steps(self.NAME, "rollback")]
+
+        assert [
+            command for command in commands if re.search("build|repro|pull|train", command)
+        ] == []
+        assert read(self.NAME)["jobs"]["rollback"]["permissions"]["packages"] == "read"
 
 
 @pytest.mark.parametrize(("name", "job"), jobs())
