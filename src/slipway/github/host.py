@@ -15,7 +15,7 @@ from pathlib import Path
 from slipway.errors import SlipwayError
 
 SSH = re.compile(
-    r"ssh://(?:[\w.-]+@)?(?P<host>[A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\])(?::(?P<port>\d+))?"
+    r"ssh://(?:\w[\w.-]*@)?(?P<host>[A-Za-z0-9][A-Za-z0-9.-]*|\[[0-9A-Fa-f:]+\])(?::(?P<port>\d+))?"
 )
 
 INCLUDE = "Include slipway.config\n"
