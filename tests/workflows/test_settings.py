@@ -29,6 +29,8 @@ WRITE = {
         "production": ["deployments"],
         "release": ["contents"],
     },
+    "drift.yml": {"retrain": ["actions"], "tell": ["issues"], "publish": ["id-token", "pages"]},
+    "retrain.yml": {"propose": ["contents", "pull-requests"]},
     "rollback.yml": {"rollback": ["deployments"]},
     "update-lock.yml": {"commit": ["contents"]},
 }
@@ -352,3 +354,63 @@ def test_the_ruleset_requires_the_gate_and_lets_nobody_around_it():
     assert [check["context"] for check in required["required_status_checks"]] == ["All checks"]
     # Judged against a base that has moved on since, a verdict would be about another merge.
     assert required["strict_required_status_checks_policy"] is True
+
+
+class TestDrift:
+    NAME = "drift.yml"
+
+    def test_it_runs_off_the_hour_or_by_button_and_only_where_it_is_switched_on(self):
+        started = read(self.NAME)["on"]
+        assert started.keys() == {"schedule", "workflow_dispatch"}
+        [[minute, *_]] = [entry["cron"].split() for entry in started["schedule"]]
+        assert int(minute) % 15
+
+        first = [job for job in read(self.NAME)["jobs"].values() if "needs" not in job]
+        for job in first:
+            assert "vars.SLIPWAY_WATCH == 'on'" in job["if"]
+
+    def test_what_reads_the_log_of_strangers_may_write_nothing(self):
+        for job in ("check", "demonstration"):
+            assert writes(self.NAME, job) == []
+
+    def test_the_issue_is_kept_also_when_the_check_has_failed(self):
+        condition = read(self.NAME)["jobs"]["tell"]["if"]
+
+        assert "!cancelled()" in condition
+        assert "needs.check.result != 'skipped'" in condition
+
+    def test_two_looks_are_never_under_way_at_once(self):
+        assert read(self.NAME)["concurrency"]["cancel-in-progress"] == "false"
+
+
+class TestRetrain:
+    NAME = "retrain.yml"
+
+    def test_only_the_drift_check_or_a_person_can_start_it_and_on_the_default_branch(self):
+        assert list(read(self.NAME)["on"]) == ["workflow_dispatch"]
+        condition = read(self.NAME)["jobs"]["retrain"]["if"]
+        assert condition == "github.ref_name == github.event.repository.default_branch"
+
+    def test_the_job_that_trains_has_no_token_and_may_write_nothing(self):
+        assert read(self.NAME)["jobs"]["retrain"]["permissions"] == {"contents": "read"}
+        assert not has_token(self.NAME, "retrain")
+
+    def test_the_job_that_writes_runs_nothing_of_what_was_trained(self):
+        commands = [step["run"] for step in steps(self.NAME, "propose") if "run" in step]
+
+        assert [command.split()[1:3] for command in commands] == [["github", "propose"]]
+        assert steps(self.NAME, "propose", "actions/download-artifact") == []
+        [checkout] = steps(self.NAME, "propose", "actions/checkout@")
+        assert checkout["with"] == {"persist-credentials": "false"}
+
+    def test_the_app_is_given_no_more_than_the_job_has(self):
+        job = read(self.NAME)["jobs"]["propose"]
+        [app] = steps(self.NAME, "propose", "actions/create-github-app-token@")
+        asked = {
+            name.removeprefix("permission-"): level
+            for name, level in app["with"].items()
+            if name.startswith("permission-")
+        }
+
+        assert asked == job["permissions"]
+        assert app["if"] == "vars.SLIPWAY_APP_ID != ''"

@@ -1,0 +1,149 @@
+"""drift.yml, run by act: what a look at the live service does on GitHub, and what it does not."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from tests.drift.traffic import write_records
+from tests.workflows.api import ID
+from tests.workflows.conftest import RUN, Outcome
+
+from slipway import contract
+from slipway.score import Model
+from slipway.tables import as_rows, read_columns
+
+WORKFLOW = ("--workflows", ".github/workflows/drift.yml")
+
+ASKED = {"Check": "success", "Keep the issue": "success"}
+
+Look = Callable[..., Outcome]
+
+
+@pytest.fixture
+def live(small_repository: Path, tmp_path: Path) -> Callable[..., Path]:
+    """Make the log of a live service that was asked about September, on days so much warmer."""
+
+    def live(warmer: float = 0.0) -> Path:
+        with contextlib.chdir(small_repository):
+            model = Model.load(Path("build/model"))
+            rows = read_columns([Path("data/2013-09.parquet")], contract.inputs())
+        rows["temp"] = rows["temp"] + np.float32(warmer)
+        keys = rows[contract.key()].tolist()
+        folder = tmp_path / f"log-{warmer:g}"
+        write_records(folder, as_rows(rows), keys, model.score(rows), model.sha256)
+        return folder
+
+    return live
+
+
+@pytest.fixture
+def look(act, github) -> Look:
+    """Run the workflow; `log` is where the live log is, `on` whether the watch is."""
+    github.watched.origin = act.origin
+    github.watched.settings["repository"] = {"default_branch": "main"}
+
+    def look(log: Path | str = "", event: str = "schedule", **variables: str) -> Outcome:
+        given = {"SLIPWAY_WATCH": "on", "SLIPWAY_WATCH_LOG": str(log)} | variables
+        options = [part for pair in given.items() if pair[1] for part in ("--var", "=".join(pair))]
+        # What GitHub sends with a schedule has no repository in it.
+        payload: dict[str, Any] = {"schedule": "23 5 * * *"}
+        if event == "workflow_dispatch":
+            payload = {"inputs": {}, "repository": {"id": ID, "default_branch": "main"}}
+        github.artifacts.pop(RUN, None)
+        return act.run(event, payload, *WORKFLOW, *options)
+
+    return look
+
+
+def issues(github: Any) -> list[dict[str, Any]]:
+    return list(github.watched.issues.values())
+
+
+def written(github: Any) -> list[str]:
+    return [call for call in github.calls if not call.startswith("GET")]
+
+
+def test_a_fork_that_nobody_has_switched_on_does_nothing(look, github):
+    assert look(SLIPWAY_WATCH="").jobs == {}
+    assert look("/anything", SLIPWAY_WATCH="").jobs == {}
+    assert github.calls == []
+
+
+def test_a_quiet_day_says_nothing(look, live, github):
+    outcome = look(live())
+
+    assert outcome.jobs == ASKED, outcome.text
+    assert issues(github) == []
+    assert written(github) == []
+    assert "### ✅ No drift" in outcome.summary
+
+
+def test_drift_opens_one_issue_and_starts_one_retrain_run_until_it_is_quiet(
+    look, live, github, act
+):
+    began = ASKED | {"Start a retrain run": "success"}
+
+    outcome = look(live(warmer=20))
+
+    assert outcome.jobs == began, outcome.text
+    [issue] = issues(github)
+    assert issue["title"].startswith("Drift")
+    assert "`temp`" in issue["body"]
+    assert "retrain.yml): started" in issue["body"]
+    assert github.watched.dispatched == [("retrain.yml", {"drift-run": str(RUN)})]
+    assert json.loads((act.artifacts / "drift/drift.json").read_text())["status"] == "drift"
+
+    github.watched.runs["retrain.yml"] = [
+        {"created_at": "2999-01-01T00:00:00Z", "conclusion": "success"}
+    ]
+    assert look(live(warmer=20)).jobs == began
+    assert len(issues(github)) == 1
+    assert len(github.watched.dispatched) == 1
+    assert "not started: the last try was on" in issue["body"]
+
+    assert look(live()).jobs == ASKED
+    assert [issue["state"] for issue in issues(github)] == ["closed"]
+
+
+def test_a_log_that_cannot_be_reached_is_told_with_its_reason(look, github):
+    outcome = look("/nowhere/at/all")
+
+    assert outcome.jobs == {"Check": "failure", "Keep the issue": "failure"}
+    [issue] = issues(github)
+    assert issue["title"] == "The drift check could not answer"
+    assert "/nowhere/at/all: no such folder" in issue["body"]
+
+
+def test_an_empty_log_is_told_as_well(look, github, tmp_path):
+    (tmp_path / "empty").mkdir()
+
+    outcome = look(tmp_path / "empty")
+
+    assert outcome.jobs == {"Check": "success", "Keep the issue": "failure"}, outcome.text
+    assert "no traffic" in issues(github)[0]["body"]
+
+
+def test_the_page_is_published_where_pages_is_on(look, live, github, act):
+    github.watched.settings["pages"] = {"build_type": "workflow"}
+
+    outcome = look(live())
+
+    assert outcome.jobs == ASKED | {"Publish the page": "success"}, outcome.text
+    page = (act.artifacts / "github-pages/index.html").read_text("utf-8")
+    assert "3,000 predictions, for 1 to 30 September 2013" in page
+
+
+def test_without_a_live_target_it_is_a_demonstration_and_no_issue(look, github, act):
+    outcome = look(event="workflow_dispatch", SLIPWAY_WATCH="")
+
+    assert outcome.jobs == {"Demonstration, no live target": "success"}, outcome.text
+    assert "**A demonstration: no live target is set.**" in outcome.summary
+    assert outcome.said("warning")[0].startswith("Demonstration, no live target: Drift")
+    assert github.calls == []
+    assert (act.artifacts / "demonstration/site/index.html").exists()
