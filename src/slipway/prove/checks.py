@@ -198,6 +198,8 @@ def memory(facts: Facts, settings: Deploy) -> Check:
 
 def metrics(facts: Facts) -> Check:
     """Check that it shows the numbers that a canary compares."""
+    if facts["metrics"]["status"] != OK:
+        return Check("metrics", False, f"/metrics answered {_short(facts['metrics'])}")
     try:
         read_sample(facts["metrics"]["body"])
     except ValueError as error:

@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-PATIENCE = 5.0  # seconds for one answer
+PATIENCE = 10.0  # seconds for one answer
 ROUND = 3.0  # seconds of load before the memory is looked at, however many requests that were
 SHOWN = 4000  # letters of a body that is no prediction
 LARGE = 1 << 40  # bytes that no service takes
@@ -216,6 +216,7 @@ def look(asked: Facts) -> Facts:
     facts["log"] = {"folder": log.folder, "asked": ids, "found": log.records(ids)}
     facts["bad"] = bad_input(asker, asked["rows"][0])
     facts["load"] = [load(asked, deadline) for _ in range(asked["rounds"])]
+    asker.close()  # it was idle meanwhile, and the service closes what is idle
     facts["metrics"] = asker.ask("GET", "/metrics")
     facts["after"] = asker.predict(asked["rows"][0])
     return facts
