@@ -36,6 +36,7 @@ SECONDS = 60.0
 SETTINGS: dict[str, Any] = {
     "start_seconds": 20,
     "drain_seconds": 5,
+    "shadow_rows": 200,
     "canary": {
         "share": 0.5,
         "seconds": 1,

@@ -7,7 +7,7 @@ import time
 
 from slipway.deploy.guard import GuardLost
 from slipway.deploy.site import Site
-from slipway.deploy.slot import Unfit, check_alive, is_up
+from slipway.deploy.slot import Unfit, check_alive
 from slipway.deploy.state import FULL, other
 from slipway.errors import SlipwayError
 from slipway.progress import track
@@ -40,8 +40,9 @@ def run_canary(site: Site, slot: str, tokens: str) -> tuple[str, str]:
     for second in track(range(1, math.ceil(settings.seconds) + 1), "canary"):
         time.sleep(max(0.0, start + min(second, settings.seconds) - time.monotonic()))
         comparison = watch.look()
-        if comparison.crossed:
-            raise Unfit("; ".join(comparison.crossed), details=table(comparison))
+    while not watch.well:  # it does not end on a doubt
+        time.sleep(1)
+        comparison = watch.look()
     return _words(comparison, watch, settings.seconds), table(comparison)
 
 
@@ -55,6 +56,7 @@ class _Watch:
         self._misses = 0
         self.old, self.new = NOTHING, NOTHING
         servers = site.guard.servers()
+        self._falls = servers[slot]["chkdown"]
         self._first_new = self._sample(slot, servers)
         try:
             self._first_old = self._sample(other(slot), servers)
@@ -63,8 +65,19 @@ class _Watch:
         except SlipwayError:
             self._first_old = NOTHING
 
+    @property
+    def well(self) -> bool:
+        """Return whether the last look found the candidate answering."""
+        return self._misses == 0
+
     def look(self) -> Comparison:
-        """Compare what both have done until now."""
+        """Compare what both have done until now.
+
+        Raises
+        ------
+        Unfit
+            The candidate crossed a limit, died or was down.
+        """
         servers = self._site.guard.servers()
         try:
             self.new = difference(self._first_new, self._sample(self._slot, servers))
@@ -73,15 +86,19 @@ class _Watch:
             raise
         except SlipwayError as error:
             self._missed(error)
-        if not is_up(servers[self._slot]):
+        if servers[self._slot]["chkdown"] != self._falls:
             check_alive(self._site.engine, self._slot)
+            raise Unfit("it stopped answering the proxy's checks")
         try:
             self.old = difference(self._first_old, self._sample(other(self._slot), servers))
         except GuardLost:
             raise
         except SlipwayError:
             pass  # it does not answer: what it did until then is what there is
-        return compare(self.old, self.new, self._site.engine.settings.canary)
+        comparison = compare(self.old, self.new, self._site.engine.settings.canary)
+        if comparison.crossed:
+            raise Unfit("; ".join(comparison.crossed), details=table(comparison))
+        return comparison
 
     def _missed(self, error: SlipwayError) -> None:
         check_alive(self._site.engine, self._slot)

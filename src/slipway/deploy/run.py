@@ -11,6 +11,7 @@ from slipway.deploy.outcome import Outcome, Say, Steps
 from slipway.deploy.recover import in_order
 from slipway.deploy.release import Record, record_of, write_releases
 from slipway.deploy.reviewed import check_reviewed, find_image
+from slipway.deploy.shadow import shadow_of
 from slipway.deploy.site import Site
 from slipway.deploy.slot import tokens_for, tokens_of
 from slipway.deploy.swap import Plan, release
@@ -20,7 +21,7 @@ from slipway.github.runner import in_actions
 from slipway.prove import Expected, prove
 from slipway.score import MODEL, read_manifest
 from slipway.serve import TOKENS
-from slipway.settings import Deploy, read_params
+from slipway.settings import Params, read_params
 
 
 def deploy(to: str, image: str, say: Say) -> Outcome:
@@ -33,26 +34,27 @@ def deploy(to: str, image: str, say: Say) -> Outcome:
     image
         Digest of an image; that of build/image.json if empty.
     """
-    settings = read_params().deploy
+    params = read_params()
+    settings = params.deploy
     target = to or settings.target
     steps = Steps(say)
     if target == "kubernetes":
         kubernetes = import_module("slipway.deploy.kubernetes")
-        return told(steps, lambda: kubernetes.deploy(find_image(image), settings, say))
-    return told(steps, lambda: _on_engine(engine_of(target, settings), image, steps, say))
+        return told(steps, lambda: kubernetes.deploy(find_image(image), settings, steps, say))
+    return told(steps, lambda: _on_engine(engine_of(target, settings), image, params, steps, say))
 
 
-def _on_engine(engine: Engine, given: str, steps: Steps, say: Say) -> Outcome:
+def _on_engine(engine: Engine, given: str, params: Params, steps: Steps, say: Say) -> Outcome:
     with steps.step("engine") as step:
         step.words = check(engine)
         image = find_image(given)
         ensure_proxy(engine, say)
     record = record_of(image, engine.target)
-    work = functools.partial(_swap, record=record, settings=engine.settings)
+    work = functools.partial(_swap, record=record, params=params)
     return in_order(engine, f"deploy {record.name}", steps, say, work)
 
 
-def _swap(site: Site, record: Record, settings: Deploy) -> Outcome:
+def _swap(site: Site, record: Record, params: Params) -> Outcome:
     live = site.state.live
     current = tokens_of(site.engine.slot(live.slot)) if live else ""
     tokens = tokens_for(current)
@@ -70,7 +72,8 @@ def _swap(site: Site, record: Record, settings: Deploy) -> Outcome:
         record=record,
         slot=site.state.free_slot(),
         tokens=tokens,
-        prove=lambda container: prove(container, expected, settings, _silent),
+        prove=lambda container: prove(container, expected, params.deploy, _silent),
+        shadow=shadow_of(live.record.model_sha256, params) if live else None,
     )
     details = release(site, plan)
     write_releases(site.history())

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 from slipway.deploy.canary import run_canary
 from slipway.deploy.guard import GuardLost
@@ -25,9 +24,8 @@ from slipway.docker import Container, docker
 from slipway.errors import NO_ANSWER, SlipwayError
 from slipway.prove import Check
 
-if TYPE_CHECKING:
-    Prove = Callable[[Container], Sequence[Check]]
-    Ask = Callable[[Container, Step], None]
+Prove = Callable[[Container], Sequence[Check]]
+Ask = Callable[[Container, Step], str]
 
 LOG_LINES = 30
 
@@ -120,12 +118,12 @@ def _bring_up(site: Site, plan: Plan) -> list[str]:
         step.words = _checked(plan.prove(container))
     if site.state.live and plan.shadow:
         with site.step("shadow") as step:
-            plan.shadow(container, step)
+            details.append(plan.shadow(container, step))
     if site.state.live and plan.canary and site.engine.settings.canary.seconds:
         with site.step("canary") as step:
             step.words, section = run_canary(site, plan.slot, plan.tokens)
             details.append(section)
-    return details
+    return [section for section in details if section]
 
 
 def _start(site: Site, plan: Plan) -> None:
