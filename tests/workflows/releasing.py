@@ -47,6 +47,11 @@ class Releasing:
         return self.act.origin
 
     @property
+    def surroundings(self) -> dict[str, str]:
+        """What keeps this apart from all else on the engine."""
+        return {"SLIPWAY_PREFIX": self.prefix, "SLIPWAY_PORT": str(self.port)}
+
+    @property
     def commit(self) -> str:
         return run(["git", "rev-parse", "main"], self.origin).strip()
 
@@ -96,8 +101,7 @@ class Releasing:
         options = ["--workflows", f".github/workflows/{workflow}", *more]
         for name, value in variables.items():
             options += ["--var", f"{name}={value}"] if value else []
-        surroundings = {"SLIPWAY_PREFIX": self.prefix, "SLIPWAY_PORT": str(self.port), **PIP}
-        for name, value in surroundings.items():
+        for name, value in (self.surroundings | PIP).items():
             options += ["--env", f"{name}={value}"]
         return self.act.run(event, payload, *options)
 

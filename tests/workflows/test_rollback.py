@@ -1,0 +1,73 @@
+"""rollback.yml, run by act against a real engine: the release before takes the traffic again."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from tests.services.engine import BuildVariant, ServiceImage
+
+from slipway.workspace import run
+
+NEWER = "b" * 40
+
+
+@pytest.fixture
+def two_releases(
+    releasing, service_image: ServiceImage, build_variant: BuildVariant, monkeypatch
+) -> str:
+    """Let production have had two releases; return the commit of the first."""
+    releasing.production = "local"
+    for name, value in releasing.surroundings.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("SLIPWAY_TOKENS", "a-token-for-the-tests")
+    run(["dvc", "pull", "-q", "build/model"], releasing.origin)
+    for image in (service_image.built.image, build_variant(commit=NEWER)):
+        run(["slipway", "deploy", "--to", "local", "--image", image], releasing.origin)
+    return service_image.built.commit
+
+
+def live(releasing) -> dict[str, str]:
+    status = run(["slipway", "status", "--target", "local", "--json"], releasing.origin)
+    found: dict[str, str] = json.loads(status)["live"]
+    return found
+
+
+def test_the_release_before_is_live_again_and_github_says_so(releasing, two_releases, github):
+    replaced = github.released.deploy(NEWER, "production")
+    assert live(releasing)["commit"] == NEWER
+
+    outcome = releasing.roll_back()
+
+    assert outcome.jobs == {"Roll back": "success"}, outcome.text
+    assert live(releasing)["commit"] == two_releases
+    assert live(releasing)["event"] == "rolled back"
+    assert live(releasing)["by"] == "ada"
+    assert two_releases[:7] in outcome.summary
+    made = github.released.deployments[-1]
+    assert (made["ref"], made["environment"], made["task"]) == (
+        two_releases,
+        "production",
+        "rollback",
+    )
+    assert github.released.statuses[replaced][0]["state"] == "inactive"
+    assert "token-of-the-job" not in outcome.text
+
+
+def test_a_release_that_never_ran_there_is_an_error_that_names_those_that_did(
+    releasing, two_releases, github
+):
+    outcome = releasing.roll_back("0123456")
+
+    assert outcome.jobs == {"Roll back": "failure"}
+    assert "no release of that name, commit or digest ran here" in outcome.said("error")[0]
+    assert two_releases[:7] in outcome.summary
+    assert live(releasing)["commit"] == NEWER
+    assert github.released.deployments == []
+
+
+def test_where_no_host_is_set_there_is_nothing_to_roll_back(releasing, github):
+    outcome = releasing.roll_back(environment="staging")
+
+    assert outcome.jobs == {"Roll back": "failure"}
+    assert outcome.said("error") == ["Staging runs nothing: no host is set for it"]
