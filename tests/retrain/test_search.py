@@ -1,0 +1,184 @@
+"""Challengers are tried on training data only, month by month, here or on a Dask cluster."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from tests.retrain.conftest import Slipway
+
+from slipway.errors import SlipwayError
+from slipway.search import Search, search
+from slipway.settings import read_params
+from slipway.workers import ADDRESS
+from slipway.workspace import environment
+
+ROOT = Path(__file__).parents[2]
+
+SMALL = {"iterations": 15, "min_samples_leaf": 50}
+
+WORSE = {"max_leaf_nodes": 2, "iterations": 1}
+
+
+@pytest.fixture
+def fast(repository: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The repository, with settings that learn little and at once, and two challengers."""
+    monkeypatch.delenv(ADDRESS, raising=False)
+    set_challengers(repository, [{"iterations": 40}, WORSE], **SMALL)
+    return repository
+
+
+def set_challengers(repository: Path, challengers: list[Any], **train: Any) -> None:
+    path = repository / "params.yaml"
+    params = yaml.safe_load(path.read_text("utf-8"))
+    params["challengers"] = challengers
+    params["train"] |= train
+    path.write_text(yaml.safe_dump(params, sort_keys=False), "utf-8")
+
+
+def searched(repository: Path) -> Search:
+    return search(read_params(repository / "params.yaml"), repository / "data", None)
+
+
+def test_the_best_challenger_is_named_and_the_holdout_is_never_read(
+    fast: Path, slipway: Slipway
+) -> None:
+    holdout = fast / "data/2013-09.parquet"
+    holdout.unlink()
+    holdout.mkdir()  # whoever opens it fails
+    done = slipway("search")
+    assert done.returncode == 0, done.stderr
+    found = json.loads((fast / "build/search.json").read_text("utf-8"))
+    assert found["chosen"] == {"iterations": 40}
+    assert found["held"] == ["2013-06", "2013-07", "2013-08"]
+    assert [tried["changes"] for tried in found["tried"]] == [{}, {"iterations": 40}, WORSE]
+    assert "best: iterations 40" in done.stdout
+    assert "cores of this machine" in done.stdout
+
+
+def test_a_held_month_that_cannot_be_read_stops_the_search(fast: Path) -> None:
+    (fast / "data/2013-08.parquet").write_text("not parquet")
+    with pytest.raises(SlipwayError, match="2013-08"):
+        searched(fast)
+
+
+def test_when_no_challenger_is_better_the_settings_stay(fast: Path) -> None:
+    set_challengers(fast, [WORSE])
+    found = searched(fast)
+    assert found.chosen == {}
+    assert found.exit_code == 1
+    assert "no challenger learns better" in found.text()
+
+
+@pytest.mark.parametrize("metric", ["log_loss", "brier"])
+def test_a_loss_is_better_when_it_is_smaller(metric: str, fast: Path) -> None:
+    params = yaml.safe_load((fast / "params.yaml").read_text("utf-8"))
+    params["judge"]["primary"] = metric
+    (fast / "params.yaml").write_text(yaml.safe_dump(params), "utf-8")
+    found = searched(fast)
+    means = [tried.mean for tried in found.tried]
+    assert found.chosen == found.tried[means.index(min(means))].changes != WORSE
+
+
+@pytest.mark.parametrize(
+    ("challengers", "said"),
+    [
+        ([], "lists no challenger"),
+        ([{"iteration": 40}], "`train` has no iteration"),
+        ([{}], "changes nothing"),
+        ([{"learning_rate": -1.0}], "nothing can be learned with learning_rate -1.0"),
+    ],
+)
+def test_a_challenger_that_makes_no_sense_is_no_answer(
+    challengers: list[Any], said: str, fast: Path
+) -> None:
+    set_challengers(fast, challengers)
+    with pytest.raises(SlipwayError, match=said) as error:
+        searched(fast)
+    assert error.value.exit_code == 2
+
+
+def test_a_cluster_gives_the_same_numbers(
+    fast: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = searched(fast)
+    with cluster(ROOT, tmp_path) as address:
+        monkeypatch.setenv(ADDRESS, address)
+        there = searched(fast)
+        assert there.where == f"Dask at {address}, 2 workers"
+        assert replace(there, where="") == replace(here, where="")
+
+        set_challengers(fast, [{"learning_rate": -1.0}])
+        with pytest.raises(SlipwayError, match="nothing can be learned with learning_rate -1"):
+            searched(fast)
+
+
+def test_a_cluster_with_other_code_is_refused(
+    fast: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = fast / "src/model/estimator.py"
+    source.write_text(source.read_text("utf-8") + "\nEDITED = True\n", "utf-8")
+    with cluster(fast, tmp_path) as address:
+        monkeypatch.setenv(ADDRESS, address)
+        with pytest.raises(SlipwayError, match="2 of 2 workers have other code or libraries"):
+            searched(fast)
+
+
+def test_a_cluster_that_does_not_answer_is_told(
+    fast: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(ADDRESS, "no address")
+    with pytest.raises(SlipwayError, match="no Dask scheduler answers"):
+        searched(fast)
+
+
+@contextmanager
+def cluster(tree: Path, scratch: Path) -> Iterator[str]:
+    """A scheduler and two worker processes that run the code of a tree."""
+    own = environment(tree) | {"OMP_NUM_THREADS": "1"}
+    known = scratch / "scheduler.json"
+
+    def start(part: str, *options: str) -> subprocess.Popen[bytes]:
+        module = [sys.executable, "-m", f"distributed.cli.dask_{part}"]
+        return subprocess.Popen(
+            [*module, "--scheduler-file", str(known), "--no-dashboard", *options],
+            env=own,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+
+    started = [start("scheduler", "--host", "127.0.0.1", "--port", "0")]
+    try:
+        one = ["--nthreads", "1", "--no-nanny", "--local-directory", str(scratch)]
+        started += [start("worker", *one) for _ in range(2)]
+        yield _address(known, own)
+    finally:
+        for process in started:
+            process.kill()  # a worker whose scheduler has gone would wait for it
+            process.wait(timeout=30)
+
+
+def _address(known: Path, own: dict[str, str]) -> str:
+    """Return the scheduler's address once both workers are there."""
+    code = (
+        "import sys, distributed; "
+        "client = distributed.Client(scheduler_file=sys.argv[1], timeout=60); "
+        "client.wait_for_workers(2, timeout=60); print(client.scheduler.address)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(known)],
+        env=own,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+    )
+    return done.stdout.split()[-1]
