@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from tests.services.repository import commit, edit_params
 from tests.services.servers import free_port
 from tests.workflows.api import ID
@@ -74,6 +75,15 @@ class Releasing:
         """Return what a job has left for the next ones."""
         path = self.act.artifacts / artifact / name
         found: dict[str, Any] = json.loads(path.read_text("utf-8"))
+        return found
+
+    def live(self) -> dict[str, Any]:
+        """Return what has the traffic here."""
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in self.surroundings.items():
+                patch.setenv(name, value)
+            said = run(["slipway", "status", "--target", "local", "--json"], self.origin)
+        found: dict[str, Any] = json.loads(said)["live"]
         return found
 
     def containers(self) -> list[str]:

@@ -51,13 +51,14 @@ def test_what_reached_production_becomes_a_release_with_card_and_sbom(releasing,
     assert release["target_commitish"] == releasing.commit
     assert re.fullmatch(rf"release-\d{{4}}-\d\d-\d\d-{releasing.commit[:7]}", release["tag_name"])
     image = releasing.handed_on("image", "image.json")
-    for said in ("### ✅ Model `", "| AUC |", "Limits", "First model", image["image"]):
+    for said in ("### ✅ Model `", "| AUC |", "Limits", "| verdict | Unchanged", image["image"]):
         assert said in release["body"]
     names = {name for _, name in github.released.assets}
     assert names == {"manifest.json", "sbom.json", "verified.json", "image.json"}
     sbom = json.loads(github.released.assets[release["id"], "sbom.json"])
     assert sbom["bomFormat"] == "CycloneDX"
-    assert len(releasing.containers()) == 2
+    assert len(releasing.containers()) == 2  # the release and its proxy
+    assert releasing.live()["verdict"].startswith("Unchanged")
 
 
 def test_a_model_that_the_judge_refuses_gets_no_image(releasing, github):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 from tests.services.engine import BuildVariant, ServiceImage
 
@@ -27,22 +25,16 @@ def two_releases(
     return service_image.built.commit
 
 
-def live(releasing) -> dict[str, str]:
-    status = run(["slipway", "status", "--target", "local", "--json"], releasing.origin)
-    found: dict[str, str] = json.loads(status)["live"]
-    return found
-
-
 def test_the_release_before_is_live_again_and_github_says_so(releasing, two_releases, github):
     replaced = github.released.deploy(NEWER, "production")
-    assert live(releasing)["commit"] == NEWER
+    assert releasing.live()["commit"] == NEWER
 
     outcome = releasing.roll_back()
 
     assert outcome.jobs == {"Roll back": "success"}, outcome.text
-    assert live(releasing)["commit"] == two_releases
-    assert live(releasing)["event"] == "rolled back"
-    assert live(releasing)["by"] == "ada"
+    assert releasing.live()["commit"] == two_releases
+    assert releasing.live()["event"] == "rolled back"
+    assert releasing.live()["by"] == "ada"
     assert two_releases[:7] in outcome.summary
     made = github.released.deployments[-1]
     assert (made["ref"], made["environment"], made["task"]) == (
@@ -62,7 +54,7 @@ def test_a_release_that_never_ran_there_is_an_error_that_names_those_that_did(
     assert outcome.jobs == {"Roll back": "failure"}
     assert "no release of that name, commit or digest ran here" in outcome.said("error")[0]
     assert two_releases[:7] in outcome.summary
-    assert live(releasing)["commit"] == NEWER
+    assert releasing.live()["commit"] == NEWER
     assert github.released.deployments == []
 
 

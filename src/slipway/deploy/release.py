@@ -25,6 +25,7 @@ IMAGE = Path("build/image.json")
 RELEASES = Path("build/releases.json")
 REPORT = Path("build/report.json")
 METRICS = Path("reports/metrics.json")
+VERIFIED = Path("build/verified.json")
 
 Event = Literal["deployed", "rolled back", "undone", "refused"]
 RAN: tuple[Event, ...] = ("deployed", "rolled back")
@@ -112,6 +113,8 @@ def check_digest(image: str) -> None:
 def record_of(image: Mapping[str, Any], target: str, root: Path = Path()) -> Record:
     """Return the record of a release about to be deployed from a tree."""
     metrics = read_json(root / METRICS, "dvc repro") if (root / METRICS).exists() else {}
+    known = verified(root, image)
+    review = known.get("reviewed") or {}
     return Record(
         event="deployed",
         name=image["commit"][:7] + ("-dirty" if image["commit"].endswith("-dirty") else ""),
@@ -121,8 +124,8 @@ def record_of(image: Mapping[str, Any], target: str, root: Path = Path()) -> Rec
         image=image["image"],
         at=now(),
         by=who(),
-        source=source(root, image["commit"]),
-        verdict=verdict(root, image["model_sha256"]),
+        source=review.get("url") or source(root, image["commit"]),
+        verdict=known.get("verdict") or verdict(root, image["model_sha256"]),
         target=target,
         metrics=metrics.get("model"),
     )
@@ -179,8 +182,18 @@ def source(root: Path, commit: str) -> str:
     return f"{server}/{repository}/actions/runs/{os.environ.get('GITHUB_RUN_ID', '')}"
 
 
+def verified(root: Path, image: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what `slipway verify` found of this very commit and model; else nothing."""
+    if not (root / VERIFIED).exists():
+        return {}
+    found: dict[str, Any] = read_json(root / VERIFIED, "slipway verify")
+    same = all(found.get(key) == image[key] for key in ("commit", "model_sha256"))
+    return found if same else {}
+
+
 def verdict(root: Path, model: str) -> str:
     """Return what the judgement in build/report.json says of a model; empty if of another one."""
+    from slipway.report.document import plain
     from slipway.report.words import headline
 
     path = root / REPORT
@@ -189,6 +202,6 @@ def verdict(root: Path, model: str) -> str:
     report = read_json(path, "slipway judge")
     try:
         same = report["challenger"]["model"] == model
-        return headline(report) if same else ""
+        return plain(headline(report)) if same else ""
     except (KeyError, TypeError):
         return ""

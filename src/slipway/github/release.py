@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from slipway.card import card
 from slipway.deploy.release import read_image
 from slipway.github.api import Api
-from slipway.report.document import Document, Table
+from slipway.report.document import Table
 from slipway.report.markdown import to_markdown
-from slipway.report.render import foot_of
 from slipway.score import MANIFEST_FILE, MODEL
 from slipway.verify import VERIFIED, check_verified
 
@@ -89,5 +89,5 @@ def _text(root: Path, image: Mapping[str, Any], verified: Mapping[str, Any], hom
         ["dvc.lock", f"{verified['lock']}: rebuilt from its inputs"],
     ]
     again = f"To come back to this release: `slipway rollback --to {image['commit'][:7]}`."
-    what = Document("good", "In production", [Table(["", ""], rows), again], [], foot_of("", ""))
-    return f"{to_markdown(card(root, []))}\n{to_markdown(what)}"
+    about = card(root, ["how it came here: docs/release.md"])
+    return to_markdown(replace(about, blocks=[Table(["", ""], rows), again, *about.blocks]))
