@@ -67,7 +67,7 @@ class Release:
     port: int
     pid: int
 
-    def prove(self, expected: Expected | None = None) -> dict[str, Check]:
+    def prove(self, expected: Expected | None = None, *, load: bool = True) -> dict[str, Check]:
         checks = prove(
             self.container,
             expected or self.expected,
@@ -75,6 +75,7 @@ class Release:
             lambda _: None,
             port=self.port,
             pid=self.pid,
+            load=load,
         )
         return {check.name: check for check in checks}
 

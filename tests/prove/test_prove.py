@@ -67,6 +67,13 @@ def test_what_was_reviewed_passes_every_check(release):
     assert not failed(found), found
 
 
+def test_what_has_stood_the_load_before_is_proven_without_it(release):
+    found = release.prove(load=False)
+
+    assert found.keys() == {*CHECKS, "afterwards"} - {"load", "memory"}
+    assert not failed(found)
+
+
 def test_a_proof_leaves_no_traffic_behind(release):
     release.prove()
 

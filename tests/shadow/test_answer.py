@@ -55,6 +55,19 @@ def test_only_what_the_model_that_answered_last_was_asked_counts(
     assert named.others == {other.sha256: 30}
 
 
+def test_the_log_is_not_read_beyond_the_day_on_which_the_model_began(
+    write_log, model, other, rows, tmp_path
+):
+    write_log(tmp_path, other, rows[:20])
+    write_log(tmp_path, model, rows[20:50], start=START + timedelta(days=2))
+    (tmp_path / "2026-02-01_x.jsonl").write_text("damaged, and nobody reads it\n")
+
+    found = newest(tmp_path, 100)
+
+    assert len(found.records) == 30
+    assert found.others == {other.sha256: 20}
+
+
 def test_what_was_asked_in_a_proof_is_not_asked_again(write_log, model, rows, tmp_path):
     write_log(tmp_path, model, rows[:20])
     write_log(tmp_path, model, rows[20:50], start=START + timedelta(hours=1), proof=True)

@@ -12,6 +12,9 @@ from typing import Any
 from slipway.errors import SlipwayError
 from slipway.serve.log import Records
 
+# Days of the log in which a model is looked for that has answered nothing since.
+LOOK_BACK = 31
+
 
 @dataclass(frozen=True)
 class Newest:
@@ -35,8 +38,8 @@ class Newest:
 def newest(url: str | Path, rows: int, live: str = "") -> Newest:
     """Return the last `rows` requests that a model answered, or as many as there are.
 
-    The log is read from its newest day back, and no more than `rows` records of each model
-    are held.
+    The log is read from its newest day back to the day on which the model began, and no more
+    than `rows` records of each model are held.
 
     Parameters
     ----------
@@ -52,7 +55,8 @@ def newest(url: str | Path, rows: int, live: str = "") -> Newest:
     held: dict[str, list[tuple[str, int, dict[str, Any]]]] = {}
     seen: Counter[str] = Counter()
     order = count()
-    for day in reversed(log.days()):
+    for days, day in enumerate(reversed(log.days())):
+        before = seen[live]
         for record in log.of_day(day):
             model = record["model"]
             seen[model] += 1
@@ -63,7 +67,9 @@ def newest(url: str | Path, rows: int, live: str = "") -> Newest:
             elif record["id"] > heap[0][0]:
                 heapq.heapreplace(heap, entry)
         live = live or (max(held, key=lambda model: max(held[model])[0]) if held else "")
-        if len(held.get(live, ())) >= rows:
+        complete = len(held.get(live, ())) >= rows
+        began_later = held.get(live) and seen[live] == before
+        if complete or began_later or days >= LOOK_BACK:
             break
     if not held.get(live):
         of_whom = f" of model {live[:12]}" if live else ""
