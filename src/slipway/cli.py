@@ -130,6 +130,37 @@ def evaluate() -> None:
 
 
 @app.command()
+def search() -> None:
+    """Try the challengers of params.yaml on training data only: 0 one is better, 1 none is."""
+    from slipway.search import search
+    from slipway.settings import read_params
+
+    found = search(read_params())
+    typer.echo(found.text())
+    raise typer.Exit(found.exit_code)
+
+
+@app.command()
+def retrain(
+    until: Annotated[
+        str, typer.Option(help="Add no month after this one, as YYYY-MM; default: all there are.")
+    ] = "",
+    log: Annotated[
+        str, typer.Option(help="Folder or URL of the prediction log; default as in params.yaml.")
+    ] = "",
+    out: Annotated[Path, typer.Option(help="What was found, as JSON.")] = Path(
+        "build/retrain.json"
+    ),
+) -> None:
+    """Learn from the newest labels, in a copy: 0 better, 1 not better or nothing new."""
+    from slipway.retrain import retrain
+
+    found = retrain(Path(), until, log, out)
+    typer.echo(found.text())
+    raise typer.Exit(found.exit_code)
+
+
+@app.command()
 def score(
     rows: Annotated[Path, typer.Option(help="Parquet file of rows as they are in data/.")],
     out: Annotated[Path, typer.Option(help="Parquet file to write: key and score.")],
@@ -383,13 +414,14 @@ def drift(
     markdown: Annotated[
         Path | None, typer.Option(help="Write the report as Markdown here.")
     ] = None,
+    html: Annotated[Path | None, typer.Option(help="Write the report as one HTML file.")] = None,
     model: Annotated[Path, typer.Option(help="Folder of the model.")] = Path("build/model"),
 ) -> None:
-    """Compare what the service saw with what the model was measured on."""
+    """Watch what the service saw and said: 0 quiet, 1 drift, 2 no answer."""
     from slipway.drift import drift, to_text
     from slipway.settings import read_params
 
-    report = drift(read_params(), log, model, json, markdown)
+    report = drift(read_params(), log, model, json, markdown, html)
     typer.echo(to_text(report))
     raise typer.Exit(report.exit_code)
 
@@ -423,3 +455,14 @@ def demo(
     from slipway.demo import demo
 
     demo(Path(), site)
+
+
+@app.command()
+def doctor() -> None:
+    """Say what in this fork is not as it should be: 0 nothing, 1 something, 2 not all was seen."""
+    from slipway.doctor.run import examine, exit_code, to_text
+    from slipway.settings import read_params
+
+    found = examine(Path(), read_params(), os.environ)
+    typer.echo(to_text(found))
+    raise typer.Exit(exit_code(found))

@@ -34,6 +34,8 @@ class Watched:
         Whose token it is that asks.
     settings
         What GitHub says of the repository, by path: ``pages``, ``environments`` …
+    branch_rules
+        The rules of a branch in full, where a test needs more than their types.
     dispatched
         The runs that were asked for, as workflow and inputs.
     """
@@ -44,6 +46,7 @@ class Watched:
     remarks: dict[int, list[str]] = field(default_factory=dict)
     labels: dict[str, dict[str, Any]] = field(default_factory=dict)
     settings: dict[str, Any] = field(default_factory=dict)
+    branch_rules: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     runs: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     dispatched: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
 
@@ -71,6 +74,10 @@ class Watched:
             "GET labels/(.+)": lambda at, *_: found(self.labels.get(at[0])),
             "POST labels": self._create_label,
             r"GET actions/workflows/([\w.-]+)/runs": self._list_runs,
+            **{
+                f"GET rules/branches/({name})": lambda at, *_: (200, self.branch_rules[at[0]])
+                for name in self.branch_rules
+            },
             r"POST actions/workflows/([\w.-]+)/dispatches": self._dispatch,
             "POST git/(blobs|trees|commits|refs)": self._create_object,
             r"GET git/ref/heads/(.+)": lambda at, *_: found(self.head(at[0])),
