@@ -34,7 +34,7 @@ TOKEN = "a-token-for-the-tests"
 SECONDS = 60.0
 
 SETTINGS: dict[str, Any] = {
-    "start_seconds": 20,
+    "start_seconds": 60,
     "drain_seconds": 5,
     "shadow_rows": 200,
     "canary": {

@@ -65,7 +65,8 @@ def wait_until_ready(engine: Engine, guard: Guard, slot: str) -> None:
         return False
 
     if not _until(ready, seconds):
-        raise Unfit(f"it was not ready within {seconds:g} s: {why_not_ready(guard, container)}")
+        why = why_not_ready(guard, container)
+        raise Unfit(f"it was not ready within {seconds:g} s: {why}")
 
 
 def wait_until_up(engine: Engine, guard: Guard, slot: str) -> None:
@@ -90,8 +91,9 @@ def wait_until_up(engine: Engine, guard: Guard, slot: str) -> None:
 
 
 def is_up(server: dict[str, str], address: str = "") -> bool:
-    found = server["status"].startswith("UP") and server["check_status"] == "L7OK"
-    return found and address in ("", server["addr"])
+    # A star says that the next check is under way.
+    passed = server["check_status"].removeprefix("* ") == "L7OK"
+    return server["status"].startswith("UP") and passed and address in ("", server["addr"])
 
 
 def is_ready(guard: Guard, name: str) -> bool:

@@ -1,0 +1,162 @@
+"""The deployer dies, is stopped or is doubled, the proxy restarts: traffic goes on, and the next
+run puts everything in order."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+
+import pytest
+from tests.deploy.conftest import Place, commit_of, wait_for
+
+from slipway.docker import docker
+
+
+def until(process: subprocess.Popen[str], step: str) -> str:
+    """Read what a deployer says until it has ended a step; return all of it."""
+    assert process.stdout
+    said = ""
+    for line in process.stdout:
+        said += line
+        if line.startswith(f"✓ {step}"):
+            return said
+    raise AssertionError(f"it never ended the step {step}:\n{said}")
+
+
+def kill(process: subprocess.Popen[str]) -> None:
+    process.kill()
+    process.wait()
+    assert process.stdout
+    process.stdout.close()
+
+
+def lock_is_free(place: Place) -> bool:
+    doing = place.status()["doing"]
+    return not doing or not doing["running"]
+
+
+@pytest.mark.parametrize("step", ["engine", "recover", "start", "shadow", "canary"])
+def test_a_deployer_killed_after_a_step_leaves_the_traffic_where_it_was(
+    place: Place, first: str, second: str, step: str
+) -> None:
+    with place.traffic() as tally:
+        process = place.start("deploy", "--image", second)
+        until(process, step)
+        kill(process)
+        wait_for(lambda: lock_is_free(place), "the lock")
+        status = place.status()
+        assert status["live"]["commit"] == first
+        assert status["live"]["traffic"] == 1
+        if step in ("start", "shadow", "canary"):
+            assert "half done" in place.told()
+            assert not place.well()
+    assert not tally.failed(), tally.failed()[:3]
+    logged = place.logged()
+    assert tally.ids() <= logged.keys()
+    assert {logged[name] for name in tally.ids()} <= {first, commit_of("second")}
+
+
+def test_the_next_run_undoes_what_was_left_and_says_so(
+    place: Place, first: str, second: str
+) -> None:
+    """The test before has left a candidate in its slot."""
+    assert place.container("green").about()
+    with place.traffic() as tally:
+        process = place.start("deploy", "--image", second)
+        said = until(process, "recover")
+        assert "undid the deploy of" in said
+        assert f"removed {place.container('green').name}" in said
+        until(process, "drain")
+        kill(process)
+        wait_for(lambda: lock_is_free(place), "the lock")
+    assert not tally.failed(), tally.failed()[:3]
+    status = place.status()
+    assert status["live"]["traffic"] == 1
+    assert status["live"]["commit"] in (first, commit_of("second"))
+
+
+def test_a_deployer_killed_at_the_end_has_its_work_finished(
+    place: Place, first: str, second: str
+) -> None:
+    """All is written but the history: the crash that the test before may or may not hit."""
+    outcome = place.deploy(second)
+    assert outcome.ok, outcome.to_text()
+    live = place.status()["live"]
+    doing = {"what": "deploy", "record": live, "slot": live["slot"], "by": "Ada", "step": "keep"}
+    shell = place.container("proxy")
+    text = json.dumps(doing | {"since": "2020-01-01"})
+    shell.run("sh", "-c", "cat >/state/doing.json", stdin=text)
+    shell.run("sh", "-c", "sed -i '$d' /state/releases.jsonl")
+    before = place.events()
+    outcome = place.deploy(second)
+    assert "finished the deploy of Ada" in outcome.steps[1].words if outcome.steps else False
+    assert place.events() == [*before, f"deployed {commit_of('second')[:7]}"]
+    assert place.live() == commit_of("second")
+    assert place.well()
+
+
+def test_the_second_of_two_deployers_is_told_who_is_at_it(place: Place, third: str) -> None:
+    process = place.start("deploy", "--image", third)
+    until(process, "recover")
+    outcome = place.deploy(third)
+    assert outcome.exit_code == 2
+    assert "another one deploys here" in outcome.words
+    assert "under way" in place.told()
+    said, _ = process.communicate()
+    assert process.returncode == 0, said
+    assert place.live() == commit_of("third")
+
+
+def test_a_deployer_that_is_asked_to_stop_puts_things_back_itself(place: Place, first: str) -> None:
+    image = json.loads((place.tree / "build/image.json").read_text("utf-8"))["image"]
+    with place.traffic() as tally:
+        process = place.start("deploy", "--image", image)
+        until(process, "prove")
+        process.send_signal(signal.SIGTERM)
+        said, _ = process.communicate()
+    assert process.returncode == 2
+    assert "stopped by hand" in said
+    assert not tally.failed(), tally.failed()[:3]
+    assert place.live() == commit_of("third")
+    assert place.events()[-1] == f"undone {first[:7]}"
+    assert place.well()
+
+
+def test_a_proxy_that_restarts_mid_way_comes_back_with_the_old_version(
+    place: Place, first: str
+) -> None:
+    image = json.loads((place.tree / "build/image.json").read_text("utf-8"))["image"]
+    process = place.start("deploy", "--image", image)
+    until(process, "prove")
+    docker("kill", place.container("proxy").name)
+    docker("start", place.container("proxy").name)
+    said, _ = process.communicate()
+    assert process.returncode == 2
+    assert "undid the deploy" in said
+    assert f"{commit_of('third')[:7]} (model" in said
+    wait_for(lambda: place.live() == commit_of("third"), "the old version")
+    assert place.well()
+    with place.traffic() as tally:
+        pass
+    assert not tally.failed()
+
+
+def test_after_a_reboot_the_same_release_runs(place: Place) -> None:
+    names = [place.container(name).name for name in ("proxy", "blue", "green")]
+    running = [name for name in names if docker("ps", "-q", "--filter", f"name={name}")]
+    docker("kill", *running)
+    docker("start", *running)
+    wait_for(lambda: place.live() == commit_of("third"), "the release of before")
+    with place.traffic() as tally:
+        pass
+    assert not tally.failed()
+
+
+def test_a_release_that_was_stopped_by_hand_is_started_again(place: Place) -> None:
+    live = place.container(place.status()["live"]["slot"])
+    docker("stop", live.name)
+    assert "does not answer" in place.told()
+    outcome = place.rollback(commit_of("third"))
+    assert outcome.ok, outcome.to_text()
+    assert place.live() == commit_of("third")
