@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from datetime import timedelta
@@ -131,6 +132,15 @@ def in_tree(tree, asked, *arguments):
         check=True,
     )
     return orjson.loads(done.stdout)["answers"]
+
+
+def test_a_manifest_that_does_not_say_what_a_row_is_is_an_error(tree, tmp_path):
+    shutil.copytree(tree / "build/model", tmp_path, dirs_exist_ok=True)
+    manifest = orjson.loads((tmp_path / "manifest.json").read_bytes())
+    (tmp_path / "manifest.json").write_bytes(orjson.dumps(manifest | {"inputs": []}))
+
+    with pytest.raises(SlipwayError, match="does not say what a row is"):
+        Shadow(tmp_path)
 
 
 def test_as_a_program_it_finds_the_newest_requests_itself(other_tree, log, model):

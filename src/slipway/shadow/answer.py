@@ -30,14 +30,20 @@ class Shadow:
     Raises
     ------
     SlipwayError
-        As `Model.load`.
+        As `Model.load`, or the manifest lacks what is needed to check a row.
     """
 
     def __init__(self, folder: Path = MODEL) -> None:
         self._model = Model.load(folder)
         manifest = self._model.manifest
-        self._rows = RowValidator(manifest["inputs"], contract.RULES)
-        self._threshold: float = manifest["threshold"]
+        try:
+            self._rows = RowValidator(manifest["inputs"], contract.RULES)
+            self._threshold: float = manifest["threshold"]
+        except (KeyError, TypeError, StopIteration):
+            raise SlipwayError(
+                f"{folder}: the manifest does not say what a row is and when the decision is yes",
+                "train the model with `dvc repro`; an older one is asked as a bento or an image",
+            ) from None
 
     @property
     def sha256(self) -> str:

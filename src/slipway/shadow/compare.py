@@ -248,9 +248,9 @@ def _reasons(found: dict[str, Any], limits: Limits, judge: Judge) -> list[str]:
             f"it flips {flipped['share']:.1%} of the decisions "
             f"(the limit is {limits.max_flipped:.1%})"
         )
-    if times and times["p95"] > limits.max_row_ms:
+    if times and times["p50"] > limits.max_row_ms:
         reasons.append(
-            f"it needs {times['p95']:.2f} ms for a row (p95; the limit is {limits.max_row_ms:g})"
+            f"it needs {times['p50']:.2f} ms for a row (median; the limit is {limits.max_row_ms:g})"
         )
     metrics = found["labels"]["metrics"] if found["labels"] else []
     worse = [one for one in metrics if one["name"] == judge.primary and one["verdict"] == "worse"]
