@@ -28,7 +28,7 @@ BETTER_FOUND = {
     "words": "With 2013-10 added, the model is better on the rows of 2013-10.",
     "months_added": ["2013-10"],
     "challenger": {"learning_rate": 0.03},
-    "report": "build/report.json",
+    "report": "build/retrain/report.json",
     "branch_files": ["data.dvc", "dvc.lock"],
 }
 
@@ -62,9 +62,9 @@ def leave(github) -> Leave:
     def leave(
         result: dict[str, Any] = BETTER_FOUND, files: dict[str, str] = FILES, **report: Any
     ) -> None:
-        entries = {f"files/{name}": text for name, text in files.items()}
+        entries = {f"retrain/files/{name}": text for name, text in files.items()}
         told = judged(BETTER) | report
-        entries |= {"retrain.json": json.dumps(result), "report.json": json.dumps(told)}
+        entries |= {"retrain.json": json.dumps(result), "retrain/report.json": json.dumps(told)}
         github.artifacts.pop(RUN, None)
         github.add_artifact(RUN, "retrain", archive(entries))
 

@@ -122,44 +122,39 @@ def rates(days: Sequence[Row], target: str) -> str:
     return draw(lines, 150, f"{' and '.join(present)} by day, {from_to(days)}", top=30, bottom=26)
 
 
-def moves(days: Sequence[Row], names: Sequence[str], limit: float) -> str:
+def moves(days: Sequence[Row], names: Sequence[str]) -> str:
     """Return how far each column was from the reference, day by day, as a field of cells.
 
     Parameters
     ----------
     days
-        With `day` (YYYY-MM-DD) and `moves`, a mapping of name to size.
+        With `day` (YYYY-MM-DD) and `moves`, a mapping of name to times the limit: from 1 on
+        the past does not explain it, and the cell is as dark as can be.
     names
         The columns to show, from top to bottom.
-    limit
-        The size from which a move counts; the scale ends at four times that.
     """
     import altair as alt
 
     rows = [
-        {"day": row["day"], "name": name, "size": min(row["moves"][name], 4 * limit)}
+        {"day": row["day"], "name": name, "size": min(size, 1.0)}
         for row in days
         for name in names
-        if row["moves"].get(name) is not None
+        if (size := row["moves"].get(name)) is not None
     ]
     cells = (
         chart_of(rows)
-        .mark_rect()
+        .mark_rect(color=BAD)
         .encode(
             x=days_axis(),
             y=alt.Y("name:N", sort=list(names), axis=names_axis(names)),
-            color=alt.value(BAD),
             opacity=alt.Opacity(
-                "size:Q", scale=alt.Scale(domain=[0, 4 * limit], range=[0.04, 1]), legend=None
+                "size:Q", scale=alt.Scale(domain=[0, 1], range=[0.05, 1]), legend=None
             ),
         )
     )
-    furthest = {
-        name: max((row["size"] for row in rows if row["name"] == name), default=0.0)
-        for name in names
-    }
-    said = ", ".join(f"{name} up to {size:.2f}" for name, size in furthest.items())
-    label = f"Size of the move by column and day, {from_to(days)}: {said}"
+    beyond = {name: sum(row["name"] == name and row["size"] == 1 for row in rows) for name in names}
+    said = ", ".join(f"{name} {count}" for name, count in beyond.items())
+    label = f"Days beyond the limit by column, {from_to(days)}: {said}"
     return draw(cells, LINE * len(names), label, left=room_for(names), top=8, bottom=26)
 
 

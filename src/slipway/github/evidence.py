@@ -156,7 +156,7 @@ def _lines(report: Report, days: list[Mapping[str, Any]]) -> Iterator[Block]:
         if len(known) > 1:
             at = [str(day["day"])[5:10] for day, _ in known]
             values = [value for _, value in known]
-            yield Chart(f"{name} day by day", at, "size of the move", lines={name: values})
+            yield Chart(f"{name}: an alarm from 1 on", at, "times the limit", lines={name: values})
 
 
 def _streams_shown(report: Report) -> list[str]:
@@ -167,7 +167,7 @@ def _streams_shown(report: Report) -> list[str]:
 
 
 def of_stream(day: Mapping[str, Any], name: str) -> float | None:
-    """Return how far a stream had moved on a day, if it was measured."""
+    """Return how far a stream was from its limit on a day, if it was measured: 1 is an alarm."""
     value = (day.get("streams") or {}).get(name)
     return None if value is None else float(value)
 

@@ -41,7 +41,12 @@ MAY_PROPOSE = re.compile(
     + MAY_COMMIT.pattern
 )
 
-FILES = "files/"
+# As `slipway retrain` leaves them below build/.
+ANSWER, REPORT = "retrain.json", "retrain/report.json"
+
+FILES = "retrain/files/"
+
+OTHERS = ("retrain/validation.json",)
 
 STATUS = ("better", "not better", "nothing new", "no answer")
 
@@ -126,12 +131,12 @@ def propose(api: Api, about: About) -> tuple[str, int]:
 def read_proposal(api: Api, run: int) -> Proposal:
     """Return what the retrain run left, as bytes that are looked at before they are believed."""
     entries = artifact.unpack(artifact.download(api, run, NAME, MOST_BYTES), _expected, MOST_BYTES)
-    if "retrain.json" not in entries:
+    if ANSWER not in entries:
         raise artifact.NotBelieved("the retrain run left no answer")
-    result = artifact.parse(entries["retrain.json"])
+    result = artifact.parse(entries[ANSWER])
     if result.get("version") != 1 or result.get("status") not in STATUS:
         raise artifact.NotBelieved("retrain.json is not an answer of `slipway retrain`")
-    report = artifact.parse(entries["report.json"]) if "report.json" in entries else None
+    report = artifact.parse(entries[REPORT]) if REPORT in entries else None
     files = {
         name.removeprefix(FILES): content
         for name, content in entries.items()
@@ -265,7 +270,7 @@ def _refused_before(own: list[Mapping[str, Any]], proposal: Proposal) -> int:
 
 
 def _expected(name: str) -> bool:
-    if name in ("retrain.json", "report.json"):
+    if name in (ANSWER, REPORT, *OTHERS):
         return True
     return name.startswith(FILES) and bool(MAY_PROPOSE.fullmatch(name.removeprefix(FILES)))
 

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 from slipway import charts
 from slipway.drift import LARGE
-from slipway.github.evidence import of_stream
 from slipway.page.inputs import Inputs, Row
 from slipway.page.pieces import Figure, Section, Table, plain, span, target_of
 
@@ -31,7 +30,7 @@ def drift(inputs: Inputs) -> Section:
     columns = report["columns"]
     limit = report["settings"]["psi"]
     figures = [_furthest(columns, limit)]
-    if by_day := _by_day(report, limit):
+    if by_day := _by_day(report):
         figures.append(by_day)
     moved = [
         [(row["name"], f"{row['status']}, {row['psi']:.2f}"), (plain(row["words"]), "")]
@@ -55,10 +54,10 @@ def _furthest(columns: Sequence[Row], limit: float) -> Figure:
     return Figure("drift", charts.drift(columns[:COLUMNS_SHOWN], limit, LARGE), caption)
 
 
-def _by_day(report: Row, limit: float) -> Figure | None:
+def _by_day(report: Row) -> Figure | None:
     """Return the moves of the columns that moved most, day by day; None for a single day."""
     days = [
-        {"day": day["day"], "moves": {name: of_stream(day, name) for name in day["streams"]}}
+        {"day": day["day"], "moves": day["streams"]}
         for day in report.get("days") or []
         if day.get("streams")
     ]
@@ -66,8 +65,8 @@ def _by_day(report: Row, limit: float) -> Figure | None:
     names = [row["name"] for row in report["columns"] if row["name"] in known][:DAYS_OF]
     if len(days) < 2 or not names:
         return None
-    caption = f"Darker is further; from {limit:g} a move counts. Each row of cells is a column."
-    return Figure("drift-days", charts.moves(days, names, limit), caption)
+    caption = "Each line of cells is a column. The darkest are beyond what the past explains."
+    return Figure("drift-days", charts.moves(days, names), caption)
 
 
 def traffic(inputs: Inputs) -> Section:
