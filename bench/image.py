@@ -119,7 +119,9 @@ def theirs(copy: Path, folder: Path) -> Image:
         *("--file", str(dockerfile), str(bento)),
         seconds=BUILD_SECONDS,
     )
-    return Image("`bentoml containerize`, as it comes", tag, [], base)
+    # The service finds its model beside itself; BentoML starts it one folder above.
+    there = ["--workdir=/home/bentoml/bento/src"]
+    return Image("`bentoml containerize`, as it comes", tag, there, base)
 
 
 def _size(image: str) -> int:
