@@ -5,10 +5,14 @@ from __future__ import annotations
 import json
 import re
 
+import pytest
 from tests.services.repository import commit, edit_params
 
 from slipway.tables import digest
 from slipway.workspace import run
+
+# A whole release, job by job, on a machine that may be doing other things.
+pytestmark = pytest.mark.timeout(900)
 
 BEFORE_STAGING = {"Verify": "success", "Image": "success"}
 

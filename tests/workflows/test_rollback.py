@@ -7,6 +7,9 @@ from tests.services.engine import BuildVariant, ServiceImage
 
 from slipway.workspace import run
 
+# A whole release, job by job, on a machine that may be doing other things.
+pytestmark = pytest.mark.timeout(900)
+
 NEWER = "b" * 40
 
 
