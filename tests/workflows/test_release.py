@@ -284,6 +284,12 @@ class TestMark:
         assert [s["state"] for s in github.released.statuses[old]] == ["inactive"]
         assert github.released.statuses[elsewhere] == []
 
+    def test_where_nothing_was_changed_nothing_is_told(self, tree, api, github):
+        assert mark(api, tree, "production", "a" * 40, "") == (
+            "production: nothing has changed there"
+        )
+        assert github.calls == []
+
     def test_an_earlier_commit_that_somebody_released_is_told(self, tree, api, github):
         self.history(tree, ("a", "deployed"))
 

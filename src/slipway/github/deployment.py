@@ -27,6 +27,8 @@ def mark(api: Api, root: Path, environment: str, sha: str, url: str) -> str:
     url
         Of the service there; may be empty.
     """
+    if not (root / RELEASES).exists():
+        return f"{environment}: nothing has changed there"
     history: list[dict[str, Any]] = read_json(root / RELEASES, "slipway deploy")
     now = history[-1]
     back = now["event"] == "rolled back"
