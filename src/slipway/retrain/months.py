@@ -1,0 +1,144 @@
+"""Which months can be added to the data: from their source, or from the log and the labels.
+
+A month is added once it is over and its labels have come, as complete as the training data must be.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+
+from slipway import contract
+from slipway.data import make_months, write_month
+from slipway.errors import SlipwayError
+from slipway.retrain.logged import months_in, rows_of
+from slipway.settings import Params
+from slipway.tables import month_files, read_columns, row_count
+
+SOURCE = "src/model/source.py"
+LOG = "the prediction log and the labels"
+
+
+@dataclass(frozen=True)
+class Added:
+    """A month that was added: its rows, those of them without a label, and where it came from."""
+
+    month: str
+    rows: int
+    unlabelled: int
+    origin: str
+
+    def text(self) -> str:
+        return f"{self.month}: {self.rows:,} rows from {self.origin}"
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where the prediction log and the labels are: folders or addresses."""
+
+    log: str
+    labels: str
+
+
+def add_months(
+    data: Path, params: Params, places: Places, until: str
+) -> tuple[list[Added], list[str]]:
+    """Write the files of the newest labelled months; return them, and why there are no more.
+
+    Parameters
+    ----------
+    data
+        The folder of the monthly files; months after its newest are looked for.
+    until
+        The last month to add; empty for no limit.
+    """
+    newest = month_files(data)[-1].stem
+    added: list[Added] = []
+    why: list[str] = []
+    last = min(filter(None, [until, _month_before(datetime.now(UTC))]))
+    logged, fault = _logged(places.log)
+    candidates = sorted({*_at_source(), *logged})
+    for month in (name for name in candidates if newest < name <= last):
+        path = data / f"{month}.parquet"
+        reasons = []
+        for made in _ways(month, path, places, month in logged):
+            if isinstance(made, str):
+                reasons.append(made)
+            elif reason := _incomplete(made, params.prepare.max_label_missing):
+                path.unlink()
+                reasons.append(reason)
+            else:
+                added.append(made)
+                break
+        else:
+            # A month that waits holds up those after it: the newest is the one judged on.
+            return added, [*why, *reasons]
+    if not candidates or candidates[-1] <= newest:
+        why.append(f"neither {SOURCE} nor {LOG} have a month after {newest}")
+        why += [fault] if fault else []
+    return added, why
+
+
+def _ways(month: str, path: Path, places: Places, logged: bool) -> Iterator[Added | str]:
+    """Write a month's file, one way after the other; yield what it holds, or why it cannot be."""
+    if month in _at_source():
+        try:
+            make_months([month], path.parent)
+            yield _about(month, path, SOURCE)
+        except SlipwayError as error:
+            yield f"{month}: {error}"
+    if logged:
+        try:
+            rows = rows_of(month, places.log, places.labels, _keys(path.parent, month))
+            write_month(rows, path)
+            yield _about(month, path, LOG)
+        except SlipwayError as error:
+            yield f"{month}: {error}"
+
+
+def _about(month: str, path: Path, origin: str) -> Added:
+    columns = read_columns([path])
+    rows = row_count(columns)
+    unlabelled = int(np.isnan(contract.label(columns)).sum()) if rows else 0
+    return Added(month, rows, unlabelled, origin)
+
+
+def _incomplete(made: Added, limit: float) -> str:
+    if not made.rows:
+        return f"{made.month}: {made.origin} have no row"
+    share = made.unlabelled / made.rows
+    if share <= limit:
+        return ""
+    return (
+        f"{made.month}: {share:.1%} of the rows from {made.origin} have no label yet "
+        f"(prepare.max_label_missing is {limit:.1%})"
+    )
+
+
+def _at_source() -> list[str]:
+    from model import source
+
+    return list(source.MONTHS)
+
+
+def _logged(log: str) -> tuple[set[str], str]:
+    try:
+        return months_in(log), ""
+    except SlipwayError as error:
+        return set(), f"the prediction log was not read: {error}"
+
+
+def _keys(data: Path, month: str) -> set[str]:
+    """Return the keys of all months but this one."""
+    key = contract.key()
+    others = [path for path in month_files(data) if path.stem != month]
+    return set(read_columns(others, [key])[key].tolist())
+
+
+def _month_before(now: datetime) -> str:
+    first = now.year * 12 + now.month - 2
+    return f"{first // 12:04d}-{first % 12 + 1:02d}"

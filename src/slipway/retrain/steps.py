@@ -1,0 +1,126 @@
+"""What is done in the copy, by the copy's own verbs, as a person would do it."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from slipway.errors import NO, YES, Refused, SlipwayError
+from slipway.rebuild import FAILED, REPRO
+from slipway.search import SEARCH
+from slipway.tables import read_json
+from slipway.workspace import environment, run
+
+REPORT = Path("build/report.json")
+
+VALIDATION = Path("build/validation.json")
+
+# All that a retrained model changes, and all that may go to its branch.
+MAY_CHANGE = ("params.yaml", "data.dvc", "dvc.lock", "reports/", "data-remote/")
+
+LINES_SAID = 15
+
+
+def verb(tree: Path, *arguments: str) -> tuple[int, str]:
+    """Run a verb in the copy; return its exit code, 0 or 1, and what it said.
+
+    Raises
+    ------
+    SlipwayError
+        It could not answer.
+    """
+    done = subprocess.run(
+        [sys.executable, "-m", "slipway", *arguments],
+        cwd=tree,
+        env=environment(tree) | {"GITHUB_ACTIONS": ""},  # it speaks to us, not to the job
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    said = done.stdout.strip() or done.stderr.strip()
+    if done.returncode not in (YES, NO):
+        reason = "\n".join(done.stderr.strip().splitlines()[-LINES_SAID:])
+        raise SlipwayError(f"`slipway {arguments[0]}` could not answer: {reason}")
+    return done.returncode, said
+
+
+def track(tree: Path) -> None:
+    """Let data.dvc name the months that are there now; refuse them if they are not in order.
+
+    Raises
+    ------
+    SlipwayError
+        They are not in order, with what is wrong, or DVC cannot take them.
+    """
+    code, said = verb(tree, "validate", "--json", str(VALIDATION))
+    if code == NO:
+        shown = "\n".join(said.splitlines()[:LINES_SAID])
+        raise SlipwayError(f"the data with the new months are not in order:\n{shown}")
+    run(["dvc", "add", "-q", "data"], tree)
+
+
+def try_challengers(tree: Path) -> dict[str, Any]:
+    """Let the best challenger's settings be those of the copy; return what it changes."""
+    verb(tree, "search")
+    chosen: dict[str, Any] = read_json(tree / SEARCH, "slipway search")["chosen"]
+    if chosen:
+        set_train(tree / "params.yaml", chosen)
+    return chosen
+
+
+def train_and_judge(tree: Path, base: str) -> dict[str, Any]:
+    """Run the pipeline and return the judge's report.
+
+    Raises
+    ------
+    Refused
+        A stage looked at the data or the model and said no.
+    """
+    try:
+        run([*REPRO], tree)
+    except SlipwayError as error:
+        stage = FAILED.search(str(error))
+        if stage and int(stage[2]) == NO:
+            reasons = [line for line in str(error).splitlines() if "slipway: " in line]
+            said = "; ".join(line.partition("slipway: ")[2] for line in reasons)
+            raise Refused(f"`{stage[1]}` said no: {said or 'it did not say why'}") from None
+        raise
+    verb(tree, "judge", "--base", base, "--out", str(REPORT))
+    report: dict[str, Any] = read_json(tree / REPORT, "slipway judge")
+    return report
+
+
+def collect(tree: Path, folder: Path) -> list[str]:
+    """Copy what the branch needs into a folder; return the names, and send the data ahead.
+
+    Raises
+    ------
+    SlipwayError
+        The remote does not take the data and the model, which the branch would name in vain.
+    """
+    run(["dvc", "push", "-q"], tree)
+    listed = run(["git", "status", "--porcelain", "-z", "--untracked-files=all"], tree)
+    names = sorted(entry[3:] for entry in listed.split("\0") if entry[3:].startswith(MAY_CHANGE))
+    kept = [name for name in names if (tree / name).is_file()]
+    for name in kept:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(tree / name, folder / name)
+    return kept
+
+
+def set_train(path: Path, changes: Mapping[str, Any]) -> None:
+    """Change settings of `train` in a parameters file; every other line stays as it is."""
+    from ruamel.yaml import YAML
+
+    yaml = YAML()
+    yaml.preserve_quotes = True
+    yaml.width = 4096
+    yaml.indent(mapping=2, sequence=4, offset=2)
+    params = yaml.load(path.read_text("utf-8"))
+    params["train"].update(changes)
+    with path.open("w", encoding="utf-8") as file:
+        yaml.dump(params, file)

@@ -1,0 +1,191 @@
+"""Which months can be added: over, labelled as far as training needs, and where their rows are."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import orjson
+import pandas as pd
+import pytest
+
+from model import source
+from slipway.data import write_month
+from slipway.labels.store import import_labels
+from slipway.retrain.months import Places, add_months
+from slipway.retrain.steps import set_train
+from slipway.serve.log import VERSION
+from slipway.settings import Params, read_params
+from slipway.tables import as_rows, read_columns, take
+
+ROOT = Path(__file__).parents[2]
+
+NAMES = ["dep_delay", "arr_delay"]
+
+
+@pytest.fixture(scope="module")
+def september(starter_data: Path) -> pd.DataFrame:
+    """A month of few flights, whose times are those of the month in UTC as well."""
+    rows = pd.read_parquet(starter_data / "2013-09.parquet").astype({"flight_id": str})
+    inside = rows["scheduled_departure"].dt.strftime("%Y-%m") == "2013-09"
+    return rows[inside].iloc[::20].reset_index(drop=True)
+
+
+@pytest.fixture
+def places(tmp_path: Path) -> Places:
+    return Places(str(tmp_path / "log"), str(tmp_path / "labels"))
+
+
+@pytest.fixture
+def data(starter_data: Path, tmp_path: Path) -> Path:
+    """A data folder that ends with August."""
+    write_month(pd.read_parquet(starter_data / "2013-08.parquet"), made(tmp_path / "data/2013-08"))
+    return tmp_path / "data"
+
+
+@pytest.fixture
+def nothing_at_source(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As when somebody puts the files into data/ by hand."""
+    monkeypatch.setattr(source, "MONTHS", ())
+
+
+def made(path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path.with_suffix(".parquet")
+
+
+def log(rows: pd.DataFrame, places: Places, *, again: int = 0) -> None:
+    """Write what the service would have, for rows in the columns of the schema."""
+    folder = Path(places.log)
+    folder.mkdir(exist_ok=True)
+    write_month(rows.drop(columns=NAMES), folder.parent / "rows.parquet")
+    sent = as_rows(read_columns([folder.parent / "rows.parquet"]))
+    wrong = [row | {"distance": 99} for row in sent[:again]]
+    with (folder / "2026-01-01_a.jsonl").open("wb") as file:
+        for number, row in enumerate([*wrong, *sent]):
+            record = {
+                "version": VERSION,
+                "id": f"{number:06d}",
+                "time": "2026-01-01T00:00:00.000000Z",
+                "key": row["flight_id"],
+                "input": row,
+            }
+            file.write(orjson.dumps(record) + b"\n")
+
+
+def label(rows: pd.DataFrame, places: Places, tmp_path: Path, names: list[str] = NAMES) -> None:
+    file = tmp_path / f"outcomes-{len(rows)}-{len(names)}.parquet"
+    rows[["flight_id", *names]].to_parquet(file)
+    import_labels([file], places.labels)
+
+
+def settings() -> Params:
+    return read_params(ROOT / "params.yaml")
+
+
+def test_a_month_from_log_and_labels_is_the_month_that_the_source_would_have_given(
+    september: pd.DataFrame, data: Path, places: Places, tmp_path: Path, nothing_at_source: None
+) -> None:
+    log(september, places, again=5)
+    label(september, places, tmp_path)
+    (added,), why = add_months(data, settings(), places, "")
+    assert why == []
+    assert added.origin == "the prediction log and the labels"
+    assert added.rows == len(september)
+    assert added.unlabelled == september["arr_delay"].isna().sum()
+    write_month(september, tmp_path / "expected.parquet")
+    found, expected = (
+        read_columns([path]) for path in (data / "2013-09.parquet", tmp_path / "expected.parquet")
+    )
+    labelled = ~np.isnan(expected["arr_delay"])
+    assert found.keys() == expected.keys()
+    for name, values in take(expected, labelled).items():
+        assert found[name].dtype == values.dtype
+        assert pd.Series(found[name][labelled]).equals(pd.Series(values)), name
+
+
+def test_the_source_goes_before_the_log(
+    september: pd.DataFrame, data: Path, places: Places, tmp_path: Path
+) -> None:
+    log(september, places)
+    label(september, places, tmp_path)
+    (added,), _ = add_months(data, settings(), places, "2013-09")
+    assert added.origin == "src/model/source.py"
+    assert added.rows > 20_000
+
+
+def test_what_the_source_lacks_is_taken_from_the_log(
+    september: pd.DataFrame,
+    data: Path,
+    places: Places,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def broken(name: str) -> pd.DataFrame:
+        raise LookupError("warehouse")
+
+    monkeypatch.setattr(source, "month", broken)
+    log(september, places)
+    label(september, places, tmp_path)
+    (added,), _ = add_months(data, settings(), places, "2013-09")
+    assert added.origin == "the prediction log and the labels"
+
+
+def test_a_month_waits_until_its_labels_have_come(
+    september: pd.DataFrame, data: Path, places: Places, tmp_path: Path, nothing_at_source: None
+) -> None:
+    log(september, places)
+    label(september.head(len(september) // 2), places, tmp_path)
+    added, (why,) = add_months(data, settings(), places, "")
+    assert added == []
+    assert re.search(r"2013-09: 5\d\.\d% of the rows from the prediction log .* no label yet", why)
+    assert not (data / "2013-09.parquet").exists()
+    label(september, places, tmp_path)
+    (added_now,), _ = add_months(data, settings(), places, "")
+    assert added_now.month == "2013-09"
+
+
+def test_labels_without_what_they_are_made_of_cannot_make_a_month(
+    september: pd.DataFrame, data: Path, places: Places, tmp_path: Path, nothing_at_source: None
+) -> None:
+    log(september, places)
+    plain = september[["flight_id"]].assign(late=september["arr_delay"] >= 15)
+    label(plain, places, tmp_path, ["late"])
+    added, (why,) = add_months(data, settings(), places, "")
+    assert added == []
+    assert "has labels, but not what they are made of (`arr_delay`)" in why
+
+
+def test_rows_that_are_in_the_data_already_are_not_added_again(
+    september: pd.DataFrame, data: Path, places: Places, tmp_path: Path, nothing_at_source: None
+) -> None:
+    """Months of local time overlap with months of UTC at their edges."""
+    august = pd.read_parquet(data / "2013-08.parquet").astype({"flight_id": str}).tail(3)
+    moved = august.assign(scheduled_departure=september["scheduled_departure"][0])
+    log(pd.concat([september, moved]), places)
+    label(september, places, tmp_path)
+    (added,), _ = add_months(data, settings(), places, "")
+    assert added.rows == len(september)
+
+
+def test_no_further_month_is_told_with_where_was_looked(
+    data: Path, places: Places, nothing_at_source: None
+) -> None:
+    added, why = add_months(data, settings(), places, "")
+    assert added == []
+    assert "neither src/model/source.py nor the prediction log" in why[0]
+    assert "no such folder" in why[1]
+
+
+def test_settings_are_changed_and_every_other_line_is_kept(tmp_path: Path) -> None:
+    before = (ROOT / "params.yaml").read_text("utf-8").splitlines()
+    path = tmp_path / "params.yaml"
+    path.write_text("\n".join(before) + "\n", "utf-8")
+    set_train(path, {"learning_rate": 0.5, "l2": 2.5})
+    after = path.read_text("utf-8").splitlines()
+    changed = [
+        new.split("#")[0].strip() for old, new in zip(before, after, strict=True) if old != new
+    ]
+    assert changed == ["learning_rate: 0.5", "l2: 2.5"]
+    assert all(line in after for line in before if line.strip().startswith("#"))
