@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 
 import pytest
 from tests.image.conftest import ROOT, locked
@@ -70,6 +71,17 @@ def test_a_lock_is_unpacked_once(tmp_path):
 
     assert (again.path / "mark").exists()
     assert again.packages == first.packages
+
+
+def test_nothing_unpacked_names_the_python_that_unpacked_it(tmp_path):
+    lock = one_line(tmp_path, "idna")
+
+    unpacked = install(lock, SERVER, tmp_path / "cache").path.rglob("*")
+    files = {path.name: path.read_text("utf-8") for path in unpacked if path.is_file()}
+
+    assert "console_scripts" in files["entry_points.txt"]
+    assert "../bin/" not in files["RECORD"]
+    assert not [name for name, text in files.items() if sys.executable in text]
 
 
 def test_the_wheel_that_came_is_known_by_its_hash(tmp_path):

@@ -1,8 +1,7 @@
-"""The folder that Docker builds from: the same for the same commit, times and modes included."""
+"""The folder that Docker builds from."""
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -41,9 +40,10 @@ def lay_out(bento: Path, site: Site, folder: Path) -> Context:
     (folder / "release").mkdir()
     shutil.move(code / MODEL / RELEASE_FILE, folder / "release")
     (folder / "log").mkdir()
+    # Modes are the same wherever it is laid out. Times are not, and must not be: a file of the same
+    # size and time is one that Docker believes it has already. The Dockerfile evens them out.
     for path in (folder, *folder.rglob("*")):
         path.chmod(0o755 if path.is_dir() else 0o644)
-        os.utime(path, (0, 0))
     return Context(folder, _digests(bento / "src", APP) | _digests(site.path, SITE))
 
 

@@ -166,9 +166,16 @@ def _fill(folder: Path, lock: Path, target: Target) -> None:
             + "\n  ".join(said),
             _advice("\n".join(said)),
         )
-    # Scripts start the Python of this machine, and nothing in the image calls them.
-    shutil.rmtree(folder / "site" / "bin", ignore_errors=True)
+    _drop_scripts(folder / "site")
     write_json(_installed(report), folder / "packages.json")
+
+
+def _drop_scripts(site: Path) -> None:
+    """Remove scripts, and what is said of them: they start the Python of this machine."""
+    shutil.rmtree(site / "bin", ignore_errors=True)
+    for record in site.glob("*.dist-info/RECORD"):
+        lines = record.read_bytes().splitlines(keepends=True)
+        record.write_bytes(b"".join(line for line in lines if not line.startswith(b"../../bin/")))
 
 
 def _advice(said: str) -> str:
