@@ -19,9 +19,6 @@ LOG = "log"
 
 HERE = "model"
 
-# As deploy/kubernetes has it.
-PODS = "app.kubernetes.io/name=slipway"
-
 
 def fetch(source: str, out: Path, settings: Deploy) -> str:
     """Bring a log to ``OUT/log`` and the model to ``OUT/model``; return what came, in words.
@@ -43,7 +40,7 @@ def fetch(source: str, out: Path, settings: Deploy) -> str:
     if source in ("local", "host"):
         fetched = _from_engine(engine_of(source, settings), out)
     elif source == "kubernetes":
-        fetched = _from_cluster(out)
+        fetched = _from_cluster(settings, out)
     else:
         fetched = _from_address(source, out / LOG)
         _model_of_this_commit(out / HERE)
@@ -66,18 +63,19 @@ def _from_engine(engine: Engine, out: Path) -> Fetched:
     )
 
 
-def _from_cluster(out: Path) -> Fetched:
-    # Every pod has a log of its own, and file names that no other pod gives.
-    asked = ["kubectl", "get", "pods", "--selector", PODS, "--output", "name"]
-    names = run([*asked, "--field-selector", "status.phase=Running"], Path()).split()
+def _from_cluster(settings: Deploy, out: Path) -> Fetched:
+    """Ask one pod: all of them write to the same volume, each to files of its own."""
+    from slipway.deploy.cluster import history, pods_of
+    from slipway.deploy.kubernetes import namespace_of
+    from slipway.deploy.pod import CONTAINER, is_ready
+
+    namespace = namespace_of(settings)
+    names = [pod["metadata"]["name"] for pod in pods_of(namespace) if is_ready(pod)]
     if not names:
-        raise SlipwayError(
-            f"no pod runs in the cluster that has the label {PODS}", "`slipway deploy`"
-        )
-    fetched = Fetched()
-    for name in names:
-        fetched += unpack(["kubectl", "exec", name, "--", "python3", "-c", program()], out)
-    return fetched
+        raise SlipwayError(f"no pod in {namespace} is ready", "`slipway status` says why")
+    write_releases(history(namespace))
+    where = ["--namespace", namespace, "--container", CONTAINER, names[0]]
+    return unpack(["kubectl", "exec", *where, "--", "python3", "-c", program()], out)
 
 
 def _from_address(url: str, out: Path) -> Fetched:
