@@ -37,6 +37,7 @@ SETTINGS: dict[str, Any] = {
     "start_seconds": 60,
     "drain_seconds": 5,
     "shadow_rows": 200,
+    "shadow": {"min_rows": 20, "max_flipped": 0.1, "max_refused": 0, "max_row_ms": 1000},
     "canary": {
         "share": 0.5,
         "seconds": 1,
@@ -91,20 +92,21 @@ class Place:
     tree: Path
     prefix: str
     port: int
+    target: str = "local"
     environment: dict[str, str] = field(default_factory=dict)
     said: list[str] = field(default_factory=list)
 
     def deploy(self, image: str = "") -> Outcome:
-        return self._within(lambda: deploy("", image, self.said.append))
+        return self._within(lambda: deploy(self.target, image, self.said.append))
 
     def rollback(self, to: str = "") -> Outcome:
-        return self._within(lambda: rollback("", to, self.said.append))
+        return self._within(lambda: rollback(self.target, to, self.said.append))
 
     def stop(self, *, forget: bool = False) -> Outcome:
-        return self._within(lambda: stop("", self.said.append, forget=forget))
+        return self._within(lambda: stop(self.target, self.said.append, forget=forget))
 
     def status(self) -> dict[str, Any]:
-        return self._within(lambda: status(""))
+        return self._within(lambda: status(self.target))
 
     def told(self) -> str:
         return to_text(self.status())

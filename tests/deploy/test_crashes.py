@@ -123,6 +123,27 @@ def test_a_deployer_that_is_asked_to_stop_puts_things_back_itself(place: Place, 
     assert place.well()
 
 
+def test_a_deployer_that_hangs_loses_the_lock_and_the_traffic_goes_back(
+    place: Place, first: str
+) -> None:
+    """As when the network drops every packet: nothing is closed, and nothing is said."""
+    image = json.loads((place.tree / "build/image.json").read_text("utf-8"))["image"]
+    with place.traffic() as tally:
+        process = place.start("deploy", "--image", image)
+        until(process, "shadow")
+        process.send_signal(signal.SIGSTOP)
+        wait_for(lambda: lock_is_free(place), "the lock")
+        assert place.status()["live"]["traffic"] == 1
+        process.send_signal(signal.SIGCONT)
+        said, _ = process.communicate()
+    assert process.returncode == 2
+    assert "is cut" in said
+    assert "undid the deploy" in said
+    assert not tally.failed(), tally.failed()[:3]
+    assert place.live() == commit_of("third")
+    assert place.well()
+
+
 def test_a_proxy_that_restarts_mid_way_comes_back_with_the_old_version(
     place: Place, first: str
 ) -> None:

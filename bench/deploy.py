@@ -1,0 +1,134 @@
+"""A release on this machine's engine, under 200 requests a second: how long each part takes.
+
+On the base image of the tests (`tests/services/engine`), which is also the proxy, so that no
+registry is needed. The second release is the same tree with another commit.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+from pathlib import Path
+from typing import Any
+
+from support.measure import BIN, ROOT, clean_copy, machine, seconds, table
+
+from slipway.docker import docker
+
+sys.path.insert(0, str(ROOT))
+from tests.services.load import Tally, traffic
+
+from slipway.serve.start import free_port
+
+BASE = "slipway-test-base:bookworm"
+TOKEN = "a-token-for-the-benchmark"
+CANARY_SECONDS = 5
+AIMS = (
+    "Aims: start to ready 3 s at most; a deploy 2 minutes at most plus its canary; "
+    "a rollback 5 s at most; no request fails."
+)
+
+
+def main() -> None:
+    prefix = f"bench{uuid.uuid4().hex[:8]}"
+    port = free_port()
+    place = {"SLIPWAY_PREFIX": prefix, "SLIPWAY_PORT": str(port), "SLIPWAY_TOKENS": TOKEN}
+    os.environ |= place
+    os.environ.pop("DOCKER_HOST", None)
+    with tempfile.TemporaryDirectory(prefix="slipway-bench-") as name:
+        copy = clean_copy(Path(name))
+        seconds([str(BIN / "dvc"), "pull", "--quiet"], copy)
+        images = [_build(copy, "first"), _build(copy, "second")]
+        try:
+            _measure(copy, images, port)
+        finally:
+            _run(copy, "stop", "--target", "local", "--forget")
+            docker("rmi", "--force", *images)
+
+
+def _measure(copy: Path, images: list[str], port: int) -> None:
+    first = _run(copy, "deploy", "--to", "local", "--image", images[0])
+    rows = json.loads((copy / "build/model/manifest.json").read_text("utf-8"))["golden"]
+    bodies = [json.dumps(one["row"]) for one in rows]
+    found = [_row("first release", first, None)]
+    commands = {
+        f"deploy, canary {CANARY_SECONDS} s": ("deploy", "--to", "local", "--image", images[1]),
+        "rollback to the standby": ("rollback", "--target", "local"),
+    }
+    for name, command in commands.items():
+        with traffic(port, bodies, TOKEN) as tally:
+            time.sleep(2)
+            taken = _run(copy, *command)
+            time.sleep(1)
+        found.append(_row(name, taken, tally))
+    print("## A release under 200 requests a second\n")
+    print(f"{machine()}\n")
+    print(table(found))
+    print(f"\n{AIMS}")
+
+
+def _row(name: str, taken: dict[str, float], tally: Tally | None) -> dict[str, Any]:
+    row = {
+        "": name,
+        "whole, s": f"{taken['whole']:.1f}",
+        "start to ready, s": f"{taken['start']:.1f}" if "start" in taken else "",
+        "prove, s": f"{taken['prove']:.1f}",
+        "requests": "",
+        "failed": "",
+        "longest pause, ms": "",
+        "longest wait, ms": "",
+    }
+    if tally is None:
+        return row
+    return row | {
+        "requests": f"{len(tally.answers):,}",
+        "failed": str(len(tally.failed())),
+        "longest pause, ms": f"{tally.pause() * 1000:.0f}",
+        "longest wait, ms": f"{tally.wait() * 1000:.0f}",
+    }
+
+
+def _build(copy: Path, name: str) -> str:
+    """Commit something that changes nothing but the commit, and build its image."""
+    path = copy / "params.yaml"
+    text = path.read_text("utf-8")
+    for key, value in {
+        "base_image": BASE,
+        "proxy_image": BASE,
+        "seconds": str(CANARY_SECONDS),
+        "share": "0.5",
+    }.items():
+        text = re.sub(rf"(?m)^( +{key}:) .*$", rf"\1 {value}", text)
+    path.write_text(f"{text}# {name}\n", "utf-8")
+    who = ["-c", "user.name=Bench", "-c", "user.email=bench@example.org"]
+    subprocess.run(["git", *who, "commit", "-qam", name], cwd=copy, check=True)
+    seconds([sys.executable, "-m", "slipway", "build", "--image"], copy)
+    image: str = json.loads((copy / "build/image.json").read_text("utf-8"))["image"]
+    return image
+
+
+def _run(copy: Path, *command: str) -> dict[str, float]:
+    """Run a verb; return the seconds of each step that it told, and of the whole."""
+    begun = time.perf_counter()
+    done = subprocess.run(
+        [sys.executable, "-m", "slipway", *command],
+        cwd=copy,
+        env=os.environ | {"PYTHONPATH": str(copy / "src")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        sys.exit(f"slipway {' '.join(command)} failed:\n{done.stdout}{done.stderr}")
+    told = re.findall(r"(?m)^✓ (\w+) +([\d.]+) s", done.stdout)
+    return {name: float(took) for name, took in told} | {"whole": time.perf_counter() - begun}
+
+
+if __name__ == "__main__":
+    main()
