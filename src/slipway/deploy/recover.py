@@ -18,7 +18,7 @@ from slipway.deploy.state import DOING, Placed
 from slipway.docker import docker
 from slipway.errors import NO_ANSWER, SlipwayError
 
-RELOCK_SECONDS = 30.0
+RELOCK_SECONDS = 15.0
 
 
 def in_order(
