@@ -11,12 +11,14 @@ from typing import Any
 
 from slipway.deploy.engine import Engine, engine_of
 from slipway.deploy.release import read_history
+from slipway.deploy.slot import is_up
 from slipway.deploy.state import CONFIG, DOING, HISTORY, SLOTS, Placed, State
 from slipway.errors import NO, YES
 from slipway.settings import read_params
 
 VERSION = 1
-EVENTS = 5
+EVENTS = 20
+SHOWN = 5
 
 # Looks without the lock: a status must answer while somebody deploys.
 LOOK = f"""
@@ -30,7 +32,7 @@ timeout 5 bash -c 'exec 3<>/dev/tcp/127.0.0.1/9999 && echo "show stat slots 4 -1
 
 
 def status(target: str) -> dict[str, Any]:
-    """Return what an engine runs; the keys are described in docs/deploy.md.
+    """Return what an engine, or a cluster, runs; the keys are described in docs/deploy.md.
 
     Raises
     ------
@@ -38,6 +40,10 @@ def status(target: str) -> dict[str, Any]:
         The engine cannot be reached.
     """
     settings = read_params().deploy
+    if (target or settings.target) == "kubernetes":
+        from slipway.deploy import kubernetes
+
+        return kubernetes.status(settings)
     return status_of(engine_of(target or settings.target, settings))
 
 
@@ -87,7 +93,7 @@ def to_text(found: dict[str, Any]) -> str:
     lines += [f"! {sentence}" for sentence in found["words"]]
     if found["history"]:
         lines.append("history, newest last:")
-        lines += [_event(record) for record in found["history"]]
+        lines += [_event(record) for record in found["history"][-SHOWN:]]
     return "\n".join(lines)
 
 
@@ -131,7 +137,7 @@ def _health(about: dict[str, Any] | None, server: dict[str, str]) -> str:
         return "its container is gone"
     if not about["State"]["Running"]:
         return f"stopped ({about['State']['ExitCode']})"
-    if not server.get("status", "").startswith("UP"):
+    if not server or not is_up(server):
         return f"the proxy calls it {server.get('status', 'unknown').lower()}"
     return "healthy"
 
