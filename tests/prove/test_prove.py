@@ -190,6 +190,7 @@ def test_a_release_that_needs_nearly_all_its_memory_is_found(told, settings):
 
 def test_a_leak_is_found_by_when_it_would_fill_the_memory(told, settings):
     for number, part in enumerate(told["load"]):
+        part["ended"] = [[200, 0.002]] * 400
         part["memory"] = (150 << 20) + number * 400 * 1000
 
     check = checks.memory(told, settings)

@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from slipway.errors import SlipwayError
 from slipway.prove.checks import OK, Check, Expected, judge
 
 if TYPE_CHECKING:
-    from slipway.docker import Container
     from slipway.settings import Deploy
 
 PROBE = Path(__file__).with_name("probe.py")
@@ -24,6 +23,19 @@ ASKING = 60.0
 
 LOAD = {"rounds": 6, "requests": 400, "connections": 4}
 NO_LOAD = LOAD | {"rounds": 0}
+
+
+class Container(Protocol):
+    """What is proven: a container of an engine, or a pod of a cluster."""
+
+    @property
+    def name(self) -> str: ...
+
+    def about(self) -> dict[str, Any] | None: ...
+
+    def python(self, source: str, stdin: str = "", seconds: float = ...) -> str: ...
+
+    def output(self) -> str: ...
 
 
 def prove(
