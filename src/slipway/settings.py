@@ -110,6 +110,7 @@ class Deploy(Section):
     registry: str
     base_image: Annotated[str, Field(min_length=1)]
     proxy_image: Annotated[str, Field(min_length=1)]
+    overlay: Annotated[str, Field(min_length=1)]
     memory_mb: Annotated[int, Field(ge=128)]
     start_seconds: Annotated[float, Field(gt=0)]
     drain_seconds: Annotated[float, Field(ge=0)]

@@ -31,13 +31,17 @@ def rollback(target: str, to: str, say: Say) -> Outcome:
     Parameters
     ----------
     target
-        ``local`` or ``host``; `deploy.target` of params.yaml if empty.
+        ``local``, ``host`` or ``kubernetes``; `deploy.target` of params.yaml if empty.
     to
         Its name, commit or digest; the release before this one if empty.
     """
     settings = read_params().deploy
-    engine = engine_of(target or settings.target, settings)
     steps = Steps(say)
+    if (target or settings.target) == "kubernetes":
+        from slipway.deploy import kubernetes
+
+        return told(steps, lambda: kubernetes.rollback(to, settings, steps))
+    engine = engine_of(target or settings.target, settings)
     return told(steps, lambda: _on_engine(engine, to, steps, say))
 
 

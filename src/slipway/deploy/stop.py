@@ -15,8 +15,12 @@ from slipway.settings import read_params
 def stop(target: str, say: Say, *, forget: bool = False) -> Outcome:
     """Stop and remove proxy and releases; with `forget` also prediction log and history."""
     settings = read_params().deploy
-    engine = engine_of(target or settings.target, settings)
     steps = Steps(say)
+    if (target or settings.target) == "kubernetes":
+        from slipway.deploy import kubernetes
+
+        return told(steps, lambda: kubernetes.stop(settings, steps, forget=forget))
+    engine = engine_of(target or settings.target, settings)
     return told(steps, lambda: _stop(engine, steps, say, forget=forget))
 
 

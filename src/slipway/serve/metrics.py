@@ -171,7 +171,8 @@ class Metrics:
 
     def _count_from_zero(self) -> None:
         """Show what has not happened yet: a rate needs a first value."""
-        self._requests("/predict", "200")
+        for status in ("200", "422", "500", "503"):
+            self._requests("/predict", status)
         self._requests(OTHER, "404")
         self._seconds("/predict")
         self._seconds(OTHER)
