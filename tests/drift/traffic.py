@@ -61,7 +61,12 @@ def write_log(folder: Path, columns: Columns, model: str = MODEL) -> None:
 
 
 def write_records(
-    folder: Path, rows: list[dict[str, Any]], keys: Iterable[str], scores: np.ndarray, model: str
+    folder: Path,
+    rows: list[dict[str, Any]],
+    keys: Iterable[str],
+    scores: np.ndarray,
+    model: str,
+    time: str = "2024-06-01T12:00:00.000000Z",
 ) -> None:
     folder.mkdir(exist_ok=True)
     with (folder / f"2024-06-01_{model[:8]}.jsonl").open("wb") as file:
@@ -69,7 +74,7 @@ def write_records(
             record = {
                 "version": VERSION,
                 "id": f"{model[:8]}-{number:06d}",
-                "time": "2024-06-01T12:00:00.000000Z",
+                "time": time,
                 "key": key,
                 "probability": float(score),
                 "decision": bool(score >= 0.3),
