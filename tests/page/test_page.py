@@ -16,10 +16,12 @@ from slipway.page.inputs import released_by_git
 from slipway.page.pieces import span
 from slipway.page.quality import says_of_calibration
 from slipway.settings import read_params
+from slipway.workspace import run
 
 CHARTS = {
     "calibration",
     "drift",
+    "drift-days",
     "gaps",
     "rates",
     "releases-auc",
@@ -28,7 +30,11 @@ CHARTS = {
     "scores",
     "slices",
     "traffic",
+    "weeks-auc",
+    "weeks-log_loss",
 }
+
+OF_DRIFT = {"drift", "drift-days", "weeks-auc", "weeks-log_loss"}
 
 
 def html(out: str = "site") -> str:
@@ -107,7 +113,7 @@ def test_drift_is_told_with_what_moved(site):
 
     assert "columns moved far" in told
     assert re.search(r"temp</span><small>drift, \d\.\d\d</small>", told)
-    assert "higher)" in told
+    assert re.search(r"above [\d.]+: [\d.]+% → 100.0%", told)
 
 
 def test_a_drift_check_without_an_answer_is_told_as_such(copy):
@@ -115,6 +121,74 @@ def test_a_drift_check_without_an_answer_is_told_as_such(copy):
     path.write_text(json.dumps({"status": "no answer", "words": "no traffic: nothing came."}))
 
     assert "The drift check could not answer: no traffic" in section(html(), "drift")
+
+
+def test_what_the_labels_say_stands_beside_the_holdout(site):
+    told = section((site / "index.html").read_text("utf-8"), "performance")
+
+    assert re.search(r"Labels have arrived for 2,\d{3} of 3,000 predictions", told)
+    assert "from labels" in told
+    assert "Dashed: on the holdout" in told
+
+
+def test_releases_are_marked_where_they_came_in_these_weeks(copy):
+    metrics = json.loads((copy / "reports/metrics.json").read_text())["model"]
+    releases = [
+        {"name": "v1", "date": "2013-09-12T08:00:00Z", "commit": "abc", "metrics": metrics},
+        {"name": "v2", "date": "2030-01-02T08:00:00Z", "commit": "def", "metrics": metrics},
+    ]
+    (copy / "build/releases.json").write_text(json.dumps(releases))
+
+    told = section(html(), "performance")
+
+    assert "released v1 on 2013-09-12" in told
+    assert "released v2" not in told
+
+
+def test_each_alarm_says_since_when_and_what_was_done(copy):
+    report = json.loads((copy / "build/drift.json").read_text())
+    temp = {"stream": "temp", "since": "2013-09-02", "at": "2013-09-03", "words": "`x` <b>"}
+    report["alarms"] = [
+        temp | {"until": None},
+        {"stream": "auc", "since": "2013-09-04", "at": "2013-09-20", "until": "2013-09-27"}
+        | {"words": "ranks worse"},
+    ]
+    (copy / "build/drift.json").write_text(json.dumps(report))
+    metrics = json.loads((copy / "reports/metrics.json").read_text())["model"]
+    release = {"name": "v7", "date": "2013-09-09", "commit": "abc", "metrics": metrics}
+    (copy / "build/releases.json").write_text(json.dumps([release | {"event": "rolled back"}]))
+
+    told = section(html(), "alarms")
+
+    assert "2 alarms, 1 of them not over yet." in told
+    assert told.index(">auc<") < told.index(">temp<")
+    assert "rolled back v7 on 2013-09-09; not over yet" in told
+    assert ">over on 2013-09-27<" in told
+    assert "x &lt;b&gt;" in told
+
+
+def test_a_quiet_log_has_no_alarm(copy):
+    path = copy / "build/drift.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"alarms": []}))
+
+    assert "No alarm in these days." in section(html(), "alarms")
+
+
+def test_a_release_whose_metrics_nobody_wrote_down_has_those_of_its_commit(copy):
+    sha = run(["git", "rev-parse", "HEAD"], copy).strip()
+    release = {"name": "v1", "date": "2030-01-02", "commit": sha, "metrics": None}
+    (copy / "build/releases.json").write_text(json.dumps([release]))
+
+    assert "One release so far, v1, with AUC" in section(html(), "releases")
+
+
+def test_a_release_that_nobody_measured_is_listed_all_the_same(copy):
+    release = {"name": "v1", "date": "2030-01-02", "commit": "abc", "metrics": None}
+    (copy / "build/releases.json").write_text(json.dumps([release | {"event": "rolled back"}]))
+
+    told = section(html(), "releases")
+    assert "v1" in told
+    assert "rolled back" in told
 
 
 def test_predictions_are_counted_by_the_day_of_the_event_and_labels_join_by_key(site):
@@ -139,6 +213,8 @@ def test_without_labels_the_page_says_that_none_have_arrived(copy):
         ("quality", "<code>dvc repro</code>"),
         ("slices", "<code>dvc repro</code>"),
         ("drift", "slipway drift --json build/drift.json"),
+        ("performance", "<code>slipway labels import FILE</code>"),
+        ("alarms", "slipway drift --json build/drift.json"),
         ("traffic", "<code>slipway serve</code>"),
     ],
 )
@@ -159,7 +235,7 @@ def test_one_part_without_input_leaves_the_others_alone(copy):
     text = html()
 
     assert "Drift was not checked yet" in section(text, "drift")
-    assert set(re.findall(r'<figure id="([^"]+)-chart"', text)) == CHARTS - {"drift"}
+    assert set(re.findall(r'<figure id="([^"]+)-chart"', text)) == CHARTS - OF_DRIFT
 
 
 def test_the_page_runs_nothing_and_fetches_nothing(site):

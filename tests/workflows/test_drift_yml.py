@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from tests.workflows.conftest import RUN, Outcome
 
 from slipway import contract
 from slipway.score import Model
+from slipway.serve.log import stamp
 from slipway.tables import as_rows, read_columns
 
 WORKFLOW = ("--workflows", ".github/workflows/drift.yml")
@@ -36,7 +38,8 @@ def live(small_repository: Path, tmp_path: Path) -> Callable[..., Path]:
         rows["temp"] = rows["temp"] + np.float32(warmer)
         keys = rows[contract.key()].tolist()
         folder = tmp_path / f"log-{warmer:g}"
-        write_records(folder, as_rows(rows), keys, model.score(rows), model.sha256)
+        now = stamp(datetime.now(UTC))
+        write_records(folder, as_rows(rows), keys, model.score(rows), model.sha256, now)
         return folder
 
     return live
@@ -89,7 +92,7 @@ def test_drift_opens_one_issue_and_starts_one_retrain_run_until_it_is_quiet(
 ):
     began = ASKED | {"Start a retrain run": "success"}
 
-    outcome = look(live(warmer=20))
+    outcome = look(live(warmer=40))
 
     assert outcome.jobs == began, outcome.text
     [issue] = issues(github)
@@ -102,7 +105,7 @@ def test_drift_opens_one_issue_and_starts_one_retrain_run_until_it_is_quiet(
     github.watched.runs["retrain.yml"] = [
         {"created_at": "2999-01-01T00:00:00Z", "conclusion": "success"}
     ]
-    assert look(live(warmer=20)).jobs == began
+    assert look(live(warmer=40)).jobs == began
     assert len(issues(github)) == 1
     assert len(github.watched.dispatched) == 1
     assert "not started: the last try was on" in issue["body"]
