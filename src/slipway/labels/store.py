@@ -162,8 +162,8 @@ class _Store:
 
         name = path.rpartition("/")[2]
         try:
-            with self._files.open(path, "rb") as file:
-                part = _Part(name, pq.read_table(file))
+            # As bytes: Arrow's threads must not hold a Python file when the process ends.
+            part = _Part(name, pq.read_table(pa.BufferReader(self._files.cat_file(path))))
             missing = set(FIELDS) - set(part.table.column_names)
             if part.time and not missing:
                 return part
@@ -198,14 +198,17 @@ class _Store:
         )
 
     def _write(self, table: pa.Table, now: datetime) -> None:
+        import pyarrow as pa
         import pyarrow.parquet as pq
 
+        content = pa.BufferOutputStream()
+        pq.write_table(table, content, compression="zstd")
         name = f"{now.strftime(NAME)}-{uuid4().hex[:8]}.parquet"
         half = f"{self._folder}/.{name}.half"
         try:
             self._files.makedirs(self._folder, exist_ok=True)
             with self._files.open(half, "wb") as file:
-                pq.write_table(table, file, compression="zstd")
+                file.write(content.getvalue().to_pybytes())
                 file.flush()
                 if Path(half).exists():
                     os.fsync(file.fileno())
