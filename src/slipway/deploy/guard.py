@@ -205,7 +205,9 @@ class Guard:
     def _lost(self) -> GuardLost:
         self._ended.set()
         self._shell.kill()
-        said = self._errors.read().decode("utf-8", "replace").strip().splitlines()
+        # What it said is there by now; whatever it has started may hold the pipe open for long.
+        os.set_blocking(self._errors.fileno(), False)
+        said = (self._errors.read() or b"").decode("utf-8", "replace").strip().splitlines()
         return GuardLost(
             f"the line to {self._proxy} is cut{': ' + said[-1] if said else ''}",
             "the engine puts the traffic back by itself within 15 seconds: see that it can be "

@@ -1,0 +1,108 @@
+"""What is written on the engine comes back as it was, and a release is found by its names."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.deploy.conftest import Place
+
+from slipway.deploy.outcome import Outcome, Step
+from slipway.deploy.release import Event, Record, read_history, to_line
+from slipway.deploy.rollback import choose
+from slipway.deploy.state import FULL, Placed, State, to_commands
+from slipway.errors import SlipwayError
+
+
+def record(letter: str, event: Event = "deployed") -> Record:
+    return Record(
+        event=event,
+        name=letter * 7,
+        commit=letter * 40,
+        data="d" * 32,
+        model_sha256="e" * 64,
+        image=f"sha256:{letter * 64}",
+        at="2026-11-21T12:00:00.000+00:00",
+        by="Ada",
+        source="",
+        verdict="Not worse",
+        target="local",
+    )
+
+
+A, B, C = record("a"), record("b"), record("c")
+
+HOSTILE = 'it\'s "so" \\ ${HOME} {x} # `id` \n global\n daemon \u2028 ü %[src] <b>|</b>'
+
+
+@given(st.text(), st.sampled_from(["blue", "green"]))
+def test_the_state_comes_back_from_the_proxys_configuration(text: str, slot: str) -> None:
+    state = State(Placed(slot, replace(A, verdict=text, by=text)), None)
+    config = state.to_config("slipway")
+    assert State.from_config(config) == state
+    assert f"server {slot} slipway-{slot}:3000 weight {FULL}" in config
+
+
+def test_the_proxy_takes_a_configuration_whatever_people_wrote(place: Place) -> None:
+    hostile = replace(A, verdict=HOSTILE * 50, by=HOSTILE)
+    config = State(Placed("blue", hostile), Placed("green", B)).to_config(place.prefix)
+    place.container("proxy").run("haproxy", "-c", "-f", "/dev/stdin", stdin=config)
+
+
+def test_a_configuration_that_somebody_else_wrote_is_refused() -> None:
+    with pytest.raises(SlipwayError, match="was not written by"):
+        State.from_config("global\n  daemon\n")
+
+
+def test_all_of_the_traffic_has_somebody_at_every_moment() -> None:
+    commands = to_commands({"blue": 0, "green": FULL}).split("; ")
+    assert commands == [
+        "set server slots/green weight 256",
+        "set server slots/blue weight 0",
+    ]
+
+
+def test_a_candidate_never_goes_where_the_traffic_is() -> None:
+    assert State().free_slot() == "blue"
+    assert State(Placed("blue", A)).free_slot() == "green"
+    assert State(Placed("green", A)).free_slot() == "blue"
+
+
+def test_a_history_comes_back_and_a_torn_line_costs_only_itself() -> None:
+    lines = to_line(A) + to_line(B)
+    assert read_history(lines) == [A, B]
+    assert read_history(lines[:-20]) == [A]
+    assert read_history(lines[:-20] + "\n" + to_line(C)) == [A, C]
+
+
+def test_the_release_before_is_the_standby_or_the_last_other_one_that_ran() -> None:
+    live = State(Placed("blue", B))
+    history = [A, B, replace(C, event="undone"), replace(A, event="refused")]
+    assert choose("", replace(live, standby=Placed("green", C)), history) == C
+    assert choose("", live, history) == A
+    with pytest.raises(SlipwayError, match="no earlier release"):
+        choose("", live, [B])
+
+
+@pytest.mark.parametrize("to", ["a" * 7, "a" * 40, "a" * 12, f"sha256:{'a' * 64}"])
+def test_a_release_is_found_by_name_commit_and_digest(to: str) -> None:
+    assert choose(to, State(Placed("blue", B)), [A, B]) == A
+
+
+def test_a_name_that_two_releases_have_is_not_guessed() -> None:
+    other = replace(A, image=f"sha256:{'f' * 64}")
+    with pytest.raises(SlipwayError, match="several releases"):
+        choose("a" * 7, State(Placed("blue", B)), [A, other, B])
+    assert choose(other.image, State(Placed("blue", B)), [A, other, B]) == other
+
+
+def test_a_candidates_words_are_no_markup_in_the_summary() -> None:
+    step = Step("prove", ok=False, words="| a | <img src=x> [x](y) @ada\nnext", seconds=1.0)
+    shown = Outcome(1, "`x` <b>", [step]).to_markdown()
+    assert "<img" not in shown
+    assert "<b>" not in shown
+    assert "@ada" not in shown
+    (row,) = [line for line in shown.splitlines() if "prove" in line]
+    assert row.count("|") == 5
