@@ -129,7 +129,7 @@ def test_a_disk_that_fills_up_during_a_release_takes_it_back(
     assert fill.stdout
     for line in fill.stdout:
         if line.startswith("✓ start"):
-            place.container("proxy").run("sh", "-c", "dd if=/dev/zero of=/state/full bs=1M; true")
+            place.container("holder").run("sh", "-c", "dd if=/dev/zero of=/state/full bs=1M; true")
     assert fill.wait() == 2
     with place.traffic() as tally:
         assert place.live() == first
