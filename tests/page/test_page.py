@@ -128,7 +128,8 @@ def test_what_the_labels_say_stands_beside_the_holdout(site):
 
     assert re.search(r"Labels have arrived for 2,\d{3} of 3,000 predictions", told)
     assert "from labels" in told
-    assert "Dashed: on the holdout" in told
+    assert "AUC week by week; higher is better. Dashed: on the holdout" in told
+    assert "from the scores alone" not in told
 
 
 def test_releases_are_marked_where_they_came_in_these_weeks(copy):
@@ -163,6 +164,7 @@ def test_each_alarm_says_since_when_and_what_was_done(copy):
     assert "2 alarms, 1 of them not over yet." in told
     assert told.index(">auc<") < told.index(">temp<")
     assert "rolled back v7 on 2013-09-09; not over yet" in told
+    assert "since about 2013-09-02" in told
     assert ">over on 2013-09-27<" in told
     assert "x &lt;b&gt;" in told
 

@@ -11,14 +11,16 @@ from slipway.report.reasons import NAMES
 
 ALARMS_SHOWN = 30
 
-METRICS = ("auc", "log_loss")
+METRICS = {"auc": "higher", "log_loss": "lower"}
 
 
 def performance(inputs: Inputs) -> Section:
     """Return what labels say of the model since it runs; without them, what the scores say."""
     title = "Does it hurt?"
     report = inputs.drift
-    parts = [(report or {}).get(name) for name in ("performance", "concept", "estimate")]
+    known = [(report or {}).get(name) for name in ("performance", "concept")]
+    # What labels say goes before what scores alone let expect.
+    parts = [part for part in known if part] or [(report or {}).get("estimate")]
     said = [plain(str(part["words"])) for part in parts if part]
     if report is None or not said:
         return Section(
@@ -47,15 +49,14 @@ def alarms(inputs: Inputs) -> Section:
     rows = [
         [
             (str(alarm["stream"]), plain(str(alarm.get("words", "")))),
-            (str(alarm["since"])[:10], ""),
-            (str(alarm["at"])[:10], ""),
+            (str(alarm["at"])[:10], f"since about {str(alarm['since'])[:10]}"),
             (_done(alarm, inputs.releases), ""),
         ]
         for alarm in found[:ALARMS_SHOWN]
     ]
     active = sum(alarm.get("until") is None for alarm in found)
     says = f"{len(found)} alarm{'s' if len(found) > 1 else ''}, {active} of them not over yet."
-    head = ["what", "since about", "alarm on", "then"]
+    head = ["what", "alarm on", "then"]
     return Section("alarms", title, says, table=Table("Newest first", head, rows, wide=True))
 
 
@@ -71,7 +72,8 @@ def _figure(inputs: Inputs, report: Row, name: str) -> Figure | None:
     model = (inputs.metrics or {}).get("model") or {}
     before = model[name]["value"] if name in model else None
     marks = _releases_between(inputs.releases, rows)
-    caption = "Dashed: on the holdout. The line holds the true value with 95% confidence"
+    caption = f"{NAMES[name]} week by week; {METRICS[name]} is better. Dashed: on the holdout. "
+    caption += "The line holds the true value with 95% confidence"
     caption += "; an estimate does if rows with the same score still end as they did." * bool(
         guessed
     )
@@ -108,7 +110,7 @@ def _done(alarm: Row, releases: Sequence[Row]) -> str:
     after = [row for row in releases if str(row.get("date", ""))[:10] >= at]
     said = []
     if after:
-        how = str(after[0].get("event", "deployed"))
+        how = str(after[0].get("event", "released"))
         said.append(f"{how} {after[0]['name']} on {str(after[0]['date'])[:10]}")
     said.append(f"over on {str(until)[:10]}" if until else "not over yet")
     return "; ".join(said)

@@ -65,7 +65,7 @@ def _by_day(report: Row) -> Figure | None:
     names = [row["name"] for row in report["columns"] if row["name"] in known][:DAYS_OF]
     if len(days) < 2 or not names:
         return None
-    caption = "Each line of cells is a column. The darkest are beyond what the past explains."
+    caption = "Each line of cells is a column. The strongest are beyond what the past explains."
     return Figure("drift-days", charts.moves(days, names), caption)
 
 
