@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,8 +11,11 @@ from markdown_it import MarkdownIt
 from tests.workflows.drifting import alarm, column, drifted, quiet, silent
 from tests.workflows.watched import ADA, BOT
 
+from slipway.github.causes import GUIDE
 from slipway.github.owner import owners
 from slipway.github.watch import About, watch
+
+ROOT = Path(__file__).parents[2]
 
 RUN = "https://github.com/team/flights/actions/runs/4711"
 
@@ -276,6 +280,7 @@ def test_a_report_far_too_long_is_cut_to_what_an_issue_holds(check, issues):
     [
         (column("temp", "drift", 1.0, missing_now=0.4), "a-column-arrives-empty"),
         (column("temp", "drift", 1.0, unseen_share=0.3), "values-never-seen"),
+        (column("temp", "drift", 1.0, broken_share=0.2), "values-that-break-the-schema"),
         (column("temp", "drift", 1.0), "the-values-have-moved"),
         (column("score", "drift", 1.0), "only-the-scores-or-only-the-whole"),
     ],
@@ -284,6 +289,61 @@ def test_each_cause_has_its_next_step(check, issues, row, anchor):
     check(drifted(row))
 
     assert re.findall(r"watch\.md#([\w-]+)", issues()[0]["body"]) == [anchor]
+
+
+@pytest.mark.parametrize(
+    ("said", "anchor"),
+    [
+        ({"alarms": [alarm("volume")]}, "more-or-fewer-predictions"),
+        ({"alarms": [alarm("joint")]}, "only-the-scores-or-only-the-whole"),
+        (
+            {"performance": {"status": "worse", "words": "It ranks worse.", "weeks": []}},
+            "the-model-has-become-worse",
+        ),
+        (
+            {"concept": {"status": "drift", "words": "More rows are positive."}},
+            "the-same-scores-end-otherwise",
+        ),
+        ({"faults": ["`temp` holds what is no number in 7 records."]}, "the-log-has-faults"),
+    ],
+)
+def test_so_has_what_is_no_column(check, issues, said, anchor):
+    check(quiet() | {"status": "drift"} | said)
+
+    assert re.findall(r"watch\.md#([\w-]+)", issues()[0]["body"]) == [anchor]
+
+
+def test_every_next_step_is_in_the_guide():
+    guide = (ROOT / GUIDE).read_text("utf-8")
+    anchors = {
+        line[4:].lower().replace(" ", "-") for line in guide.splitlines() if line[:4] == "### "
+    }
+    code = (ROOT / "src/slipway/github/causes.py").read_text("utf-8")
+    named = set(re.findall(r'^            "([a-z-]+)",$', code, re.MULTILINE))
+
+    assert len(named) >= 9
+    assert {name.replace(",", "") for name in named} <= {name.replace(",", "") for name in anchors}
+
+
+def test_the_weeks_of_the_labels_stand_there_as_numbers_and_as_a_chart(check, issues):
+    weeks = [
+        {
+            "first": day,
+            "rows": 1_000,
+            "labelled": 900,
+            "label_rate": 0.2,
+            "expected_rate": None,
+            "metrics": {"auc": {"value": value, "low": value - 0.02, "high": value + 0.02}},
+        }
+        for day, value in (("2013-10-01", 0.7), ("2013-10-08", 0.64))
+    ]
+    said = {"status": "worse", "words": "It ranks worse.", "weeks": weeks}
+    check(drifted(performance=said))
+
+    text = shown(issues()[0])
+    assert "| 2013-10-08 | 900 of 1,000 | 0.640 (0.620 to 0.660) | 20.0% |  |" in text
+    assert "line [0.70000, 0.64000]" in text
+    assert text.index("It ranks worse.") < text.index("| `temp` |")
 
 
 def test_the_owner_is_the_last_line_of_codeowners_that_speaks_of_the_model(tmp_path, monkeypatch):

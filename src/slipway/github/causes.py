@@ -8,9 +8,11 @@ from typing import Any
 
 from slipway.report.document import quote
 
-# A change of the share of empty cells, or a share of new values, that has a cause of its own.
+# A change of the share of empty cells, a share of new values or of ones that the schema does not
+# allow, that has a cause of its own.
 MANY_MISSING = 0.05
 MANY_UNSEEN = 0.01
+MANY_BROKEN = 0.01
 
 NAMES_SHOWN = 5
 
@@ -28,7 +30,12 @@ class Cause:
 
 def causes(report: Mapping[str, Any]) -> list[Cause]:
     """Return what a report shows, the most urgent first; a report in order shows nothing."""
-    found = [*_of_the_log(report), *_of_the_labels(report), *_of_the_columns(report)]
+    found = [
+        *_of_the_log(report),
+        *_of_the_labels(report),
+        *_of_the_columns(report),
+        *_of_the_volume(report),
+    ]
     return found or list(_of_the_rest(report))
 
 
@@ -84,9 +91,18 @@ def _of_the_labels(report: Mapping[str, Any]) -> Iterator[Cause]:
 
 def _of_the_columns(report: Mapping[str, Any]) -> Iterator[Cause]:
     columns = [row for row in moved(report) if row["name"] != "score"]
-    empty = [row for row in columns if row["missing_now"] - row["missing_before"] >= MANY_MISSING]
-    new = [row for row in columns if row not in empty and row["unseen_share"] >= MANY_UNSEEN]
-    other = [row for row in columns if row not in empty and row not in new]
+    wrong = [row for row in columns if row.get("broken_share", 0.0) >= MANY_BROKEN]
+    rest = [row for row in columns if row not in wrong]
+    empty = [row for row in rest if row["missing_now"] - row["missing_before"] >= MANY_MISSING]
+    rest = [row for row in rest if row not in empty]
+    new = [row for row in rest if row["unseen_share"] >= MANY_UNSEEN]
+    other = [row for row in rest if row not in new]
+    if wrong:
+        yield Cause(
+            f"{_named(wrong)} has values that the schema does not allow",
+            "the service refuses such rows, so find out who else writes to the log",
+            "values-that-break-the-schema",
+        )
     if empty:
         yield Cause(
             f"{_named(empty)} arrives empty more often",
@@ -105,6 +121,15 @@ def _of_the_columns(report: Mapping[str, Any]) -> Iterator[Cause]:
             "decide whether the world moved or a unit or a source did; only the world is a "
             "reason to retrain",
             "the-values-have-moved",
+        )
+
+
+def _of_the_volume(report: Mapping[str, Any]) -> Iterator[Cause]:
+    if any(alarm["stream"] == "volume" for alarm in active(report)):
+        yield Cause(
+            "there are far more or far fewer predictions than usual",
+            "see who asks: a caller that stopped, or one that repeats itself",
+            "more-or-fewer-predictions",
         )
 
 
