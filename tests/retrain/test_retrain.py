@@ -127,6 +127,7 @@ def test_a_stage_that_says_no_to_the_new_model_says_that_it_is_not_better(
     repository: Path, slipway: Slipway
 ) -> None:
     edit_params(repository, prepare={"max_feature_auc": 0.505})
+    set_challengers(repository, [])
     commit(repository, "Call everything a leak")
     done = slipway("retrain")
     assert done.returncode == 1, done.stdout + done.stderr
