@@ -120,8 +120,8 @@ def theirs(copy: Path, folder: Path) -> Image:
         seconds=BUILD_SECONDS,
     )
     # The service finds its model beside itself; BentoML starts it one folder above.
-    there = ["--workdir=/home/bentoml/bento/src"]
-    return Image("`bentoml containerize`, as it comes", tag, there, base)
+    above = json.loads(docker("image", "inspect", tag))[0]["Config"]["WorkingDir"]
+    return Image("`bentoml containerize`, as it comes", tag, [f"--workdir={above}/src"], base)
 
 
 def _size(image: str) -> int:
