@@ -17,7 +17,7 @@ from tests.services.repository import edit_params
 
 from slipway.deploy.status import to_text
 
-API = "slipway/serve/api.py"
+API, SCORE = "slipway/serve/api.py", "slipway/score.py"
 SECONDS = 120
 
 UNREADY = """
@@ -35,13 +35,17 @@ _sound_ready = Api._ready
 Api._ready = _never
 """
 
+ALONE = "socket.gethostname().startswith('slipway-candidate')"
+
 OTHER_ANSWERS = """
+
+import socket
 
 _true = Model.score
 
 
 def _score(self, columns):
-    return _true(self, columns) * 0.9
+    return _true(self, columns) * (0.9 if {when} else 1)
 
 
 Model.score = _score
@@ -65,11 +69,11 @@ def faulty(service_image: ServiceImage, build_variant: BuildVariant) -> Callable
     files = {
         "crashes": {"/app/slipway/serve/service.py": "raise SystemExit('no such luck')\n"},
         "never ready": {f"/app/{API}": read(API) + UNREADY.format(when="True")},
-        "other answers": {"/app/slipway/score.py": read("slipway/score.py") + OTHER_ANSWERS},
-        "ready only alone": {
-            f"/app/{API}": read(API)
-            + UNREADY.format(when="not socket.gethostname().startswith('slipway-candidate')")
+        "other answers": {f"/app/{SCORE}": read(SCORE) + OTHER_ANSWERS.format(when="True")},
+        "right answers only alone": {
+            f"/app/{SCORE}": read(SCORE) + OTHER_ANSWERS.format(when=f"not {ALONE}")
         },
+        "ready only alone": {f"/app/{API}": read(API) + UNREADY.format(when=f"not {ALONE}")},
     }
     return lambda name: build_variant(files[name], commit=commit_of(name))
 
@@ -205,6 +209,24 @@ def test_a_rollout_that_stands_still_is_taken_back_and_says_why(place: Place, li
     assert place.status()["healthy"]
     assert place.status()["live"]["commit"] == live[1]
     assert place.events()[-1] == f"undone {commit_of('ready only alone')}"
+
+
+def test_pods_that_answer_otherwise_than_the_one_that_was_proven_are_taken_back(
+    place: Place, live, faulty
+):
+    images = place.images()
+    place.image(faulty("right answers only alone"), commit_of("right answers only alone"))
+
+    outcome = place.deploy()
+
+    assert outcome.exit_code == 1
+    assert "golden" in outcome.words
+    assert [(step.name, step.ok) for step in outcome.steps[-2:]] == [
+        ("pods", False),
+        ("undo", True),
+    ]
+    assert place.images() == images
+    assert place.status()["healthy"]
 
 
 def test_an_image_that_no_node_can_get_is_no_fault_of_the_release(place: Place, live):
