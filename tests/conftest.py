@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import subprocess
@@ -20,6 +21,17 @@ pytest_plugins = [
 
 ROOT = Path(__file__).parents[1]
 IN_CI = os.environ.get("CI") == "true"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give each process whole files, and one of them all that needs the engine.
+
+    So what tests share is made once.
+    """
+    for item in items:
+        needs_engine = "engine" in getattr(item, "fixturenames", ())
+        group = "engine" if needs_engine else item.nodeid.partition("::")[0]
+        item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.hookimpl(wrapper=True)
@@ -53,7 +65,9 @@ def without_network() -> list[str]:
 @pytest.fixture(scope="session")
 def starter_data() -> Path:
     """The real months, fetched from the remote in the repository when they are not there."""
-    if not list((ROOT / "data").glob("*.parquet")):
-        dvc = Path(sys.executable).with_name("dvc")
-        subprocess.run([dvc, "pull", "-q", "data.dvc"], cwd=ROOT, check=True)
+    with (ROOT / "data.dvc").open() as named:
+        fcntl.flock(named, fcntl.LOCK_EX)  # another process of the tests may be at it
+        if not list((ROOT / "data").glob("*.parquet")):
+            dvc = Path(sys.executable).with_name("dvc")
+            subprocess.run([dvc, "pull", "-q", "data.dvc"], cwd=ROOT, check=True)
     return ROOT / "data"
