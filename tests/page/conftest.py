@@ -123,7 +123,7 @@ def _predict(world: Path) -> None:
     rows["temp"] = rows["temp"] + np.float32(40)
     keys = rows[contract.key()].tolist()
     scores, asked = model.score(rows), stamp(datetime.now(UTC))
-    write_records(world / "predictions", as_rows(rows), keys, scores, model.sha256, asked)
+    write_records(world / "predictions", as_rows(rows), keys, scores, model.sha256, time=asked)
     import_labels([Path("data/2013-09.parquet")], world / "labels")
 
 

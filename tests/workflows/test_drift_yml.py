@@ -39,7 +39,7 @@ def live(small_repository: Path, tmp_path: Path) -> Callable[..., Path]:
         keys = rows[contract.key()].tolist()
         folder = tmp_path / f"log-{warmer:g}"
         now = stamp(datetime.now(UTC))
-        write_records(folder, as_rows(rows), keys, model.score(rows), model.sha256, now)
+        write_records(folder, as_rows(rows), keys, model.score(rows), model.sha256, time=now)
         return folder
 
     return live

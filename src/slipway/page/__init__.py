@@ -2,11 +2,13 @@
 
 ========== ==================================================================
 `inputs`   what earlier steps left behind, read; whatever is not there is None
+`days`     the prediction log, day by day
+`harm`     what labels say of it, the alarms, and what was done
 `pieces`   what a section is made of, and how it words things
 `head`     what stands on top
 `history`  the changes that were judged, and the releases
 `quality`  how good the model is, and where it is weak
-`watch`    what it meets: drift, alarms, traffic, labels
+`watch`    what it meets: drift and traffic
 `parts`    the order of the sections
 `template` the page around them, one file without a script
 ========== ==================================================================

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import json
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,14 +12,13 @@ from typing import TYPE_CHECKING, Any
 from slipway.drift import log_place
 from slipway.errors import SlipwayError
 from slipway.judge.record import JUDGEMENTS
-from slipway.labels import labels_place, read_labels
+from slipway.labels import labels_place
+from slipway.page.days import known_labels, read_days
 from slipway.score import MANIFEST_FILE, MODEL
-from slipway.tables import DATA, read_columns, read_json
+from slipway.tables import DATA, read_json
 from slipway.workspace import run
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from slipway.settings import Params
 
 Row = dict[str, Any]
@@ -83,10 +81,7 @@ def read_inputs(
     manifest = _json(model / MANIFEST_FILE, "dvc repro")
     reports = sorted(VERDICTS.glob("*.json"), key=lambda path: (path.stat().st_mtime, path))
     verdicts = {path.stem: read_json(path, "slipway judge") for path in reports}
-    frame, no_traffic = _traffic(log or log_place(params))
-    days = []
-    if frame is not None and manifest:
-        days = _days(frame, manifest, labels, labels_place(params))
+    days, no_traffic = _traffic(params, log, labels, manifest)
     return Inputs(
         manifest=manifest,
         metrics=_json(METRICS, "dvc repro"),
@@ -162,76 +157,17 @@ def _json_at(commit: str, path: str) -> Row | None:
     return found if isinstance(found, dict) else None
 
 
-def by_day(frame: pd.DataFrame, event_time: str, labels: dict[Any, float]) -> list[Row]:
-    """Return the predictions of each day (UTC) on which the predicted events were to happen.
-
-    Parameters
-    ----------
-    frame
-        As `slipway.serve.log.read_log` returns it.
-    labels
-        0.0 or 1.0 by key, where known.
-    """
-    import pandas as pd
-
-    column = f"input.{event_time}"
-    times = pd.to_datetime(frame[column if column in frame else "time"], utc=True, format="ISO8601")
-    known = frame["key"].map(labels)
-    days = []
-    for day, rows in frame.groupby(times.dt.strftime("%Y-%m-%d")):
-        arrived = known.loc[rows.index].dropna()
-        days.append(
-            {
-                "day": str(day),
-                "rows": len(rows),
-                "mean_score": float(rows["probability"].mean()),
-                "labels": len(arrived),
-                "label_rate": float(arrived.mean()) if len(arrived) else None,
-            }
-        )
-    return days
-
-
-def labels_by_key(paths: Iterable[Path], keys: set[Any]) -> dict[Any, float]:
-    """Return the labels of these keys that are known, from files of whole rows."""
-    import numpy as np
-
-    from slipway import contract
-
-    found: dict[Any, float] = {}
-    for path in paths:
-        columns = read_columns([path])
-        values = contract.label(columns)
-        found |= {
-            key: value
-            for key, value in zip(columns[contract.key()], values.tolist(), strict=True)
-            if key in keys and not np.isnan(value)
-        }
-    return found
-
-
-def _traffic(place: str) -> tuple[pd.DataFrame | None, str]:
-    from slipway.serve.log import read_log
-
-    try:
-        frame = read_log(place)
-    except SlipwayError as error:
-        return None, f"{error}."
-    return (None, f"{place}: no predictions yet.") if frame.empty else (frame, "")
-
-
-def _days(frame: pd.DataFrame, manifest: Row, labels: list[Path] | None, store: str) -> list[Row]:
-    paths = sorted(DATA.glob("*.parquet")) if labels is None else labels
-    keys = set(frame["key"])
-    known = labels_by_key(paths, keys)
+def _traffic(
+    params: Params, log: str, labels: list[Path] | None, manifest: Row | None
+) -> tuple[list[Row], str]:
+    """Return the predictions by day, or why there are none."""
+    if manifest is None:
+        return [], "There is no model yet."
     if labels is None:
-        arrived = read_labels(store)
-        known |= {
-            key: float(label)
-            for key, label in zip(arrived["key"], arrived["label"], strict=True)
-            if key in keys
-        }
-    return by_day(frame, manifest["event_time"], known)
+        known = known_labels(sorted(DATA.glob("*.parquet")), labels_place(params))
+    else:
+        known = known_labels(labels)
+    return read_days(log or log_place(params), manifest["event_time"], known)
 
 
 def _released() -> list[Row]:
