@@ -158,6 +158,9 @@ def test_the_next_run_changes_the_open_one_and_keeps_what_was_on_its_branch(
     assert show(repository, f"{BRANCH}:data.dvc") == "outs: [new]"
     tree = run(["git", "ls-tree", "-r", "--name-only", BRANCH], repository).split()
     assert tree == ["code.py", "data.dvc"]  # what the first had left is gone
+    main = run(["git", "rev-parse", "main"], repository)
+    assert run(["git", "rev-parse", f"{BRANCH}^1"], repository) == main
+    assert run(["git", "diff", "--name-only", "main", BRANCH], repository).split() == ["data.dvc"]
     # Its judgements count all the same: they are in the history of the branch.
     run(["git", "merge-base", "--is-ancestor", first, BRANCH], repository)
 

@@ -17,6 +17,16 @@
 `host`         where an environment is, and the key to it
 `deployment`   GitHub's own record of what runs where, kept true
 `release`      a GitHub Release for what reached production
+`show`         what the drift check of a job found, in its summary
+`watch`        the one drift issue: opened, changed, closed
+`issue`        how that is found again, and written
+`evidence`     a drift report as a document, for issue and pull request
+`causes`       from what moved to the next step
+`foreign`      sentences that may quote strangers, as Markdown that obeys nobody
+`owner`        who is to look
+`retrain`      start a retrain run because of drift, if it may
+`propose`      the one pull request of the retrain run
+`branch`       put files on its branch without losing anybody's work
 ============== ==================================================================
 
 `runner`, `gate` and `pick` need nothing but Python: their jobs start without an installation.

@@ -61,7 +61,9 @@ def put_files(api: Api, branch: Branch, base: str, files: Mapping[str, bytes], m
     tree = api.post("git/trees", {"base_tree": _tree_of(api, base), "tree": _entries(api, files)})
     if branch.sha and _tree_of(api, branch.sha) == tree["sha"] and _has(api, branch.sha, base):
         return branch.sha
-    parents = list(dict.fromkeys(filter(None, (branch.sha, base))))
+    # The default branch first: against it the commit changes these files and no other. Against the
+    # old branch it may bring workflows along, which a job's token may not write.
+    parents = list(dict.fromkeys(filter(None, (base, branch.sha))))
     made = api.post("git/commits", {"message": message, "tree": tree["sha"], "parents": parents})
     sha = str(made["sha"])
     if branch.sha:
