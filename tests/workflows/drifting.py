@@ -67,6 +67,7 @@ def quiet(**said: Any) -> dict[str, Any]:
         "columns": [column("temp"), column("wind")],
         "score": column("score"),
         "joint": None,
+        "volume": None,
         "days": [],
         "alarms": [],
         "performance": None,

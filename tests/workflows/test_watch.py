@@ -11,6 +11,7 @@ from markdown_it import MarkdownIt
 from tests.workflows.drifting import alarm, column, drifted, quiet, silent
 from tests.workflows.watched import ADA, BOT
 
+from slipway.drift import Report
 from slipway.github.causes import GUIDE
 from slipway.github.owner import owners
 from slipway.github.watch import About, watch
@@ -49,6 +50,10 @@ def remarks(github):
 def shown(issue: dict[str, Any]) -> str:
     """The text of an issue that a reader sees."""
     return re.sub(r"<!--.*?-->", "", issue["body"], flags=re.DOTALL)
+
+
+def test_the_reports_here_have_what_real_ones_have():
+    assert set(quiet()) == set(Report("quiet", "", "", "").as_dict())
 
 
 def test_a_quiet_check_says_nothing(check, issues, github):
