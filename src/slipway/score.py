@@ -81,11 +81,19 @@ def read_manifest(folder: Path = MODEL) -> dict[str, Any]:
 
 
 def score_file(rows: Path, model: Path, out: Path) -> int:
-    """Score a parquet file of raw rows; write key and score; return the number of rows."""
+    """Score a parquet file of raw rows; write key and score; return the number of rows.
+
+    Raises
+    ------
+    SlipwayError
+        It is a folder, is no parquet file or lacks a column that the model asks for.
+    """
     from slipway.tables import read_columns, write_columns
 
+    if rows.is_dir():
+        raise SlipwayError(f"{rows}: is a folder", "name one parquet file of it")
     loaded = Model.load(model)
-    columns = read_columns([rows])
+    columns = read_columns([rows], [column["name"] for column in loaded.manifest["inputs"]])
     scores = loaded.score(columns)
     write_columns({"key": columns[loaded.manifest["key"]], "score": scores}, out)
     return len(scores)

@@ -77,9 +77,13 @@ class Serve(Section):
 
 
 class Drift(Section):
-    alpha: Annotated[float, Field(gt=0, lt=0.5)]
+    false_alarms_per_month: Annotated[float, Field(gt=0, le=10)]
     psi: Annotated[float, Field(ge=0)]
-    min_rows: Count
+    auc: Annotated[float, Field(ge=0.5, lt=1)]
+    volume: Annotated[float, Field(gt=1)]
+    min_rows: Annotated[int, Field(ge=50)]
+    silent_days: Count
+    read_mb: Annotated[int, Field(ge=1, le=256)]
 
 
 class Canary(Section):

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from slipway import contract
+from slipway.drift import joint
 from slipway.errors import SlipwayError
+from slipway.past import past
 from slipway.prepare import PREPARED, split_months
 from slipway.profile import profile, profile_columns
 from slipway.score import (
@@ -31,8 +33,10 @@ from slipway.tables import (
     read_json,
     row_count,
     take,
+    write_columns,
     write_json,
 )
+from slipway.unseen import unseen_scores
 
 if TYPE_CHECKING:
     from sklearn.base import ClassifierMixin
@@ -43,6 +47,9 @@ if TYPE_CHECKING:
 LIBRARIES = ("numpy", "onnx", "onnxruntime", "scikit-learn", "skl2onnx")
 
 GOLDEN_ROWS = 20
+
+# Rows of the holdout that travel with the model, for what counts of each column cannot tell.
+REFERENCE_FILE, REFERENCE_ROWS = "reference.parquet", 10_000
 
 # Enough rows for a few hundred coefficients, and a fraction of the time.
 BASELINE_ROWS = 50_000
@@ -82,8 +89,11 @@ def train(params: Params, prepared: Path = PREPARED, out: Path = MODEL) -> str:
     }
     model = Model(content, manifest)
     check_parity(fitted, model, features)
-    manifest |= _holdout_memory(model, params)
+    holdout = _holdout(params)
+    manifest |= _holdout_memory(model, holdout)
+    manifest["past"] = _past(params, prepared, (features, labels), manifest["reference"], holdout)
     out.mkdir(parents=True, exist_ok=True)
+    write_columns(_reference_rows(holdout), out / REFERENCE_FILE)
     (out / MODEL_FILE).write_bytes(content)
     (out / BASELINE_FILE).write_bytes(to_onnx(fit_baseline(features, labels), types))
     write_json(manifest, out / MANIFEST_FILE)
@@ -221,13 +231,21 @@ def _row_contract() -> dict[str, Any]:
     }
 
 
-def _holdout_memory(model: Model, params: Params) -> dict[str, Any]:
-    """Return what later steps compare with: the reference profile and some golden predictions."""
+def _holdout(params: Params) -> dict[str, np.ndarray]:
+    """Return the rows of the holdout: inputs, and `label`, NaN where it is not known."""
     _, files = split_months(month_files(), params.prepare.holdout_months)
-    rows = read_columns(files, contract.inputs())
-    scores = model.score(rows)
-    named = {contract.key(), contract.event_time()}
-    profiles = profile_columns({name: values for name, values in rows.items() if name not in named})
+    whole = read_columns(files)
+    return {name: whole[name] for name in contract.inputs()} | {"label": contract.label(whole)}
+
+
+def _holdout_memory(model: Model, holdout: dict[str, np.ndarray]) -> dict[str, Any]:
+    """Return what later steps compare with: the reference profile and some golden predictions.
+
+    The holdout's rows get their scores.
+    """
+    rows = {name: holdout[name] for name in contract.inputs()}
+    holdout["score"] = scores = model.score(rows)
+    profiles = profile_columns({name: rows[name] for name in _watched()})
     golden = take(rows, np.linspace(0, len(scores) - 1, GOLDEN_ROWS).astype(int))
     return {
         "reference": profiles | {"score": profile(scores)},
@@ -236,3 +254,52 @@ def _holdout_memory(model: Model, params: Params) -> dict[str, Any]:
             for row, probability in zip(as_rows(golden), model.score(golden), strict=True)
         ],
     }
+
+
+def _past(
+    params: Params,
+    prepared: Path,
+    learned: tuple[Columns, np.ndarray],
+    reference: dict[str, Any],
+    holdout: Columns,
+) -> dict[str, Any]:
+    """Return what months and weeks looked like, the score by models that had not seen them."""
+    files, _ = split_months(month_files(), params.prepare.holdout_months)
+    rows = read_columns(files, contract.inputs())
+    keys = read_columns([prepared / "train.parquet"], ["key"])["key"]
+    scores = unseen_scores(
+        lambda features, labels: fit(params.train, features, labels),
+        (*learned, keys),
+        (contract.features(rows), rows[contract.event_time()], rows[contract.key()]),
+    )
+    whole = {name: np.concatenate([rows[name], holdout[name]]) for name in contract.inputs()}
+    whole["score"] = np.concatenate([scores, holdout["score"]])
+    times = whole[contract.event_time()]
+    sample, missing = _coded({name: whole[name] for name in _watched()})
+    weeks = joint.past_weeks(sample, times.astype("datetime64[D]"), missing)
+    return past(whole, times, reference) | {"joint": weeks}
+
+
+def _coded(columns: Columns) -> tuple[dict[str, np.ndarray], dict[str, int]]:
+    """Return categories as codes, and the code of a missing value of each."""
+    coded, missing = {}, {}
+    for name, values in columns.items():
+        if values.dtype.kind not in "OU":
+            coded[name] = values.astype("float64")
+            continue
+        absent = values == None  # noqa: E711
+        names, codes = np.unique(np.where(absent, "", values).astype(str), return_inverse=True)
+        missing[name] = len(names)
+        coded[name] = np.where(absent, len(names), codes)
+    return coded, missing
+
+
+def _reference_rows(holdout: Columns) -> dict[str, np.ndarray]:
+    """Return rows of the holdout, evenly spaced in the order of the files."""
+    count = row_count(holdout)
+    return take(holdout, np.linspace(0, count - 1, min(count, REFERENCE_ROWS)).astype(int))
+
+
+def _watched() -> list[str]:
+    named = {contract.key(), contract.event_time()}
+    return [name for name in contract.inputs() if name not in named]

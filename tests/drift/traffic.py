@@ -3,30 +3,52 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import orjson
-import pandas as pd
 
 from slipway.contract import Columns
+from slipway.drift import joint
+from slipway.past import past
 from slipway.profile import profile_columns
 from slipway.serve.log import VERSION
+from slipway.tables import write_columns
 
 MODEL = "a" * 64
 
+WRITTEN = "2024-06-01T12:00:00.000000Z"
 
-def draw(rng: np.random.Generator, rows: int) -> dict[str, np.ndarray]:
-    """Columns of every awkward kind: ties, gaps, tails, many values; `score` among them."""
+PAST = np.arange(np.datetime64("2024-03-01"), np.datetime64("2024-06-01"))
+
+HOLDOUT = "2024-05"
+
+START = np.datetime64("2024-06-01")
+
+# The day after the last of a log of five weeks.
+NOW = datetime(2024, 7, 7, 5, 23, tzinfo=UTC)
+
+NUMBERS = ("temperature", "amount", "visits", "rain", "wind")
+
+
+def draw(rng: np.random.Generator, rows: int, together: float = 0.6) -> dict[str, np.ndarray]:
+    """Columns of every awkward kind: ties, gaps, tails, many values; `score` among them.
+
+    Temperature and wind go `together`, without a trace in either alone.
+    """
     many = 1 / np.arange(1, 41)
-    temperature = rng.normal(10, 5, rows).astype("float32")
+    temperature = rng.normal(0, 1, rows)
+    wind = together * temperature + np.sqrt(1 - together**2) * rng.normal(0, 1, rows)
+    temperature = (10 + 5 * temperature).astype("float32")
     temperature[rng.random(rows) < 0.1] = np.nan
     return {
         "temperature": temperature,
         "amount": rng.lognormal(0, 1, rows).astype("float32"),
         "visits": rng.poisson(3, rows).astype("float32"),
         "rain": np.where(rng.random(rows) < 0.8, 0, rng.random(rows)).astype("float32"),
+        "wind": wind.astype("float32"),
         "colour": rng.choice(np.array(["red", "green", "blue"], object), rows),
         "town": rng.choice(
             np.array([f"t{i}" for i in range(40)], object), rows, p=many / many.sum()
@@ -35,29 +57,57 @@ def draw(rng: np.random.Generator, rows: int) -> dict[str, np.ndarray]:
     }
 
 
-def manifest_of(columns: Columns) -> dict[str, Any]:
+def remember(rng: np.random.Generator, folder: Path, rows_a_day: int = 100) -> dict[str, Any]:
+    """Write `reference.parquet` of a model that was measured on May; return its manifest."""
+    columns = draw(rng, rows_a_day * len(PAST))
+    times = np.repeat(PAST, rows_a_day)
+    held = times >= np.datetime64(HOLDOUT)
+    holdout = {name: values[held] for name, values in columns.items()}
+    reference = profile_columns(holdout)
+    towns = np.unique(columns["town"].astype(str), return_inverse=True)[1]
+    colours = np.unique(columns["colour"].astype(str), return_inverse=True)[1]
+    coded = {name: columns[name].astype("float64") for name in NUMBERS}
+    coded |= {"colour": colours, "town": towns}
+    weeks = joint.past_weeks(coded, times, {"colour": 3, "town": 40})
+    label = (rng.random(held.sum()) < holdout["score"]).astype("float64")
+    asked = {"asked_for": times[held].astype("datetime64[us]")}
+    folder.mkdir(parents=True, exist_ok=True)
+    write_columns(holdout | asked | {"label": label}, folder / "reference.parquet")
     return {
+        "version": 1,
         "model": {"sha256": MODEL},
+        "key": "id",
         "event_time": "asked_for",
-        "holdout": {"months": ["2024-05"]},
-        "reference": profile_columns(columns),
+        "threshold": 0.3,
+        "holdout": {"months": [HOLDOUT], "rows": len(label), "positives": int(label.sum())},
+        "inputs": [_input("id", "string", unique=True), _input("asked_for", "timestamp")]
+        + [_input(name, "number", nullable=name == "temperature") for name in NUMBERS]
+        + [_input(name, "string") for name in ("colour", "town")],
+        "reference": reference,
+        "past": past(columns, times, reference) | {"joint": weeks},
     }
 
 
-def frame_of(columns: Columns, model: str = MODEL) -> pd.DataFrame:
-    """What `read_log` would return of these rows."""
-    inputs = {f"input.{name}": values for name, values in columns.items() if name != "score"}
-    times = pd.date_range("2024-06-01", periods=len(columns["score"]), freq="min", tz="UTC")
-    return pd.DataFrame({"time": times, "model": model, "probability": columns["score"], **inputs})
-
-
-def write_log(folder: Path, columns: Columns, model: str = MODEL) -> None:
-    """Write rows as the service would have."""
+def write_log(
+    folder: Path,
+    columns: Columns,
+    days: np.ndarray | None = None,
+    model: str = MODEL,
+    **said: Any,
+) -> None:
+    """Write rows as the service would have; `days` of the events, five weeks if not given."""
+    count = len(columns["score"])
+    if days is None:
+        days = START + (np.arange(count) * 35 // count)
     names = [name for name in columns if name != "score"]
     rows = [
-        {name: _plain(columns[name][i]) for name in names} for i in range(len(columns["score"]))
+        {"id": f"20240601-{model[:2].upper()}{i}-JFK", "asked_for": f"{days[i]}T12:00:00Z"}
+        | {name: _plain(columns[name][i]) for name in names}
+        for i in range(count)
     ]
-    write_records(folder, rows, [f"k{i}" for i in range(len(rows))], columns["score"], model)
+    keys = [row["id"] for row in rows]
+    written = f"{NOW.date()}T01:00:00.000000Z"
+    write_records(folder, rows, keys, columns["score"], model, **({"time": written} | said))
 
 
 def write_records(
@@ -66,15 +116,16 @@ def write_records(
     keys: Iterable[str],
     scores: np.ndarray,
     model: str,
-    time: str = "2024-06-01T12:00:00.000000Z",
+    **said: Any,
 ) -> None:
+    """Write records of one model; `said` goes before what a record says by itself."""
     folder.mkdir(exist_ok=True)
-    with (folder / f"2024-06-01_{model[:8]}.jsonl").open("wb") as file:
+    with (folder / f"2024-06-01_{model[:8]}.jsonl").open("ab") as file:
         for number, (row, key, score) in enumerate(zip(rows, keys, scores, strict=True)):
             record = {
                 "version": VERSION,
                 "id": f"{model[:8]}-{number:06d}",
-                "time": time,
+                "time": WRITTEN,
                 "key": key,
                 "probability": float(score),
                 "decision": bool(score >= 0.3),
@@ -84,7 +135,13 @@ def write_records(
                 "commit": "c",
                 "input": row,
             }
-            file.write(orjson.dumps(record) + b"\n")
+            file.write(orjson.dumps(record | said) + b"\n")
+
+
+def _input(name: str, kind: str, **said: Any) -> dict[str, Any]:
+    dtypes = {"number": "float32", "string": "object", "timestamp": "datetime64[us]"}
+    known = {"name": name, "type": kind, "dtype": dtypes[kind], "nullable": False, "unique": False}
+    return known | {"rules": []} | said
 
 
 def _plain(value: Any) -> Any:

@@ -1,0 +1,105 @@
+"""How far some counts are from what was expected, and how far chance alone would take them.
+
+All functions work on the last axis, so that a day, a year or a thousand simulated years
+take the same few lines.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+# Below this expected count in the smaller sample, cells are taken together.
+FEWEST_EXPECTED = 5
+
+# Shares are measured against those of both samples, in which the window counts for at most a tenth
+# of the reference: were it more, a window unlike anything before would set its own standard.
+MOST_PULL = 0.1
+
+# Usual words for the size of a PSI; the limit of "drift" is a setting.
+MODERATE, LARGE = 0.1, 0.25
+
+
+@dataclass(frozen=True)
+class Distance:
+    """How far windows are from the reference; all arrays of shape (...).
+
+    Parameters
+    ----------
+    distance
+        The two-sample chi-square statistic over (1/n + 1/m)^-1: a sum of squared differences of
+        shares over shares. Comparable between windows of unequal size.
+    chance
+        1/n + 1/m: what chance adds to the distance for each cell but one.
+    free
+        Cells less one: the directions in which shares can differ.
+    psi
+        Population stability index in nats, less what chance adds to it on average; at least 0.
+    """
+
+    distance: np.ndarray
+    chance: np.ndarray
+    free: np.ndarray
+    psi: np.ndarray
+
+
+def measure(counts: np.ndarray, shares: np.ndarray, rows: np.ndarray) -> Distance:
+    """Compare counts with the shares of a reference.
+
+    Parameters
+    ----------
+    counts
+        Of the cells of each window, shape (..., cells). A window without rows is at distance 0.
+    shares
+        Of the reference, shape (..., cells) or (cells,).
+    rows
+        Of the reference, shape (...) or a number.
+
+    Notes
+    -----
+    The reference is a sample like the log, so the test is the two-sample one. Cells too rare to
+    be tested are taken together, chosen by the rows of both samples, which says nothing of
+    how they differ. Two samples of one thing have a PSI of (cells - 1)(1/n + 1/m) on
+    average, which is subtracted; half a row in each cell gives an empty one a logarithm.
+    """
+    n = counts.sum(axis=-1, keepdims=True)
+    present = n > 0
+    n = np.where(present, n, 1.0)
+    m = np.asarray(rows, dtype="float64")[..., None]
+    now, pull = counts / n, np.minimum(n, MOST_PULL * m)
+    pooled = (now * pull + shares * m) / (pull + m)
+    common = pooled * np.minimum(n, m) >= FEWEST_EXPECTED
+    rest = [
+        np.where(common, 0.0, part).sum(axis=-1, keepdims=True) for part in (now, shares, pooled)
+    ]
+    now, before, pooled = (
+        np.concatenate([np.where(common, part, 0.0), extra], axis=-1)
+        for part, extra in zip((now, np.broadcast_to(shares, now.shape), pooled), rest, strict=True)
+    )
+    used = pooled > 0
+    safe = np.where(used, pooled, 1.0)
+    distance = np.where(used, (now - before) ** 2 / safe, 0.0).sum(axis=-1)
+    chance = (1 / n + 1 / m)[..., 0]
+    free = np.maximum(used.sum(axis=-1) - 1, 0)
+    raw = _psi(now * n, before * m, used)
+    seen = present[..., 0]
+    return Distance(
+        distance=np.where(seen, distance, 0.0),
+        chance=np.broadcast_to(chance, distance.shape),
+        free=free,
+        psi=np.where(seen, np.maximum(raw - free * chance, 0.0), 0.0),
+    )
+
+
+def psi(now: np.ndarray, before: np.ndarray) -> float:
+    """Return the corrected population stability index of two rows of counts, shape (cells,)."""
+    rows = before.sum()
+    return float(measure(now, before / max(rows, 1), rows).psi)
+
+
+def _psi(now: np.ndarray, before: np.ndarray, used: np.ndarray) -> np.ndarray:
+    a, b = (np.where(used, part + 0.5, 0.0) for part in (now, before))
+    a, b = (part / np.maximum(part.sum(axis=-1, keepdims=True), 0.5) for part in (a, b))
+    ratio = np.where(used, a, 1.0) / np.where(used, b, 1.0)
+    return ((a - b) * np.log(ratio)).sum(axis=-1)

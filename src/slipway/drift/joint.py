@@ -1,0 +1,211 @@
+"""Do the columns still go together as they did? What no single column can show.
+
+A linear classifier on products of pairs of columns tells rows of the log from rows of
+the holdout. Each number is first replaced by its rank within its own sample, and each value
+of a category by its difference from its own sample's share, so that whatever a single column
+shows is gone. It is fitted on one half and asked on the other, and the reverse: an AUC of 0.5 says
+that nobody could tell. The manifest knows the AUC by which weeks of the past differ anyway.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+
+from slipway.past import rounded
+
+# Values of a category that get a column of their own.
+VALUES = 5
+
+# Rows used at most: of the reference, and of the window.
+REFERENCE_ROWS, WINDOW_ROWS = 6000, 2100
+
+# Columns made of the inputs at most; their pairs grow with the square.
+MADE = 40
+
+Sample = Mapping[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """How an input enters: as a number, or by indicators of its commonest values."""
+
+    name: str
+    values: tuple[int, ...] | None
+
+
+def kinds_of(sample: Sample, missing: Mapping[str, int]) -> list[Kind]:
+    """Return how each column enters, from a reference sample.
+
+    Parameters
+    ----------
+    sample
+        Numbers as floats, categories as codes.
+    missing
+        The code of a missing value, by category.
+    """
+    kinds: list[Kind] = []
+    for name, values in sample.items():
+        if name not in missing:
+            kinds.append(Kind(name, None))
+            continue
+        counts = np.bincount(values[values < missing[name]], minlength=1)
+        common = np.argsort(-counts, kind="stable")[:VALUES]
+        # The last value of two says the same as the first.
+        some = [int(code) for code in common if counts[code] > 0]
+        kinds.append(Kind(name, tuple(some[:-1] if len(some) == 2 else some)))
+    return kinds
+
+
+def design(sample: Sample, kinds: Sequence[Kind]) -> np.ndarray:
+    """Return the products of pairs, shape (rows, pairs), with each column's own shape taken out."""
+    made: list[tuple[str, np.ndarray]] = []
+    for kind in kinds:
+        values = sample[kind.name]
+        if kind.values is None:
+            made.append((kind.name, _normal_scores(values)))
+            continue
+        made += [(kind.name, _standard(values == code)) for code in kind.values]
+    made = made[:MADE]
+    pairs = [a * b for (x, a), (y, b) in combinations(made, 2) if x != y]
+    rows = len(next(iter(sample.values())))
+    return np.column_stack(pairs) if pairs else np.zeros((rows, 0))
+
+
+def auc(reference: np.ndarray, window: np.ndarray) -> float:
+    """Return how well a half-fitted classifier tells the halves that it has not seen.
+
+    Parameters
+    ----------
+    reference, window
+        Designs, shape (rows, pairs).
+    """
+    if not reference.shape[1]:
+        return 0.5
+    found = []
+    for fold in (0, 1):
+        weights = _fit(reference[fold::2], window[fold::2])
+        found.append(_auc(reference[1 - fold :: 2] @ weights, window[1 - fold :: 2] @ weights))
+    return float(np.mean(found))
+
+
+def limit(memory: Mapping[str, Any], rows: int, reference_rows: int, alpha: float) -> float:
+    """Return the AUC that the wobble of past weeks, and chance, do not explain.
+
+    Parameters
+    ----------
+    memory
+        Of the manifest: `weeks` that were compared, their mean `auc` and its `spread`, and the
+        `rows` of a week's sample.
+    """
+    from scipy.stats import norm, t
+
+    chance = chance_of(rows, reference_rows)
+    if memory["weeks"] < 3:
+        return float(0.5 + norm.isf(alpha) * chance)
+    then = chance_of(memory["rows"], memory["reference_rows"])
+    variance = memory["spread"] ** 2 + max(chance**2 - then**2, 0.0)
+    spread = np.sqrt(max(variance, chance**2) * (1 + 1 / memory["weeks"]))
+    return float(max(memory["auc"], 0.5) + t.isf(alpha, memory["weeks"] - 1) * spread)
+
+
+def chance_of(rows: int, reference_rows: int) -> float:
+    """Return the standard deviation of an AUC of nothing, cross-fitted on two halves.
+
+    The difference of two means over their spread has the variance 1/n + 1/m in each half. What
+    one fold learned by accident is scored on the other, so their mean is taken for no better
+    than one.
+    """
+    n, m = max(rows / 2, 1.0), max(reference_rows / 2, 1.0)
+    return float(np.sqrt((1 / n + 1 / m) / (4 * np.pi)))
+
+
+def past_weeks(sample: Sample, days: np.ndarray, missing: Mapping[str, int]) -> dict[str, Any]:
+    """Return how well the weeks of the past can be told from the rest of their month.
+
+    Parameters
+    ----------
+    days
+        Of the rows, datetime64[D], shape (rows,).
+    """
+    kinds = kinds_of(sample, missing)
+    months = days.astype("datetime64[M]")
+    block = (days - months.astype("datetime64[D]")).astype(int) // 7
+    found, rows, others = [], [], []
+    for month in np.unique(months):
+        for week in range(4):
+            inside = _spaced(np.flatnonzero((months == month) & (block == week)), WINDOW_ROWS)
+            rest = _spaced(np.flatnonzero((months == month) & (block != week)), REFERENCE_ROWS)
+            if len(inside) < 100 or len(rest) < 200:
+                continue
+            one, other = (
+                design({name: values[part] for name, values in sample.items()}, kinds)
+                for part in (inside, rest)
+            )
+            found.append(auc(other, one))
+            rows.append(len(inside))
+            others.append(len(rest))
+    if not found:
+        return {"weeks": 0, "auc": 0.5, "spread": 0.0, "rows": 0, "reference_rows": 0}
+    return rounded(
+        {
+            "weeks": len(found),
+            "auc": float(np.mean(found)),
+            "spread": float(np.std(found, ddof=1)) if len(found) > 1 else 0.0,
+            "rows": int(np.median(rows)),
+            "reference_rows": int(np.median(others)),
+        }
+    )
+
+
+def _spaced(rows: np.ndarray, most: int) -> np.ndarray:
+    return rows[np.linspace(0, len(rows) - 1, min(len(rows), most)).astype(int)]
+
+
+def _normal_scores(values: np.ndarray) -> np.ndarray:
+    """Return the normal score of each number's rank; a missing one has the mean, 0."""
+    from scipy.special import ndtri
+    from scipy.stats import rankdata
+
+    present = ~np.isnan(values)
+    scores = np.zeros(len(values))
+    count = int(present.sum())
+    if count:
+        scores[present] = ndtri((rankdata(values[present]) - 0.5) / count)
+    return scores
+
+
+def _standard(inside: np.ndarray) -> np.ndarray:
+    share = inside.mean()
+    spread = np.sqrt(share * (1 - share))
+    return (inside - share) / spread if spread else np.zeros(len(inside))
+
+
+def _fit(reference: np.ndarray, window: np.ndarray) -> np.ndarray:
+    """Return the direction in which two halves differ, of the pairs that differ beyond luck.
+
+    Notes
+    -----
+    A nearest-centroid classifier with hard thresholds: a change of a few pairs would drown in
+    the noise of all of them. The threshold is the universal one, sqrt(2 log pairs).
+    """
+    shift = window.mean(axis=0) - reference.mean(axis=0)
+    variance = np.maximum(reference.var(axis=0), 1e-9)
+    far = np.abs(shift) / np.sqrt(variance * (1 / len(window) + 1 / len(reference)))
+    kept = far >= min(np.sqrt(2 * np.log(max(len(shift), 2))), far.max())
+    return np.where(kept, shift / variance, 0.0)
+
+
+def _auc(reference: np.ndarray, window: np.ndarray) -> float:
+    """Return the AUC of two normal distributions as far apart as these scores.
+
+    Ranks would be misled: a value of a category stands at another number in each sample.
+    """
+    from scipy.special import ndtr
+
+    spread = np.sqrt((reference.var() + window.var()) / 2)
+    return float(ndtr((window.mean() - reference.mean()) / (np.sqrt(2) * max(spread, 1e-12))))

@@ -1,0 +1,246 @@
+"""The log as one tally for each day of the event, on the reference's cells.
+
+Every record is read once and forgotten: what is kept is counts of each day, and of the newest days
+some rows for the joint test. Blocks are read by as many threads as there are cores.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from slipway.drift.records import WRONG, Block, Parsed, blocks, parse
+from slipway.drift.reference import SCORE, Reference, Stream
+from slipway.drift.tallies import SAMPLE_A_DAY, SAMPLE_DAYS, Day, Tallies
+from slipway.drift.violations import broken
+from slipway.profile import bin_numbers
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+MEBIBYTE = 2**20
+
+# An event this far ahead of now is a wrong clock; one before the past began is another.
+AHEAD = timedelta(days=366)
+
+EPOCH = np.datetime64("1970-01-01", "D")
+
+Take = Callable[[Any, np.ndarray, np.ndarray], None]
+
+
+@dataclass
+class _Part:
+    """What one block adds; `keys`, `dates` and `scores` are for those who join labels."""
+
+    tallies: Tallies
+    keys: pa.ChunkedArray | None
+    dates: np.ndarray
+    scores: np.ndarray
+
+
+def read_log_by_day(
+    url: str, reference: Reference, now: datetime, megabytes: int, take: Take | None = None
+) -> Tallies:
+    """Read a log into one tally for each day.
+
+    Parameters
+    ----------
+    megabytes
+        Size of a block; a few blocks are in memory at once.
+    take
+        Is given keys, days and scores of the model's records, in the order of the log.
+
+    Raises
+    ------
+    SlipwayError
+        The log cannot be read.
+    """
+    whole = Tallies(unseen={name: {} for name in reference.streams})
+    random = np.random.default_rng(0)
+    for part in _in_order(blocks(url, megabytes * MEBIBYTE), reference, now):
+        if take is not None and len(part.dates):
+            take(part.keys, part.dates, part.scores)
+        whole.merge(part.tallies, random)
+    return whole
+
+
+def _in_order(source: Iterator[Block], reference: Reference, now: datetime) -> Iterator[_Part]:
+    """Tally blocks side by side; yield in order, so that the answer does not depend on luck."""
+    workers = os.cpu_count() or 1
+    waiting: deque[Future[_Part]] = deque()
+    with ThreadPoolExecutor(workers) as pool:
+        for block in source:
+            waiting.append(pool.submit(_tally, block, reference, now))
+            if len(waiting) > workers:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+
+def _tally(block: Block, reference: Reference, now: datetime) -> _Part:
+    import pyarrow.compute as pc
+
+    if block.torn:
+        return _Part(Tallies(torn=1), None, np.empty(0, "datetime64[D]"), np.empty(0))
+    parsed = parse(block, reference.inputs)
+    found = Tallies(
+        records=parsed.table.num_rows,
+        unreadable=parsed.unreadable,
+        first_unreadable=parsed.first_unreadable,
+    )
+    table = _ours(parsed, reference.model, found)
+    dates, known = _dates(table, reference, now, found)
+    table, dates = table.filter(known), dates[known]
+    scores = table["probability"].to_numpy()
+    for name in table.column_names:
+        if name.startswith(WRONG):
+            found.wrong[name.removeprefix(WRONG)] = pc.sum(table[name]).as_py() or 0
+    if len(dates):
+        _count(table, dates, reference, found)
+    return _Part(found, table["key"], dates, scores)
+
+
+def _ours(parsed: Parsed, model: str, found: Tallies) -> pa.Table:
+    """Return the records of this model that answered a client; count the rest."""
+    import pyarrow.compute as pc
+
+    table = parsed.table
+    if not table.num_rows:
+        return table
+    times = table["time"]
+    found.written = (pc.min(times).as_py(), pc.max(times).as_py())
+    found.back = pc.sum(pc.less(times[1:], times[:-1])).as_py() or 0
+    table = table.filter(pc.invert(pc.fill_null(table["proof"], fill_value=False)))
+    for each in pc.value_counts(table["model"]).to_pylist():
+        if each["values"] != model:
+            found.others[each["values"]] = each["counts"]
+    return table.filter(pc.equal(table["model"], model)).combine_chunks()
+
+
+def _dates(
+    table: pa.Table, reference: Reference, now: datetime, found: Tallies
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the day of each event and whether it can be meant, both of shape (rows,)."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    name = f"input.{reference.event_time}"
+    times = table["time"]
+    if name in table.column_names:
+        found.timeless = table[name].null_count
+        times = pc.coalesce(table[name], times)
+    encoded = times.combine_chunks().dictionary_encode()
+    if isinstance(encoded, pa.ChunkedArray):
+        encoded = encoded.combine_chunks()
+    days = np.array([_day(text) for text in encoded.dictionary.to_pylist()], dtype="int64")
+    date = days[encoded.indices.to_numpy()] if len(days) else np.empty(0, dtype="int64")
+    latest = (now + AHEAD).toordinal() - datetime(1970, 1, 1, tzinfo=UTC).toordinal()
+    earliest = int((np.datetime64(reference.starts, "D") - EPOCH).astype(int))
+    unread, ahead, early = date == UNREAD, date > latest, (date < earliest) & (date != UNREAD)
+    found.timeless += int(unread.sum())
+    found.ahead, found.early = int(ahead.sum()), int(early.sum())
+    return date, ~(unread | ahead | early)
+
+
+UNREAD = -(2**62)
+
+
+def _day(text: str) -> int:
+    """Return the UTC day of a time as days since 1970."""
+    try:
+        moment = datetime.fromisoformat(text)
+        if moment.tzinfo is not None:
+            moment = moment.astimezone(UTC)
+    except (ValueError, OverflowError):
+        return UNREAD
+    return moment.toordinal() - datetime(1970, 1, 1, tzinfo=UTC).toordinal()
+
+
+def _count(table: pa.Table, dates: np.ndarray, reference: Reference, found: Tallies) -> None:
+    days, day = np.unique(dates, return_inverse=True)
+    rows = np.bincount(day)
+    for each, count in zip(days.tolist(), rows.tolist(), strict=True):
+        found.days[each] = Day(count, {}, {}, {}, {})
+    values: dict[str, np.ndarray] = {}
+    for name, stream in reference.streams.items():
+        column = table["probability" if name == SCORE else f"input.{name}"].combine_chunks()
+        if stream.profile["type"] == "number":
+            values[name] = _count_numbers(stream, column, days, day, found)
+        else:
+            values[name] = _count_texts(stream, column, days, day, found)
+    for name, breaks in broken(table, reference.inputs).items():
+        _put(found, "broken", name, np.bincount(day, weights=breaks), days)
+    _sample(values, days, day, found)
+
+
+def _count_numbers(
+    stream: Stream, column: pa.Array, days: np.ndarray, day: np.ndarray, found: Tallies
+) -> np.ndarray:
+    numbers = column.to_numpy(zero_copy_only=False).astype("float64", copy=False)
+    lacking = np.isnan(numbers)
+    cell = bin_numbers(numbers, stream.profile["edges"]).astype("int64")
+    cell[lacking] = len(stream.names) - 1
+    _cells(stream, cell, days, day, found)
+    filled = np.where(lacking, 0.0, numbers)
+    _put(found, "sums", stream.name, np.bincount(day, weights=filled), days)
+    low, high = np.float32(stream.profile["min"]), np.float32(stream.profile["max"])
+    single = numbers.astype("float32")
+    outside = (single < low) | (single > high)
+    if outside.any():
+        _put(found, "outside", stream.name, np.bincount(day, weights=outside), days)
+    return numbers
+
+
+def _count_texts(
+    stream: Stream, column: pa.Array, days: np.ndarray, day: np.ndarray, found: Tallies
+) -> np.ndarray:
+    encoded = column.dictionary_encode()
+    known = stream.index
+    unseen, missing = len(stream.names) - 2, len(stream.names) - 1
+    words = encoded.dictionary.to_pylist()
+    to_cell = np.array([known.get(word, unseen) for word in words] + [missing], dtype="int64")
+    codes = encoded.indices.fill_null(len(words)).to_numpy(zero_copy_only=False)
+    cell = to_cell[codes]
+    _cells(stream, cell, days, day, found)
+    if (to_cell == unseen).any():
+        counts = np.bincount(codes, minlength=len(words) + 1)
+        strangers = {
+            word: int(counts[code]) for code, word in enumerate(words) if to_cell[code] == unseen
+        }
+        found.unseen[stream.name] = strangers
+    return cell.astype("int32")
+
+
+def _cells(
+    stream: Stream, cell: np.ndarray, days: np.ndarray, day: np.ndarray, found: Tallies
+) -> None:
+    size = len(stream.names)
+    counts = np.bincount(day * size + cell, minlength=len(days) * size).reshape(-1, size)
+    for position, each in enumerate(days.tolist()):
+        found.days[each].counts[stream.name] = counts[position]
+
+
+def _put(found: Tallies, what: str, name: str, values: np.ndarray, days: np.ndarray) -> None:
+    for each, value in zip(days.tolist(), values.tolist(), strict=True):
+        if value:
+            getattr(found.days[each], what)[name] = value
+
+
+def _sample(
+    values: dict[str, np.ndarray],
+    days: np.ndarray,
+    day: np.ndarray,
+    found: Tallies,
+) -> None:
+    for position, each in enumerate(days[-SAMPLE_DAYS:].tolist(), max(0, len(days) - SAMPLE_DAYS)):
+        rows = np.flatnonzero(day == position)
+        # Evenly spaced: rows that come together look alike.
+        some = rows[np.linspace(0, len(rows) - 1, min(len(rows), SAMPLE_A_DAY)).astype(int)]
+        found.samples[each] = {name: column[some] for name, column in values.items()}

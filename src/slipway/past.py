@@ -1,0 +1,236 @@
+"""What the past looked like: each month for its season, and how much weeks differ anyway.
+
+A model's manifest carries this, so that a drift check knows what is usual without the data.
+Weeks are the days 1 to 7, 8 to 14, 15 to 21 and 22 to 28 of a month. Each is compared with its
+own month, so that the seasons do not pass for restlessness.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from slipway.profile import bin_numbers
+
+if TYPE_CHECKING:
+    from slipway.contract import Columns
+    from slipway.profile import Profile
+
+DAYS, WEEKS = 7, 4
+
+# A month with fewer days says nothing of its season: the hours that another time zone lends it.
+FEWEST_DAYS = 21
+
+# Weeks that follow each other are never taken to be more alike than this.
+MOST_ALIKE = 0.7
+
+# From so many residuals on it can be said in how many directions they differ; never in fewer than
+# the second: a twentieth of a direction already has storms a hundred times the mean.
+FEWEST_LENGTHS, LEAST_FREE = 4, 0.1
+
+
+def past(columns: Columns, times: np.ndarray, reference: Mapping[str, Profile]) -> dict[str, Any]:
+    """Return the memory of the past that a manifest carries.
+
+    Parameters
+    ----------
+    columns
+        Rows of the past, among them the score by a model that had not seen the row.
+    times
+        Of the events, datetime64, shape (rows,).
+    reference
+        The profile of each column, whose bins are used.
+    """
+    days, day = np.unique(times.astype("datetime64[D]"), return_inverse=True)
+    known, length = np.unique(days.astype("datetime64[M]"), return_counts=True)
+    months = {str(each): _about(days, day, each) for each in known[length >= FEWEST_DAYS]}
+    wobble = {}
+    for name, profile in reference.items():
+        names, cell = cells_of(columns[name], profile)
+        size = len(names) + 1
+        flat = np.bincount(day * size + cell, minlength=len(days) * size)
+        counts = flat.reshape(len(days), size)
+        wobble[name] = wobble_of(counts, days)
+        for month, about in months.items():
+            inside = days.astype("datetime64[M]") == np.datetime64(month)
+            about["profiles"][name] = _shorten(profile, names, counts[inside].sum(axis=0))
+    return {"months": months, "wobble": wobble, "volume": _volume(np.bincount(day), days)}
+
+
+def cells_of(values: np.ndarray, profile: Profile) -> tuple[list[str], np.ndarray]:
+    """Return the names of a column's cells but the last, and the cell of each value.
+
+    The last cell is for missing values.
+    """
+    if profile["type"] == "number":
+        bins = [str(bin_) for bin_ in range(len(profile["edges"]) + 1)]
+        cell = bin_numbers(values, profile["edges"])
+        return bins, np.where(np.isnan(values), len(bins), cell)
+    present = values != None  # noqa: E711
+    known, codes = np.unique(values[present].astype(str), return_inverse=True)
+    names = sorted({*profile["counts"], *known.tolist()})
+    cell = np.full(len(values), len(names))
+    cell[present] = np.searchsorted(names, known)[codes]
+    return names, cell
+
+
+def wobble_of(counts: np.ndarray, days: np.ndarray) -> dict[str, float]:
+    """Return how restless a column is beyond chance, from its counts of each day.
+
+    Parameters
+    ----------
+    counts
+        Shape (days, cells); the last cell is for missing values.
+    days
+        datetime64[D], shape (days,).
+
+    Returns
+    -------
+    dict
+        `weeks`: how many were compared. `week`, `day`: mean squared difference, over shares,
+        from what one can expect, less chance. `week_seen`, `day_seen`: the same with chance.
+        `week_free`, `day_free`: in how many directions they differ. `alike`: correlation
+        of weeks that follow each other. `most_missing`: of the worst day.
+    """
+    weeks, following, single = _differences(counts, days)
+    first, second, daily = _Spread(weeks), _Spread(following), _Spread(single)
+    alike = _alike(first.excess, second.excess)
+    # Weeks that are alike differ less from their own month than from another one.
+    whole = first.excess / (1 - _mean_likeness(alike))
+    rows = counts.sum(axis=1)
+    found = {
+        "weeks": len(weeks[0]),
+        "week": whole,
+        "week_seen": first.seen + whole - first.excess,
+        "week_free": first.free,
+        "day": daily.excess + whole - first.excess,
+        "day_seen": daily.seen + whole - first.excess,
+        "day_free": daily.free,
+        "alike": alike,
+        "most_missing": float(np.max(counts[:, -1] / np.maximum(rows, 1), initial=0.0)),
+    }
+    return rounded(found)
+
+
+def rounded(numbers: Mapping[str, float]) -> dict[str, float]:
+    """Return numbers to four digits: the last of sixteen depend on the machine."""
+    return {
+        name: number if isinstance(number, int) else float(f"{number:.4g}")
+        for name, number in numbers.items()
+    }
+
+
+class _Spread:
+    """Mean square of residuals, what of it is beyond chance, and in how many directions."""
+
+    def __init__(self, parts: tuple[np.ndarray, np.ndarray, np.ndarray]) -> None:
+        residuals, chance, degrees = parts
+        used = max(float(degrees.sum()), 1.0)
+        self.seen = float((residuals**2).sum() / used)
+        self.excess = max(0.0, self.seen - float((chance * degrees).sum() / used))
+        self.free = self._free(residuals, used)
+
+    def _free(self, residuals: np.ndarray, used: float) -> float:
+        """Return (sum of variances)^2 / sum of squared variances, over the principal directions.
+
+        Found twice: from the covariance of the residuals, and from how unequal their lengths
+        are, which is more than their directions explain where tails are heavy. The
+        smaller one counts. Few samples make the first too small, which is the safe side.
+        """
+        cells = max(residuals.shape[1] - 1, 1)
+        if self.excess <= 0 or len(residuals) < FEWEST_LENGTHS:
+            return 1.0
+        noise = max(0.0, self.seen - self.excess) / cells
+        chance = cells * noise**2 + 2 * noise * self.excess
+        gram = residuals @ residuals.T / used
+        lengths = (residuals**2).sum(axis=1) * len(residuals) / used
+        found = [float((gram**2).sum()) - chance, float(lengths.var(ddof=1)) / 2 - chance]
+        squares = max(*found, self.excess**2 / cells)
+        return float(np.clip(self.excess**2 / squares, LEAST_FREE, cells))
+
+
+def _differences(counts: np.ndarray, days: np.ndarray) -> tuple[Any, Any, Any]:
+    """Return standardised residuals with their chance and degrees: weeks, pairs of weeks, days."""
+    weeks, following, single = [], [], []
+    month = days.astype("datetime64[M]")
+    block = (days - month.astype("datetime64[D]")).astype(int) // DAYS
+    for each in np.unique(month):
+        inside = np.flatnonzero((month == each) & (block < WEEKS))
+        blocks = [counts[inside[block[inside] == number]].sum(axis=0) for number in range(WEEKS)]
+        found = np.array([part for part in blocks if part.sum()])
+        if len(found) < 2:
+            continue
+        mean = (found / found.sum(axis=1, keepdims=True)).mean(axis=0)
+        weeks.append(_residuals(found, mean))
+        following.append(_steps(found, mean))
+        daily = counts[inside]
+        single.append(_residuals(daily[daily.sum(axis=1) > 0], mean))
+    cells = counts.shape[1]
+    return _stack(weeks, cells), _stack(following, cells), _stack(single, cells)
+
+
+def _residuals(parts: np.ndarray, mean: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    rows = parts.sum(axis=1, keepdims=True)
+    scale = np.sqrt(np.where(mean > 0, mean, 1.0))
+    free = max(int((mean > 0).sum()) - 1, 0)
+    degrees = np.full(len(parts), (len(parts) - 1) / len(parts))
+    return (parts / rows - mean) / scale, free / rows[:, 0], degrees
+
+
+def _steps(parts: np.ndarray, mean: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    rows = parts.sum(axis=1, keepdims=True)
+    scale = np.sqrt(np.where(mean > 0, mean, 1.0))
+    free = max(int((mean > 0).sum()) - 1, 0)
+    chance = free * (1 / rows[1:, 0] + 1 / rows[:-1, 0]) / 2
+    return np.diff(parts / rows, axis=0) / scale / np.sqrt(2), chance, np.ones(len(parts) - 1)
+
+
+def _stack(parts: Sequence[tuple[np.ndarray, ...]], cells: int) -> tuple[np.ndarray, ...]:
+    if not parts:
+        return np.zeros((0, cells)), np.zeros(0), np.zeros(0)
+    return tuple(np.concatenate(part) for part in zip(*parts, strict=True))
+
+
+def _alike(whole: float, following: float) -> float:
+    """Return the correlation of weeks that follow each other.
+
+    Four weeks of one month spread by `whole`, two that follow each other by `following`. Were
+    weeks independent, both would be the same; in a first-order autoregression their ratio is
+    (1 - mean correlation within the month) / (1 - correlation).
+    """
+    if whole <= 0:
+        return 0.0
+    tried = np.linspace(0, MOST_ALIKE, 71)
+    ratio = (1 - np.array([_mean_likeness(each) for each in tried])) / (1 - tried)
+    return float(tried[np.argmin(np.abs(ratio - whole / max(following, 1e-12)))])
+
+
+def _mean_likeness(alike: float) -> float:
+    apart = np.arange(1, WEEKS)
+    return float(2 * ((WEEKS - apart) * alike**apart).sum() / (WEEKS * (WEEKS - 1)))
+
+
+def _shorten(profile: Profile, names: list[str], counts: np.ndarray) -> dict[str, Any]:
+    present = counts[:-1].tolist()
+    if profile["type"] == "number":
+        return {"missing": int(counts[-1]), "counts": present}
+    some = {name: count for name, count in zip(names, present, strict=True) if count}
+    return {"missing": int(counts[-1]), "counts": some}
+
+
+def _about(days: np.ndarray, day: np.ndarray, month: Any) -> dict[str, Any]:
+    inside = days.astype("datetime64[M]") == month
+    return {"rows": int(inside[day].sum()), "days": int(inside.sum()), "profiles": {}}
+
+
+def _volume(rows: np.ndarray, days: np.ndarray) -> dict[str, float]:
+    """Return how much a day's rows differ from other such weekdays of its month, as a logarithm."""
+    groups = days.astype("datetime64[M]").astype(int) * DAYS + days.astype(int) % DAYS
+    logs, squares, degrees = np.log(rows), 0.0, 0
+    for group in np.unique(groups):
+        inside = logs[groups == group]
+        squares += float(((inside - inside.mean()) ** 2).sum())
+        degrees += len(inside) - 1
+    return rounded({"days": len(days), "spread": float(np.sqrt(squares / max(degrees, 1)))})
