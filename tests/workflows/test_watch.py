@@ -85,6 +85,7 @@ def test_its_charts_are_drawn_by_github_itself(check, issues):
     assert [chart.split("\n")[0] for chart in charts] == ["xychart-beta"] * 3
     assert "![" not in issues()[0]["body"]
     assert "line [0.00000, 0.10000, 0.20000" in charts[2]
+    assert "| 2013-10-03 | 900 | 0.20 |" in issues()[0]["body"]
 
 
 def test_the_next_check_changes_it_and_tells_nobody_again(check, issues, remarks):
@@ -316,6 +317,12 @@ def test_so_has_what_is_no_column(check, issues, said, anchor):
     check(quiet() | {"status": "drift"} | said)
 
     assert re.findall(r"watch\.md#([\w-]+)", issues()[0]["body"]) == [anchor]
+
+
+def test_it_says_when_there_is_no_such_season_to_compare_with(check, issues):
+    check(drifted(season={"words": "The past that the model knows has no October."}))
+
+    assert "has no October" in shown(issues()[0])
 
 
 def test_every_next_step_is_in_the_guide():

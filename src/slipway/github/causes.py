@@ -99,25 +99,25 @@ def _of_the_columns(report: Mapping[str, Any]) -> Iterator[Cause]:
     other = [row for row in rest if row not in new]
     if wrong:
         yield Cause(
-            f"{_named(wrong)} has values that the schema does not allow",
+            f"{_named(wrong, 'has', 'have')} values that the schema does not allow",
             "the service refuses such rows, so find out who else writes to the log",
             "values-that-break-the-schema",
         )
     if empty:
         yield Cause(
-            f"{_named(empty)} arrives empty more often",
+            f"{_named(empty, 'arrives', 'arrive')} empty more often",
             "ask whoever delivers it: this is usually a fault, and retraining would learn it",
             "a-column-arrives-empty",
         )
     if new:
         yield Cause(
-            f"{_named(new)} has values that the model never saw",
+            f"{_named(new, 'has', 'have')} values that the model never saw",
             "find out whether they are new in the world or new spellings of old ones",
             "values-never-seen",
         )
     if other:
         yield Cause(
-            f"{_named(other)} has other values than before",
+            f"{_named(other, 'has', 'have')} other values than before",
             "decide whether the world moved or a unit or a source did; only the world is a "
             "reason to retrain",
             "the-values-have-moved",
@@ -148,7 +148,8 @@ def _of_the_rest(report: Mapping[str, Any]) -> Iterator[Cause]:
         )
 
 
-def _named(rows: list[Mapping[str, Any]]) -> str:
+def _named(rows: list[Mapping[str, Any]], one: str, several: str) -> str:
+    """Return the names of some columns and the verb that goes with them."""
     names = [quote(row["name"]) for row in rows]
     more = f" and {len(names) - NAMES_SHOWN} more" if len(names) > NAMES_SHOWN else ""
-    return ", ".join(names[:NAMES_SHOWN]) + more
+    return f"{', '.join(names[:NAMES_SHOWN])}{more} {one if len(names) == 1 else several}"

@@ -31,6 +31,8 @@ def evidence(report: Report, base: str, foot: list[str]) -> Document:
     """
     blocks: list[Block] = [safe(report["words"], 1500)]
     blocks += [safe(words) for words in hurting(report)]
+    if season := (report.get("season") or {}).get("words"):
+        blocks.append(safe(season))
     blocks += [table for table in (_moved(report),) if table]
     if steps := "\n".join(_steps(report, base)):
         blocks.append(f"**What to do**\n\n{steps}")
@@ -54,7 +56,10 @@ def headline(report: Report) -> str:
 def hurting(report: Report) -> list[str]:
     """Return what labels, or an estimate without them, say of the model, in sentences."""
     known = [report[name] for name in ("performance", "concept") if report.get(name)]
-    said = [str(part["words"]) for part in known]
+    said: list[str] = []
+    for words in (str(part["words"]) for part in known):
+        if not any(words in earlier for earlier in said):
+            said.append(words)
     if not said:
         said = ["Whether it hurts is not known: no labels of these rows have arrived yet."]
         said += [str(report["estimate"]["words"])] if report.get("estimate") else []
@@ -85,9 +90,12 @@ def _steps(report: Report, base: str) -> Iterator[str]:
 
 
 def _alarms(report: Report) -> Section | None:
-    alarms = report.get("alarms") or []
-    if not alarms:
+    listed = report.get("alarms") or []
+    if not listed:
         return None
+    # Those that go on first, then the newest.
+    newest = sorted(listed, key=lambda alarm: str(alarm["at"]), reverse=True)
+    alarms = sorted(newest, key=lambda alarm: alarm.get("until") is not None)
     rows = [
         [
             quote(alarm["stream"]),
@@ -99,7 +107,8 @@ def _alarms(report: Report) -> Section | None:
         for alarm in alarms[:ROWS_SHOWN]
     ]
     head = ["what", "moved since about", "alarm on", "over on", ""]
-    return Section(f"Alarms: {len(alarms)}", [Table(head, rows)])
+    title = f"Alarms: {len(active(report))} not over, {len(alarms) - len(active(report))} over"
+    return Section(title, [Table(head, rows)])
 
 
 def _charts(report: Report) -> Iterator[Section]:
@@ -157,6 +166,22 @@ def _lines(report: Report, days: list[Mapping[str, Any]]) -> Iterator[Block]:
             at = [str(day["day"])[5:10] for day, _ in known]
             values = [value for _, value in known]
             yield Chart(f"{name}: an alarm from 1 on", at, "times the limit", lines={name: values})
+    yield _days(report, days)
+
+
+def _days(report: Report, days: list[Mapping[str, Any]]) -> Table:
+    """Return the numbers of the charts, for readers to whom those are no help."""
+    names = _streams_shown(report)
+    rows = [
+        [
+            safe(day["day"]),
+            f"{day['rows']:,}",
+            *("" if (value := of_stream(day, name)) is None else f"{value:.2f}" for name in names),
+        ]
+        for day in days
+    ]
+    head = ["day", "predictions", *(quote(name) for name in names)]
+    return Table(head, rows, numbers=frozenset(range(1, len(head))))
 
 
 def _streams_shown(report: Report) -> list[str]:
