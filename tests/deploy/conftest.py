@@ -199,9 +199,12 @@ MakePlace = Callable[..., Place]
 
 @pytest.fixture(scope="session")
 def make_place(
-    service_image: ServiceImage, base_image: str, tmp_path_factory: pytest.TempPathFactory
+    service_image: ServiceImage,
+    build_variant: BuildVariant,
+    base_image: str,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[MakePlace]:
-    """Makes a place to which nothing is deployed yet."""
+    """Makes a place to which nothing is deployed yet; gone before the images that it runs."""
     made: list[Place] = []
 
     def make(**settings: Any) -> Place:

@@ -6,6 +6,7 @@ import dataclasses
 import os
 import shutil
 import socket
+import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -66,12 +67,22 @@ def line(ssh: Server) -> Iterator[Line]:
 
 
 @pytest.fixture
-def host(make_place: MakePlace, ssh: Server, line: Line, tmp_path: Path) -> Place:
+def sockets() -> Iterator[str]:
+    with tempfile.TemporaryDirectory(prefix="ssh", ignore_cleanup_errors=True) as folder:
+        yield folder
+
+
+@pytest.fixture
+def host(make_place: MakePlace, ssh: Server, line: Line, tmp_path: Path, sockets: str) -> Place:
     """A place that is reached through SSH, by a key made for it."""
     place = make_place()
     key = Path(ssh.environment["HOME"]) / ".ssh/id_ed25519"
     # The client looks for its keys in the home of the user, wherever HOME says that is.
-    options = f"-i {key} -o UserKnownHostsFile={tmp_path}/known -o StrictHostKeyChecking=accept-new"
+    options = (
+        f"-i {key} -o UserKnownHostsFile={tmp_path}/known -o StrictHostKeyChecking=accept-new "
+        # One connection for many commands, as docs/deploy.md advises; a socket's path is short.
+        f"-o ControlMaster=auto -o ControlPath={sockets}/%C -o ControlPersist=5"
+    )
     client = tmp_path / "bin/ssh"
     client.parent.mkdir()
     client.write_text(f'#!/bin/sh\nexec {shutil.which("ssh")} {options} "$@"\n')
