@@ -95,6 +95,7 @@ class Place:
     target: str = "local"
     environment: dict[str, str] = field(default_factory=dict)
     said: list[str] = field(default_factory=list)
+    started: list[subprocess.Popen[str]] = field(default_factory=list)
 
     def deploy(self, image: str = "") -> Outcome:
         return self._within(lambda: deploy(self.target, image, self.said.append))
@@ -124,7 +125,7 @@ class Place:
 
     def start(self, *command: str) -> subprocess.Popen[str]:
         """Start a verb as a process of its own; its lines come as they are said."""
-        return subprocess.Popen(
+        process = subprocess.Popen(
             [sys.executable, "-u", "-m", "slipway", *command],
             cwd=self.tree,
             env=self._environment() | {"PYTHONPATH": str(ROOT / "src")},
@@ -132,6 +133,8 @@ class Place:
             stderr=subprocess.STDOUT,
             text=True,
         )
+        self.started.append(process)
+        return process
 
     @contextlib.contextmanager
     def traffic(self, rate: float = 200.0) -> Iterator[Tally]:
@@ -154,6 +157,9 @@ class Place:
         edit_params(self.tree, deploy=SETTINGS | settings)
 
     def clear(self) -> None:
+        for process in self.started:
+            process.kill()
+            process.wait()
         names = docker("ps", "-aq", "--filter", f"name=^{self.prefix}-").split()
         if names:
             docker("rm", "--force", "--volumes", *names)

@@ -43,6 +43,8 @@ def _after_loss(engine: Engine, steps: Steps, say: Say, lost: GuardLost) -> str:
     deadline = time.monotonic() + RELOCK_SECONDS
     while True:
         try:
+            if engine.proxy.about() is None:
+                return f"{lost}: somebody removed the proxy, and with it the release."
             ensure_proxy(engine, say)
             with opened(engine, "recover", steps, say) as site, steps.step("recover") as step:
                 step.words = recover(site)
