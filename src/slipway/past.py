@@ -26,9 +26,13 @@ FEWEST_DAYS = 21
 # Weeks that follow each other are never taken to be more alike than this.
 MOST_ALIKE = 0.7
 
+# What is added to it: half the standard error that thirty pairs of weeks leave. Taken for less
+# alike than they are, weeks make false alarms; taken for more, a shift is found days later.
+DOUBT = 0.15
+
 # From so many residuals on it can be said in how many directions they differ; never in fewer than
-# the second: a twentieth of a direction already has storms a hundred times the mean.
-FEWEST_LENGTHS, LEAST_FREE = 4, 0.1
+# the second: a fifth of a direction already has storms fifty times the mean.
+FEWEST_LENGTHS, LEAST_FREE = 4, 0.2
 
 
 def past(columns: Columns, times: np.ndarray, reference: Mapping[str, Profile]) -> dict[str, Any]:
@@ -94,19 +98,21 @@ def wobble_of(counts: np.ndarray, days: np.ndarray) -> dict[str, float]:
         `week_free`, `day_free`: in how many directions they differ. `alike`: correlation
         of weeks that follow each other. `most_missing`: of the worst day.
     """
-    weeks, following, single = _differences(counts, days)
-    first, second, daily = _Spread(weeks), _Spread(following), _Spread(single)
-    alike = _alike(first.excess, second.excess)
-    # Weeks that are alike differ less from their own month than from another one.
-    whole = first.excess / (1 - _mean_likeness(alike))
+    weeks, near, far, single = _differences(counts, days)
+    month, daily = _Spread(weeks), _Spread(single)
+    following, later = _Spread(near).excess, _Spread(far).excess
+    # Weeks that follow each other may be alike, and then differ less from their own month than from
+    # another one.
+    alike = float(np.clip(1 - following / later + DOUBT, 0.0, MOST_ALIKE)) if later else 0.0
+    whole = later / (1 - (2 * alike**2 + alike**3) / 3)
     rows = counts.sum(axis=1)
     found = {
         "weeks": len(weeks[0]),
         "week": whole,
-        "week_seen": first.seen + whole - first.excess,
-        "week_free": first.free,
-        "day": daily.excess + whole - first.excess,
-        "day_seen": daily.seen + whole - first.excess,
+        "week_seen": month.seen + whole - month.excess,
+        "week_free": month.free,
+        "day": max(daily.excess + whole - month.excess, 0.0),
+        "day_seen": daily.seen + whole - month.excess,
         "day_free": daily.free,
         "alike": alike,
         "most_missing": float(np.max(counts[:, -1] / np.maximum(rows, 1), initial=0.0)),
@@ -151,9 +157,13 @@ class _Spread:
         return float(np.clip(self.excess**2 / squares, LEAST_FREE, cells))
 
 
-def _differences(counts: np.ndarray, days: np.ndarray) -> tuple[Any, Any, Any]:
-    """Return standardised residuals with their chance and degrees: weeks, pairs of weeks, days."""
-    weeks, following, single = [], [], []
+def _differences(counts: np.ndarray, days: np.ndarray) -> tuple[Any, Any, Any, Any]:
+    """Return standardised residuals with their chance and degrees.
+
+    Of weeks from their month, of weeks from the next one, of weeks from a later one of the
+    month, and of days from their month.
+    """
+    weeks, near, far, single = [], [], [], []
     month = days.astype("datetime64[M]")
     block = (days - month.astype("datetime64[D]")).astype(int) // DAYS
     for each in np.unique(month):
@@ -164,11 +174,12 @@ def _differences(counts: np.ndarray, days: np.ndarray) -> tuple[Any, Any, Any]:
             continue
         mean = (found / found.sum(axis=1, keepdims=True)).mean(axis=0)
         weeks.append(_residuals(found, mean))
-        following.append(_steps(found, mean))
+        near.append(_steps(found, mean, 1))
+        far += [_steps(found, mean, apart) for apart in range(2, len(found))]
         daily = counts[inside]
         single.append(_residuals(daily[daily.sum(axis=1) > 0], mean))
     cells = counts.shape[1]
-    return _stack(weeks, cells), _stack(following, cells), _stack(single, cells)
+    return _stack(weeks, cells), _stack(near, cells), _stack(far, cells), _stack(single, cells)
 
 
 def _residuals(parts: np.ndarray, mean: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -179,37 +190,20 @@ def _residuals(parts: np.ndarray, mean: np.ndarray) -> tuple[np.ndarray, np.ndar
     return (parts / rows - mean) / scale, free / rows[:, 0], degrees
 
 
-def _steps(parts: np.ndarray, mean: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _steps(
+    parts: np.ndarray, mean: np.ndarray, apart: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     rows = parts.sum(axis=1, keepdims=True)
-    scale = np.sqrt(np.where(mean > 0, mean, 1.0))
+    shares = parts / rows / np.sqrt(np.where(mean > 0, mean, 1.0))
     free = max(int((mean > 0).sum()) - 1, 0)
-    chance = free * (1 / rows[1:, 0] + 1 / rows[:-1, 0]) / 2
-    return np.diff(parts / rows, axis=0) / scale / np.sqrt(2), chance, np.ones(len(parts) - 1)
+    chance = free * (1 / rows[apart:, 0] + 1 / rows[:-apart, 0]) / 2
+    return (shares[apart:] - shares[:-apart]) / np.sqrt(2), chance, np.ones(len(parts) - apart)
 
 
 def _stack(parts: Sequence[tuple[np.ndarray, ...]], cells: int) -> tuple[np.ndarray, ...]:
     if not parts:
         return np.zeros((0, cells)), np.zeros(0), np.zeros(0)
     return tuple(np.concatenate(part) for part in zip(*parts, strict=True))
-
-
-def _alike(whole: float, following: float) -> float:
-    """Return the correlation of weeks that follow each other.
-
-    Four weeks of one month spread by `whole`, two that follow each other by `following`. Were
-    weeks independent, both would be the same; in a first-order autoregression their ratio is
-    (1 - mean correlation within the month) / (1 - correlation).
-    """
-    if whole <= 0:
-        return 0.0
-    tried = np.linspace(0, MOST_ALIKE, 71)
-    ratio = (1 - np.array([_mean_likeness(each) for each in tried])) / (1 - tried)
-    return float(tried[np.argmin(np.abs(ratio - whole / max(following, 1e-12)))])
-
-
-def _mean_likeness(alike: float) -> float:
-    apart = np.arange(1, WEEKS)
-    return float(2 * ((WEEKS - apart) * alike**apart).sum() / (WEEKS * (WEEKS - 1)))
 
 
 def _shorten(profile: Profile, names: list[str], counts: np.ndarray) -> dict[str, Any]:

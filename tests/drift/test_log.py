@@ -233,8 +233,8 @@ def test_a_number_that_became_text_is_a_fault_and_drift(place, look, usual):
 
 def test_rows_that_break_the_schema_alarm_though_they_look_usual(place, look, usual, model):
     manifest = json.loads((place / "build/model/manifest.json").read_text())
-    rule = {"rule": "isin", "check": "isin"}
-    rule["arguments"] = {"allowed_values": ["red", "green"]}
+    allowed = {"allowed_values": ["red", "green"]}
+    rule = {"rule": "isin", "check": "isin", "arguments": allowed}
     next(each for each in manifest["inputs"] if each["name"] == "colour")["rules"] = [rule]
     (place / "build/model/manifest.json").write_text(json.dumps(manifest))
     write_log(place / "predictions", usual)

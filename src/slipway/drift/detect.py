@@ -14,12 +14,13 @@ and its second the weeks of evidence: with a short past they are few, and the li
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 
 from slipway.drift.effect import Distance, measure
+from slipway.drift.learn import learn
 from slipway.drift.reference import Wobble
 
 SPANS = (1, 7, 14, 28, 56)
@@ -28,8 +29,8 @@ DAYS = 7
 # An alarm is over after so many days without one.
 QUIET_DAYS = 7
 
-# Weeks of the log count as quiet past only when so many days after them were quiet too.
-SETTLED = 28
+# Days without enough rows are taken together with at most so many before them.
+MOST_TOGETHER = 28
 
 # A column that this share of a day's rows lack is gone, if half of them had it on the worst day.
 GONE, WORST = 0.99, 0.5
@@ -99,7 +100,7 @@ def watch(
     windows = _windows(kept, expected, SPANS[1:], rule.min_rows)
     parts = _joined(single, windows)
     base = _limits(parts, wobble, rule.alpha, np.array(SPANS))
-    learned = _learn(parts, wobble, _hits(base, parts, rule))
+    learned = learn(kept, expected[0], wobble, _hits(base, parts, rule), rule.min_rows)
     ratio = _limits(parts, learned, rule.alpha, np.array(SPANS))
     hit = _hits(ratio, parts, rule)
     hit[..., :1] |= gone
@@ -143,7 +144,7 @@ def _immediate(
         if short:
             before = np.concatenate([[0.0], total[series]])
             starts[series] = np.searchsorted(before, total[series] - min_rows, side="right") - 1
-    starts = np.where(starts < np.arange(days) - SETTLED, -1, starts)
+    starts = np.where(starts < np.arange(days) - MOST_TOGETHER, -1, starts)
     if days > 1:
         # The service began, and the log may end, in the middle of a day.
         starts[:, 0] = -1
@@ -315,55 +316,3 @@ def _gone(counts: np.ndarray, wobble: Wobble) -> np.ndarray:
     rows = counts.sum(axis=-1)
     lacking = counts[..., -1] >= GONE * np.maximum(rows, 1)
     return (lacking & (rows > 0) & (wobble.most_missing < WORST))[..., None]
-
-
-def _learn(parts: _Windows, wobble: Wobble, hits: np.ndarray) -> Wobble:
-    """Add the log's own quiet weeks to what the manifest knows of restlessness.
-
-    A week counts from `SETTLED` days after its end, if nothing alarmed from its start until then:
-    else a shift that is about to be found would teach the check to expect it.
-
-    Returns
-    -------
-    Wobble
-        With arrays of shape (series, days): what was known on each day.
-    """
-    found, days = parts.found, parts.usable.shape[1]
-    ends = np.arange(DAYS - 1, days - SETTLED, DAYS)
-    if not len(ends):
-        return wobble
-    own = 1 + wobble.spread(parts.weeks[..., 1])
-    chance = found.free * found.chance
-    week_seen = found.distance[..., 1] / own
-    week = (found.distance - chance)[..., 1] / own
-    reference = wobble.week * wobble.spread(parts.weeks[..., 0])
-    day_seen = found.distance[..., 0] - reference
-    day = day_seen - chance[..., 0]
-    alarmed = np.cumsum(hits.any(axis=-1), axis=1)
-    before = np.pad(alarmed, ((0, 0), (1, 0)))[:, ends - DAYS + 1]
-    quiet = (alarmed[:, ends + SETTLED] == before) & parts.usable[:, ends, 1]
-    single = parts.usable[:, :, 0] & parts.whole_days
-
-    def mean_of_days(values: np.ndarray) -> np.ndarray:
-        sums = np.cumsum(np.pad(np.where(single, values, 0.0), ((0, 0), (1, 0))), axis=1)
-        counts = np.cumsum(np.pad(single, ((0, 0), (1, 0))), axis=1)
-        return (sums[:, ends + 1] - sums[:, ends - DAYS + 1]) / np.maximum(
-            counts[:, ends + 1] - counts[:, ends - DAYS + 1], 1
-        )
-
-    known = np.clip((np.arange(days) - SETTLED - DAYS + 1) // DAYS + 1, 0, len(ends))
-
-    def pooled(values: np.ndarray, prior: float) -> np.ndarray:
-        sums = np.pad(np.cumsum(np.where(quiet, values, 0.0), axis=1), ((0, 0), (1, 0)))
-        return np.maximum((wobble.weeks * prior + sums[:, known]) / weeks, 0.0)
-
-    weeks = wobble.weeks + np.pad(np.cumsum(quiet, axis=1), ((0, 0), (1, 0)))[:, known]
-    weeks = np.maximum(weeks, 1e-9)
-    return replace(
-        wobble,
-        weeks=weeks,
-        week=pooled(week[:, ends], wobble.week),
-        week_seen=pooled(week_seen[:, ends], wobble.week_seen),
-        day=pooled(mean_of_days(day), wobble.day),
-        day_seen=pooled(mean_of_days(day_seen), wobble.day_seen),
-    )

@@ -74,7 +74,8 @@ def simulate(world: str, directions: int, days: int, seed: int) -> list[float]:
     found = np.zeros(len(ALPHAS))
     watched = 0
     while watched < days:
-        series = max(1, 2_000_000 // (length * directions))
+        wanted = 1 + int(days - watched) // (length - max(SPANS))
+        series = max(1, min(wanted, 2_000_000 // (length * directions)))
         effects = _effects(random, world, (series, length, directions))
         sums = np.cumsum(np.pad(effects, ((0, 0), (1, 0), (0, 0))), axis=1)
         tails = np.ones((series, length))

@@ -60,12 +60,14 @@ def watch_volume(rows: np.ndarray, spread: float, factor: float, alpha: float) -
     usual, ratio = np.full(len(rows), np.nan), np.full(len(rows), np.nan)
     hit, residual = np.zeros(len(rows), dtype=bool), np.full(len(rows), np.nan)
     for day in range(len(rows)):
-        known, count = _usual(logs, hit, day)
-        if not count:
+        alike, weekdays = _alike(logs, hit, day)
+        if not len(alike):
             continue
+        known, count = float(np.median(alike)), len(alike)
         past = residual[max(0, day - MEMORY) : day]
         past = past[~np.isnan(past) & ~hit[max(0, day - MEMORY) : day]]
-        sd, degrees = _spread(past, spread, known)
+        # Before weekdays can be told apart, how they differ is a part of what is usual.
+        sd, degrees = _spread(past if weekdays else alike - known, spread, known)
         usual[day], residual[day] = np.exp(known) - 0.5, logs[day] - known
         # A median of few days is itself off; pi / 2 is its variance over that of a mean.
         limit = t.isf(alpha / 2, degrees) * sd * np.sqrt(1 + np.pi / 2 / count)
@@ -74,20 +76,24 @@ def watch_volume(rows: np.ndarray, spread: float, factor: float, alpha: float) -
     return Volume(usual, ratio, hit)
 
 
-def _usual(logs: np.ndarray, hit: np.ndarray, day: int) -> tuple[float, int]:
+def _alike(logs: np.ndarray, hit: np.ndarray, day: int) -> tuple[np.ndarray, bool]:
+    """Return the logarithms of earlier days like this one, and whether they are its weekday."""
     days = np.arange(max(0, day - MEMORY), day)
-    alike = days[(days - day) % DAYS == 0]
-    for some, fewest in ((alike, FEWEST_WEEKDAYS), (days, FEWEST_DAYS)):
+    weekday = days[(days - day) % DAYS == 0]
+    for some, fewest in ((weekday, FEWEST_WEEKDAYS), (days, FEWEST_DAYS)):
         calm = some[~hit[some]]
         chosen = calm if len(calm) >= fewest else some
         if len(chosen) >= fewest:
-            return float(np.median(logs[chosen])), len(chosen)
-    return 0.0, 0
+            return logs[chosen], some is weekday
+    return np.empty(0), False
 
 
 def _spread(past: np.ndarray, prior: float, level: float) -> tuple[float, float]:
     """Return the spread of a day's logarithm and its degrees of freedom."""
     counted = 1 / max(np.exp(level), 1.0)
     squares = PRIOR_DAYS * (prior**2 + counted) + float((past**2).sum())
+    # Of few days the manifest knows more than they do; but what they show, they show.
+    if len(past) and (past**2).mean() > 4 * (prior**2 + counted):
+        return float(np.sqrt((past**2).mean() * np.pi / 2)), float(len(past))
     degrees = PRIOR_DAYS + len(past)
     return float(np.sqrt(squares / degrees)), float(degrees)
