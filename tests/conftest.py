@@ -24,14 +24,19 @@ IN_CI = os.environ.get("CI") == "true"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give each process whole files, and one of them all that needs the engine.
+    """Give each process whole files, and whole folders of what needs the engine.
 
-    So what tests share is made once.
+    So what tests share is made once, or a few times.
     """
     for item in items:
+        file = item.nodeid.partition("::")[0]
         needs_engine = "engine" in getattr(item, "fixturenames", ())
-        group = "engine" if needs_engine else item.nodeid.partition("::")[0]
-        item.add_marker(pytest.mark.xdist_group(group))
+        item.add_marker(pytest.mark.xdist_group(_engine_group(file) if needs_engine else file))
+
+
+def _engine_group(file: str) -> str:
+    folder = file.split("/")[1]
+    return folder if folder in ("deploy", "workflows") else "engine"
 
 
 @pytest.hookimpl(wrapper=True)
