@@ -183,6 +183,7 @@ def make_place(
         edit_params(tree, deploy={"start_seconds": 90, "canary": CANARY})
         place = Place(api_server, tree, name, service_image.built)
         place.wait_at_most(120)
+        node.namespaces.add(name)
         api_server.kubectl("create", "namespace", name)
         enforce = "pod-security.kubernetes.io/enforce=restricted"
         api_server.kubectl("label", "namespace", name, enforce)

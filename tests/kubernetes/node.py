@@ -28,6 +28,8 @@ Pod = dict[str, Any]
 class Node(threading.Thread):
     """Plays the one node of a cluster until it is told to stop; `labels` of all pods it ran.
 
+    It sees to the pods of its `namespaces` only: others are there to be looked at, not to run.
+
     Parameters
     ----------
     api
@@ -42,11 +44,14 @@ class Node(threading.Thread):
         self._ended = threading.Event()
         self._told: dict[str, Any] = {}
         self.labels: dict[str, dict[str, str]] = {}
+        self.namespaces: set[str] = set()
         self._register(port)
 
     def run(self) -> None:
         while not self._ended.wait(POLL):
             for pod in self._api.get("/api/v1/pods").json()["items"]:
+                if pod["metadata"]["namespace"] not in self.namespaces:
+                    continue
                 # Somebody else may have removed it since.
                 with contextlib.suppress(SlipwayError):
                     self._see_to(pod)
