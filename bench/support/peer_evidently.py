@@ -1,0 +1,52 @@
+"""Evidently's data-drift preset, in an environment of its own.
+
+    python peer_evidently.py time REFERENCE.parquet NOW.parquet
+    python peer_evidently.py windows REFERENCE.parquet FOLDER
+
+`time` prints the seconds and the MiB that it took beyond its data; `windows` prints, for each
+parquet file of a folder, how many columns drifted and whether the data set did, as JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+from evidently import Report  # type: ignore[import-not-found]
+from evidently.presets import DataDriftPreset  # type: ignore[import-not-found]
+
+
+def drifted(now: pd.DataFrame, reference: pd.DataFrame) -> float:
+    """Return the number of columns that it calls drifted."""
+    snapshot = Report([DataDriftPreset()]).run(now, reference)
+    for metric in snapshot.dict()["metrics"]:
+        value = metric["value"]
+        if isinstance(value, dict) and "count" in value:
+            return float(value["count"])
+    sys.exit("the preset has no count of drifted columns: has its report changed?")
+
+
+def main(what: str, reference: str, other: str) -> None:
+    known = pd.read_parquet(reference)
+    if what == "time":
+        now = pd.read_parquet(other)
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        start = time.perf_counter()
+        drifted(now, known)
+        seconds = time.perf_counter() - start
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        print(json.dumps({"seconds": seconds, "extra": (peak - before) / 1024}))
+        return
+    found = {
+        path.stem: {"columns": (count := drifted(pd.read_parquet(path), known)), "set": count >= 8}
+        for path in sorted(Path(other).glob("*.parquet"))
+    }
+    print(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
