@@ -19,24 +19,23 @@ pytest_plugins = [
     "tests.services.engine",  # it imports the one above
 ]
 
+# Processes that share the cores train no faster with threads, and wait for each other.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 ROOT = Path(__file__).parents[1]
 IN_CI = os.environ.get("CI") == "true"
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give each process whole files, and whole folders of what needs the engine.
+    """Give each process whole files, and one of them all that needs the engine.
 
-    So what tests share is made once, or a few times.
+    So what tests share is made once or twice, and what is timed has a core to itself.
     """
     for item in items:
-        file = item.nodeid.partition("::")[0]
         needs_engine = "engine" in getattr(item, "fixturenames", ())
-        item.add_marker(pytest.mark.xdist_group(_engine_group(file) if needs_engine else file))
-
-
-def _engine_group(file: str) -> str:
-    folder = file.split("/")[1]
-    return folder if folder in ("deploy", "workflows") else "engine"
+        group = "engine" if needs_engine else item.nodeid.partition("::")[0]
+        item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.hookimpl(wrapper=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from tests.deploy.conftest import Faulty, Place, commit_of
+from tests.deploy.conftest import SETTINGS, Faulty, Place, commit_of
 
 # What a candidate does, the step that stops it, and what the reason says.
 FAULTS = {
@@ -18,6 +18,12 @@ FAULTS = {
     "dies under traffic": ("canary", "it (ended with|stopped answering|does not answer)"),
 }
 
+# What has to be waited for: an answer that says no, and enough slow ones.
+PATIENCE = {
+    "never ready": {"start_seconds": 15},
+    "slow under traffic": {"canary": SETTINGS["canary"] | {"seconds": 10}},
+}
+
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_faulty_candidate_is_taken_back_and_nobody_notices(
@@ -25,8 +31,7 @@ def test_a_faulty_candidate_is_taken_back_and_nobody_notices(
 ) -> None:
     image = faulty(fault)
     step, reason = FAULTS[fault]
-    if fault == "never ready":
-        place.edit(start_seconds=4)
+    place.edit(**PATIENCE.get(fault, {}))
     with place.traffic(rate=100) as tally:
         outcome = place.deploy(image)
     place.edit()
