@@ -39,6 +39,8 @@ class Outcome:
         What a person should do next; empty if nothing.
     details
         Sections of Markdown for the summary: the canary's table, a candidate's last words.
+    what
+        Heads the summary.
     """
 
     exit_code: int
@@ -46,6 +48,7 @@ class Outcome:
     steps: list[Step] = field(default_factory=list)
     do: str = ""
     details: list[str] = field(default_factory=list)
+    what: str = "Deployment"
 
     @property
     def ok(self) -> bool:
@@ -57,7 +60,11 @@ class Outcome:
 
     def to_markdown(self) -> str:
         """Return the summary of the job."""
-        head = {YES: "✅ Deployment", NO: "❌ Deployment stopped", NO_ANSWER: "⚠️ No answer"}
+        head = {
+            YES: f"✅ {self.what}",
+            NO: f"❌ {self.what} stopped",
+            NO_ANSWER: "⚠️ No answer",
+        }
         lines = [f"## {head[self.exit_code]}", "", _quiet(self.words)]
         if self.do:
             lines += ["", f"**To do:** {_quiet(self.do)}"]
@@ -72,7 +79,8 @@ class Outcome:
 class Steps:
     """Runs steps, tells each as it ends, and remembers them for the outcome."""
 
-    def __init__(self, say: Say) -> None:
+    def __init__(self, say: Say, what: str = "Deployment") -> None:
+        self.what = what
         self.done: list[Step] = []
         self._say = say
 

@@ -36,7 +36,7 @@ def rollback(target: str, to: str, say: Say) -> Outcome:
         Its name, commit or digest; the release before this one if empty.
     """
     settings = read_params().deploy
-    steps = Steps(say)
+    steps = Steps(say, "Rollback")
     if (target or settings.target) == "kubernetes":
         from slipway.deploy import kubernetes
 

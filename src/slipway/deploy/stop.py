@@ -15,7 +15,7 @@ from slipway.settings import read_params
 def stop(target: str, say: Say, *, forget: bool = False) -> Outcome:
     """Stop and remove proxy and releases; with `forget` also prediction log and history."""
     settings = read_params().deploy
-    steps = Steps(say)
+    steps = Steps(say, "Removal")
     if (target or settings.target) == "kubernetes":
         from slipway.deploy import kubernetes
 

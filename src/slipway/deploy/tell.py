@@ -33,6 +33,7 @@ def told(steps: Steps, work: Callable[[], Outcome]) -> Outcome:
     finally:
         signal.signal(signal.SIGTERM, before)
     outcome.steps = outcome.steps or steps.done
+    outcome.what = steps.what
     add_summary(outcome.to_markdown())
     if in_actions() and not outcome.ok:
         annotate("error", outcome.words.splitlines()[0], outcome.to_text())
