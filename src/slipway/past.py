@@ -41,7 +41,7 @@ def past(columns: Columns, times: np.ndarray, reference: Mapping[str, Profile]) 
     Parameters
     ----------
     columns
-        Rows of the past, among them the score by a model that had not seen the row.
+        Rows of the past, among them the score.
     times
         Of the events, datetime64, shape (rows,).
     reference

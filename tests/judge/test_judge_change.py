@@ -173,6 +173,11 @@ def test_an_unknown_commit_is_named(repository: Path, slipway: Slipway, base: st
     assert base in done.stderr
 
 
+def test_a_folder_outside_git_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SlipwayError, match="not within a git repository"):
+        champions.resolve(tmp_path, "main")
+
+
 def test_a_commit_that_locks_another_environment_gets_its_own(repository: Path) -> None:
     (repository / "requirements.lock").write_text("# nothing is needed\n", "utf-8")
     head = commit(repository, "another environment")

@@ -48,7 +48,20 @@ class Built:
 
 
 def resolve(root: Path, revision: str) -> str:
-    """Return the full hash of a commit; raises SlipwayError if git does not know it."""
+    """Return the full hash of a commit.
+
+    Raises
+    ------
+    SlipwayError
+        git does not know it, or this is no repository.
+    """
+    try:
+        run(["git", "rev-parse", "--git-dir"], root)
+    except SlipwayError:
+        raise SlipwayError(
+            f"{root.resolve()}: not within a git repository",
+            "go to your clone, where the commit to compare with is",
+        ) from None
     command = ["git", "rev-parse", "--verify", "--quiet", "--end-of-options"]
     try:
         return run([*command, f"{revision}^{{commit}}"], root).strip()
