@@ -7,8 +7,12 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from rich.console import Console
+from tests.services.repository import commit, edit_params
 
-from slipway.demo import Story, above_the_fold, break_rows, change_params
+from slipway.demo.chapters import above_the_fold, break_rows, change_params
+from slipway.demo.live import NAMES, without_docker
+from slipway.demo.story import Story
+from slipway.docker import docker
 from slipway.errors import YES, SlipwayError
 from slipway.workspace import environment, run
 
@@ -16,9 +20,12 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
-def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def clone(base_image: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What a newcomer has cloned, but with images that the tests' engine has."""
     clone = tmp_path_factory.mktemp("newcomer") / "slipway"
     run(["git", "clone", "-q", str(ROOT), str(clone)], ROOT)
+    edit_params(clone, deploy={"base_image": base_image, "proxy_image": base_image})
+    commit(clone, "Take the tests' own images")
     return clone
 
 
@@ -46,6 +53,21 @@ def test_a_better_model_is_let_through_and_a_worse_one_is_not(told):
 
 def test_a_broken_month_is_found_before_anything_is_trained_on_it(told):
     assert "Not in order: 3 faults in 1 of 1 file" in told
+
+
+def test_the_merged_model_is_released_to_docker_and_taken_off_again(told):
+    assert "deployed" in told
+    assert docker("ps", "-aq", "--filter", f"name=^{NAMES}") == ""
+    assert docker("volume", "ls", "-q", "--filter", f"name=^{NAMES}") == ""
+
+
+def test_without_docker_the_model_is_served_as_a_process_and_the_story_says_so(clone, monkeypatch):
+    monkeypatch.setenv("DOCKER_HOST", "unix:///nobody/there.sock")
+
+    why = without_docker(Story(clone, clone / "site", Console()))
+
+    assert "Served as a process" in why
+    assert "start the engine" in why
 
 
 def test_the_page_and_the_whole_reports_are_left_in_the_site_folder(told, clone):

@@ -1,41 +1,26 @@
-"""`slipway demo`: the whole loop on this machine, told as a story, in a copy of the repository.
-
-Each step runs the verbs that a person or a workflow would run, and insists on the exit
-code that the story needs: a bad change that is let through fails the demo.
-"""
+"""What happens in the demo, in order."""
 
 from __future__ import annotations
 
 import shutil
-import subprocess
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from slipway.demo.live import LOG, go_live
+from slipway.demo.story import Story
 from slipway.errors import NO, YES, SlipwayError
-from slipway.workspace import copy_of_worktree, environment, run
+from slipway.workspace import copy_of_worktree, run
 
 if TYPE_CHECKING:
-    from rich.console import Console, RenderableType
+    from rich.console import RenderableType
 
 NEXT_MONTH = "2013-10"
 OCTOBER = Path("build") / f"{NEXT_MONTH}.parquet"
 
-AUTHOR = ["-c", "user.name=Slipway demo", "-c", "user.email=demo@localhost"]
-
 GOOD_CHANGE = ("learning_rate: 0.015", "learning_rate: 0.03")
 WORSE_CHANGE = ("iterations: 1000", "iterations: 100")
-
-
-@dataclass(frozen=True)
-class Story:
-    """Where the story plays: the copy, the user's site folder, and what it has to say."""
-
-    copy: Path
-    site: Path
-    console: Console
 
 
 def demo(root: Path, site: Path) -> None:
@@ -72,15 +57,15 @@ def _chapter(story: Story, title: str, tell: Callable[[Story], RenderableType]) 
 
 
 def _get_data(story: Story) -> str:
-    _commit(story, "First model")
+    story.commit("First model")
     run(["dvc", "pull", "-q", "data.dvc"], story.copy)
-    return _slipway(story, "validate")
+    return story.slipway("validate")
 
 
 def _build_champion(story: Story) -> str:
-    run(["dvc", "repro", "-q"], story.copy)
-    _commit(story, "The champion")
-    return _slipway(story, "evaluate")
+    story.repro()
+    story.commit("The champion")
+    return story.slipway("evaluate")
 
 
 def _good_change(story: Story) -> RenderableType:
@@ -92,42 +77,35 @@ def _worse_change(story: Story) -> RenderableType:
 
 
 def _broken_data(story: Story) -> str:
-    _branch(story, "broken-october")
+    story.branch("broken-october")
     month = story.copy / "data" / OCTOBER.name
-    _slipway(story, "data", "--month", NEXT_MONTH)
+    story.slipway("data", "--month", NEXT_MONTH)
     shutil.copy(month, story.copy / OCTOBER)
     break_rows(month)
     report, html = (f"build/reports/broken-october.{kind}" for kind in ("json", "html"))
-    said = _slipway(story, "validate", f"data/{month.name}", "--json", report, expect=NO)
-    _slipway(story, "report", report, "--html", html)
+    said = story.slipway("validate", f"data/{month.name}", "--json", report, expect=NO)
+    story.slipway("report", report, "--html", html)
     _keep(story, html)
     month.unlink()
     return said
 
 
 def _merge(story: Story) -> str:
-    _git(story, "checkout", "-q", "-f", "main")
-    _git(story, *AUTHOR, "merge", "-q", "--no-ff", "-m", "Merge learn-faster", "learn-faster")
-    run(["dvc", "checkout", "-q"], story.copy)
-    return _slipway(story, "build")
+    story.merge("learn-faster")
+    return story.slipway("build")
 
 
-def _serve_and_replay(story: Story) -> str:
-    from slipway.serve.start import serving
-
-    bento = _git(story, "rev-parse", "HEAD")
-    with serving(story.copy, f"slipway:{bento}") as service:
-        rows = ["--rows", str(OCTOBER), "--url", service.url]
-        return f"{service.url}\n{_slipway(story, 'replay', *rows)}"
+def _go_live(story: Story) -> str:
+    return go_live(story, str(OCTOBER))
 
 
 def _drift(story: Story) -> str:
-    return _slipway(story, "drift", "--json", "build/drift.json", expect=None)
+    return story.slipway("drift", "--log", LOG, "--json", "build/drift.json", expect=None)
 
 
 def _page(story: Story) -> str:
-    out = ["--out", str(story.site.resolve()), "--labels", str(OCTOBER)]
-    return _slipway(story, "page", *out)
+    out = ["--out", str(story.site.resolve()), "--log", LOG, "--labels", str(OCTOBER)]
+    return story.slipway("page", *out)
 
 
 CHAPTERS: tuple[tuple[str, Callable[[Story], RenderableType]], ...] = (
@@ -137,7 +115,7 @@ CHAPTERS: tuple[tuple[str, Callable[[Story], RenderableType]], ...] = (
     ("4 A pull request with fewer trees", _worse_change),
     ("5 A pull request with a broken month", _broken_data),
     ("6 Merge the good one and build the service", _merge),
-    ("7 Serve it, and replay October's flights", _serve_and_replay),
+    ("7 Make it live, and replay October's flights", _go_live),
     ("8 Is October still what the model knows?", _drift),
     ("9 Draw the page", _page),
 )
@@ -168,19 +146,19 @@ def change_params(story: Story, name: str, change: tuple[str, str], expect: int)
     """Propose a change of `params.yaml` on a branch and have it judged."""
     from rich.markdown import Markdown
 
-    _branch(story, name)
+    story.branch(name)
     _edit_params(story, change)
-    run(["dvc", "repro", "-q"], story.copy)
-    _commit(story, f"params.yaml: {change[1]}")
+    story.repro()
+    story.commit(f"params.yaml: {change[1]}")
     verdict = _judge(story, name, expect)
-    _commit(story, "Record the judgement")
+    story.commit("Record the judgement")
     return Markdown(f"`{change[0]}` → `{change[1]}`\n\n{verdict}")
 
 
 def _judge(story: Story, name: str, expect: int) -> str:
     report, markdown, html = (f"build/reports/{name}.{kind}" for kind in ("json", "md", "html"))
-    _slipway(story, "judge", "--base", "main", "--out", report, expect=expect)
-    _slipway(story, "report", report, "--markdown", markdown, "--html", html)
+    story.slipway("judge", "--base", "main", "--out", report, expect=expect)
+    story.slipway("report", report, "--markdown", markdown, "--html", html)
     _keep(story, html)
     return above_the_fold((story.copy / markdown).read_text("utf-8"))
 
@@ -196,39 +174,6 @@ def above_the_fold(markdown: str) -> str:
     return markdown.split("<details>", 1)[0].strip()
 
 
-def _slipway(story: Story, *arguments: str, expect: int | None = YES) -> str:
-    """Run a verb in the copy and return what it printed; `expect=None` allows yes and no."""
-    done = subprocess.run(
-        ["slipway", *arguments],
-        cwd=story.copy,
-        env=environment(story.copy),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    allowed = {YES, NO} if expect is None else {expect}
-    if done.returncode not in allowed:
-        raise SlipwayError(
-            f"`slipway {' '.join(arguments)}` ended with exit code {done.returncode}, and the "
-            f"story needs {' or '.join(map(str, sorted(allowed)))}:\n{done.stdout}{done.stderr}",
-            "run that verb by itself to see why; the demo uses the model and data as they are",
-        )
-    return done.stdout.strip()
-
-
-def _branch(story: Story, name: str) -> None:
-    _git(story, "checkout", "-q", "-f", "-b", name, "main")
-
-
-def _commit(story: Story, message: str) -> None:
-    _git(story, "add", "-A")
-    _git(story, *AUTHOR, "commit", "-q", "--allow-empty", "-m", message)
-
-
-def _git(story: Story, *arguments: str) -> str:
-    return run(["git", *arguments], story.copy).strip()
-
-
 def _edit_params(story: Story, change: tuple[str, str]) -> None:
     path = story.copy / "params.yaml"
     before, after = change
@@ -236,7 +181,7 @@ def _edit_params(story: Story, change: tuple[str, str]) -> None:
     if before not in text:
         raise SlipwayError(
             f"params.yaml no longer holds `{before}`, which the demo changes",
-            "edit GOOD_CHANGE and WORSE_CHANGE in src/slipway/demo.py to suit your model",
+            "edit GOOD_CHANGE and WORSE_CHANGE in src/slipway/demo/chapters.py to suit your model",
         )
     path.write_text(text.replace(before, after), "utf-8")
 
@@ -248,4 +193,5 @@ def _ending(site: Path, seconds: float) -> str:
         f"Open    [bold]{page}[/bold]\n"
         "Change  a number in params.yaml, then `dvc repro` and `slipway judge --base HEAD`\n"
         "Edit    src/model to make it yours: docs/model.md\n"
+        "Deploy  `slipway build --image`, then `slipway deploy`: docs/deploy.md\n"
     )
