@@ -24,7 +24,7 @@ demo: $(READY) ## Tell the whole story in four minutes and write site/index.html
 	$(BIN)/slipway demo
 
 test: lint ## Check everything: lint, then the tests (TESTS=tests/remotes for some of them)
-	$(BIN)/pytest --numprocesses 2 --dist loadgroup --durations 20 $(TESTS)
+	$(BIN)/pytest --numprocesses 2 --dist loadscope --no-loadscope-reorder --durations 20 $(TESTS)
 
 lint: $(READY) ## Check style, types and settings, as pre-commit and CI do
 	$(BIN)/ruff format --check --quiet .

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 pytest_plugins = [
     "tests.services.repository",
@@ -22,20 +23,29 @@ pytest_plugins = [
 # Processes that share the cores train no faster with threads, and wait for each other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+# Folders whose tests need the Docker engine, with an image that takes a minute to make.
+ENGINE = ("deploy demo fetch prove shadow", "image kubernetes workflows")
+
 ROOT = Path(__file__).parents[1]
 IN_CI = os.environ.get("CI") == "true"
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give each process whole files, and one of them all that needs the engine.
+class ByFolder(LoadScopeScheduling):
+    """Gives each process whole folders, so that what their tests share is made once or twice."""
 
-    So what tests share is made once or twice, and what is timed has a core to itself.
-    """
-    for item in items:
-        needs_engine = "engine" in getattr(item, "fixturenames", ())
-        group = "engine" if needs_engine else item.nodeid.partition("::")[0]
-        item.add_marker(pytest.mark.xdist_group(group))
+    def _split_scope(self, nodeid: str) -> str:
+        folder = nodeid.split("/")[1]
+        return next((group for group in ENGINE if folder in group.split()), folder)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFolder:
+    return ByFolder(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes longest."""
+    items.sort(key=lambda item: not any(item.nodeid.split("/")[1] in group for group in ENGINE))
 
 
 @pytest.hookimpl(wrapper=True)
