@@ -151,6 +151,16 @@ def test_a_store_that_was_damaged_is_told_and_not_believed(
         read_labels(place)
 
 
+@pytest.mark.parametrize("address", ["nothing://labels", "s3://nobody/labels"])
+def test_a_place_that_cannot_be_reached_is_told(
+    address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+
+    with pytest.raises(SlipwayError, match=f"^{address}: the folder of the labels cannot be read"):
+        read_labels(address)
+
+
 def test_a_place_that_cannot_be_written_is_told(labels: pd.DataFrame, tmp_path: Path) -> None:
     labels.to_csv(tmp_path / "labels.csv", index=False)
     (tmp_path / "labels").write_text("a file where a folder should be")

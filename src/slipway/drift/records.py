@@ -14,6 +14,7 @@ import orjson
 
 from slipway.errors import SlipwayError
 from slipway.serve.log import VERSION
+from slipway.storage import reaching
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -69,19 +70,12 @@ def blocks(url: str, size: int) -> Iterator[Block]:
     """
     import fsspec
 
-    try:
+    with reaching(url, "log"):
         files, folder = fsspec.core.url_to_fs(url)
         if not files.isdir(folder):
             raise SlipwayError(f"{url}: no such folder", "name the folder of the prediction log")
         for path in sorted(files.glob(f"{folder}/*.jsonl")):
             yield from _of_file(files, path, size)
-    except SlipwayError:
-        raise
-    except Exception as error:  # every kind of storage has errors of its own
-        raise SlipwayError(
-            f"{url}: the log cannot be read: {error!r}",
-            "check the address, the network and who may read there",
-        ) from error
 
 
 def _of_file(files: Any, path: str, size: int) -> Iterator[Block]:

@@ -13,6 +13,7 @@ from slipway.errors import SlipwayError
 from slipway.fetch.unpack import Fetched, unpack
 from slipway.score import MANIFEST_FILE, MODEL, read_manifest
 from slipway.settings import Deploy
+from slipway.storage import reaching
 from slipway.workspace import run
 
 LOG = "log"
@@ -82,7 +83,7 @@ def _from_address(url: str, out: Path) -> Fetched:
     """Copy a log from its address, so that what is read twice is fetched once."""
     import fsspec
 
-    try:
+    with reaching(url, "log"):
         files, folder = fsspec.core.url_to_fs(url)
         if not files.isdir(folder):
             raise SlipwayError(f"{url}: no such folder", "name the folder of the prediction log")
@@ -91,11 +92,6 @@ def _from_address(url: str, out: Path) -> Fetched:
             target = out / path.rpartition("/")[2]
             files.get_file(path, str(target))
             fetched += Fetched(1, target.stat().st_size)
-    except (ImportError, OSError, ValueError) as error:
-        raise SlipwayError(
-            f"{url}: cannot be read ({type(error).__name__}: {str(error)[:200]})",
-            "check the address, and that the credentials for it are in the environment",
-        ) from None
     return fetched
 
 

@@ -18,6 +18,7 @@ import numpy as np
 
 from slipway.errors import SlipwayError
 from slipway.labels.arrivals import OUTCOME, Arrivals, read_arrivals
+from slipway.storage import reaching
 from slipway.tables import digest
 
 if TYPE_CHECKING:
@@ -148,12 +149,14 @@ class _Store:
         import fsspec
 
         self._url = str(url).rstrip("/")
-        self._files, self._folder = fsspec.core.url_to_fs(self._url)
+        with reaching(self._url, "folder of the labels"):
+            self._files, self._folder = fsspec.core.url_to_fs(self._url)
 
     def parts(self) -> list[_Part]:
         """Return every part, the earliest first."""
-        self._files.invalidate_cache()
-        found = sorted(self._files.glob(f"{self._folder}/*.parquet"))
+        with reaching(self._url, "folder of the labels"):
+            self._files.invalidate_cache()
+            found = sorted(self._files.glob(f"{self._folder}/*.parquet"))
         return [self._part(path) for path in found]
 
     def _part(self, path: str) -> _Part:

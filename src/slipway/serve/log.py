@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from slipway.errors import SlipwayError
+from slipway.storage import reaching
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -303,8 +304,10 @@ class Records:
         self.inputs: dict[str, None] = {}
         self._since = "" if since is None else stamp(since)
         self._until = "9999" if until is None else stamp(until)
-        self._files, self._folder = fsspec.core.url_to_fs(url)
-        if not self._files.isdir(self._folder):
+        with reaching(url, "log"):
+            self._files, self._folder = fsspec.core.url_to_fs(url)
+            found = self._files.isdir(self._folder)
+        if not found:
             raise SlipwayError(f"{url}: no such folder", "name the folder of the prediction log")
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
