@@ -77,6 +77,15 @@ def without_network() -> list[str]:
     return command
 
 
+@pytest.fixture
+def no_buckets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let nothing answer where buckets would be."""
+    import s3fs
+
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    s3fs.S3FileSystem.clear_instance_cache()  # what an earlier test has reached
+
+
 @pytest.fixture(scope="session")
 def starter_data() -> Path:
     """The real months, fetched from the remote in the repository when they are not there."""

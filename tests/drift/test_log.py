@@ -51,8 +51,8 @@ def test_no_log_is_no_answer(look):
 
 
 @pytest.mark.parametrize("address", ["nowhere://log", "memory://log", "s3://nobody/log"])
-def test_a_log_that_cannot_be_reached_is_no_answer(look, address, monkeypatch):
-    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+@pytest.mark.usefixtures("no_buckets")
+def test_a_log_that_cannot_be_reached_is_no_answer(look, address):
     report = look(log=address)
 
     assert report.exit_code == 2

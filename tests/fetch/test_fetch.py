@@ -157,10 +157,10 @@ class TestAddress:
         assert [path.name for path in (asked / "log").iterdir()] == ["second.jsonl"]
 
     @pytest.mark.parametrize("address", ["/nowhere/at/all", "nothing://x", "s3://nobody/x"])
+    @pytest.mark.usefixtures("no_buckets")
     def test_one_that_cannot_be_read_is_an_error_that_a_later_job_is_told(
         self, asked, address, tmp_path, monkeypatch
     ):
-        monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
         monkeypatch.setenv("GITHUB_OUTPUT", str(tmp_path / "output"))
         monkeypatch.chdir(ROOT)
 

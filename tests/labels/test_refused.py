@@ -152,11 +152,8 @@ def test_a_store_that_was_damaged_is_told_and_not_believed(
 
 
 @pytest.mark.parametrize("address", ["nothing://labels", "s3://nobody/labels"])
-def test_a_place_that_cannot_be_reached_is_told(
-    address: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
-
+@pytest.mark.usefixtures("no_buckets")
+def test_a_place_that_cannot_be_reached_is_told(address: str) -> None:
     with pytest.raises(SlipwayError, match=f"^{address}: the folder of the labels cannot be read"):
         read_labels(address)
 
