@@ -34,6 +34,9 @@ DOUBT = 0.15
 # the second: a fifth of a direction already has storms fifty times the mean.
 FEWEST_LENGTHS, LEAST_FREE = 4, 0.2
 
+# An excess of fewer standard errors may be chance, and then its directions and tails are.
+SURE = 2.0
+
 
 def past(columns: Columns, times: np.ndarray, reference: Mapping[str, Profile]) -> dict[str, Any]:
     """Return the memory of the past that a manifest carries.
@@ -149,6 +152,8 @@ class _Spread:
         if self.excess <= 0 or len(residuals) < FEWEST_LENGTHS:
             return 1.0
         noise = max(0.0, self.seen - self.excess) / cells
+        if self.excess < SURE * noise * np.sqrt(2 * cells / used):
+            return 1.0
         chance = cells * noise**2 + 2 * noise * self.excess
         gram = residuals @ residuals.T / used
         lengths = (residuals**2).sum(axis=1) * len(residuals) / used

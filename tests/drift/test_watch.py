@@ -95,6 +95,20 @@ def test_values_never_seen_before_are_drift_and_are_named(place, look, usual):
     assert re.search(r"never seen before: `mauve` \(\d+\.\d% of rows\)", moved["words"])
 
 
+def test_a_single_new_value_is_counted_and_not_told_as_what_moved(place, look, rng):
+    usual = draw(rng, 17_500)
+    usual["colour"][10_000::2] = "red"
+    usual["colour"][16_900] = "mauve"
+    write_log(place / "predictions", usual)
+
+    moved = column(look(), "colour")
+
+    assert moved["status"] == "drift"
+    assert moved["unseen"] == {"mauve": 1}
+    assert "never seen" not in moved["words"]
+    assert "`red`" in moved["words"]
+
+
 def test_a_value_that_a_stranger_sent_is_told_as_harmless_text(place, look, usual):
     usual["colour"][SINCE:] = "` | <img> @everyone\x1b[2J\n# " + "long" * 100
     write_log(place / "predictions", usual)

@@ -40,10 +40,10 @@ class Service:
     client: httpx.Client
 
 
-def wait_until(true: Callable[[], object], what: str) -> None:
+def wait_until(true: Callable[[], object], what: str, said: Callable[[], str] = str) -> None:
     deadline = time.monotonic() + SECONDS
     while not true():
-        assert time.monotonic() < deadline, f"{what}: not within {SECONDS} s"
+        assert time.monotonic() < deadline, f"{what}: not within {SECONDS} s\n{said()}"
         time.sleep(0.05)
 
 
@@ -64,7 +64,7 @@ def ready(image: str, *options: str) -> Iterator[Service]:
         address = docker("port", it.name, "3000").split()[0]
         headers = {"Authorization": f"Bearer {TOKEN}"}
         with httpx.Client(base_url=f"http://{address}", headers=headers, timeout=30) as client:
-            wait_until(lambda: _is_ready(client), f"ready\n{it.output()}")
+            wait_until(lambda: _is_ready(client), "ready", it.output)
             yield Service(it, client)
 
 

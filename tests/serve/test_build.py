@@ -71,6 +71,7 @@ def test_it_holds_nothing_that_is_not_listed(bento):
         "slipway/shadow/answer.py",
         "slipway/shadow/follow.py",
         "slipway/shadow/newest.py",
+        "slipway/storage.py",
         "slipway/tables.py",
         "build/model/manifest.json",
         "build/model/model.onnx",

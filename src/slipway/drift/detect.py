@@ -95,7 +95,7 @@ def watch(
     gone = _gone(counts, wobble)
     abrupt = _hits(first, single, rule) | gone
     # A day that alarms by itself is left out of what follows, so that it cannot echo for weeks.
-    left_out = abrupt[..., 0] & single.whole_days
+    left_out = abrupt[..., 0]
     kept = np.where(left_out[..., None], 0.0, counts)
     windows = _windows(kept, expected, SPANS[1:], rule.min_rows)
     parts = _joined(single, windows)
@@ -115,7 +115,6 @@ class _Windows:
     weeks: np.ndarray
     cells: int
     usable: np.ndarray
-    whole_days: np.ndarray
 
 
 def _windows(
@@ -182,9 +181,8 @@ def _between(
     reference = safe / np.maximum(over(n / rows), 1e-12)
     covered = safe / np.maximum(over(n / weeks), 1e-12)
     usable = (starts >= 0) & (size >= min_rows)
-    whole = (first[..., 0] == np.arange(days)) & usable[..., 0]
     found = measure(window, wanted, np.where(size > 0, reference, 1.0))
-    return _Windows(found, np.where(size > 0, covered, 1.0), cells, usable, whole)
+    return _Windows(found, np.where(size > 0, covered, 1.0), cells, usable)
 
 
 def _joined(single: _Windows, longer: _Windows) -> _Windows:
@@ -203,7 +201,6 @@ def _joined(single: _Windows, longer: _Windows) -> _Windows:
         both(single.weeks, longer.weeks),
         single.cells,
         both(single.usable, longer.usable),
-        single.whole_days,
     )
 
 

@@ -12,6 +12,9 @@ from slipway.drift.reference import MISSING, UNSEEN
 
 VALUE_LETTERS = 40
 
+# Rows with values never seen before are told from this share on; the report counts them all.
+FEW_UNSEEN = 0.005
+
 MONTHS = [
     *("January", "February", "March", "April", "May", "June"),
     *("July", "August", "September", "October", "November", "December"),
@@ -93,7 +96,7 @@ def _unseen(moved: Moved) -> str:
     if UNSEEN not in moved.names or not moved.unseen:
         return ""
     share = float(moved.now[moved.names.index(UNSEEN)])
-    if not share:
+    if share < FEW_UNSEEN:
         return ""
     shown = ", ".join(value(name) for name in list(moved.unseen)[:3])
     more = ", …" if len(moved.unseen) > 3 else ""
