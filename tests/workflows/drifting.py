@@ -19,6 +19,11 @@ def column(name: str, status: str = "ok", psi: float = 0.0, **said: Any) -> dict
         "missing_now": 0.0,
         "unseen": {},
         "unseen_share": 0.0,
+        "ratio": 3.0 if status == "drift" else 0.2,
+        "days": 14,
+        "rows": 12_600,
+        "outside_share": 0.0,
+        "broken_share": 0.0,
         "words": "mean 68.02 → 60.51 (0.8 sd lower)" if status != "ok" else "",
     } | said
 
@@ -28,6 +33,7 @@ def alarm(stream: str, **said: Any) -> dict[str, Any]:
         "stream": stream,
         "since": "2013-10-03",
         "at": "2013-10-09",
+        "until": None,
         "words": "moved by 0.8 sd",
     } | said
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import io
+import json
 import struct
 import zipfile
 
 import pytest
 from tests.workflows.api import archive
 from tests.workflows.conftest import RUN
+from tests.workflows.drifting import drifted, quiet, silent
 
 from slipway.errors import SlipwayError
 from slipway.github.artifact import (
@@ -16,6 +18,7 @@ from slipway.github.artifact import (
     NoReport,
     NotBelieved,
     download,
+    drift_report,
     parse,
     read_report,
     unpack,
@@ -172,3 +175,18 @@ def test_an_artifact_larger_than_github_said_is_not_read_to_its_end(api, github)
 
     with pytest.raises(SlipwayError, match="more than"):
         download(api, RUN, "report")
+
+
+@pytest.mark.parametrize("report", [quiet(), drifted(), silent()], ids=lambda it: it["status"])
+def test_a_report_of_the_drift_check_is_believed_if_it_keeps_its_schema(report):
+    assert drift_report(archive({"drift.json": json.dumps(report)})) == report
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [{"version": 2}, {"status": "fine"}, {"columns": [{"name": "temp"}]}, {"words": ["drift"]}],
+    ids=str,
+)
+def test_one_that_does_not_is_not(fault):
+    with pytest.raises(NotBelieved, match=r"drift\.json is not a report of `slipway drift`: \$"):
+        drift_report(archive({"drift.json": json.dumps(quiet() | fault)}))

@@ -22,6 +22,8 @@ MOST_BYTES = 4_000_000
 
 DEEPEST = 20
 
+DRIFT = "drift.json"
+
 
 class NoReport(SlipwayError):
     """The run left no such artifact: it stopped before it had one."""
@@ -91,6 +93,27 @@ def unpack(
             return dict(_read(entries, names, limit))
     except (zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, EOFError):
         raise NotBelieved("the archive cannot be read") from None
+
+
+def drift_report(archive: bytes) -> dict[str, Any]:
+    """Return the report of `slipway drift` in an artifact, if it keeps its schema.
+
+    Raises
+    ------
+    NotBelieved
+        What is there is no such report.
+    """
+    from jsonschema import Draft202012Validator
+    from jsonschema.exceptions import best_match
+
+    from slipway.drift.report import schema
+
+    report = parse(unpack(archive, DRIFT.__eq__)[DRIFT])
+    if fault := best_match(Draft202012Validator(schema()).iter_errors(report)):
+        raise NotBelieved(
+            f"{DRIFT} is not a report of `slipway drift`: {fault.json_path}: {fault.message[:200]}"
+        )
+    return report
 
 
 def parse(content: bytes) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -244,7 +244,7 @@ def _drift_of(api: Api, about: About) -> str:
         archive = artifact.download(api, about.drift_run, "drift")
     except artifact.NoReport:
         return ""
-    report = artifact.parse(artifact.unpack(archive, _is("drift.json"))["drift.json"])
+    report = artifact.drift_report(archive)
     return to_markdown(evidence(report, about.base, [f"[the check]({run['html_url']})"]), PART)
 
 
@@ -273,10 +273,6 @@ def _expected(name: str) -> bool:
     if name in (ANSWER, REPORT, *OTHERS):
         return True
     return name.startswith(FILES) and bool(MAY_PROPOSE.fullmatch(name.removeprefix(FILES)))
-
-
-def _is(only: str) -> Callable[[str], bool]:
-    return lambda name: name == only
 
 
 def _lines(body: str | None) -> str:

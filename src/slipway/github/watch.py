@@ -38,8 +38,8 @@ LIMIT = 55_000
 
 TITLE_LETTERS = 120
 
-# The artifact of the check, and the one file in it.
-NAME, FILE = "drift", "drift.json"
+# The artifact of the check.
+NAME = "drift"
 
 QUIET, DRIFT, SILENT = "quiet", "drift", "no answer"
 
@@ -122,10 +122,7 @@ def drift_of_run(api: Api, run: int, why: str) -> dict[str, Any]:
         archive = artifact.download(api, run, NAME)
     except artifact.NoReport:
         return missing
-    report = artifact.parse(artifact.unpack(archive, FILE.__eq__)[FILE])
-    if report.get("version") != 1 or report.get("status") not in (QUIET, DRIFT, SILENT):
-        raise artifact.NotBelieved(f"{FILE} is not a report of `slipway drift`")
-    return report
+    return artifact.drift_report(archive)
 
 
 def watch(api: Api, report: Mapping[str, Any], about: About) -> Told:
