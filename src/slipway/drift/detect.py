@@ -94,7 +94,7 @@ def watch(
     first = _limits(single, wobble, rule.alpha, spans=np.ones(1))
     gone = _gone(counts, wobble)
     abrupt = _hits(first, single, rule) | gone
-    # A day that alarms by itself is left out of what follows, so that it cannot echo for weeks.
+    # Days that alarm at once are left out of what follows, so that they cannot echo for weeks.
     left_out = abrupt[..., 0]
     kept = np.where(left_out[..., None], 0.0, counts)
     windows = _windows(kept, expected, SPANS[1:], rule.min_rows)
@@ -159,7 +159,7 @@ def _between(
     min_rows: int,
 ) -> _Windows:
     """Measure the windows from `starts`, shape (series, days, spans), to each day."""
-    series, days, cells = counts.shape
+    series, _, cells = counts.shape
     n = counts.sum(axis=-1)
     first = np.maximum(starts, 0)
     which = np.arange(series)[:, None, None]
