@@ -34,7 +34,7 @@ class ByFolder(LoadScopeScheduling):
     """Gives each process whole folders, so that what their tests share is made once or twice."""
 
     def _split_scope(self, nodeid: str) -> str:
-        folder = nodeid.split("/")[1]
+        folder = _folder(nodeid)
         return next((group for group in ENGINE if folder in group.split()), folder)
 
 
@@ -46,7 +46,11 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFolder:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with what takes longest."""
     longest = " ".join(ENGINE).split()
-    items.sort(key=lambda item: item.nodeid.split("/")[1] not in longest)
+    items.sort(key=lambda item: _folder(item.nodeid) not in longest)
+
+
+def _folder(nodeid: str) -> str:
+    return Path(nodeid.partition("::")[0]).parent.name
 
 
 @pytest.hookimpl(wrapper=True)

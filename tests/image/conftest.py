@@ -75,7 +75,7 @@ def _is_ready(client: httpx.Client) -> bool:
         return False
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def service(service_image: ServiceImage) -> Iterator[Service]:
     """A running container of the image, whose health Docker asks for often."""
     with ready(service_image.built.image, "--health-interval=1s") as service:

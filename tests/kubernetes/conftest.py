@@ -41,13 +41,13 @@ CANARY = {
 }
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def api_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     with cluster(tmp_path_factory.mktemp("cluster")) as found:
         yield found
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def node(
     api_server: Cluster, build_variant: BuildVariant, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Node]:
