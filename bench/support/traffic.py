@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import orjson
+
+from slipway.drift import joint
+from slipway.past import past
+from slipway.profile import profile_columns
+from slipway.tables import write_columns
 
 VALUES = (2, 3, 5, 12, 40)
 
@@ -73,3 +81,85 @@ SCENARIOS = [
     "x9 missing 10% to 19%",
     "columns no longer together",
 ]
+
+PAST = np.arange(np.datetime64("2023-09-01"), np.datetime64("2024-06-01"))
+
+HOLDOUT = "2024-05"
+
+MODEL = "a" * 64
+
+
+def score_of(columns: Columns) -> Any:
+    """Return what a model would say: it uses two numbers and how they meet."""
+    x0, x1 = (columns[name].astype("float64") for name in ("x0", "x1"))
+    return 1 / (1 + np.exp(1 - x0 - 0.5 * x1 - 0.5 * x0 * x1))
+
+
+def remember(folder: Path, rows_a_day: int, scenario: str = "nothing") -> dict[str, Any]:
+    """Write the folder of a model that knows nine months of `draw`; return its manifest."""
+    rng = np.random.default_rng(1)
+    weeks = np.array_split(np.arange(len(PAST)), len(PAST) // 7)
+    parts = [moved(rng, len(week) * rows_a_day, scenario) for week in weeks]
+    columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    columns["score"] = score_of(columns)
+    times = np.repeat(PAST, rows_a_day)
+    held = times >= np.datetime64(HOLDOUT)
+    holdout = {name: values[held] for name, values in columns.items()}
+    reference = profile_columns(holdout)
+    coded: Columns = {name: columns[name].astype("float64") for name in NUMBERS}
+    coded |= {
+        name: np.unique(columns[name].astype(str), return_inverse=True)[1] for name in CATEGORIES
+    }
+    missing = {name: int(coded[name].max()) + 1 for name in CATEGORIES}
+    label = (rng.random(held.sum()) < holdout["score"]).astype("float64")
+    asked = {"at": times[held].astype("datetime64[us]")}
+    some = np.linspace(0, held.sum() - 1, 10_000).astype(int)
+    kept = {name: values[some] for name, values in (holdout | asked | {"label": label}).items()}
+    write_columns(kept, folder / "reference.parquet")
+    manifest = {
+        "version": 1,
+        "model": {"sha256": MODEL},
+        "key": "id",
+        "event_time": "at",
+        "threshold": 0.5,
+        "holdout": {"months": [HOLDOUT], "rows": len(label), "positives": int(label.sum())},
+        "inputs": [_input("id", "string", unique=True), _input("at", "timestamp")]
+        + [_input(name, "number", nullable=True) for name in NUMBERS]
+        + [_input(name, "string") for name in CATEGORIES],
+        "reference": reference,
+        "past": past(columns, times, reference)
+        | {"joint": joint.past_weeks(coded, times, missing)},
+    }
+    (folder / "manifest.json").write_text(json.dumps(manifest), "utf-8")
+    return manifest
+
+
+def write_lines(path: Path, columns: Columns, day: str) -> None:
+    """Write rows as the log of a service has them, all for one day."""
+    scores = score_of(columns).tolist()
+    listed = {name: columns[name].tolist() for name in (*NUMBERS, *CATEGORIES)}
+    with path.open("wb") as file:
+        for number, score in enumerate(scores):
+            row = {name: values[number] for name, values in listed.items()}
+            row = {name: None if value != value else value for name, value in row.items()}
+            record = {
+                "id": f"018f0000-0000-7000-8000-{number:012d}",
+                "probability": score,
+                "decision": score >= 0.5,
+                "review": False,
+                "reasons": [],
+                "time": "2024-07-06T12:00:00.000000Z",
+                "key": f"k{number}",
+                "input": {"id": f"k{number}", "at": f"{day}T12:00:00Z"} | row,
+                "model": MODEL,
+                "data": "d" * 32,
+                "commit": "c" * 40,
+                "version": 1,
+            }
+            file.write(orjson.dumps(record) + b"\n")
+
+
+def _input(name: str, kind: str, **said: Any) -> dict[str, Any]:
+    dtypes = {"number": "float32", "string": "object", "timestamp": "datetime64[us]"}
+    known = {"name": name, "type": kind, "dtype": dtypes[kind], "nullable": False, "unique": False}
+    return known | {"rules": []} | said

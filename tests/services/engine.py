@@ -15,12 +15,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from tests.services.repository import commit, edit_params
+from tests.services.once import made_once
+from tests.services.repository import ROOT, commit, edit_params
 from tests.services.servers import free_port, program, running
 
 from slipway.docker import docker
-from slipway.image.build import BuiltImage, build_image
+from slipway.image.build import WORK, BuiltImage, build_image
 from slipway.image.context import APP
+from slipway.image.packages import Target, install
 from slipway.score import MODEL
 from slipway.serve.release import RELEASE_FILE
 
@@ -82,14 +84,30 @@ def registry(engine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 
 @pytest.fixture(scope="session")
+def unpacked(base_image: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The packages of the service, which take longest of what an image needs."""
+    lock = ROOT / "requirements-serve.lock"
+    return made_once(
+        tmp_path_factory,
+        "packages",
+        lambda folder: install(lock, Target.of_image(base_image), folder),
+    )
+
+
+@pytest.fixture(scope="session")
 def service_image(
-    base_image: str, small_repository: Path, tmp_path_factory: pytest.TempPathFactory
+    base_image: str,
+    unpacked: Path,
+    small_repository: Path,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[ServiceImage]:
     """The image of the small repository, on the tests' own base."""
     tree = tmp_path_factory.mktemp("service") / "repository"
     shutil.copytree(small_repository, tree)
     edit_params(tree, deploy={"base_image": base_image})
     commit(tree, "Build on the tests' own base")
+    (tree / WORK).mkdir(parents=True)
+    (tree / WORK / "packages").symlink_to(unpacked)
     built = build_image(tree)
     try:
         yield ServiceImage(built, tree)

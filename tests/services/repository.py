@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 import pytest
 import yaml
+from tests.services.once import made_once
 
 from slipway.data import write_month
 from slipway.workspace import copy_of_worktree, run
@@ -28,7 +29,13 @@ AUTHOR = ["git", "-c", "user.name=Ada", "-c", "user.email=ada@example.org"]
 @pytest.fixture(scope="session")
 def small_repository(starter_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Made once; a test works on a clone of it."""
-    root = tmp_path_factory.mktemp("small") / "repository"
+    made = made_once(tmp_path_factory, "small", lambda folder: _make(folder, starter_data))
+    root = tmp_path_factory.mktemp("mine") / "repository"
+    return Path(shutil.copytree(made / "repository", root, symlinks=True))
+
+
+def _make(folder: Path, starter_data: Path) -> None:
+    root = folder / "repository"
     with copy_of_worktree(ROOT) as worktree:
         shutil.copytree(worktree, root, ignore=shutil.ignore_patterns(".git", "data-remote"))
     (root / ".dvc/config.local").unlink()
@@ -56,7 +63,6 @@ def small_repository(starter_data: Path, tmp_path_factory: pytest.TempPathFactor
     run(["dvc", "repro", "-q"], root)
     run(["dvc", "push", "-q"], root)
     commit(root, "Put a model on main")
-    return root
 
 
 def edit_params(root: Path, **sections: dict[str, Any]) -> None:

@@ -197,9 +197,9 @@ def act(origin: Path, github: GitHub, tmp_path: Path, cml: Path, modules: Path) 
 
 
 @pytest.fixture
-def releasing(act: Act, registry: str, base_image: str) -> Iterator[Releasing]:
+def releasing(act: Act, registry: str, base_image: str, unpacked: Path) -> Iterator[Releasing]:
     prepare(act.origin, base_image)
-    releasing = Releasing(act, registry)
+    releasing = Releasing(act, registry, unpacked)
     yield releasing
     releasing.clean_up()
 

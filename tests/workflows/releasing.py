@@ -30,6 +30,8 @@ class Releasing:
 
     Attributes
     ----------
+    unpacked
+        The packages of the service, so that no job has to fetch them.
     prefix
         Of the names of everything that they make on the engine.
     staging, production
@@ -38,6 +40,7 @@ class Releasing:
 
     act: Act
     registry: str
+    unpacked: Path
     staging: str = ""
     production: str = ""
     prefix: str = field(default_factory=lambda: f"test-{uuid.uuid4().hex[:8]}")
@@ -50,7 +53,11 @@ class Releasing:
     @property
     def surroundings(self) -> dict[str, str]:
         """What keeps this apart from all else on the engine."""
-        return {"SLIPWAY_PREFIX": self.prefix, "SLIPWAY_PORT": str(self.port)}
+        return {
+            "SLIPWAY_PREFIX": self.prefix,
+            "SLIPWAY_PORT": str(self.port),
+            "UNPACKED": str(self.unpacked),
+        }
 
     @property
     def commit(self) -> str:

@@ -33,4 +33,9 @@ if (input('repository') === 'iterative/cml') {
   }
   git('checkout', '-q', '--force', '--detach', 'FETCH_HEAD');
   git('clean', '-q', '-ffdx');
+  // What images are made of was fetched and unpacked before.
+  if (process.env.UNPACKED) {
+    fs.mkdirSync(path.join(folder, 'build/image'), { recursive: true });
+    fs.symlinkSync(process.env.UNPACKED, path.join(folder, 'build/image/packages'));
+  }
 }
