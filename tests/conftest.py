@@ -26,6 +26,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 # Folders whose tests need the Docker engine, with an image that takes a minute to make.
 ENGINE = ("deploy demo fetch prove shadow", "image kubernetes workflows")
 
+# Others that take minutes: what is begun last should be short.
+LONG = "judge retrain controls verify pipeline"
+
 ROOT = Path(__file__).parents[1]
 IN_CI = os.environ.get("CI") == "true"
 
@@ -45,8 +48,9 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFolder:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with what takes longest."""
-    longest = " ".join(ENGINE).split()
-    items.sort(key=lambda item: _folder(item.nodeid) not in longest)
+    order = " ".join([*ENGINE, LONG]).split()
+    ranks = {folder: rank for rank, folder in enumerate(order)}
+    items.sort(key=lambda item: ranks.get(_folder(item.nodeid), len(order)))
 
 
 def _folder(nodeid: str) -> str:

@@ -31,7 +31,7 @@ from slipway.docker import Container, docker
 
 ROOT = Path(__file__).parents[2]
 TOKEN = "a-token-for-the-tests"
-SECONDS = 60.0
+SECONDS = 180.0
 
 SETTINGS: dict[str, Any] = {
     "start_seconds": 60,

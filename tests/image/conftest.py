@@ -26,7 +26,7 @@ from slipway.score import MODEL, read_manifest
 ROOT = Path(__file__).parents[2]
 
 TOKEN = "correct horse"
-SECONDS = 60
+SECONDS = 180
 
 HARDENED = [
     *("--read-only", "--tmpfs=/tmp", "--cap-drop=ALL", "--security-opt=no-new-privileges"),

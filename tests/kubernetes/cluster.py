@@ -19,7 +19,7 @@ from pathlib import Path
 import httpx
 from tests.services.servers import free_port, program, running
 
-SECONDS = 60
+SECONDS = 180
 
 # Who may do what: an administrator, and whoever is in the group that the deployer's role is for.
 USERS = """\

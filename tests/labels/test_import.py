@@ -166,7 +166,7 @@ def test_two_imports_at_once_lose_nothing(
         subprocess.Popen(import_command(tmp_path / f"{name}.csv", place))
         for name in (*halves, *halves)
     ]
-    assert [process.wait(timeout=60) for process in running] == [0] * 6
+    assert [process.wait(timeout=240) for process in running] == [0] * 6
     known = read_labels(place)
     assert sorted(known["key"]) == KEYS
     expected = labels.set_index("flight_id")["late"].astype(int)
@@ -182,7 +182,7 @@ def test_an_import_that_is_killed_leaves_all_or_nothing(
     labels.to_csv(tmp_path / "labels.csv", index=False)
     command = import_command(tmp_path / "labels.csv", place)
     command[2] = KILLED_BEFORE_THE_MOVE + command[2]
-    assert subprocess.run(command, check=False, timeout=60).returncode == -9
+    assert subprocess.run(command, check=False, timeout=240).returncode == -9
     assert [path.suffix for path in place.iterdir() if path.name.startswith(".")] == [".half"]
     assert len(read_labels(place)) == 10
     (found,), _ = import_labels([tmp_path / "labels.csv"], place)

@@ -21,7 +21,7 @@ __all__ = ["TOKEN", "golden", "model", "start", "tree"]
 
 MONITORING = Path(__file__).parents[2] / "deploy/monitoring"
 RULES = MONITORING / "prometheus/slipway.rules.yml"
-SECONDS = 60
+SECONDS = 180
 
 
 @dataclass(frozen=True)

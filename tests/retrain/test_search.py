@@ -163,15 +163,15 @@ def cluster(tree: Path, scratch: Path) -> Iterator[str]:
     finally:
         for process in started:
             process.kill()  # a worker whose scheduler has gone would wait for it
-            process.wait(timeout=30)
+            process.wait(timeout=120)
 
 
 def _address(known: Path, own: dict[str, str]) -> str:
     """Return the scheduler's address once both workers are there."""
     code = (
         "import sys, distributed; "
-        "client = distributed.Client(scheduler_file=sys.argv[1], timeout=60); "
-        "client.wait_for_workers(2, timeout=60); print(client.scheduler.address)"
+        "client = distributed.Client(scheduler_file=sys.argv[1], timeout=240); "
+        "client.wait_for_workers(2, timeout=240); print(client.scheduler.address)"
     )
     done = subprocess.run(
         [sys.executable, "-c", code, str(known)],

@@ -22,7 +22,7 @@ def slipway(tree, *arguments, tokens=""):
         env=os.environ | {"SLIPWAY_TOKENS": tokens, "PYTHONPATH": str(tree / "src")},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=240,
         check=False,
     )
 
@@ -89,7 +89,7 @@ def test_whoever_starts_it_with_bentoml_alone_gets_no_other_model_either(tampere
         env=os.environ | {"PYTHONPATH": str(tampered / "src"), "BENTOML_HOME": str(tmp_path)},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=240,
         check=False,
     )
 
