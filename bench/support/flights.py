@@ -52,7 +52,8 @@ def tables(folder: Path, _: Path) -> str:
         for alarm in report.alarms
     ]
     weeks = [week(each) for each in (report.performance or {})["weeks"]]
-    return f"{table(alarms)}\n\n{table(weeks)}\n\nWithout labels: {blind.words}\n"
+    estimate = (blind.estimate or {})["words"]
+    return f"{table(alarms)}\n\n{table(weeks)}\n\n{estimate}\n"
 
 
 def write_log(place: Path, files: list[Path]) -> None:

@@ -24,7 +24,7 @@ def reaching(url: str | Path, what: str) -> Iterator[None]:
         yield
     except SlipwayError:
         raise
-    except Exception as error:
+    except Exception as error:  # botocore, gcsfs, aiohttp …: they have no base class in common
         said = " ".join(str(error).split())[:LETTERS]
         raise SlipwayError(
             f"{url}: the {what} cannot be read ({type(error).__name__}: {said})",
