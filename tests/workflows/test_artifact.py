@@ -87,7 +87,11 @@ def with_size(content: bytes, size: int) -> bytes:
     return bytes(changed)
 
 
-@pytest.mark.parametrize("content", [b"", b"no archive", archive({"report.json": "{}"})[:-30]])
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"no archive", archive({"report.json": "{}"})[:-30]],
+    ids=["empty", "text", "cut off"],
+)
 def test_what_is_no_archive_is_not_believed(content):
     with pytest.raises(NotBelieved):
         unpack(content, only_report)
