@@ -32,8 +32,6 @@ def tables(folder: Path, _: Path) -> str:
     place = folder / "flights"
     place.mkdir()
     shutil.copy(ROOT / "params.yaml", place)
-    (place / "reports").mkdir()
-    shutil.copy(ROOT / "reports/metrics.json", place / "reports")
     shutil.copytree(ROOT / "build/model", place / "build/model")
     files = [Path(path) for path in make_months(MONTHS, place / "future")]
     write_log(place, files)

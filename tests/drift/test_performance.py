@@ -22,7 +22,7 @@ from tests.drift.labelled import (
 
 from slipway.drift.arrived import Arrived, Join, join
 from slipway.drift.memory import Calibration, Memory
-from slipway.drift.performance import Row, look_at_labels, memory_of
+from slipway.drift.performance import Row, holdout_metrics, look_at_labels, memory_of
 
 RATE = 0.05
 
@@ -259,10 +259,15 @@ def test_a_reference_without_labels_falls_back_on_the_manifest(rng: np.random.Ge
     labels, scores, days = draw(rng, 4_000, days=30)
     times = pd.Series(days.astype("datetime64[us]")).dt.tz_localize("UTC")
     whole = pd.DataFrame({"score": scores, "label": labels, "asked_for": times})
-    assert memory_of(whole, MANIFEST).auc == pytest.approx(roc_auc_score(labels, scores))
+    auc = pytest.approx(roc_auc_score(labels, scores))
+    assert memory_of(whole, MANIFEST).auc == auc
+    before = holdout_metrics(whole, params().evaluate, THRESHOLD)
+    assert before is not None
+    assert before["auc"]["value"] == auc
     for less in (None, whole.drop(columns="label"), whole.assign(label=np.nan)):
         known = memory_of(less, MANIFEST)
         assert known.auc is None
+        assert holdout_metrics(less, params().evaluate, THRESHOLD) is None
         found = look(log_of([draw(rng, 2_000, week) for week in range(3)]), known)
         assert found["performance"]["status"] == "not worse"
         assert "auc" not in found["performance"]["weeks"][0]["shifts"]

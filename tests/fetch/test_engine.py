@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from slipway.docker import docker
-from slipway.serve.log import read_log
+from slipway.records import read_log
 from slipway.tables import digest
 
 

@@ -177,7 +177,7 @@ def test_a_rehearsal_sends_months_to_come_through_the_real_service(
 ):
     from slipway.fetch import rehearse
     from slipway.labels import read_labels
-    from slipway.serve.log import read_log
+    from slipway.records import read_log
 
     monkeypatch.chdir(small_repository)
     monkeypatch.setattr(rehearse, "MOST_MONTHS", 1)

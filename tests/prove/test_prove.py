@@ -13,7 +13,7 @@ import pytest
 from tests.serve.test_durability import wait_until
 
 from slipway.prove import checks
-from slipway.serve.log import read_log
+from slipway.records import read_log
 
 CHECKS = ["ready", "identity", "golden", "log", "bad input", "load", "memory", "metrics"]
 

@@ -21,8 +21,8 @@ import yaml
 
 from slipway.data import write_month
 from slipway.prepare import prepare
+from slipway.records import read_log
 from slipway.score import Model
-from slipway.serve.log import read_log
 from slipway.serve.start import serving
 from slipway.settings import read_params
 from slipway.train import train

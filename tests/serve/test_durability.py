@@ -14,7 +14,7 @@ import psutil
 import pytest
 from tests.serve.test_refusals import refusal
 
-from slipway.serve.log import read_log
+from slipway.records import read_log
 
 PATIENCE = 30  # seconds
 

@@ -13,8 +13,9 @@ import pytest
 
 from slipway import contract
 from slipway.errors import SlipwayError
+from slipway.records import read_log
 from slipway.rows import Rows, RowValidator
-from slipway.serve.log import Ids, LogUnavailable, PredictionLog, read_log, stamp
+from slipway.serve.log import Ids, LogUnavailable, PredictionLog, stamp
 from slipway.serve.metrics import Metrics
 from slipway.serve.predict import Predictor
 from slipway.serve.release import Release

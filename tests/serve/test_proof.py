@@ -8,7 +8,7 @@ import orjson
 import pytest
 from tests.serve.test_log import record, write
 
-from slipway.serve.log import read_log
+from slipway.records import read_log
 
 PROOF = {"X-Slipway-Proof": "1"}
 ELSEWHERE = {"X-Forwarded-For": "203.0.113.7"}

@@ -22,14 +22,13 @@ from slipway.drift.windows import EPOCH, read_log_by_day
 from slipway.drift.words import ends, listed, season
 from slipway.errors import SlipwayError
 from slipway.score import MODEL, read_manifest
-from slipway.tables import read_json, write_json
+from slipway.tables import write_json
 
 if TYPE_CHECKING:
     from slipway.drift.arrived import Join
     from slipway.settings import Params
 
 REFERENCE_FILE = "reference.parquet"
-METRICS = Path("reports/metrics.json")
 
 # Streams besides the columns: all columns together, the traffic, and what labels say.
 JOINT, VOLUME = "joint", "volume"
@@ -280,18 +279,16 @@ class _Labels:
         """Return what labels, and scores without labels, say; see `look_at_labels`."""
         import pandas as pd
 
-        from slipway.drift.performance import look_at_labels, memory_of
+        from slipway.drift.performance import holdout_metrics, look_at_labels, memory_of
 
         path = self._model / REFERENCE_FILE
         reference = pd.read_parquet(path) if path.is_file() else None
-        holdout = None
-        if METRICS.is_file():
-            holdout = read_json(METRICS, "dvc repro").get("model")
+        threshold = self._manifest["threshold"]
         return look_at_labels(
             self._join.arrived(),
             memory_of(reference, self._manifest),
             self._params,
-            self._manifest["threshold"],
+            threshold,
             rate,
-            holdout,
+            holdout_metrics(reference, self._params.evaluate, threshold),
         )

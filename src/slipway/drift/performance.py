@@ -47,7 +47,7 @@ def look_at_labels(
     false_alarms_per_month
         That these checks may give all together on traffic where nothing has changed.
     holdout
-        The metrics of this model that were committed (``model`` in ``reports/metrics.json``).
+        As `holdout_metrics` returns them; None if they are not known.
 
     Returns
     -------
@@ -84,10 +84,8 @@ def memory_of(reference: pd.DataFrame | None, manifest: Mapping[str, Any]) -> Me
         Rows of the holdout with the columns `score` and `label`, and the event's time; without
         them, or without both labels among them, scores are taken for what they say.
     """
-    known = None if reference is None or "label" not in reference else reference
-    if known is not None:
-        known = known[known["label"].notna()]
-    if known is None or known["label"].nunique() < 2:
+    known = _labelled(reference)
+    if known is None:
         return _without_rows(manifest)
     time = manifest["event_time"]
     days = None
@@ -95,6 +93,33 @@ def memory_of(reference: pd.DataFrame | None, manifest: Mapping[str, Any]) -> Me
         times = known[time].dt.tz_convert(None) if known[time].dt.tz else known[time]
         days = times.to_numpy("datetime64[D]")
     return Memory.of(known["label"].to_numpy("float64"), known["score"].to_numpy("float64"), days)
+
+
+def holdout_metrics(
+    reference: pd.DataFrame | None, settings: Evaluate, threshold: float
+) -> Row | None:
+    """Return every metric of a model on its own rows of the holdout, as `measure` does.
+
+    Parameters
+    ----------
+    reference
+        As of `memory_of`. A report in the repository may be of a newer model.
+    """
+    from slipway.evaluate import measure
+
+    known = _labelled(reference)
+    if known is None:
+        return None
+    labels, scores = (known[name].to_numpy("float64") for name in ("label", "score"))
+    return measure(labels, scores, settings.model_copy(update={"threshold": threshold}))
+
+
+def _labelled(reference: pd.DataFrame | None) -> pd.DataFrame | None:
+    """Return the rows whose label is known, if both labels are among them."""
+    if reference is None or "label" not in reference:
+        return None
+    known = reference[reference["label"].notna()]
+    return known if known["label"].nunique() == 2 else None
 
 
 def watch_streams(

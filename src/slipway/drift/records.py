@@ -32,6 +32,8 @@ class Block:
     ----------
     first
         Number of the first line, from 1.
+    rows
+        How many lines there are.
     torn
         The file ends after this block in the middle of a line: a prediction nobody was given.
     """
@@ -39,6 +41,7 @@ class Block:
     path: str
     first: int
     lines: bytes
+    rows: int
     torn: bool = False
 
 
@@ -79,17 +82,17 @@ def blocks(url: str, size: int) -> Iterator[Block]:
 
 
 def _of_file(files: Any, path: str, size: int) -> Iterator[Block]:
-    number, rest = 1, b""
+    first = 1
     with files.open(path, "rb") as file:
-        while read := file.read(size):
-            whole, found, tail = (rest + read).rpartition(b"\n")
-            rest = tail
-            if found:
-                block = Block(path, number, whole + b"\n")
-                number += block.lines.count(b"\n")
-                yield block
-    if rest:
-        yield Block(path, number, b"", torn=True)
+        while lines := file.read(size) + file.readline():
+            torn = not lines.endswith(b"\n")
+            if torn:
+                lines = lines[: lines.rfind(b"\n") + 1]
+            rows = lines.count(b"\n")
+            yield Block(path, first, lines, rows, torn)
+            if torn:  # what is written meanwhile is for the next time
+                return
+            first += rows
 
 
 def parse(block: Block, inputs: Sequence[Mapping[str, Any]]) -> Parsed:
@@ -103,7 +106,7 @@ def parse(block: Block, inputs: Sequence[Mapping[str, Any]]) -> Parsed:
         table = json.read_json(
             pa.BufferReader(block.lines), read_options=reading, parse_options=options
         )
-        if table.num_rows == block.lines.count(b"\n"):
+        if table.num_rows == block.rows:
             return _checked(_flat(table, inputs), block)
     except pa.ArrowInvalid:
         pass

@@ -87,10 +87,9 @@ def _in_order(source: Iterator[Block], reference: Reference, now: datetime) -> I
 def _tally(block: Block, reference: Reference, now: datetime) -> _Part:
     import pyarrow.compute as pc
 
-    if block.torn:
-        return _Part(Tallies(torn=1), None, np.empty(0, "datetime64[D]"), np.empty(0))
     parsed = parse(block, reference.inputs)
     found = Tallies(
+        torn=int(block.torn),
         records=parsed.table.num_rows,
         unreadable=parsed.unreadable,
         first_unreadable=parsed.first_unreadable,

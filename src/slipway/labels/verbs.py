@@ -48,7 +48,7 @@ def _unknown(keys: set[Any], params: Params, log: str) -> str:
     """Say how many keys the prediction log does not have."""
     from slipway.errors import SlipwayError
     from slipway.progress import busy
-    from slipway.serve.log import Records
+    from slipway.records import Records
 
     place = log or os.environ.get("SLIPWAY_LOG") or params.serve.log
     unknown = set(keys)

@@ -59,7 +59,7 @@ def read_days(place: str, event_time: str, labels: Mapping[Any, float]) -> tuple
     A row for each day (UTC) on which the predicted events were to happen: `day`, `rows`,
     `mean_score`, `labels` and `label_rate` (None without labels); and a sentence, or ''.
     """
-    from slipway.serve.log import Records
+    from slipway.records import Records
 
     sums: defaultdict[str, _Sums] = defaultdict(_Sums)
     try:

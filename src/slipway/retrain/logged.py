@@ -15,8 +15,8 @@ from slipway import contract
 from slipway.errors import SlipwayError
 from slipway.labels import read_outcomes
 from slipway.labels.arrivals import columns_of_label, outcomes
+from slipway.records import Records
 from slipway.rows import column_type
-from slipway.serve.log import Records
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -6,7 +6,7 @@
 `guard`   the door: who may ask, in which form, how much at once
 `predict` rows to answers and records
 `review`  which answers a person should look at
-`log`     the prediction log: writing it, reading it
+`log`     writing the prediction log (`slipway.records` reads it)
 `metrics` what `/metrics` shows
 `release` which model file, which commit, which data
 `start`   starting it, from the command line or from Python

@@ -25,7 +25,8 @@ from typing import IO, Any, NoReturn
 import orjson
 
 from slipway.errors import SlipwayError
-from slipway.serve.log import parse_record, stamp
+from slipway.records import parse_record
+from slipway.serve.log import stamp
 from slipway.shadow.answer import VERSION, Shadow
 
 EVERY = 1.0  # seconds between two looks at the log

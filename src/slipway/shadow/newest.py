@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from slipway.errors import SlipwayError
-from slipway.serve.log import Records
+from slipway.records import Records
 
 # Days of the log in which a model is looked for that has answered nothing since.
 LOOK_BACK = 31
