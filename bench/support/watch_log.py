@@ -17,6 +17,7 @@ import pandas as pd  # noqa: F401
 import pyarrow.compute
 import pyarrow.json  # noqa: F401
 import scipy.stats  # noqa: F401
+import sklearn.linear_model  # noqa: F401
 
 from slipway.drift import drift
 from slipway.settings import read_params

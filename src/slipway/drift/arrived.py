@@ -92,14 +92,18 @@ class Join:
         self._sums: dict[int, np.ndarray] = {}
         self._last = np.datetime64("0001-01-01", "D")
 
-    def add(self, keys: Any, days: np.ndarray, scores: np.ndarray) -> None:
-        """Add predictions in the order in which they were made, each of shape (rows,)."""
+    def add(self, keys: Any | None, days: np.ndarray, scores: np.ndarray) -> None:
+        """Add predictions in the order in which they were made, each of shape (rows,).
+
+        Without `keys` none of them finds its label.
+        """
         if not len(scores):
             return
         days = days.astype("datetime64[D]")
-        at = self._keys.get_indexer(np.asarray(keys, dtype=object))
-        known = at >= 0
-        self._found.append((at[known], scores[known].astype("float64"), days[known]))
+        if keys is not None:
+            at = self._keys.get_indexer(np.asarray(keys, dtype=object))
+            known = at >= 0
+            self._found.append((at[known], scores[known].astype("float64"), days[known]))
         self._last = max(self._last, days.max())
         week, cell = _week(days), np.searchsorted(self._edges, scores, side="right")
         size = len(self._edges) + 1
@@ -134,7 +138,7 @@ class Join:
 
 
 def join(frame: pd.DataFrame, labels: pd.DataFrame, manifest: dict[str, Any]) -> Arrived:
-    """Bring together the predictions of `slipway.serve.log.read_log` and some labels."""
+    """Bring together the predictions of `slipway.records.read_log` and some labels."""
     import pandas as pd
 
     both = Join(labels, manifest["threshold"])

@@ -162,10 +162,11 @@ def _calendar(tallies: Tallies, days: list[int], now: datetime) -> Calendar:
 def _problem(tallies: Tallies, calendar: Calendar, wanted: int) -> str:
     """Return why nothing can be said, or nothing."""
     lines = tallies.records + tallies.unreadable
-    if tallies.unreadable > MOST_UNREADABLE * lines:
+    first = tallies.first_unreadable
+    if first and tallies.unreadable > MOST_UNREADABLE * lines:
         return (
             f"{tallies.unreadable:,} of {lines:,} lines are no records of this Slipway; the first: "
-            f"{tallies.first_unreadable}. Restore the files, or take those lines out."
+            f"{first.name()}. Restore the files, or take those lines out."
         )
     rows = int(calendar.rows.sum())
     if rows >= wanted:
@@ -272,7 +273,7 @@ class _Labels:
 
     def take(self, keys: Any, days: np.ndarray, scores: np.ndarray) -> None:
         """Add predictions; without labels nobody asks for their keys."""
-        known = keys.to_numpy(zero_copy_only=False) if self._any else np.empty(len(days), object)
+        known = keys.to_numpy(zero_copy_only=False) if self._any else None
         self._join.add(known, EPOCH + days, scores)
 
     def look(self, rate: float) -> Row:

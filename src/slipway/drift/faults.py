@@ -27,8 +27,8 @@ def faults(tallies: Tallies, reference: Reference, now: datetime) -> list[str]:
 
 
 def _faults(tallies: Tallies, reference: Reference, now: datetime) -> Iterator[str]:
-    if tallies.unreadable:
-        yield f"{_lines(tallies.unreadable)} no record; the first: {tallies.first_unreadable}."
+    if first := tallies.first_unreadable:
+        yield f"{_lines(tallies.unreadable)} no record; the first: {first.name()}."
     for name, count in sorted(tallies.wrong.items()):
         kind = next(each["type"] for each in reference.inputs if each["name"] == name)
         yield f"`{name}` holds what is no {kind} in {count:,} records; they count as missing."

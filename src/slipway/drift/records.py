@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import orjson
 
 from slipway.errors import SlipwayError
@@ -23,26 +24,59 @@ TEXTS = ("string", "timestamp")
 
 WRONG = "wrong."
 
+NEWLINE = ord("\n")
+
+# Bytes read beyond a part, for the end of its last line.
+SLACK = 2**16
+
+
+@dataclass(frozen=True)
+class Part:
+    """Bytes `start` to `stop` of a file; it has the lines that begin there."""
+
+    log: str
+    files: Any
+    path: str
+    start: int
+    stop: int
+
 
 @dataclass(frozen=True)
 class Block:
-    """Whole lines of one file.
+    """Whole lines of a file, in memory.
 
     Parameters
     ----------
-    first
-        Number of the first line, from 1.
+    start
+        How many bytes of the file come before.
     rows
         How many lines there are.
     torn
         The file ends after this block in the middle of a line: a prediction nobody was given.
     """
 
-    path: str
-    first: int
-    lines: bytes
+    part: Part
+    start: int
+    lines: memoryview
     rows: int
     torn: bool = False
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of a file: the one after `rows` others of a block."""
+
+    part: Part
+    start: int
+    rows: int
+
+    def name(self) -> str:
+        """Return file and number, for which the file is read again up to there."""
+        before, left = self.rows, self.start
+        with reaching(self.part.log, "log"), self.part.files.open(self.part.path) as file:
+            while left > 0 and (read := file.read(min(left, SLACK))):
+                before, left = before + read.count(b"\n"), left - len(read)
+        return f"{self.part.path}: line {before + 1}"
 
 
 @dataclass(frozen=True)
@@ -55,21 +89,21 @@ class Parsed:
         `version`, `time`, `probability`, `model`, `proof`, `key`, `input.<name>`, and, where an
         input has values of a wrong type, which are taken as missing, `wrong.<name>`.
     unreadable
-        Lines that are no records; `first_unreadable` names the first of them.
+        Lines that are no records; `first_unreadable` is the first of them.
     """
 
     table: pa.Table
     unreadable: int = 0
-    first_unreadable: str = ""
+    first_unreadable: Line | None = None
 
 
-def blocks(url: str, size: int) -> Iterator[Block]:
-    """Yield the blocks of a log, file by file, each of about `size` bytes.
+def parts(url: str, size: int) -> Iterator[Part]:
+    """Yield the parts of a log, file by file, each of `size` bytes at most.
 
     Raises
     ------
     SlipwayError
-        The log cannot be reached, or a file of it cannot be read.
+        The log cannot be reached.
     """
     import fsspec
 
@@ -77,22 +111,43 @@ def blocks(url: str, size: int) -> Iterator[Block]:
         files, folder = fsspec.core.url_to_fs(url)
         if not files.isdir(folder):
             raise SlipwayError(f"{url}: no such folder", "name the folder of the prediction log")
-        for path in sorted(files.glob(f"{folder}/*.jsonl")):
-            yield from _of_file(files, path, size)
+        found = files.glob(f"{folder}/*.jsonl", detail=True)
+    for path in sorted(found):
+        whole = found[path]["size"]
+        for start in range(0, whole, size):
+            yield Part(url, files, path, start, min(start + size, whole))
 
 
-def _of_file(files: Any, path: str, size: int) -> Iterator[Block]:
-    first = 1
-    with files.open(path, "rb") as file:
-        while lines := file.read(size) + file.readline():
-            torn = not lines.endswith(b"\n")
-            if torn:
-                lines = lines[: lines.rfind(b"\n") + 1]
-            rows = lines.count(b"\n")
-            yield Block(path, first, lines, rows, torn)
-            if torn:  # what is written meanwhile is for the next time
-                return
-            first += rows
+def read(part: Part) -> Block:
+    """Read the lines that begin in a part, and no others.
+
+    Raises
+    ------
+    SlipwayError
+        The file cannot be read.
+    """
+    begin = max(part.start - 1, 0)
+    data, end = _until_line_ends(part, begin)
+    torn = not end
+    end = end or data.rfind(b"\n") + 1
+    first = data.find(b"\n") + 1 if part.start else 0
+    if part.start and (not first or begin + first >= part.stop):
+        return Block(part, part.start, memoryview(b""), 0)
+    lines = memoryview(data)[first:end]
+    rows = int(np.count_nonzero(np.frombuffer(lines, "uint8") == NEWLINE))
+    return Block(part, begin + first, lines, rows, torn)
+
+
+def _until_line_ends(part: Part, begin: int) -> tuple[bytes, int]:
+    """Return what is there from `begin` on, and where in it the last line ends, or 0."""
+    more = SLACK
+    while True:
+        with reaching(part.log, "log"):
+            data: bytes = part.files.cat_file(part.path, begin, part.stop + more)
+        end = data.find(b"\n", part.stop - 1 - begin) + 1
+        if end or begin + len(data) < part.stop + more:
+            return data, end
+        more *= 16
 
 
 def parse(block: Block, inputs: Sequence[Mapping[str, Any]]) -> Parsed:
@@ -104,7 +159,11 @@ def parse(block: Block, inputs: Sequence[Mapping[str, Any]]) -> Parsed:
     reading = json.ReadOptions(use_threads=False, block_size=len(block.lines) + 1)
     try:
         table = json.read_json(
-            pa.BufferReader(block.lines), read_options=reading, parse_options=options
+            pa.BufferReader(pa.py_buffer(block.lines)),
+            read_options=reading,
+            parse_options=options,
+            # It uses again what a block before has given back; Arrow's own asks the kernel anew.
+            memory_pool=pa.system_memory_pool(),
         )
         if table.num_rows == block.rows:
             return _checked(_flat(table, inputs), block)
@@ -144,14 +203,25 @@ def _key_kind(inputs: Sequence[Mapping[str, Any]]) -> pa.DataType:
 
 
 def _flat(table: pa.Table, inputs: Sequence[Mapping[str, Any]]) -> pa.Table:
-    import pyarrow.compute as pc
+    import pyarrow as pa
 
     whole = table.combine_chunks()
-    nested = whole["input"]
-    for each in inputs:
-        name = each["name"]
-        whole = whole.append_column(f"input.{name}", pc.struct_field(nested, name))
-    return whole.drop_columns(["input"])
+    nested = whole["input"].combine_chunks()
+    columns = {name: whole[name] for name in whole.column_names if name != "input"}
+    for position, each in enumerate(inputs):
+        values = nested.field(position)
+        categories = each["type"] == "string" and not each["unique"]
+        columns[f"input.{each['name']}"] = values.dictionary_encode() if categories else values
+    return pa.table(columns)
+
+
+def only(table: pa.Table, kept: pa.Array | pa.ChunkedArray) -> pa.Table:
+    """Return the rows where `kept` is true; a copy only where some are not."""
+    import pyarrow.compute as pc
+
+    if pc.all(kept, min_count=0, skip_nulls=False).as_py():
+        return table
+    return table.filter(kept).combine_chunks()
 
 
 def _checked(table: pa.Table, block: Block) -> Parsed:
@@ -166,8 +236,8 @@ def _checked(table: pa.Table, block: Block) -> Parsed:
     bad = table.num_rows - (pc.sum(good).as_py() or 0)
     if not bad:
         return Parsed(table)
-    at = block.first + pc.index(good, value=False).as_py()
-    return Parsed(table.filter(good), bad, f"{block.path}: line {at}")
+    first = Line(block.part, block.start, pc.index(good, value=False).as_py())
+    return Parsed(table.filter(good), bad, first)
 
 
 def _line_by_line(block: Block, inputs: Sequence[Mapping[str, Any]]) -> Parsed:
@@ -179,11 +249,11 @@ def _line_by_line(block: Block, inputs: Sequence[Mapping[str, Any]]) -> Parsed:
     values: dict[str, list[Any]] = {each["name"]: [] for each in inputs}
     wrong: dict[str, list[bool]] = {each["name"]: [] for each in inputs}
     key = int if pa.types.is_integer(_key_kind(inputs)) else str
-    unreadable, first = 0, ""
-    for number, line in enumerate(block.lines.splitlines(), block.first):
+    unreadable: list[int] = []
+    for number, line in enumerate(bytes(block.lines).splitlines()):
         record = _record(line)
         if record is None:
-            unreadable, first = unreadable + 1, first or f"{block.path}: line {number}"
+            unreadable.append(number)
             continue
         for name in fields:
             value = record.get(name)
@@ -197,7 +267,8 @@ def _line_by_line(block: Block, inputs: Sequence[Mapping[str, Any]]) -> Parsed:
         f"input.{each['name']}": pa.array(values[each["name"]], _kind(each)) for each in inputs
     }
     known |= {f"{WRONG}{name}": pa.array(bad) for name, bad in wrong.items() if any(bad)}
-    return Parsed(pa.table(known), unreadable, first)
+    first = Line(block.part, block.start, unreadable[0]) if unreadable else None
+    return Parsed(pa.table(known), len(unreadable), first)
 
 
 def _record(line: bytes) -> dict[str, Any] | None:

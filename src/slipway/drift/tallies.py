@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from slipway.drift.records import Line
+
 # Names of values never seen before that are kept for each column; others are only counted.
 NAMES_KEPT = 1000
 
@@ -59,7 +61,7 @@ class Tallies:
     records: int = 0
     torn: int = 0
     unreadable: int = 0
-    first_unreadable: str = ""
+    first_unreadable: Line | None = None
     wrong: dict[str, int] = field(default_factory=dict)
     ahead: int = 0
     early: int = 0

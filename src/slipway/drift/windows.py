@@ -1,7 +1,7 @@
 """The log as one tally for each day of the event, on the reference's cells.
 
 Every record is read once and forgotten: what is kept is counts of each day, and of the newest days
-some rows for the joint test. Blocks are read by as many threads as there are cores.
+some rows for the joint test. As many threads as there are cores read, each a part of a file.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from slipway.drift.records import WRONG, Block, Parsed, blocks, parse
+from slipway.drift.records import WRONG, Parsed, Part, only, parse, parts, read
 from slipway.drift.reference import SCORE, Reference, Stream
 from slipway.drift.tallies import SAMPLE_A_DAY, SAMPLE_DAYS, Day, Tallies
 from slipway.drift.violations import broken
@@ -36,8 +36,8 @@ Take = Callable[[Any, np.ndarray, np.ndarray], None]
 
 
 @dataclass
-class _Part:
-    """What one block adds; `keys`, `dates` and `scores` are for those who join labels."""
+class _Found:
+    """What one part adds; `keys`, `dates` and `scores` are for those who join labels."""
 
     tallies: Tallies
     keys: pa.ChunkedArray | None
@@ -53,7 +53,7 @@ def read_log_by_day(
     Parameters
     ----------
     megabytes
-        Size of a block; a few blocks are in memory at once.
+        Of a part; as many as there are cores are in memory at once.
     take
         Is given keys, days and scores of the model's records, in the order of the log.
 
@@ -64,29 +64,31 @@ def read_log_by_day(
     """
     whole = Tallies(unseen={name: {} for name in reference.streams})
     random = np.random.default_rng(0)
-    for part in _in_order(blocks(url, megabytes * MEBIBYTE), reference, now):
-        if take is not None and len(part.dates):
-            take(part.keys, part.dates, part.scores)
-        whole.merge(part.tallies, random)
+    for each in _in_order(parts(url, megabytes * MEBIBYTE), reference, now):
+        if take is not None and len(each.dates):
+            take(each.keys, each.dates, each.scores)
+        whole.merge(each.tallies, random)
     return whole
 
 
-def _in_order(source: Iterator[Block], reference: Reference, now: datetime) -> Iterator[_Part]:
-    """Tally blocks side by side; yield in order, so that the answer does not depend on luck."""
+def _in_order(source: Iterator[Part], reference: Reference, now: datetime) -> Iterator[_Found]:
+    """Tally parts side by side; yield in order, so that the answer does not depend on luck."""
     workers = os.cpu_count() or 1
-    waiting: deque[Future[_Part]] = deque()
+    waiting: deque[Future[_Found]] = deque()
     with ThreadPoolExecutor(workers) as pool:
-        for block in source:
-            waiting.append(pool.submit(_tally, block, reference, now))
+        for part in source:
+            waiting.append(pool.submit(_tally, part, reference, now))
             if len(waiting) > workers:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
 
 
-def _tally(block: Block, reference: Reference, now: datetime) -> _Part:
+def _tally(part: Part, reference: Reference, now: datetime) -> _Found:
+    import pyarrow as pa
     import pyarrow.compute as pc
 
+    block = read(part)
     parsed = parse(block, reference.inputs)
     found = Tallies(
         torn=int(block.torn),
@@ -96,14 +98,14 @@ def _tally(block: Block, reference: Reference, now: datetime) -> _Part:
     )
     table = _ours(parsed, reference.model, found)
     dates, known = _dates(table, reference, now, found)
-    table, dates = table.filter(known), dates[known]
+    table, dates = only(table, pa.array(known)), dates[known]
     scores = table["probability"].to_numpy()
     for name in table.column_names:
         if name.startswith(WRONG):
             found.wrong[name.removeprefix(WRONG)] = pc.sum(table[name]).as_py() or 0
     if len(dates):
         _count(table, dates, reference, found)
-    return _Part(found, table["key"], dates, scores)
+    return _Found(found, table["key"], dates, scores)
 
 
 def _ours(parsed: Parsed, model: str, found: Tallies) -> pa.Table:
@@ -116,18 +118,17 @@ def _ours(parsed: Parsed, model: str, found: Tallies) -> pa.Table:
     times = table["time"]
     found.written = (pc.min(times).as_py(), pc.max(times).as_py())
     found.back = pc.sum(pc.less(times[1:], times[:-1])).as_py() or 0
-    table = table.filter(pc.invert(pc.fill_null(table["proof"], fill_value=False)))
+    table = only(table, pc.invert(pc.fill_null(table["proof"], fill_value=False)))
     for each in pc.value_counts(table["model"]).to_pylist():
         if each["values"] != model:
             found.others[each["values"]] = each["counts"]
-    return table.filter(pc.equal(table["model"], model)).combine_chunks()
+    return only(table, pc.equal(table["model"], model))
 
 
 def _dates(
     table: pa.Table, reference: Reference, now: datetime, found: Tallies
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the day of each event and whether it can be meant, both of shape (rows,)."""
-    import pyarrow as pa
     import pyarrow.compute as pc
 
     name = f"input.{reference.event_time}"
@@ -135,11 +136,7 @@ def _dates(
     if name in table.column_names:
         found.timeless = table[name].null_count
         times = pc.coalesce(table[name], times)
-    encoded = times.combine_chunks().dictionary_encode()
-    if isinstance(encoded, pa.ChunkedArray):
-        encoded = encoded.combine_chunks()
-    days = np.array([_day(text) for text in encoded.dictionary.to_pylist()], dtype="int64")
-    date = days[encoded.indices.to_numpy()] if len(days) else np.empty(0, dtype="int64")
+    date = _days_of(times.combine_chunks())
     latest = (now + AHEAD).toordinal() - datetime(1970, 1, 1, tzinfo=UTC).toordinal()
     earliest = int((np.datetime64(reference.starts, "D") - EPOCH).astype(int))
     unread, ahead, early = date == UNREAD, date > latest, (date < earliest) & (date != UNREAD)
@@ -149,6 +146,19 @@ def _dates(
 
 
 UNREAD = -(2**62)
+
+
+def _days_of(times: pa.Array) -> np.ndarray:
+    """Return the UTC day of each time as days since 1970, shape (rows,); `UNREAD` for none."""
+    import pyarrow as pa
+
+    try:
+        moments = times.cast(pa.timestamp("us", "UTC")).to_numpy(zero_copy_only=False)
+        return moments.astype("datetime64[D]").astype("int64")
+    except pa.ArrowInvalid:  # one of them is no time, or has another form
+        encoded = times.dictionary_encode()
+        days = np.array([_day(text) for text in encoded.dictionary.to_pylist()], dtype="int64")
+        return days[encoded.indices.to_numpy()] if len(days) else np.empty(0, dtype="int64")
 
 
 def _day(text: str) -> int:
