@@ -137,7 +137,7 @@ class Place:
         return process
 
     @contextlib.contextmanager
-    def traffic(self, rate: float = 200.0) -> Iterator[Tally]:
+    def traffic(self, rate: float = 100.0) -> Iterator[Tally]:
         rows = json.loads((self.tree / "build/model/manifest.json").read_text("utf-8"))["golden"]
         with traffic(self.port, [json.dumps(it["row"]) for it in rows], TOKEN, rate) as tally:
             wait_for(lambda: len(tally.answers) > 20, "the first answers")

@@ -32,7 +32,7 @@ def test_a_faulty_candidate_is_taken_back_and_nobody_notices(
     image = faulty(fault)
     step, reason = FAULTS[fault]
     place.edit(**PATIENCE.get(fault, {}))
-    with place.traffic(rate=100) as tally:
+    with place.traffic() as tally:
         outcome = place.deploy(image)
     place.edit()
     assert outcome.exit_code == 1, outcome.to_text()

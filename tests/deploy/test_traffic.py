@@ -36,7 +36,7 @@ def test_the_first_release_takes_all_traffic_straight_after_its_proof(
 def test_a_deploy_fails_no_request_and_keeps_the_old_version_as_standby(
     place: Place, first: str, second: str
 ) -> None:
-    with place.traffic() as tally:
+    with place.traffic(rate=200) as tally:
         outcome = place.deploy(second)
     assert outcome.ok, outcome.to_text()
     check(tally, place, {first, commit_of("second")})
@@ -57,7 +57,7 @@ def test_deploying_what_runs_says_so_and_changes_nothing(place: Place, second: s
 
 def test_a_rollback_fails_no_request_and_starts_nothing(place: Place, first: str) -> None:
     running = place.container("blue").about()
-    with place.traffic() as tally:
+    with place.traffic(rate=200) as tally:
         outcome = place.rollback()
     assert outcome.ok, outcome.to_text()
     check(tally, place, {first, commit_of("second")})
@@ -73,7 +73,7 @@ def test_a_rollback_fails_no_request_and_starts_nothing(place: Place, first: str
 def test_a_release_that_fails_under_traffic_goes_back_and_fails_no_request(
     place: Place, first: str, faulty: Faulty
 ) -> None:
-    with place.traffic() as tally:
+    with place.traffic(rate=200) as tally:
         outcome = place.deploy(faulty("500 under traffic"))
     assert outcome.exit_code == 1
     assert "errors:" in outcome.words
@@ -84,7 +84,7 @@ def test_a_release_that_fails_under_traffic_goes_back_and_fails_no_request(
 
 def test_a_rollback_names_a_release_of_the_history(place: Place, first: str) -> None:
     second = commit_of("second")
-    with place.traffic() as tally:
+    with place.traffic(rate=200) as tally:
         outcome = place.rollback(second[:7])
     assert outcome.ok, outcome.to_text()
     check(tally, place, {first, second})
