@@ -25,7 +25,9 @@ from slipway.deploy.outcome import Outcome
 from slipway.deploy.rollback import rollback
 from slipway.deploy.run import deploy
 from slipway.deploy.status import status
+from slipway.fetch.fetch import fetch
 from slipway.image.build import BuiltImage
+from slipway.settings import read_params
 
 ROOT = Path(__file__).parents[2]
 
@@ -111,6 +113,11 @@ class Place:
     def status(self) -> dict[str, Any]:
         found: dict[str, Any] = self._within(lambda: status("kubernetes"))
         return found
+
+    def fetch_log(self, out: Path) -> str:
+        settings = read_params(self.tree / "params.yaml").deploy
+        said: str = self._within(lambda: fetch("kubernetes", out, settings))
+        return said
 
     def start_deploy(self) -> subprocess.Popen[bytes]:
         """Begin to deploy in a process of its own."""

@@ -16,6 +16,9 @@ from tests.services.engine import BuildVariant, ServiceImage
 from tests.services.repository import edit_params
 
 from slipway.deploy.status import to_text
+from slipway.records import read_log
+from slipway.score import MODEL, read_manifest
+from slipway.tables import digest
 
 API, SCORE = "slipway/serve/api.py", "slipway/score.py"
 SECONDS = 120
@@ -33,6 +36,14 @@ async def _never(self, _scope, _receive):
 
 _sound_ready = Api._ready
 Api._ready = _never
+"""
+
+ASK = """
+import sys
+from urllib.request import Request, urlopen
+headers = {"Authorization": "Bearer abc", "Content-Type": "application/json"}
+request = Request("http://127.0.0.1:3000/predict", sys.stdin.buffer.read(), headers)
+print(urlopen(request).read().decode())
 """
 
 ALONE = "socket.gethostname().startswith('slipway-candidate')"
@@ -129,6 +140,23 @@ def test_status_tells_what_runs(place: Place, live):
     assert found["live"]["image"].endswith(live[0])
     assert found["live"]["container"] == "2 of 2 pods"
     assert live[1][:7] in to_text(found)
+
+
+def test_the_log_of_all_pods_and_their_model_come_from_one(place: Place, live, tmp_path):
+    row = json.dumps(read_manifest(place.tree / MODEL)["golden"][0]["row"])
+    pods = [pod["metadata"]["name"] for pod in place.pods()]
+    asked = [
+        json.loads(place.kubectl("exec", "-i", pod, "--", "python3", "-c", ASK, stdin=row))["id"]
+        for pod in pods
+    ]
+
+    said = place.fetch_log(tmp_path)
+
+    assert said.startswith("kubernetes: ")
+    frame = read_log(tmp_path / "log")
+    assert set(frame["id"]) == set(asked)
+    assert set(frame["commit"]) == {live[1]}
+    assert set(frame["model"]) == {digest(tmp_path / "model/model.onnx")}
 
 
 def test_what_runs_already_is_left_alone(place: Place, live):
