@@ -44,12 +44,13 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="slipway-bench-") as name:
         copy = clean_copy(Path(name))
         seconds([str(BIN / "dvc"), "pull", "--quiet"], copy)
-        (first, _), (second, built) = _build(copy, "first"), _build(copy, "second")
+        (first, fetching), (second, built) = _build(copy, "first"), _build(copy, "second")
         images = [first, second]
         # As the workflow does after the merge of the second, but for setting its machines up.
         verified = seconds([sys.executable, "-m", "slipway", "verify", "--base=HEAD~1"], copy)
         try:
             _measure(copy, images, port, {"verify": verified, "build the image": built})
+            print(f"The first build, which fetches the packages, took {fetching:.0f} s.\n\n{AIMS}")
         finally:
             _run(copy, "stop", "--target", "local", "--forget")
             docker("rmi", "--force", *images)
@@ -77,8 +78,7 @@ def _measure(copy: Path, images: list[str], port: int, before: dict[str, float])
     print(table(found))
     print("\nFrom merge to all traffic on the new version:\n")
     whole = {"whole, s": f"{sum(before.values()):.0f}"}
-    print(table([{f"{name}, s": f"{took:.0f}" for name, took in before.items()} | whole]))
-    print(f"\n{AIMS}")
+    print(table([{f"{name}, s": f"{took:.0f}" for name, took in before.items()} | whole]) + "\n")
 
 
 def _row(name: str, taken: dict[str, float], tally: Tally | None) -> dict[str, Any]:

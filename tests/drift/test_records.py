@@ -6,6 +6,7 @@ import random
 from pathlib import Path
 
 import pytest
+from tests.services.servers import Server
 
 from slipway.drift import records
 from slipway.drift.records import Line, parts, read
@@ -46,6 +47,18 @@ def test_a_torn_end_is_left_out_and_told_once(tmp_path, size):
 
     assert b"".join(block.lines for block in blocks) == content
     assert sum(block.torn for block in blocks) == 2
+
+
+def test_a_bucket_is_read_in_the_same_parts(s3: Server, monkeypatch):
+    for name, value in s3.environment.items():
+        monkeypatch.setenv(name, value)
+    content = b"".join(LINES)
+    s3.files.pipe("models/parts/2024-06-01.jsonl", content + b"torn")
+
+    blocks = [read(part) for part in parts("s3://models/parts", 16)]
+
+    assert b"".join(block.lines for block in blocks) == content
+    assert sum(block.torn for block in blocks) == 1
 
 
 def test_what_is_appended_meanwhile_ends_the_last_line_and_waits_for_the_next_time(tmp_path):

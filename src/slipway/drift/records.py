@@ -143,7 +143,7 @@ def _until_line_ends(part: Part, begin: int) -> tuple[bytes, int]:
     more = SLACK
     while True:
         with reaching(part.log, "log"):
-            data: bytes = part.files.cat_file(part.path, begin, part.stop + more)
+            data: bytes = part.files.cat_file(part.path, start=begin, end=part.stop + more)
         end = data.find(b"\n", part.stop - 1 - begin) + 1
         if end or begin + len(data) < part.stop + more:
             return data, end
