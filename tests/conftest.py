@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -86,12 +86,14 @@ def without_network() -> list[str]:
 
 
 @pytest.fixture
-def no_buckets(monkeypatch: pytest.MonkeyPatch) -> None:
+def no_buckets(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Let nothing answer where buckets would be."""
     import s3fs
 
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     s3fs.S3FileSystem.clear_instance_cache()  # what an earlier test has reached
+    yield
+    s3fs.S3FileSystem.clear_instance_cache()
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from tests.drift.worlds import Restless, World, category, draw_counts, number
@@ -20,12 +22,15 @@ START = 60
 AFTER = 60
 
 
-def delays(kind, rows, shares=None, by=0.0, restless=None, tries=8):
-    """Return after how many days a lasting shift was found, one for each try; NaN if it was not."""
+def delays(kind, rows, shares=None, by=0.0, restless=None, tries=8, then=None):
+    """Return after how many days a lasting shift was found, one for each try; NaN if it was not.
+
+    The past had `then` rows a day, as many as now where not said otherwise.
+    """
     rng = np.random.default_rng(8)
     found = []
     for _ in range(tries):
-        world = World.draw(rng, kind, rows, restless)
+        world = replace(World.draw(rng, kind, then or rows, restless), rows=rows)
         calm = world.future(rng, START)
         if shares is not None:
             moved = rng.multinomial(rows, shares, AFTER).astype(float)
@@ -47,6 +52,13 @@ def delays(kind, rows, shares=None, by=0.0, restless=None, tries=8):
 def test_a_number_that_moves_by_so_many_sd_is_found_within_days(rows, by, days):
     assert np.nanmax(delays(number(), rows, by=by)) <= days
     assert not np.isnan(delays(number(), rows, by=by)).any()
+
+
+@pytest.mark.parametrize("rows", [1_000, 10_000, 100_000])
+def test_more_rows_than_the_past_had_a_day_never_hide_what_fewer_show(rows):
+    found = delays(number(), rows, by=0.7, then=300)
+
+    assert (found == 1).all()
 
 
 @pytest.mark.parametrize("rows", [1_000, 10_000])

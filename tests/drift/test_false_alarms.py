@@ -6,6 +6,8 @@ have to hold by themselves, and the smallest move that matters comes on top.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from tests.drift.worlds import STREAMS, Restless, World, bunches, category, draw_counts, number
@@ -26,13 +28,17 @@ MONTHS = DAYS / runs.DAYS_A_MONTH
 ALPHA = runs.alpha_for(RATE, len(STREAMS))
 
 
-def false_alarms(worlds, rows, restless, psi=0.0):
-    """Return the alarms of all streams in two years of each of some worlds."""
+def false_alarms(worlds, rows, restless, psi=0.0, then=None):
+    """Return the alarms of all streams in two years of each of some worlds.
+
+    The past had `then` rows a day, as many as now where not said otherwise.
+    """
     rng = np.random.default_rng(11)
     rule = Rule(ALPHA, psi, 200)
     found = []
     for _ in range(worlds):
-        drawn = [World.draw(rng, kind, rows, restless) for kind in STREAMS]
+        known = [World.draw(rng, kind, then or rows, restless) for kind in STREAMS]
+        drawn = [replace(world, rows=rows) for world in known]
         hits = [world.watch(world.future(rng, DAYS)[None], rule).hit[0] for world in drawn]
         found.append(sum(bunches(hit.any(axis=1)) for hit in hits))
     return np.array(found)
@@ -61,10 +67,15 @@ def test_traffic_without_drift_alarms_no_more_often_than_the_setting(rows, restl
     assert found.sum() <= at_most(RATE, 8 * MONTHS)
 
 
+@pytest.mark.parametrize("restless", [Restless(), Restless(week=0.1), Restless(week=0.2, day=0.1)])
+def test_nor_does_a_log_with_many_more_rows_than_the_past_had(restless):
+    found = false_alarms(8, 10_000, restless, then=300)
+
+    assert found.sum() <= at_most(RATE, 8 * MONTHS)
+
+
 def test_a_rule_without_the_past_would_cry_wolf_on_the_same_restless_traffic():
     """The failing twin: the same limits, but as if weeks never differed."""
-    from dataclasses import replace
-
     rng = np.random.default_rng(11)
     world = World.draw(rng, number(), 1_000, Restless(week=0.1))
     forgetful = replace(

@@ -253,8 +253,11 @@ def null(found: Distance, weeks: np.ndarray, cells: int, wobble: Wobble, spans: 
     -----
     A weighted sum of squares: chance in every direction, the wobble on top of it in a few. The
     distribution is the shifted gamma with the same mean, variance and third moment (Pearson's
-    approximation, Imhof 1961): with the first two alone the tail would be too thin. What of
-    it was learned from some weeks has their degrees of freedom below.
+    approximation, Imhof 1961): with the first two alone the tail would be too thin.
+
+    The wobble was learned from some weeks. What these vary by themselves is a factor, and has their
+    degrees of freedom below. What chance hid of it in them is added: its size is known, however
+    few rows they had, so that a log with many more rows is not measured by their chance.
     """
     day = spans < DAYS
     reference = wobble.spread(weeks)
@@ -265,15 +268,17 @@ def null(found: Distance, weeks: np.ndarray, cells: int, wobble: Wobble, spans: 
     seen = own_seen + _wide(wobble.week_seen) * reference
     few = np.where(day, wobble.day_free, wobble.week_free)
     rest = np.maximum(found.free - few, 0.0)
+    noise = np.maximum(seen - tau, 0.0) / max(cells - 1, 1)
+    weeks_past = _wide(wobble.weeks)
+    hidden = 2 * (max(cells - 1, 1) * noise**2 + 2 * noise * tau) / np.maximum(weeks_past, 1e-9)
     push = found.chance + tau / few
-    squares = rest * found.chance**2 + few * push**2
-    cubes = rest * found.chance**3 + few * push**3
+    # Half the variance and an eighth of the third moment of a wobble that varies by `hidden`.
+    squares = rest * found.chance**2 + few * push**2 + hidden * (1 / few + 1 / 2)
+    cubes = rest * found.chance**3 + few * push**3 + push * hidden * (3 / few + 3 / 2)
     degrees = np.maximum(squares**3 / np.maximum(cubes**2, 1e-300), 0.01)
     scale = np.maximum(degrees * cubes / np.maximum(squares, 1e-300), 1e-12)
     sure = found.free * found.chance + tau - scale
-    noise = np.maximum(seen - tau, 0.0) / max(cells - 1, 1)
-    told = max(cells - 1, 1) * noise**2 + 2 * noise * tau + tau**2 / few
-    evidence = _wide(wobble.weeks) * scale**2 / np.maximum(told, 1e-300)
+    evidence = weeks_past * scale**2 / np.maximum(tau**2 / few, 1e-300)
     return Null(sure, scale, degrees, np.clip(evidence, 1.0, 1e6))
 
 
