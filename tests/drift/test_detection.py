@@ -56,9 +56,10 @@ def test_a_number_that_moves_by_so_many_sd_is_found_within_days(rows, by, days):
 
 @pytest.mark.parametrize("rows", [1_000, 10_000, 100_000])
 def test_more_rows_than_the_past_had_a_day_never_hide_what_fewer_show(rows):
-    found = delays(number(), rows, by=0.7, then=300)
+    found = delays(number(), rows, by=0.6, then=300)
 
-    assert (found == 1).all()
+    assert np.median(found) == 1
+    assert found.max() <= 2
 
 
 @pytest.mark.parametrize("rows", [1_000, 10_000])
