@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -20,6 +21,9 @@ PID = 1
 
 ASKING = 60.0
 """Seconds for all questions to a release that is ready."""
+
+HEARS_WITHIN = 3.0
+"""Seconds within which an engine knows that a container has ended."""
 
 LOAD = {"rounds": 6, "requests": 400, "connections": 4}
 NO_LOAD = LOAD | {"rounds": 0}
@@ -106,14 +110,21 @@ def _checks(
 
 def _end_of(container: Container, error: Exception) -> str:
     """Return what became of a container in which the probe did not get to its end."""
-    about = container.about()
+    # The engine hears of an end a moment after what was asked in there has ended with it.
+    deadline = time.monotonic() + HEARS_WITHIN
+    while (about := container.about()) and _runs(about["State"]) and time.monotonic() < deadline:
+        time.sleep(0.1)
     if about is None:
         return "its container is gone"
     state = about["State"]
-    if state.get("Running") and not state.get("Restarting"):
+    if _runs(state):
         return f"it could not be asked: {error}; its last words:\n{container.output()}"
     why = "ran out of memory" if state.get("OOMKilled") else f"ended ({state.get('ExitCode')})"
     return f"it {why}; its last words:\n{container.output()}"
+
+
+def _runs(state: dict[str, Any]) -> bool:
+    return bool(state.get("Running")) and not state.get("Restarting")
 
 
 def _not_ready(container: Container, found: dict[str, Any], settings: Deploy) -> str:
