@@ -133,6 +133,17 @@ def test_a_container_that_ended_fails_with_its_exit_code(ended):
     assert "ended (3)" in found["ready"].words
 
 
+def test_an_end_that_the_engine_hears_of_late_is_still_an_end(ended):
+    class Late(type(ended.container)):
+        def about(self, known=iter([{"Running": True}] * 2)):
+            return {"State": next(known, ended.container.state)}
+
+    late = Late(ended.container.name, state=ended.container.state, runs=False)
+    found = replace(ended, container=late).prove()
+
+    assert "ended (3)" in found["ready"].words
+
+
 def test_where_nothing_listens_nothing_is_ready(ended):
     alive = replace(ended.container, state={"Running": True}, runs=True)
     found = replace(ended, container=alive).prove()
