@@ -10,6 +10,7 @@ from dataclasses import replace
 import httpx
 import orjson
 import pytest
+from tests.prove.conftest import Process
 from tests.serve.test_durability import wait_until
 
 from slipway.prove import checks
@@ -134,9 +135,11 @@ def test_a_container_that_ended_fails_with_its_exit_code(ended):
 
 
 def test_an_end_that_the_engine_hears_of_late_is_still_an_end(ended):
-    class Late(type(ended.container)):
-        def about(self, known=iter([{"Running": True}] * 2)):
-            return {"State": next(known, ended.container.state)}
+    before = iter([{"Running": True}] * 2)
+
+    class Late(Process):
+        def about(self):
+            return {"State": next(before, dict(self.state))}
 
     late = Late(ended.container.name, state=ended.container.state, runs=False)
     found = replace(ended, container=late).prove()
