@@ -278,7 +278,7 @@ def together(reference: Reference, model: Path, week: traffic.Columns, alpha: fl
     old = joint.design(old_rows, kinds)
     new = joint.design({name: coded(week[name][some], streams[name]) for name in names}, kinds)
     top = max(joint.limit(reference.joint, len(new), len(old), alpha), 0.55)
-    return joint.auc(old, new) > top
+    return joint.auc(old, new, kinds) > top
 
 
 def share(flags: list[bool]) -> str:

@@ -139,6 +139,6 @@ def test_columns_that_go_together_otherwise_are_found_though_none_has_moved(rows
     memory = {"weeks": 36, "auc": 0.5, "spread": 0.01, "rows": rows, "reference_rows": 6_000}
     top = max(limit(memory, rows, 6_000, ALPHA), 0.55)
 
-    found = [auc(old, design(rows_of(rng, rows, together), kinds)) > top for _ in range(5)]
+    found = [auc(old, design(rows_of(rng, rows, together), kinds), kinds) > top for _ in range(5)]
 
     assert sum(found) >= 3

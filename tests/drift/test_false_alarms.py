@@ -186,6 +186,6 @@ def test_columns_that_go_together_as_ever_are_found_no_more_often_than_alpha():
         kinds = kinds_of(kept, missing)
         old = design(kept, kinds)
         top = limit(memory, 700, 3_000, alpha)
-        over += sum(auc(old, design(draw(700), kinds)) > top for _ in range(30))
+        over += sum(auc(old, design(draw(700), kinds), kinds) > top for _ in range(30))
 
     assert over <= looks * alpha + 3 * np.sqrt(looks * alpha)

@@ -1,17 +1,36 @@
-"""A log is read in parts, side by side: every line once, wherever the parts begin and end."""
+"""The log is read whole: every record once and in order, whatever stands between them."""
 
 from __future__ import annotations
 
-import random
+import json
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+import orjson
 import pytest
+from tests.drift.traffic import MODEL, NOW, draw, write_log
 from tests.services.servers import Server
 
 from slipway.drift import records
-from slipway.drift.records import Line, parts, read
+from slipway.drift.records import Parsed, read
+from slipway.drift.reference import Reference
+from slipway.drift.tallies import SAMPLE_A_DAY
+from slipway.drift.windows import read_log_by_day
 
-LINES = [b"a\n", b"bcd\n", b"\n", b"e" * 40 + b"\n", b"fg\n", b"h" * 9 + b"\n", b"ij\n"]
+INPUTS = [
+    {"name": "id", "type": "integer", "unique": True},
+    {"name": "at", "type": "timestamp", "unique": False},
+    {"name": "size", "type": "number", "unique": False},
+    {"name": 'a "colour"', "type": "string", "unique": False},
+]
+
+
+def record(number: int, **said: Any) -> bytes:
+    row = {"id": number, "at": "2024-06-01T12:00:00Z", "size": number / 4, 'a "colour"': "réd"}
+    known = {"version": 1, "time": "2024-06-01T12:00:00.000000Z", "probability": 0.5, "model": "m"}
+    whole = known | {"key": number, "decision": True, "input": row | said.pop("row", {})} | said
+    return orjson.dumps(whole) + b"\n"
 
 
 def write(folder: Path, *contents: bytes) -> str:
@@ -20,65 +39,143 @@ def write(folder: Path, *contents: bytes) -> str:
     return str(folder)
 
 
-@pytest.fixture(autouse=True)
-def short_slack(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let lines reach further than what is read beyond a part at once."""
-    monkeypatch.setattr(records, "SLACK", 3)
+def parsed(log: str, megabytes: int = 128) -> list[Parsed]:
+    return list(read(log, INPUTS, megabytes))
 
 
-@pytest.mark.parametrize("size", [*range(1, 20), 64, 1000])
-def test_every_line_is_read_once_and_in_order(tmp_path, size):
-    content = b"".join(LINES)
-    log = write(tmp_path, content, b"", content[::-1][1:] + b"\n")
-
-    blocks = [read(part) for part in parts(log, size)]
-
-    assert b"".join(block.lines for block in blocks) == content + content[::-1][1:] + b"\n"
-    assert sum(block.rows for block in blocks) == content.count(b"\n") * 2
-    assert not any(block.torn for block in blocks)
+def column(found: list[Parsed], name: str) -> list[Any]:
+    return [value for each in found for value in each.table[name].to_pylist()]
 
 
-@pytest.mark.parametrize("size", [*range(1, 20), 64, 1000])
-def test_a_torn_end_is_left_out_and_told_once(tmp_path, size):
-    content = b"".join(LINES)
-    log = write(tmp_path, content + b"k" * 12, b"never ended")
+MANY = [record(number) for number in range(60_000)]
 
-    blocks = [read(part) for part in parts(log, size)]
+# None of them is a record, and none may end or shift the others.
+STRANGE = {
+    "half a line": b'{"version": 1, "ti\n',
+    "no object": b"[1, 2]\n",
+    "another version": record(7, version=9),
+    "no version": b"{}\n",
+    "no input": record(7, input=3),
+    "no model": record(7, model=None),
+    "two in a line": record(7)[:-1] + record(8),
+    "no UTF-8": b'{"version": "\xff"}\n',
+    "zeros": b"\0" * 40 + b"\n",
+}
 
-    assert b"".join(block.lines for block in blocks) == content
-    assert sum(block.torn for block in blocks) == 2
+
+@pytest.mark.parametrize("megabytes", [64, 256])
+def test_every_record_is_read_once_and_in_order(tmp_path, megabytes):
+    log = write(tmp_path, b"".join(MANY[:50_000]), b"", b"".join(MANY[50_000:]))
+
+    found = parsed(log, megabytes)
+
+    assert column(found, "key") == list(range(60_000))
+    assert column(found, "input.size")[-2:] == [59_998 / 4, 59_999 / 4]
+    assert set(column(found, 'input.a "colour"')) == {"réd"}
+    assert {(each.unreadable, each.torn) for each in found} == {(0, False)}
 
 
-def test_a_bucket_is_read_in_the_same_parts(s3: Server, monkeypatch):
+@pytest.mark.parametrize("strange", STRANGE.values(), ids=STRANGE.keys())
+@pytest.mark.parametrize("at", [0, 33_333, 50_000])
+def test_what_is_no_record_is_named_and_costs_nothing_else(tmp_path, strange, at):
+    content = b"".join(MANY[:at]) + strange + b"".join(MANY[at:50_000])
+    log = write(tmp_path, content, b"".join(MANY[50_000:]))
+
+    found = parsed(log)
+
+    assert column(found, "key") == list(range(60_000))
+    assert sum(each.unreadable for each in found) == 1
+    (first,) = [each.first_unreadable for each in found if each.unreadable]
+    assert first.endswith(f"2024-06-01.jsonl: line {at + 1}")
+
+
+def test_an_end_within_a_record_is_left_out_and_told_for_each_file(tmp_path):
+    log = write(tmp_path, b"".join(MANY[:3]) + MANY[3][:-9], b"".join(MANY[4:7]), MANY[7][:9])
+
+    found = parsed(log)
+
+    assert column(found, "key") == [0, 1, 2, 4, 5, 6]
+    assert sum(each.torn for each in found) == 2
+    assert not any(each.unreadable for each in found)
+
+
+def test_empty_lines_are_nothing(tmp_path):
+    log = write(tmp_path, b"\n" + MANY[0] + b"\n  \r\n" + MANY[1] + b"broken\n\n" + MANY[2])
+
+    found = parsed(log)
+
+    assert column(found, "key") == [0, 1, 2]
+    assert [each.first_unreadable for each in found if each.unreadable] == [
+        f"{log}/2024-06-01.jsonl: line 6"
+    ]
+
+
+def test_a_value_that_is_no_number_is_missing_and_told(tmp_path):
+    rows = [{"size": "a lot"}, {"size": [1]}, {"size": None}, {"size": 2}]
+    log = write(tmp_path, b"".join(record(at, row=row) for at, row in enumerate(rows)))
+
+    found = parsed(log)
+
+    assert column(found, "input.size") == [None, None, None, 2.0]
+    assert column(found, "wrong.size") == [True, True, False, False]
+
+
+@pytest.mark.parametrize("more", [b"", b"broken\n"], ids=["at once", "line by line"])
+def test_a_value_of_another_type_is_read_alike_either_way(tmp_path, more):
+    rows = [{"size": "2.5"}, {"size": True}, {'a "colour"': 5}, {'a "colour"': {"k": [1]}}]
+    log = write(tmp_path, more + b"".join(record(at, row=row) for at, row in enumerate(rows)))
+
+    found = parsed(log)
+
+    assert column(found, "input.size") == [2.5, 1.0, 0.5, 0.75]
+    assert column(found, 'input.a "colour"') == ["réd", "réd", "5", '{"k":[1]}']
+
+
+def test_inputs_whose_names_differ_only_in_case_are_two(tmp_path):
+    log = write(tmp_path, record(1, row={"Size": 9}))
+    both = [*INPUTS, {"name": "Size", "type": "number", "unique": False}]
+
+    (found,) = read(log, both, 64)
+
+    assert found.table["input.size"].to_pylist() == [0.25]
+    assert found.table["input.Size"].to_pylist() == [9.0]
+
+
+def test_a_folder_may_have_any_name(tmp_path):
+    folder = tmp_path / "log [1]*'\" of"
+    folder.mkdir()
+
+    assert column(parsed(write(folder, MANY[0])), "key") == [0]
+
+
+def test_a_bucket_is_read_alike(s3: Server, monkeypatch):
     for name, value in s3.environment.items():
         monkeypatch.setenv(name, value)
-    content = b"".join(LINES)
-    s3.files.pipe("models/parts/2024-06-01.jsonl", content + b"torn")
+    s3.files.pipe("models/read/2024-06-01.jsonl", b"".join(MANY[:5]) + b"torn")
+    s3.files.pipe("models/read/2024-06-02.jsonl", b"broken\n" + MANY[5])
 
-    blocks = [read(part) for part in parts("s3://models/parts", 16)]
+    found = parsed("s3://models/read")
 
-    assert b"".join(block.lines for block in blocks) == content
-    assert sum(block.torn for block in blocks) == 1
-
-
-def test_what_is_appended_meanwhile_ends_the_last_line_and_waits_for_the_next_time(tmp_path):
-    log = write(tmp_path, b"one\ntwo\nthr")
-    found = list(parts(log, 6))
-    write(tmp_path, b"one\ntwo\nthree\nfour\n")
-
-    blocks = [read(part) for part in found]
-
-    assert b"".join(block.lines for block in blocks) == b"one\ntwo\nthree\n"
-    assert not any(block.torn for block in blocks)
+    assert column(found, "key") == [0, 1, 2, 3, 4, 5]
+    assert sum(each.torn for each in found) == 1
+    assert [each.first_unreadable for each in found if each.unreadable] == [
+        "models/read/2024-06-02.jsonl: line 1"
+    ]
 
 
-def test_a_line_is_named_by_its_number_in_the_file(tmp_path):
-    log = write(tmp_path, b"".join(LINES))
-    order = random.Random(1)
+def test_the_rows_that_are_kept_do_not_depend_on_how_the_log_was_read(place, monkeypatch):
+    reference = Reference.of(json.loads((place / "build/model/manifest.json").read_text()))
+    write_log(place / "predictions", draw(np.random.default_rng(1), 35 * 2 * SAMPLE_A_DAY))
+    path = place / f"predictions/2024-06-01_{MODEL[:8]}.jsonl"
 
-    for part in parts(log, 7):
-        block = read(part)
-        row = order.randrange(block.rows) if block.rows else 0
-        before = b"".join(LINES)[: block.start].count(b"\n")
-        name = Line(part, block.start, row).name()
-        assert name.endswith(f"2024-06-01.jsonl: line {before + row + 1}")
+    at_once = read_log_by_day(str(place / "predictions"), reference, NOW, 128)
+    monkeypatch.setattr(records, "ROWS", 777)
+    path.write_bytes(b"broken\n" + path.read_bytes())
+    by_line = read_log_by_day(str(place / "predictions"), reference, NOW, 128)
+
+    assert by_line.unreadable == 1
+    assert at_once.samples.keys() == by_line.samples.keys()
+    for day, sample in at_once.samples.items():
+        assert len(sample.lots) == SAMPLE_A_DAY
+        for name, values in sample.columns.items():
+            np.testing.assert_array_equal(values, by_line.samples[day].columns[name])

@@ -166,7 +166,7 @@ def _problem(tallies: Tallies, calendar: Calendar, wanted: int) -> str:
     if first and tallies.unreadable > MOST_UNREADABLE * lines:
         return (
             f"{tallies.unreadable:,} of {lines:,} lines are no records of this Slipway; the first: "
-            f"{first.name()}. Restore the files, or take those lines out."
+            f"{first}. Restore the files, or take those lines out."
         )
     rows = int(calendar.rows.sum())
     if rows >= wanted:

@@ -76,84 +76,91 @@ def _metrics(
 ) -> dict[str, dict[str, float]]:
     used = counts > 0
     rows, scores, upper = counts[used], sums[used] / counts[used], upper[used]
-    values, spread = _expected(rows, scores, upper, calibration.apply(scores))
-    drawn = np.array(
-        [
-            list(_expected(rows, scores, upper, _apply(weights, calibration, scores))[0].values())
-            for weights in _draws(calibration)
-        ]
-    )
+    share = calibration.apply(scores)
+    values = _values(rows, scores, upper, share)
+    spread = _variances(rows, scores, upper, share)
+    drawn = _values(rows, scores, upper, calibration.drawn(scores, DRAWS))
     reach = stats.quantile(confidence)
-    errors = drawn.std(axis=0) if len(drawn) else np.zeros(len(values))
     found = {}
-    for (name, value), error in zip(values.items(), errors.tolist(), strict=True):
-        by = reach * sqrt(spread[name] + error**2)
+    for name in METRICS:
+        value = float(values[name])
+        by = reach * sqrt(spread[name] + float(drawn[name].var()))
         found[name] = {"value": value, "low": max(0.0, value - by), "high": value + by}
         if name != "log_loss":
             found[name]["high"] = min(1.0, value + by)
     return found
 
 
-def _expected(
+def _values(
     rows: np.ndarray, scores: np.ndarray, upper: np.ndarray, share: np.ndarray
-) -> tuple[dict[str, float], dict[str, float]]:
-    """Return each metric's expected value, and the variance that chance gives it.
+) -> dict[str, np.ndarray]:
+    """Return each metric's expected value, of the shape of `share` without its last axis.
 
     Parameters
     ----------
-    rows, scores, upper, share
-        Of each cell: its rows, mean score, whether it is called positive, and the expected
-        share of positives; shape (cells,), in the order of the scores.
+    rows, scores, upper
+        Of each cell: its rows, mean score, and whether it is called positive; shape (cells,),
+        in the order of the scores.
+    share
+        The expected share of positives in each cell, shape (..., cells).
     """
-    count = float(rows.sum())
+    count, called = rows.sum(), rows[upper].sum()
     positives, negatives = rows * share, rows * (1 - share)
-    chance = rows * share * (1 - share)
-    inside = np.clip(scores, EDGE, 1 - EDGE)
-    of_one, of_zero = -np.log(inside), -np.log1p(-inside)
-    called, all_positives = float(rows[upper].sum()), float(positives.sum())
-    hits, hit_chance = float(positives[upper].sum()), float(chance[upper].sum())
-    precision = hits / called if called else 0.0
-    recall = hits / all_positives if all_positives else 0.0
-    auc, auc_variance = _ranking(positives, negatives)
-    values = {
-        "auc": auc,
-        "log_loss": float((positives * of_one + negatives * of_zero).sum()) / count,
-        "brier": float((positives * (1 - scores) ** 2 + negatives * scores**2).sum()) / count,
-        "precision": precision,
-        "recall": recall,
+    of_one, of_zero = _losses(scores)
+    all_positives = positives.sum(axis=-1)
+    hits = positives[..., upper].sum(axis=-1)
+    return {
+        "auc": _auc(positives, negatives),
+        "log_loss": (positives @ of_one + negatives @ of_zero) / count,
+        "brier": (positives @ (1 - scores) ** 2 + negatives @ scores**2) / count,
+        "precision": hits / max(called, 1),
+        "recall": hits / np.where(all_positives > 0, all_positives, 1),
         "label_rate": all_positives / count,
     }
-    variances = {
-        "auc": auc_variance,
-        "log_loss": float((chance * (of_one - of_zero) ** 2).sum()) / count**2,
-        "brier": float((chance * (1 - 2 * scores) ** 2).sum()) / count**2,
-        "precision": hit_chance / called**2 if called else 0.0,
+
+
+def _variances(
+    rows: np.ndarray, scores: np.ndarray, upper: np.ndarray, share: np.ndarray
+) -> dict[str, float]:
+    """Return the variance that chance gives each metric; all arrays have shape (cells,)."""
+    count, called = float(rows.sum()), float(rows[upper].sum())
+    positives, negatives = rows * share, rows * (1 - share)
+    chance = rows * share * (1 - share)
+    of_one, of_zero = _losses(scores)
+    all_positives = float(positives.sum())
+    recall = float(positives[upper].sum()) / all_positives if all_positives else 0.0
+    return {
+        "auc": _auc_variance(positives, negatives),
+        "log_loss": float(chance @ (of_one - of_zero) ** 2) / count**2,
+        "brier": float(chance @ (1 - 2 * scores) ** 2) / count**2,
+        "precision": float(chance[upper].sum()) / called**2 if called else 0.0,
         "recall": recall * (1 - recall) / all_positives if all_positives else 0.0,
         "label_rate": float(chance.sum()) / count**2,
     }
-    return values, variances
 
 
-def _ranking(positives: np.ndarray, negatives: np.ndarray) -> tuple[float, float]:
-    """Return the AUC of cells with so many of each class, and DeLong's variance of it."""
+def _losses(scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the log loss of each score where the label is 1, and where it is 0."""
+    inside = np.clip(scores, EDGE, 1 - EDGE)
+    return -np.log(inside), -np.log1p(-inside)
+
+
+def _auc(positives: np.ndarray, negatives: np.ndarray) -> np.ndarray:
+    """Return the AUC of cells with so many of each class, shape (..., cells); 0.5 of one class."""
+    all_positives, all_negatives = positives.sum(axis=-1), negatives.sum(axis=-1)
+    both = np.minimum(all_positives, all_negatives) >= 1
+    won = (positives * (np.cumsum(negatives, axis=-1) - negatives / 2)).sum(axis=-1)
+    return np.where(both, won / np.where(both, all_positives * all_negatives, 1), 0.5)
+
+
+def _auc_variance(positives: np.ndarray, negatives: np.ndarray) -> float:
+    """Return DeLong's variance of that AUC, shape (cells,)."""
     all_positives, all_negatives = positives.sum(), negatives.sum()
     if min(all_positives, all_negatives) < 1:
-        return 0.5, 0.25
+        return 0.25
+    auc = float(_auc(positives, negatives))
     beats = (np.cumsum(negatives) - negatives / 2) / all_negatives
     beaten_by = 1 - (np.cumsum(positives) - positives / 2) / all_positives
-    auc = float((positives * beats).sum() / all_positives)
     of_positives = (positives * (beats - auc) ** 2).sum() / all_positives**2
     of_negatives = (negatives * (beaten_by - auc) ** 2).sum() / all_negatives**2
-    return auc, float(of_positives + of_negatives)
-
-
-def _draws(calibration: Calibration) -> np.ndarray:
-    """Return weights as other holdouts of the same size would have given them."""
-    if not calibration.covariance.any():
-        return np.empty((0, 3))
-    draw = np.random.default_rng(0)
-    return draw.multivariate_normal(calibration.weights, calibration.covariance, DRAWS)
-
-
-def _apply(weights: np.ndarray, calibration: Calibration, scores: np.ndarray) -> np.ndarray:
-    return Calibration(weights, calibration.covariance).apply(scores)
+    return float(of_positives + of_negatives)

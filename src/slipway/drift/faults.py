@@ -28,7 +28,7 @@ def faults(tallies: Tallies, reference: Reference, now: datetime) -> list[str]:
 
 def _faults(tallies: Tallies, reference: Reference, now: datetime) -> Iterator[str]:
     if first := tallies.first_unreadable:
-        yield f"{_lines(tallies.unreadable)} no record; the first: {first.name()}."
+        yield f"{_lines(tallies.unreadable)} no record; the first: {first}."
     for name, count in sorted(tallies.wrong.items()):
         kind = next(each["type"] for each in reference.inputs if each["name"] == name)
         yield f"`{name}` holds what is no {kind} in {count:,} records; they count as missing."

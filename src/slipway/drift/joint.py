@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -62,35 +61,44 @@ def kinds_of(sample: Sample, missing: Mapping[str, int]) -> list[Kind]:
 
 
 def design(sample: Sample, kinds: Sequence[Kind]) -> np.ndarray:
-    """Return the products of pairs, shape (rows, pairs), with each column's own shape taken out."""
-    made: list[tuple[str, np.ndarray]] = []
-    for kind in kinds:
-        values = sample[kind.name]
-        if kind.values is None:
-            made.append((kind.name, _normal_scores(values)))
-            continue
-        made += [(kind.name, _standard(values == code)) for code in kind.values]
-    made = made[:MADE]
-    pairs = [a * b for (x, a), (y, b) in combinations(made, 2) if x != y]
+    """Return numbers and indicators with each one's own shape taken out, shape (rows, made)."""
+    made = [
+        _normal_scores(sample[name]) if code is None else _standard(sample[name] == code)
+        for name, code in _made(kinds)
+    ]
     rows = len(next(iter(sample.values())))
-    return np.column_stack(pairs) if pairs else np.zeros((rows, 0))
+    return np.column_stack(made) if made else np.zeros((rows, 0))
 
 
-def auc(reference: np.ndarray, window: np.ndarray) -> float:
+def auc(reference: np.ndarray, window: np.ndarray, kinds: Sequence[Kind]) -> float:
     """Return how well a half-fitted classifier tells the halves that it has not seen.
 
     Parameters
     ----------
     reference, window
-        Designs, shape (rows, pairs).
+        Designs of these kinds.
     """
-    if not reference.shape[1]:
+    pairs = _pairs(kinds)
+    if not pairs.any():
         return 0.5
     found = []
     for fold in (0, 1):
-        weights = _fit(reference[fold::2], window[fold::2])
-        found.append(_auc(reference[1 - fold :: 2] @ weights, window[1 - fold :: 2] @ weights))
+        weights = _fit(reference[fold::2], window[fold::2], pairs)
+        old, new = (_scores(half[1 - fold :: 2], weights) for half in (reference, window))
+        found.append(_auc(old, new))
     return float(np.mean(found))
+
+
+def _made(kinds: Sequence[Kind]) -> list[tuple[str, int | None]]:
+    """Return what a design is made of: the name of a number, or a category and one of its codes."""
+    codes = [(each.name, (None,) if each.values is None else each.values) for each in kinds]
+    return [(name, code) for name, some in codes for code in some][:MADE]
+
+
+def _pairs(kinds: Sequence[Kind]) -> np.ndarray:
+    """Return which two columns of a design are a pair, shape (made, made): each pair once."""
+    names = np.array([name for name, _ in _made(kinds)])
+    return np.triu(names[:, None] != names[None, :])
 
 
 def limit(memory: Mapping[str, Any], rows: int, reference_rows: int, alpha: float) -> float:
@@ -146,7 +154,7 @@ def past_weeks(sample: Sample, days: np.ndarray, missing: Mapping[str, int]) -> 
                 design({name: values[part] for name, values in sample.items()}, kinds)
                 for part in (inside, rest)
             )
-            found.append(auc(other, one))
+            found.append(auc(other, one, kinds))
             rows.append(len(inside))
             others.append(len(rest))
     if not found:
@@ -185,19 +193,40 @@ def _standard(inside: np.ndarray) -> np.ndarray:
     return (inside - share) / spread if spread else np.zeros(len(inside))
 
 
-def _fit(reference: np.ndarray, window: np.ndarray) -> np.ndarray:
+def _fit(reference: np.ndarray, window: np.ndarray, pairs: np.ndarray) -> np.ndarray:
     """Return the direction in which two halves differ, of the pairs that differ beyond luck.
+
+    Returns
+    -------
+    ndarray
+        A weight for the product of each pair, shape (made, made).
 
     Notes
     -----
     A nearest-centroid classifier with hard thresholds: a change of a few pairs would drown in
-    the noise of all of them. The threshold is the universal one, sqrt(2 log pairs).
+    the noise of all of them. The threshold is the universal one, sqrt(2 log pairs). The
+    means of all products are one matrix product, and so are those of their squares.
     """
-    shift = window.mean(axis=0) - reference.mean(axis=0)
-    variance = np.maximum(reference.var(axis=0), 1e-9)
+    (old, variance), (new, _) = (_moments(half, pairs) for half in (reference, window))
+    shift = new - old
+    variance = np.maximum(variance, 1e-9)
     far = np.abs(shift) / np.sqrt(variance * (1 / len(window) + 1 / len(reference)))
     kept = far >= min(np.sqrt(2 * np.log(max(len(shift), 2))), far.max())
-    return np.where(kept, shift / variance, 0.0)
+    weights = np.zeros(pairs.shape)
+    weights[pairs] = np.where(kept, shift / variance, 0.0)
+    return weights
+
+
+def _moments(half: np.ndarray, pairs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return mean and variance of the product of each pair, both of shape (pairs,)."""
+    squares = half**2
+    means = (half.T @ half / len(half))[pairs]
+    return means, (squares.T @ squares / len(half))[pairs] - means**2
+
+
+def _scores(half: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Return the weighted sum of all products of each row, shape (rows,)."""
+    return np.asarray(((half @ weights) * half).sum(axis=1))
 
 
 def _auc(reference: np.ndarray, window: np.ndarray) -> float:

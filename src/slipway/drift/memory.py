@@ -65,6 +65,15 @@ class Calibration:
         """Return the expected share of positives at each score, shape (rows,)."""
         return _sigmoid(_table(scores) @ self.weights)
 
+    def drawn(self, scores: np.ndarray, draws: int) -> np.ndarray:
+        """Return what other holdouts of the same size would expect, shape (draws, rows).
+
+        Where the scores are taken as they are, that is what they say.
+        """
+        random = np.random.default_rng(0)
+        weights = random.multivariate_normal(self.weights, self.covariance, draws)
+        return _sigmoid(weights @ _table(scores).T)
+
 
 @dataclass(frozen=True)
 class Rest:

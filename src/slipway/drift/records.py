@@ -1,279 +1,231 @@
-"""The prediction log as blocks of whole lines, each read into an Arrow table.
+"""The prediction log as tables, file by file.
 
-A table costs a fifth of what a dictionary for each record does. A block that Arrow cannot take, for
-one value of a wrong type, is read again line by line, so that only that value is lost.
+DuckDB parses a file with every core, which is most of what a check's time goes to. Where it meets
+what is no record, or a value of a wrong type, the rest of that file is read line by line, so that
+only what is wrong is lost and its line can be named.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import orjson
 
 from slipway.errors import SlipwayError
+from slipway.progress import track
 from slipway.serve.log import VERSION
 from slipway.storage import reaching
 
 if TYPE_CHECKING:
+    import duckdb
     import pyarrow as pa
 
 TEXTS = ("string", "timestamp")
 
 WRONG = "wrong."
 
-NEWLINE = ord("\n")
+# In one table: as many as the caches of a core like.
+ROWS = 12_000
 
-# Bytes read beyond a part, for the end of its last line.
-SLACK = 2**16
+# What DuckDB takes for each thread that reads, about.
+THREAD_MB = 64
 
+INT64 = 2**63
 
-@dataclass(frozen=True)
-class Part:
-    """Bytes `start` to `stop` of a file; it has the lines that begin there."""
-
-    log: str
-    files: Any
-    path: str
-    start: int
-    stop: int
-
-
-@dataclass(frozen=True)
-class Block:
-    """Whole lines of a file, in memory.
-
-    Parameters
-    ----------
-    start
-        How many bytes of the file come before.
-    rows
-        How many lines there are.
-    torn
-        The file ends after this block in the middle of a line: a prediction nobody was given.
-    """
-
-    part: Part
-    start: int
-    lines: memoryview
-    rows: int
-    torn: bool = False
-
-
-@dataclass(frozen=True)
-class Line:
-    """A line of a file: the one after `rows` others of a block."""
-
-    part: Part
-    start: int
-    rows: int
-
-    def name(self) -> str:
-        """Return file and number, for which the file is read again up to there."""
-        before, left = self.rows, self.start
-        with reaching(self.part.log, "log"), self.part.files.open(self.part.path) as file:
-            while left > 0 and (read := file.read(min(left, SLACK))):
-                before, left = before + read.count(b"\n"), left - len(read)
-        return f"{self.part.path}: line {before + 1}"
+Inputs = Sequence[Mapping[str, Any]]
 
 
 @dataclass(frozen=True)
 class Parsed:
-    """The records of a block.
+    """Records that follow each other in a file.
 
     Parameters
     ----------
     table
-        `version`, `time`, `probability`, `model`, `proof`, `key`, `input.<name>`, and, where an
-        input has values of a wrong type, which are taken as missing, `wrong.<name>`.
+        `time`, `probability`, `model`, `proof`, `key`, `input.<name>`, and, where an input has
+        values of a wrong type, which are taken as missing, `wrong.<name>`.
     unreadable
-        Lines that are no records; `first_unreadable` is the first of them.
+        Lines that are no records; `first_unreadable` names the first of them.
+    torn
+        The file ends after them in the middle of a line: a prediction nobody was given.
     """
 
     table: pa.Table
     unreadable: int = 0
-    first_unreadable: Line | None = None
+    first_unreadable: str = ""
+    torn: bool = False
 
 
-def parts(url: str, size: int) -> Iterator[Part]:
-    """Yield the parts of a log, file by file, each of `size` bytes at most.
+def read(url: str, inputs: Inputs, megabytes: int) -> Iterator[Parsed]:
+    """Yield the records of a log in order: by the names of its files, then line by line.
+
+    Parameters
+    ----------
+    url
+        A folder, or any URL that fsspec reads; of a remote one, a file at a time is copied here.
+    inputs
+        Of a manifest.
+    megabytes
+        That reading may take, about; with more of them, more cores read.
 
     Raises
     ------
     SlipwayError
         The log cannot be reached.
     """
+    import duckdb
     import fsspec
 
     with reaching(url, "log"):
         files, folder = fsspec.core.url_to_fs(url)
         if not files.isdir(folder):
             raise SlipwayError(f"{url}: no such folder", "name the folder of the prediction log")
-        found = files.glob(f"{folder}/*.jsonl", detail=True)
-    for path in sorted(found):
-        whole = found[path]["size"]
-        for start in range(0, whole, size):
-            yield Part(url, files, path, start, min(start + size, whole))
+        inside = files.ls(folder, detail=False)
+    paths = sorted(path for path in inside if path.endswith(".jsonl"))
+    threads = max(1, min(os.cpu_count() or 1, megabytes // THREAD_MB))
+    with duckdb.connect(config={"threads": threads}) as database:
+        for path in track(paths, "Reading the log"):
+            with _on_this_disk(files, path, url) as place:
+                yield from _of_file(place, path, inputs, database)
 
 
-def read(part: Part) -> Block:
-    """Read the lines that begin in a part, and no others.
+@contextmanager
+def _on_this_disk(files: Any, path: str, url: str) -> Iterator[str]:
+    from fsspec.implementations.local import LocalFileSystem
 
-    Raises
-    ------
-    SlipwayError
-        The file cannot be read.
-    """
-    begin = max(part.start - 1, 0)
-    data, end = _until_line_ends(part, begin)
-    torn = not end
-    end = end or data.rfind(b"\n") + 1
-    first = data.find(b"\n") + 1 if part.start else 0
-    if part.start and (not first or begin + first >= part.stop):
-        return Block(part, part.start, memoryview(b""), 0)
-    lines = memoryview(data)[first:end]
-    rows = int(np.count_nonzero(np.frombuffer(lines, "uint8") == NEWLINE))
-    return Block(part, begin + first, lines, rows, torn)
+    if isinstance(files, LocalFileSystem):
+        yield path
+        return
+    with NamedTemporaryFile(suffix=".jsonl") as copy:
+        with reaching(url, "log"):
+            files.get_file(path, copy.name)
+        yield copy.name
 
 
-def _until_line_ends(part: Part, begin: int) -> tuple[bytes, int]:
-    """Return what is there from `begin` on, and where in it the last line ends, or 0."""
-    more = SLACK
-    while True:
-        with reaching(part.log, "log"):
-            data: bytes = part.files.cat_file(part.path, start=begin, end=part.stop + more)
-        end = data.find(b"\n", part.stop - 1 - begin) + 1
-        if end or begin + len(data) < part.stop + more:
-            return data, end
-        more *= 16
-
-
-def parse(block: Block, inputs: Sequence[Mapping[str, Any]]) -> Parsed:
-    """Read a block; see `Parsed`."""
+def _of_file(
+    place: str, name: str, inputs: Inputs, database: duckdb.DuckDBPyConnection
+) -> Iterator[Parsed]:
+    import duckdb
     import pyarrow as pa
-    from pyarrow import json
 
-    options = json.ParseOptions(explicit_schema=_schema(inputs), unexpected_field_behavior="ignore")
-    reading = json.ReadOptions(use_threads=False, block_size=len(block.lines) + 1)
+    done = 0
     try:
-        table = json.read_json(
-            pa.BufferReader(pa.py_buffer(block.lines)),
-            read_options=reading,
-            parse_options=options,
-            # It uses again what a block before has given back; Arrow's own asks the kernel anew.
-            memory_pool=pa.system_memory_pool(),
-        )
-        if table.num_rows == block.rows:
-            return _checked(_flat(table, inputs), block)
-    except pa.ArrowInvalid:
-        pass
-    return _line_by_line(block, inputs)
+        whole = database.read_json(place, columns=_columns(inputs), format="newline_delimited")
+        for batch in whole.to_arrow_reader(ROWS):
+            if not _are_records(batch):
+                break
+            yield Parsed(_flat(batch))
+            done += batch.num_rows
+        else:
+            return
+    except (duckdb.Error, pa.ArrowException, OSError):
+        pass  # The line that it is about is found, and named, below; so is a file that is gone.
+    yield from _line_by_line(place, name, inputs, done)
 
 
-def _schema(inputs: Sequence[Mapping[str, Any]]) -> pa.Schema:
-    import pyarrow as pa
+def _columns(inputs: Inputs) -> dict[str, str]:
+    import duckdb
 
-    kinds = [(each["name"], _kind(each)) for each in inputs]
-    return pa.schema(
-        [
-            ("version", pa.int64()),
-            ("time", pa.string()),
-            ("probability", pa.float64()),
-            ("model", pa.string()),
-            ("proof", pa.bool_()),
-            ("key", _key_kind(inputs)),
-            ("input", pa.struct(kinds)),
-        ]
-    )
-
-
-def _kind(each: Mapping[str, Any]) -> pa.DataType:
-    import pyarrow as pa
-
-    return pa.string() if each["type"] in TEXTS else pa.float64()
-
-
-def _key_kind(inputs: Sequence[Mapping[str, Any]]) -> pa.DataType:
-    import pyarrow as pa
-
-    kinds = [each["type"] for each in inputs if each["unique"]]
-    return pa.int64() if kinds == ["integer"] else pa.string()
-
-
-def _flat(table: pa.Table, inputs: Sequence[Mapping[str, Any]]) -> pa.Table:
-    import pyarrow as pa
-
-    whole = table.combine_chunks()
-    nested = whole["input"].combine_chunks()
-    columns = {name: whole[name] for name in whole.column_names if name != "input"}
-    for position, each in enumerate(inputs):
-        values = nested.field(position)
-        categories = each["type"] == "string" and not each["unique"]
-        columns[f"input.{each['name']}"] = values.dictionary_encode() if categories else values
-    return pa.table(columns)
-
-
-def only(table: pa.Table, kept: pa.Array | pa.ChunkedArray) -> pa.Table:
-    """Return the rows where `kept` is true; a copy only where some are not."""
-    import pyarrow.compute as pc
-
-    if pc.all(kept, min_count=0, skip_nulls=False).as_py():
-        return table
-    return table.filter(kept).combine_chunks()
-
-
-def _checked(table: pa.Table, block: Block) -> Parsed:
-    import pyarrow.compute as pc
-
-    needed = [pc.equal(table["version"], VERSION)]
-    needed += [pc.is_valid(table[name]) for name in ("time", "probability", "model")]
-    good = needed[0]
-    for each in needed[1:]:
-        good = pc.and_kleene(good, each)
-    good = pc.fill_null(good, fill_value=False)
-    bad = table.num_rows - (pc.sum(good).as_py() or 0)
-    if not bad:
-        return Parsed(table)
-    first = Line(block.part, block.start, pc.index(good, value=False).as_py())
-    return Parsed(table.filter(good), bad, first)
-
-
-def _line_by_line(block: Block, inputs: Sequence[Mapping[str, Any]]) -> Parsed:
-    import pyarrow as pa
-
-    schema = _schema(inputs)
-    fields = [name for name in schema.names if name != "input"]
-    columns: dict[str, list[Any]] = {name: [] for name in fields}
-    values: dict[str, list[Any]] = {each["name"]: [] for each in inputs}
-    wrong: dict[str, list[bool]] = {each["name"]: [] for each in inputs}
-    key = int if pa.types.is_integer(_key_kind(inputs)) else str
-    unreadable: list[int] = []
-    for number, line in enumerate(bytes(block.lines).splitlines()):
-        record = _record(line)
-        if record is None:
-            unreadable.append(number)
-            continue
-        for name in fields:
-            value = record.get(name)
-            columns[name].append(value if name != "key" or isinstance(value, key) else None)
-        for each in inputs:
-            value, fits = _fitting(record["input"].get(each["name"]), each["type"])
-            values[each["name"]].append(value)
-            wrong[each["name"]].append(not fits)
-    known = {name: pa.array(columns[name], schema.field(name).type) for name in fields}
-    known |= {
-        f"input.{each['name']}": pa.array(values[each["name"]], _kind(each)) for each in inputs
+    kinds = {each["name"]: _kind(each) for each in inputs}
+    return {
+        "version": "BIGINT",
+        "time": "VARCHAR",
+        "probability": "DOUBLE",
+        "model": "VARCHAR",
+        "proof": "BOOLEAN",
+        "key": "BIGINT" if _key_is_number(inputs) else "VARCHAR",
+        "input": str(duckdb.struct_type(kinds)),
     }
-    known |= {f"{WRONG}{name}": pa.array(bad) for name, bad in wrong.items() if any(bad)}
-    first = Line(block.part, block.start, unreadable[0]) if unreadable else None
-    return Parsed(pa.table(known), len(unreadable), first)
+
+
+def _kind(each: Mapping[str, Any]) -> str:
+    return "VARCHAR" if each["type"] in TEXTS else "DOUBLE"
+
+
+def _key_is_number(inputs: Inputs) -> bool:
+    return [each["type"] for each in inputs if each["unique"]] == ["integer"]
+
+
+def _are_records(batch: pa.RecordBatch) -> bool:
+    """Return whether every row is a record of this version."""
+    import pyarrow.compute as pc
+
+    if any(batch[name].null_count for name in ("version", "time", "probability", "model")):
+        return False
+    right = pc.and_(pc.equal(batch["version"], VERSION), pc.is_finite(batch["probability"]))
+    return bool(pc.all(right, min_count=0).as_py())
+
+
+def _flat(batch: pa.RecordBatch) -> pa.Table:
+    import pyarrow as pa
+
+    nested = batch["input"]
+    columns = {name: batch[name] for name in batch.schema.names if name not in ("version", "input")}
+    names = [f"input.{field.name}" for field in nested.type]
+    return pa.table(columns | dict(zip(names, nested.flatten(), strict=True)))
+
+
+def _line_by_line(place: str, name: str, inputs: Inputs, done: int) -> Iterator[Parsed]:
+    """Yield the records of a file but for the first `done` ones."""
+    with reaching(name, "log"), Path(place).open("rb") as file:
+        lines = ((number, line) for number, line in enumerate(file, 1) if line.strip())
+        rest = islice(lines, done, None)
+        while some := list(islice(rest, ROWS)):
+            yield _of_lines(some, name, inputs)
+
+
+def _of_lines(lines: Iterable[tuple[int, bytes]], name: str, inputs: Inputs) -> Parsed:
+    unreadable: list[int] = []
+    records, torn = [], False
+    for number, line in lines:
+        record = _record(line)
+        if record is not None:
+            records.append(record)
+        elif line.endswith(b"\n"):
+            unreadable.append(number)
+        else:
+            torn = True
+    first = f"{name}: line {unreadable[0]}" if unreadable else ""
+    return Parsed(_table(records, inputs), len(unreadable), first, torn)
+
+
+def _table(records: Sequence[Mapping[str, Any]], inputs: Inputs) -> pa.Table:
+    import pyarrow as pa
+
+    number = _key_is_number(inputs)
+    columns = {
+        "time": pa.array([record["time"] for record in records], pa.string()),
+        "probability": pa.array([float(record["probability"]) for record in records], pa.float64()),
+        "model": pa.array([record["model"] for record in records], pa.string()),
+        "proof": pa.array([record.get("proof") is True for record in records], pa.bool_()),
+        "key": pa.array(
+            [_key(record.get("key"), number=number) for record in records],
+            pa.int64() if number else pa.string(),
+        ),
+    }
+    for each in inputs:
+        name = each["name"]
+        values = [record["input"].get(name) for record in records]
+        if each["type"] in TEXTS:
+            columns[f"input.{name}"] = pa.array([_text(value) for value in values], pa.string())
+            continue
+        numbers = [_number(value) for value in values]
+        columns[f"input.{name}"] = pa.array([value for value, _ in numbers], pa.float64())
+        if not all(fits for _, fits in numbers):
+            columns[f"{WRONG}{name}"] = pa.array([not fits for _, fits in numbers])
+    return pa.table(columns)
 
 
 def _record(line: bytes) -> dict[str, Any] | None:
     try:
-        record = orjson.loads(line)
+        record: dict[str, Any] = orjson.loads(line)
         fits = (
             record["version"] == VERSION
             and isinstance(record["time"], str)
@@ -283,16 +235,38 @@ def _record(line: bytes) -> dict[str, Any] | None:
         )
     except (ValueError, KeyError, TypeError):
         return None
-    record["proof"] = record.get("proof") is True
-    record["probability"] = float(record["probability"]) if fits else None
     return record if fits else None
 
 
-def _fitting(value: Any, kind: str) -> tuple[Any, bool]:
+def _key(value: Any, *, number: bool) -> int | str | None:
+    if not number:
+        return _text(value)
+    try:
+        key = int(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return key if -INT64 <= key < INT64 else None
+
+
+def _text(value: Any) -> str | None:
+    """Return a text; of what is none its JSON, which is a word that nobody has seen."""
+    return value if value is None or isinstance(value, str) else orjson.dumps(value).decode()
+
+
+def _number(value: Any) -> tuple[float | None, bool]:
+    """Return a number, and whether there was one, or nothing; a text may say one."""
     if value is None:
         return None, True
-    if kind in TEXTS:
-        return (value, True) if isinstance(value, str) else (None, False)
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    try:
+        return float(value), True
+    except (TypeError, ValueError):
         return None, False
-    return float(value), True
+
+
+def only(table: pa.Table, kept: pa.Array | pa.ChunkedArray) -> pa.Table:
+    """Return the rows where `kept` is true; a copy only where some are not."""
+    import pyarrow.compute as pc
+
+    if pc.all(kept, min_count=0, skip_nulls=False).as_py():
+        return table
+    return table.filter(kept).combine_chunks()

@@ -109,7 +109,7 @@ def judge_joint(
         if sample is None:
             break
         new = joint.design({name: sample[name] for name in kept}, kinds)
-        value = joint.auc(old, new)
+        value = joint.auc(old, new, kinds)
         limit = joint.limit(reference.joint, len(new), len(old), alpha)
         weeks.append((end, value, limit))
     if not weeks:
@@ -155,7 +155,7 @@ def _joint_row(status: str, words: str) -> dict[str, Any]:
 
 def _window(tallies: Tallies, dates: np.ndarray) -> Mapping[str, np.ndarray] | None:
     days = (dates - EPOCH).astype(int).tolist()
-    parts = [tallies.samples[day] for day in days if day in tallies.samples]
+    parts = [tallies.samples[day].columns for day in days if day in tallies.samples]
     if not parts:
         return None
     whole = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}

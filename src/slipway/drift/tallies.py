@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
-
-from slipway.drift.records import Line
 
 # Names of values never seen before that are kept for each column; others are only counted.
 NAMES_KEPT = 1000
@@ -35,6 +34,37 @@ class Day:
                 mine[name] = mine.get(name, 0) + value
 
 
+@dataclass(frozen=True)
+class Sample:
+    """Rows of one day, drawn by lot, so that they do not depend on how the log was read.
+
+    Parameters
+    ----------
+    lots
+        One for each row, shape (rows,); the smallest win.
+    columns
+        By stream, each of shape (rows,).
+    """
+
+    lots: np.ndarray
+    columns: Mapping[str, np.ndarray]
+
+    @classmethod
+    def drawn(cls, lots: np.ndarray, columns: Mapping[str, np.ndarray]) -> Sample:
+        """Keep `SAMPLE_A_DAY` rows at most, in their order."""
+        if len(lots) <= SAMPLE_A_DAY:
+            return cls(lots, columns)
+        won = np.sort(np.argpartition(lots, SAMPLE_A_DAY)[:SAMPLE_A_DAY])
+        return cls(lots[won], {name: values[won] for name, values in columns.items()})
+
+    def and_later(self, other: Sample) -> Sample:
+        both = {
+            name: np.concatenate([values, other.columns[name]])
+            for name, values in self.columns.items()
+        }
+        return Sample.drawn(np.concatenate([self.lots, other.lots]), both)
+
+
 @dataclass
 class Tallies:
     """A log, read once.
@@ -48,7 +78,7 @@ class Tallies:
     unseen
         Names of values that the reference does not have, and their rows, by stream.
     samples
-        Columns of some rows by day; the newest days only.
+        Some rows by day; the newest days only.
     written
         First and last time that a record was written.
     """
@@ -56,27 +86,28 @@ class Tallies:
     days: dict[int, Day] = field(default_factory=dict)
     others: dict[str, int] = field(default_factory=dict)
     unseen: dict[str, dict[str, int]] = field(default_factory=dict)
-    samples: dict[int, dict[str, np.ndarray]] = field(default_factory=dict)
+    samples: dict[int, Sample] = field(default_factory=dict)
     written: tuple[str, str] = ("", "")
     records: int = 0
     torn: int = 0
     unreadable: int = 0
-    first_unreadable: Line | None = None
+    first_unreadable: str = ""
     wrong: dict[str, int] = field(default_factory=dict)
     ahead: int = 0
     early: int = 0
     timeless: int = 0
     back: int = 0
 
-    def merge(self, part: Tallies, random: np.random.Generator) -> None:
+    def merge(self, part: Tallies) -> None:
         """Add what another block of the log holds, which is later in it."""
         for each, day in part.days.items():
-            before = self.days.get(each)
-            _merge_sample(self, part, each, before.rows if before else 0, day.rows, random)
-            if before is None:
-                self.days[each] = day
+            if each in self.days:
+                self.days[each].add(day)
             else:
-                before.add(day)
+                self.days[each] = day
+        for each, sample in part.samples.items():
+            known = self.samples.get(each)
+            self.samples[each] = known.and_later(sample) if known else sample
         for each in sorted(self.samples)[:-SAMPLE_DAYS]:
             del self.samples[each]
         for model, count in part.others.items():
@@ -94,26 +125,6 @@ class Tallies:
                 min(first or part.written[0], part.written[0]),
                 max(last, part.written[1]),
             )
-
-
-def _merge_sample(
-    whole: Tallies, part: Tallies, each: int, before: int, now: int, random: np.random.Generator
-) -> None:
-    """Keep rows of both in proportion to what they stand for."""
-    if each not in part.samples:
-        return
-    if each not in whole.samples:
-        whole.samples[each] = part.samples[each]
-        return
-    old, new = whole.samples[each], part.samples[each]
-    sizes = [len(next(iter(some.values()))) for some in (old, new)]
-    wanted = min(SAMPLE_A_DAY, sum(sizes))
-    fresh = min(sizes[1], max(wanted - sizes[0], round(wanted * now / (before + now))))
-    keep_old = np.sort(random.permutation(sizes[0])[: wanted - fresh])
-    keep_new = np.sort(random.permutation(sizes[1])[:fresh])
-    whole.samples[each] = {
-        name: np.concatenate([old[name][keep_old], new[name][keep_new]]) for name in old
-    }
 
 
 def _merge_names(mine: dict[str, int], theirs: dict[str, int]) -> None:

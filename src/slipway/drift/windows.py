@@ -1,43 +1,41 @@
 """The log as one tally for each day of the event, on the reference's cells.
 
 Every record is read once and forgotten: what is kept is counts of each day, and of the newest days
-some rows for the joint test. As many threads as there are cores read, each a part of a file.
+some rows for the joint test.
 """
 
 from __future__ import annotations
 
-import os
-from collections import deque
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from slipway.drift.records import WRONG, Parsed, Part, only, parse, parts, read
+from slipway.drift.records import WRONG, Parsed, only, read
 from slipway.drift.reference import SCORE, Reference, Stream
-from slipway.drift.tallies import SAMPLE_A_DAY, SAMPLE_DAYS, Day, Tallies
+from slipway.drift.tallies import SAMPLE_DAYS, Day, Sample, Tallies
 from slipway.drift.violations import broken
 from slipway.profile import bin_numbers
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-MEBIBYTE = 2**20
-
 # An event this far ahead of now is a wrong clock; one before the past began is another.
 AHEAD = timedelta(days=366)
 
 EPOCH = np.datetime64("1970-01-01", "D")
+
+# Of a record in the log.
+PLACE = "place"
 
 Take = Callable[[Any, np.ndarray, np.ndarray], None]
 
 
 @dataclass
 class _Found:
-    """What one part adds; `keys`, `dates` and `scores` are for those who join labels."""
+    """What some records add; `keys`, `dates` and `scores` are for those who join labels."""
 
     tallies: Tallies
     keys: pa.ChunkedArray | None
@@ -53,7 +51,7 @@ def read_log_by_day(
     Parameters
     ----------
     megabytes
-        Of a part; as many as there are cores are in memory at once.
+        That reading may take, about.
     take
         Is given keys, days and scores of the model's records, in the order of the log.
 
@@ -63,40 +61,27 @@ def read_log_by_day(
         The log cannot be read.
     """
     whole = Tallies(unseen={name: {} for name in reference.streams})
-    random = np.random.default_rng(0)
-    for each in _in_order(parts(url, megabytes * MEBIBYTE), reference, now):
-        if take is not None and len(each.dates):
-            take(each.keys, each.dates, each.scores)
-        whole.merge(each.tallies, random)
+    for parsed in read(url, reference.inputs, megabytes):
+        found = _tally(parsed, reference, now, whole.records)
+        if take is not None and len(found.dates):
+            take(found.keys, found.dates, found.scores)
+        whole.merge(found.tallies)
     return whole
 
 
-def _in_order(source: Iterator[Part], reference: Reference, now: datetime) -> Iterator[_Found]:
-    """Tally parts side by side; yield in order, so that the answer does not depend on luck."""
-    workers = os.cpu_count() or 1
-    waiting: deque[Future[_Found]] = deque()
-    with ThreadPoolExecutor(workers) as pool:
-        for part in source:
-            waiting.append(pool.submit(_tally, part, reference, now))
-            if len(waiting) > workers:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-
-
-def _tally(part: Part, reference: Reference, now: datetime) -> _Found:
+def _tally(parsed: Parsed, reference: Reference, now: datetime, before: int) -> _Found:
+    """Tally records, of which there are so many `before` in the log."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    block = read(part)
-    parsed = parse(block, reference.inputs)
     found = Tallies(
-        torn=int(block.torn),
+        torn=int(parsed.torn),
         records=parsed.table.num_rows,
         unreadable=parsed.unreadable,
         first_unreadable=parsed.first_unreadable,
     )
-    table = _ours(parsed, reference.model, found)
+    place = pa.array(np.arange(before, before + found.records))
+    table = _ours(parsed.table.append_column(PLACE, place), reference.model, found)
     dates, known = _dates(table, reference, now, found)
     table, dates = only(table, pa.array(known)), dates[known]
     scores = table["probability"].to_numpy()
@@ -104,15 +89,24 @@ def _tally(part: Part, reference: Reference, now: datetime) -> _Found:
         if name.startswith(WRONG):
             found.wrong[name.removeprefix(WRONG)] = pc.sum(table[name]).as_py() or 0
     if len(dates):
-        _count(table, dates, reference, found)
+        _count(_encoded(table, reference), dates, reference, found)
     return _Found(found, table["key"], dates, scores)
 
 
-def _ours(parsed: Parsed, model: str, found: Tallies) -> pa.Table:
+def _encoded(table: pa.Table, reference: Reference) -> pa.Table:
+    """Return the table with its categories as codes: each word is looked up once."""
+    for each in reference.inputs:
+        name = f"input.{each['name']}"
+        if each["type"] == "string" and not each["unique"]:
+            codes = table[name].combine_chunks().dictionary_encode()
+            table = table.set_column(table.schema.get_field_index(name), name, codes)
+    return table
+
+
+def _ours(table: pa.Table, model: str, found: Tallies) -> pa.Table:
     """Return the records of this model that answered a client; count the rest."""
     import pyarrow.compute as pc
 
-    table = parsed.table
     if not table.num_rows:
         return table
     times = table["time"]
@@ -186,7 +180,7 @@ def _count(table: pa.Table, dates: np.ndarray, reference: Reference, found: Tall
             values[name] = _count_texts(stream, column, days, day, found)
     for name, breaks in broken(table, reference.inputs).items():
         _put(found, "broken", name, np.bincount(day, weights=breaks), days)
-    _sample(values, days, day, found)
+    _sample(values, table[PLACE].to_numpy(), days, day, found)
 
 
 def _count_numbers(
@@ -244,12 +238,15 @@ def _put(found: Tallies, what: str, name: str, values: np.ndarray, days: np.ndar
 
 def _sample(
     values: dict[str, np.ndarray],
+    place: np.ndarray,
     days: np.ndarray,
     day: np.ndarray,
     found: Tallies,
 ) -> None:
+    from pandas.util import hash_array
+
+    lots = hash_array(place)
     for position, each in enumerate(days[-SAMPLE_DAYS:].tolist(), max(0, len(days) - SAMPLE_DAYS)):
         rows = np.flatnonzero(day == position)
-        # Evenly spaced: rows that come together look alike.
-        some = rows[np.linspace(0, len(rows) - 1, min(len(rows), SAMPLE_A_DAY)).astype(int)]
-        found.samples[each] = {name: column[some] for name, column in values.items()}
+        columns = {name: column[rows] for name, column in values.items()}
+        found.samples[each] = Sample.drawn(lots[rows], columns)
