@@ -76,6 +76,9 @@ def speed(folder: Path) -> None:
             repeat(folder / "log-1", log, size)
         taken[size] = ours(model, log)
         rows.append(measured(f"`slipway drift`, {size} million log rows", taken[size]))
+    spoil(folder / "log-1", folder / "log-faulty")
+    faulty = ours(model, folder / "log-faulty")
+    rows.append(measured("`slipway drift`, 1 million, the first line of each file broken", faulty))
     peer, first = evidently_speed(folder), taken[1]
     rows.append(measured("Evidently's data-drift preset, 1 million rows", peer))
     print("### A log of 15 columns, every row read\n")
@@ -117,6 +120,13 @@ def repeat(source: Path, folder: Path, times: int) -> None:
     for path in source.iterdir():
         for number in range(times):
             os.link(path, folder / f"{path.stem}-{number}.jsonl")
+
+
+def spoil(source: Path, folder: Path) -> None:
+    """Write a log again with a line before each file that is no record."""
+    folder.mkdir()
+    for path in source.iterdir():
+        (folder / path.name).write_bytes(b"broken\n" + path.read_bytes())
 
 
 def ours(model: Path, log: Path) -> dict[str, Any]:

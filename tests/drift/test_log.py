@@ -256,7 +256,7 @@ def test_the_answer_does_not_depend_on_how_the_log_is_cut(place, usual):
         (place / f"cut/2024-06-01_{number}.jsonl").write_bytes(b"".join(found[number::7]))
 
     one, many = (
-        read_log_by_day(str(place / name), reference, NOW, 1) for name in ("predictions", "cut")
+        read_log_by_day(str(place / name), reference, NOW, 300) for name in ("predictions", "cut")
     )
 
     assert one.days.keys() == many.days.keys()

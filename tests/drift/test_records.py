@@ -39,7 +39,7 @@ def write(folder: Path, *contents: bytes) -> str:
     return str(folder)
 
 
-def parsed(log: str, megabytes: int = 128) -> list[Parsed]:
+def parsed(log: str, megabytes: int = 300) -> list[Parsed]:
     return list(read(log, INPUTS, megabytes))
 
 
@@ -63,7 +63,7 @@ STRANGE = {
 }
 
 
-@pytest.mark.parametrize("megabytes", [64, 256])
+@pytest.mark.parametrize("megabytes", [150, 300])
 def test_every_record_is_read_once_and_in_order(tmp_path, megabytes):
     log = write(tmp_path, b"".join(MANY[:50_000]), b"", b"".join(MANY[50_000:]))
 
@@ -135,7 +135,7 @@ def test_inputs_whose_names_differ_only_in_case_are_two(tmp_path):
     log = write(tmp_path, record(1, row={"Size": 9}))
     both = [*INPUTS, {"name": "Size", "type": "number", "unique": False}]
 
-    (found,) = read(log, both, 64)
+    (found,) = read(log, both, 300)
 
     assert found.table["input.size"].to_pylist() == [0.25]
     assert found.table["input.Size"].to_pylist() == [9.0]
@@ -168,10 +168,10 @@ def test_the_rows_that_are_kept_do_not_depend_on_how_the_log_was_read(place, mon
     write_log(place / "predictions", draw(np.random.default_rng(1), 35 * 2 * SAMPLE_A_DAY))
     path = place / f"predictions/2024-06-01_{MODEL[:8]}.jsonl"
 
-    at_once = read_log_by_day(str(place / "predictions"), reference, NOW, 128)
+    at_once = read_log_by_day(str(place / "predictions"), reference, NOW, 300)
     monkeypatch.setattr(records, "ROWS", 777)
     path.write_bytes(b"broken\n" + path.read_bytes())
-    by_line = read_log_by_day(str(place / "predictions"), reference, NOW, 128)
+    by_line = read_log_by_day(str(place / "predictions"), reference, NOW, 300)
 
     assert by_line.unreadable == 1
     assert at_once.samples.keys() == by_line.samples.keys()

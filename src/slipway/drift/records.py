@@ -34,8 +34,8 @@ WRONG = "wrong."
 # In one table: as many as the caches of a core like.
 ROWS = 12_000
 
-# What DuckDB takes for each thread that reads, about.
-THREAD_MB = 64
+# What a check takes beyond its imports, about, and what each thread that reads adds (measured).
+CHECK_MB, THREAD_MB = 100, 50
 
 INT64 = 2**63
 
@@ -73,7 +73,7 @@ def read(url: str, inputs: Inputs, megabytes: int) -> Iterator[Parsed]:
     inputs
         Of a manifest.
     megabytes
-        That reading may take, about; with more of them, more cores read.
+        That the check may take, about; with more of them, more cores read.
 
     Raises
     ------
@@ -89,7 +89,7 @@ def read(url: str, inputs: Inputs, megabytes: int) -> Iterator[Parsed]:
             raise SlipwayError(f"{url}: no such folder", "name the folder of the prediction log")
         inside = files.ls(folder, detail=False)
     paths = sorted(path for path in inside if path.endswith(".jsonl"))
-    threads = max(1, min(os.cpu_count() or 1, megabytes // THREAD_MB))
+    threads = max(1, min(os.cpu_count() or 1, (megabytes - CHECK_MB) // THREAD_MB))
     with duckdb.connect(config={"threads": threads}) as database:
         for path in track(paths, "Reading the log"):
             with _on_this_disk(files, path, url) as place:

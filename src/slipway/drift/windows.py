@@ -51,7 +51,7 @@ def read_log_by_day(
     Parameters
     ----------
     megabytes
-        That reading may take, about.
+        That the check may take, about.
     take
         Is given keys, days and scores of the model's records, in the order of the log.
 
