@@ -12,7 +12,7 @@ import pytest
 from slipway.errors import SlipwayError
 from slipway.serve.start import free_port, serving
 
-HEAVY = ("pandas", "sklearn", "pandera", "pyarrow")
+HEAVY = ("pandas", "sklearn", "pandera", "pyarrow", "duckdb")
 
 
 def slipway(tree, *arguments, tokens=""):
