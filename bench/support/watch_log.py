@@ -12,13 +12,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 # All that a check needs is imported before the clock starts, as the peer's script does.
+import duckdb  # noqa: F401
 import fsspec
 import pandas as pd  # noqa: F401
-import pyarrow.compute
-import pyarrow.json  # noqa: F401
+import pyarrow.dataset
+import pyarrow.parquet  # noqa: F401
 import scipy.stats  # noqa: F401
 import sklearn.linear_model  # noqa: F401
 
+import slipway.drift.performance
+import slipway.labels.store  # noqa: F401
 from slipway.drift import drift
 from slipway.settings import read_params
 

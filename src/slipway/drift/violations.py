@@ -25,8 +25,10 @@ def broken(table: pa.Table, inputs: Sequence[Mapping[str, Any]]) -> dict[str, np
         if each["unique"] or each["type"] == "timestamp" or name not in table.column_names:
             continue
         column = table[name].combine_chunks()
-        bad = _texts(column, each) if each["type"] == "string" else _numbers(column, each)
-        if not each["nullable"]:
+        bad = np.zeros(len(column), dtype=bool)
+        if each["rules"]:
+            bad |= _texts(column, each) if each["type"] == "string" else _numbers(column, each)
+        if not each["nullable"] and column.null_count:
             bad |= column.is_null().to_numpy(zero_copy_only=False)
         if f"{WRONG}{each['name']}" in table.column_names:
             wrong = table[f"{WRONG}{each['name']}"].combine_chunks()

@@ -187,14 +187,13 @@ def _count_numbers(
     stream: Stream, column: pa.Array, days: np.ndarray, day: np.ndarray, found: Tallies
 ) -> np.ndarray:
     numbers = column.to_numpy(zero_copy_only=False).astype("float64", copy=False)
-    lacking = np.isnan(numbers)
-    cell = bin_numbers(numbers, stream.profile["edges"]).astype("int64")
+    single, lacking = numbers.astype("float32"), np.isnan(numbers)
+    cell = bin_numbers(single, stream.profile["edges"]).astype("int64")
     cell[lacking] = len(stream.names) - 1
     _cells(stream, cell, days, day, found)
     filled = np.where(lacking, 0.0, numbers)
     _put(found, "sums", stream.name, np.bincount(day, weights=filled), days)
     low, high = np.float32(stream.profile["min"]), np.float32(stream.profile["max"])
-    single = numbers.astype("float32")
     outside = (single < low) | (single > high)
     if outside.any():
         _put(found, "outside", stream.name, np.bincount(day, weights=outside), days)
