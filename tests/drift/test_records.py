@@ -99,6 +99,21 @@ def test_an_end_within_a_record_is_left_out_and_told_for_each_file(tmp_path):
     assert not any(each.unreadable for each in found)
 
 
+def test_what_is_appended_meanwhile_is_read_once_or_waits_for_the_next_time(tmp_path):
+    log = write(tmp_path, b"".join(MANY[:50_000]) + MANY[50_000][:-9])
+    reading = read(log, INPUTS, 300)
+
+    found = [next(reading)]
+    with (tmp_path / "2024-06-01.jsonl").open("ab") as file:
+        file.write(MANY[50_000][-9:] + MANY[50_001])
+    found += reading
+
+    keys = column(found, "key")
+    assert keys == list(range(len(keys)))
+    assert 50_000 <= len(keys) <= 50_002
+    assert not any(each.unreadable for each in found)
+
+
 def test_empty_lines_are_nothing(tmp_path):
     log = write(tmp_path, b"\n" + MANY[0] + b"\n  \r\n" + MANY[1] + b"broken\n\n" + MANY[2])
 
