@@ -83,7 +83,7 @@ class Drift(Section):
     volume: Annotated[float, Field(gt=1)]
     min_rows: Annotated[int, Field(ge=50)]
     silent_days: Count
-    read_mb: Annotated[int, Field(ge=150)]
+    memory_mb: Annotated[int, Field(ge=150)]
 
 
 class Canary(Section):

@@ -94,7 +94,7 @@ def check(
     """
     labels = _Labels(manifest, params, model)
     settings = params.drift
-    tallies = read_log_by_day(log, reference, now, settings.read_mb, labels.take)
+    tallies = read_log_by_day(log, reference, now, settings.memory_mb, labels.take)
     days, elsewhere = stretch(tallies, settings.min_rows)
     about = _about(log, reference, manifest, params, tallies, now)
     if elsewhere:

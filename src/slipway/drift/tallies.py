@@ -49,20 +49,22 @@ class Sample:
     lots: np.ndarray
     columns: Mapping[str, np.ndarray]
 
-    @classmethod
-    def drawn(cls, lots: np.ndarray, columns: Mapping[str, np.ndarray]) -> Sample:
-        """Keep `SAMPLE_A_DAY` rows at most, in their order."""
-        if len(lots) <= SAMPLE_A_DAY:
-            return cls(lots, columns)
-        won = np.sort(np.argpartition(lots, SAMPLE_A_DAY)[:SAMPLE_A_DAY])
-        return cls(lots[won], {name: values[won] for name, values in columns.items()})
-
     def and_later(self, other: Sample) -> Sample:
+        """Return what both keep, in their order."""
+        lots = np.concatenate([self.lots, other.lots])
+        won = winners(lots)
         both = {
-            name: np.concatenate([values, other.columns[name]])
+            name: np.concatenate([values, other.columns[name]])[won]
             for name, values in self.columns.items()
         }
-        return Sample.drawn(np.concatenate([self.lots, other.lots]), both)
+        return Sample(lots[won], both)
+
+
+def winners(lots: np.ndarray) -> np.ndarray:
+    """Return the rows that a day keeps, in their order, shape (`SAMPLE_A_DAY`,) or fewer."""
+    if len(lots) <= SAMPLE_A_DAY:
+        return np.arange(len(lots))
+    return np.sort(np.argpartition(lots, SAMPLE_A_DAY)[:SAMPLE_A_DAY])
 
 
 @dataclass

@@ -15,7 +15,7 @@ import numpy as np
 
 from slipway.drift.records import WRONG, Parsed, only, read
 from slipway.drift.reference import SCORE, Reference, Stream
-from slipway.drift.tallies import SAMPLE_DAYS, Day, Sample, Tallies
+from slipway.drift.tallies import SAMPLE_DAYS, Day, Sample, Tallies, winners
 from slipway.drift.violations import broken
 from slipway.profile import bin_numbers
 
@@ -247,5 +247,6 @@ def _sample(
     lots = hash_array(place)
     for position, each in enumerate(days[-SAMPLE_DAYS:].tolist(), max(0, len(days) - SAMPLE_DAYS)):
         rows = np.flatnonzero(day == position)
-        columns = {name: column[rows] for name, column in values.items()}
-        found.samples[each] = Sample.drawn(lots[rows], columns)
+        some = rows[winners(lots[rows])]
+        columns = {name: column[some] for name, column in values.items()}
+        found.samples[each] = Sample(lots[some], columns)
