@@ -18,6 +18,7 @@ from tests.rows.conftest import GOOD, body, verdicts
 
 from slipway import contract
 from slipway.rows import RowValidator, specify
+from slipway.times import EARLIEST, END
 
 bounded = settings(
     max_examples=150,
@@ -39,12 +40,17 @@ NUMBERS = [0, 6, 7, -1, 10, 127, 128, 300, 1439, 1440, 6000, 32767, 32768, 10**1
 FLOATS = [10.0000001, 10.00001, 0.1, -40.0000001, 2030.00001, 3.4e38, 3.5e38, 1e300, -0.0, 130.5]
 ODD: list[Any] = [None, True, [], {}, "1", 1.0]
 
+# The range belongs to the form of a time, not to the schema (tests/rows/test_times.py).
+in_range = st.datetimes(
+    EARLIEST.replace(tzinfo=None), END.replace(tzinfo=None), timezones=st.just(UTC)
+).filter(lambda time: time < END)
+
 
 def values_for(name: str) -> st.SearchStrategy[Any]:
     """Values for a field: mostly its own kind, at times another."""
     kind = str(SCHEMA.columns[name].dtype)
     if kind.startswith("datetime"):
-        own: st.SearchStrategy[Any] = st.datetimes(timezones=st.just(UTC)).map(datetime.isoformat)
+        own: st.SearchStrategy[Any] = in_range.map(datetime.isoformat)
     elif kind.startswith("string"):
         own = st.sampled_from(TEXTS)
     elif kind.startswith("int"):

@@ -6,10 +6,12 @@ import operator
 import re
 import sys
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import numpy as np
+
+from slipway.times import microseconds
 
 Test = Callable[[Any], bool]
 
@@ -28,10 +30,6 @@ SETS = ("isin", "notin")
 
 TEXT = ("str_matches", "str_contains", "str_startswith", "str_endswith", "str_length")
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-MICROSECOND = timedelta(microseconds=1)
-
 
 def make_test(rule: dict[str, Any], column: dict[str, Any]) -> Test:
     """Return a function that says whether one value keeps a rule, as pandas would."""
@@ -45,10 +43,6 @@ def make_test(rule: dict[str, Any], column: dict[str, Any]) -> Test:
         return _range_test(column, **arguments)
     (value,) = arguments.values()
     return _order_test(column, ORDER[check], _bound(column, value))
-
-
-def microseconds(time: datetime) -> int:
-    return (time - EPOCH) // MICROSECOND
 
 
 def _bound(column: dict[str, Any], value: Any) -> Any:

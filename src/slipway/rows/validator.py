@@ -17,8 +17,9 @@ from pydantic_core import (
 
 from slipway import contract
 from slipway.errors import SlipwayError
-from slipway.rows.checks import Test, make_test, microseconds
+from slipway.rows.checks import Test, make_test
 from slipway.rows.words import NOUNS, but, describe, shown
+from slipway.times import RANGE, NotATime, OutOfRange, microseconds, parse_time
 
 SCHEMA = "src/model/schema.py"
 
@@ -27,7 +28,7 @@ Spec = list[dict[str, Any]]
 
 Rule = Callable[[Mapping[str, Any]], Any]
 
-DATE_FIRST = r"^\d{4}-\d\d-\d\d[Tt ]"
+TIME_RANGE = "time_range"
 
 
 class Fault(TypedDict):
@@ -155,6 +156,8 @@ class RowValidator:
         if item["type"] in ("greater_than_equal", "less_than_equal"):
             message = but(f"a number that fits {column['dtype']}", item["input"])
             return _fault(row, field, column["dtype"], message)
+        if item["type"] == TIME_RANGE:
+            return _fault(row, field, TIME_RANGE, but(f"a time {RANGE}", item["input"]))
         return _fault(row, field, "type", but(NOUNS[column["type"]], item["input"]))
 
     def _cross_faults(
@@ -275,13 +278,18 @@ def _type(column: dict[str, Any]) -> core_schema.CoreSchema:
         largest = float(np.finfo(dtype).max)
         schema = core_schema.float_schema(strict=True, allow_inf_nan=False, ge=-largest, le=largest)
     else:
-        # Without the pattern "20130301" would be read as seconds since 1970.
-        text = core_schema.str_schema(strict=True, pattern=DATE_FIRST)
-        time = core_schema.datetime_schema(tz_constraint="aware")
-        schema = core_schema.no_info_after_validator_function(
-            microseconds, core_schema.chain_schema([text, time])
-        )
+        text = core_schema.str_schema(strict=True)
+        schema = core_schema.no_info_after_validator_function(_time, text)
     return core_schema.nullable_schema(schema) if column["nullable"] else schema
+
+
+def _time(text: str) -> int:
+    try:
+        return microseconds(parse_time(text))
+    except OutOfRange:
+        raise PydanticCustomError(TIME_RANGE, "out of range") from None
+    except NotATime:
+        raise PydanticCustomError("type", "not a time") from None
 
 
 def _guard(column: dict[str, Any]) -> Callable[[Any], Any]:
