@@ -22,8 +22,19 @@ from slipway.chunks import READERS, Source, Values, open_source, values_of
 from slipway.errors import SlipwayError
 from slipway.findings import Fault, File, Report, render_json, render_markdown, render_text
 from slipway.progress import track
-from slipway.rows import NOUNS, Rule, ask, column_type, columns_read, describe, shown, specify
+from slipway.rows import (
+    NOUNS,
+    TIME_RANGE,
+    Rule,
+    ask,
+    column_type,
+    columns_read,
+    describe,
+    shown,
+    specify,
+)
 from slipway.tables import DATA, month_files, write_json
+from slipway.times import EARLIEST, END, RANGE
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -259,6 +270,11 @@ class _Look:
         self._empty[name] += int(empty.sum())
         if empty.any() and not column.nullable:
             self._fail(name, "not_nullable", "a value in every row", np.flatnonzero(empty), None)
+        if self._plan.types[name][0] == "timestamp":
+            outside = ((series < EARLIEST) | (series >= END)).to_numpy(dtype=bool)
+            if outside.any():
+                expected = f"a time {RANGE}"
+                self._fail(name, TIME_RANGE, expected, np.flatnonzero(outside), series)
         for check in column.checks:
             passed = _passes(check, series, name)
             if not passed.all():

@@ -259,6 +259,18 @@ def test_a_month_may_be_one_of_local_time(
     assert found(validate_files([write(good)], params)) == expected
 
 
+@pytest.mark.parametrize(
+    ("time", "in_range"),
+    [("1699-12-31T23:59:59.999999", False), ("1700-01-01", True), ("9999-12-31", False)],
+)
+def test_a_time_lies_in_the_years_that_the_service_takes(
+    time: str, in_range: bool, good: pd.DataFrame, write: Write, params: Params
+) -> None:
+    good.loc[0, "scheduled_departure"] = pd.Timestamp(time, tz="UTC")
+    faults = found(validate_files([write(good)], params))
+    assert faults.get(("scheduled_departure", "time_range")) == (None if in_range else 1)
+
+
 def test_a_file_not_named_after_a_month_says_what_was_not_checked(
     good: pd.DataFrame, write: Write
 ) -> None:

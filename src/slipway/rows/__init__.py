@@ -6,11 +6,21 @@ requests with `RowValidator`, which agrees with the schema and needs neither.
 """
 
 from slipway.rows.specify import column_type, specify
-from slipway.rows.validator import Fault, Rows, RowValidator, Rule, Spec, ask, columns_read
+from slipway.rows.validator import (
+    TIME_RANGE,
+    Fault,
+    Rows,
+    RowValidator,
+    Rule,
+    Spec,
+    ask,
+    columns_read,
+)
 from slipway.rows.words import NOUNS, describe, shown
 
 __all__ = [
     "NOUNS",
+    "TIME_RANGE",
     "Fault",
     "RowValidator",
     "Rows",
