@@ -1,0 +1,535 @@
+"""The one way in which data and models come out of DVC's cache and remotes.
+
+DVC joins the names of a folder's listing to its path as they are, follows symbolic links, and reads
+its configuration from the commit: a pull request that changes one line of `data.dvc` could write
+anywhere. So what a commit names is looked at before a byte of it is written:
+
+1. the commit's DVC files and configuration,
+2. where the output is to be,
+3. the listing of the folder, fetched alone,
+
+and only then is the content fetched, checked out, and hashed again. DVC works in a process of its
+own that imports nothing from the tree (`main`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import subprocess
+import sys
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import redirect_stdout
+from dataclasses import asdict, dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from slipway.errors import Refused, SlipwayError
+from slipway.git import clean, names, shown
+from slipway.pointers import LOCK, POINTER, InConflict, read_stages, read_text
+from slipway.progress import busy
+
+PIPELINE = Path("dvc.yaml")
+
+DATA = "data"
+
+# Code, settings, and what runs it.
+PROTECTED = ("src", "tests", "packages")
+
+# Folders whose tracked files DVC may write: each stage of the pipeline checks its own.
+REPORTS = "reports"
+
+# What git may know in the folder of an output without owning the folder.
+POINTERS = (".gitignore", ".gitkeep", ".dvc")
+
+CONFIG = Path(".dvc/config")
+
+# All that may be committed under .dvc/; DVC unpickles what it finds in its caches.
+DVC_FILES = re.compile(r"\.dvc/(config|\.gitignore|plots/[^/]+\.json)")
+
+# Settings that decide neither where DVC writes nor what it runs; others are for .dvc/config.local.
+SETTINGS = {
+    "core": {
+        "analytics", "autostage", "check_update", "checksum_jobs", "hardlink_lock", "interactive",
+        "remote",
+    },
+    "cache": {"slow_link_warning", "type", "verify"},
+}  # fmt: skip
+LINKS = {"copy", "reflink"}  # others let a stage that writes in place change the cache
+RUNS_OR_READS = {"bearer_token_command", "configpath", "credentialpath"}  # per remote
+
+MD5 = re.compile(r"[0-9a-f]{32}")
+
+ASK = "do not use it, and ask who made this change what it is for"
+
+
+class Missing(SlipwayError):
+    """The lock names no content, or neither the cache nor the remote has it."""
+
+
+# What may come back from the process in which DVC works.
+KINDS: dict[str, type[SlipwayError]] = {
+    kind.__name__: kind for kind in (InConflict, Missing, Refused, SlipwayError)
+}
+
+
+@dataclass(frozen=True)
+class File:
+    """A file that was written, and both of its hashes."""
+
+    name: str
+    size: int
+    md5: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Restored:
+    """An output, as it is in the tree.
+
+    Attributes
+    ----------
+    path
+        Below the root, with forward slashes.
+    md5
+        The name that DVC gives to its content, hashed again after it was written.
+    files
+        What is in the folder, or the one file, sorted by name.
+    """
+
+    path: str
+    md5: str
+    files: tuple[File, ...]
+
+    def text(self) -> str:
+        size = sum(file.size for file in self.files)
+        return (
+            f"{self.path}: {len(self.files)} files, {size / 1e6:.1f} MB, as {self.md5[:12]} names"
+        )
+
+
+def restore(root: Path, *targets: Path | str, force: bool = False) -> list[Restored]:
+    """Put outputs into the tree exactly as `data.dvc` or `dvc.lock` names them.
+
+    Parameters
+    ----------
+    targets
+        `data.dvc`, or an output of the pipeline such as ``build/model``.
+    force
+        Remove files of the output that are in no cache; otherwise they are a reason to stop.
+
+    Raises
+    ------
+    Refused
+        What the commit names must not be written, or other content came.
+    Missing
+        Neither the cache nor the remote has it.
+    SlipwayError
+        A file of DVC is in conflict or cannot be read, or the remote cannot be reached.
+    """
+    root, wanted = root.resolve(), [Path(target).as_posix() for target in targets]
+    check_repository(root)
+    options = ["--force"] if force else []
+    command = [sys.executable, "-P", "-m", "slipway.restore", *options, str(root), *wanted]
+    with busy(f"Fetching {', '.join(wanted)}"):
+        done = subprocess.run(
+            command, cwd=root, env=_environment(), capture_output=True, check=False
+        )
+    try:
+        answer = json.loads(done.stdout)
+    except ValueError:
+        said = done.stderr.decode("utf-8", "backslashreplace").strip().splitlines()
+        raise SlipwayError(
+            f"{', '.join(wanted)}: DVC ended without an answer: {said[-1] if said else ''}",
+            "fix what it reports, then try again",
+        ) from None
+    if error := answer.get("error"):
+        raise KINDS[error["kind"]](error["what"], error["do"])
+    return [_read(entry) for entry in answer["restored"]]
+
+
+def check_repository(root: Path) -> list[str]:
+    """Refuse a tree whose commit lets DVC write, or run, something of its own choice.
+
+    Returns
+    -------
+    list of str
+        The files that git tracks.
+
+    Raises
+    ------
+    Refused
+        A link, a file or a setting that must not be committed.
+    SlipwayError
+        A file of DVC is in conflict, or git does not work here.
+    """
+    tracked = names(root, "ls-files", "-z")
+    for name in tracked:
+        if _canonical(PurePosixPath(name).parts[0]) == ".dvc" and not DVC_FILES.fullmatch(name):
+            raise Refused(
+                f"{shown(name)}: is committed, and DVC trusts what it finds there",
+                f"`git rm --cached {shown(name)}`",
+            )
+    for name in (".dvc", str(CONFIG), str(POINTER), str(LOCK), str(PIPELINE)):
+        if (root / name).is_symlink():
+            raise Refused(f"{name}: is a symbolic link", "replace it by what it points to")
+    for file in (POINTER, LOCK, PIPELINE):
+        if (root / file).exists():
+            read_text(root / file)
+    _check_config(root)
+    return tracked
+
+
+def check_output(root: Path, path: str, tracked: Sequence[str] | None = None) -> None:
+    """Refuse an output that DVC must not write.
+
+    Parameters
+    ----------
+    path
+        As DVC resolved it, absolute, or relative to the root.
+    tracked
+        What git tracks; asked if not given.
+
+    Raises
+    ------
+    Refused
+        It is outside the repository, among code or settings, tracked by git, or behind a link.
+    """
+    place = Path(os.path.normpath(root / path))
+    if "\0" in path or not place.is_relative_to(root) or place == root:
+        raise Refused(f"{shown(path)}: this output is not inside the repository", ASK)
+    parts = place.relative_to(root).parts
+    name = "/".join(parts)
+    for part in parts:
+        if fault := _unusable(part) or _hidden(part):
+            raise Refused(f"{shown(name)}: an output's path must not have {fault}", ASK)
+    top = _canonical(parts[0])
+    if top in PROTECTED:
+        raise Refused(f"{shown(name)}: this output is among the code in {top}/", ASK)
+    if top != REPORTS:
+        known = names(root, "ls-files", "-z") if tracked is None else tracked
+        owned = next((other for other in known if _owns(other, top)), None)
+        if owned:
+            raise Refused(
+                f"{shown(name)}: this output is in a place that git tracks (`{shown(owned)}`)",
+                "give outputs a folder of their own, such as data/ or build/",
+            )
+    _check_links(root, parts)
+
+
+def check_listing(path: str, listing: object) -> dict[str, str]:
+    """Return the md5 of each file of a folder by its name, if all of them stay in the folder.
+
+    Raises
+    ------
+    Refused
+        A name is no plain file name, is there twice, or the listing is of another form.
+    """
+    if not isinstance(listing, list):
+        raise Refused(f"{path}: the listing of this folder is not written by DVC", ASK)
+    found: dict[str, str] = {}
+    seen: dict[str, str] = {}
+    for entry in listing:
+        if not isinstance(entry, dict) or not entry.keys() <= {"md5", "relpath", "isexec"}:
+            raise Refused(f"{path}: an entry of its listing is not written by DVC", ASK)
+        name, md5 = entry.get("relpath"), entry.get("md5")
+        if not isinstance(name, str) or not isinstance(md5, str) or not MD5.fullmatch(md5):
+            raise Refused(f"{path}: an entry of its listing is not written by DVC", ASK)
+        if fault := _unusable(name):
+            quoted = json.dumps(name)[:200]
+            raise Refused(
+                f"{path}: its listing has a file {quoted}, with {fault}: it could be written "
+                "outside this folder",
+                "keep plain files in this folder, without folders in it; if you did not make this "
+                "change, " + ASK,
+            )
+        if (other := seen.setdefault(_canonical(name), name)) != name or name in found:
+            raise Refused(
+                f"{path}: its listing has {json.dumps(name)} and {json.dumps(other)}, which are "
+                "one file on some systems",
+                "rename one of them",
+            )
+        found[name] = md5
+    return found
+
+
+def hash_file(path: Path) -> File:
+    """Return both hashes of a file, reading it once."""
+    md5, sha256, size = hashlib.md5(usedforsecurity=False), hashlib.sha256(), 0
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            size += len(block)
+            md5.update(block)
+            sha256.update(block)
+    return File(path.name, size, md5.hexdigest(), sha256.hexdigest())
+
+
+def _environment() -> dict[str, str]:
+    """Return the environment in which DVC works; nothing of the tree is on its path."""
+    dropped = ("PYTHON", "DVC_ROOT", "DVC_STAGE", "DVC_EXP_")
+    kept = {
+        name: value for name, value in clean(os.environ).items() if not name.startswith(dropped)
+    }
+    here = str(Path(__file__).resolve().parents[1])
+    return kept | {"PYTHONPATH": here, "PYTHONUTF8": "1", "DVC_NO_ANALYTICS": "1"}
+
+
+def _read(entry: dict[str, Any]) -> Restored:
+    files = tuple(File(**file) for file in entry["files"])
+    return Restored(entry["path"], entry["md5"], files)
+
+
+def _check_config(root: Path) -> None:
+    from configobj import ConfigObj, ConfigObjError
+
+    path = root / CONFIG
+    if not path.exists():
+        return
+    try:
+        config = ConfigObj(str(path), list_values=False, interpolation=False, encoding="utf-8")
+    except (ConfigObjError, UnicodeDecodeError) as error:
+        raise SlipwayError(f"{path}: cannot be read ({error})", "see `dvc config`") from None
+    for section, settings in config.items():
+        kind, _, remote = section.strip("'").partition(" ")
+        if not isinstance(settings, dict):
+            raise Refused(f".dvc/config: `{section}` is in no section", "see `dvc config`")
+        for key, value in settings.items():
+            if kind == "remote":
+                _check_remote(root, remote.strip('"'), key, str(value))
+            elif key not in SETTINGS.get(kind, set()) or (
+                key == "type" and not set(re.split(r"\s*,\s*", str(value))) <= LINKS
+            ):
+                raise Refused(
+                    f".dvc/config: `{kind}.{key}` must not be committed: it decides for everybody "
+                    "where DVC writes, or what it runs",
+                    f"`dvc config --unset {kind}.{key}`, and set it with --local where needed",
+                )
+
+
+def _check_remote(root: Path, name: str, key: str, value: str) -> None:
+    if key in RUNS_OR_READS:
+        raise Refused(
+            f".dvc/config: `remote.{name}.{key}` must not be committed: it names a command or a "
+            "file that may hold one",
+            f"`dvc remote modify --unset {name} {key}`, and set it with --local",
+        )
+    if key == "url" and "://" not in value:
+        place = Path(os.path.normpath(root / ".dvc" / value))
+        if place.is_relative_to(root):
+            parts = place.relative_to(root).parts
+            if not parts or _hidden(parts[0]) or _canonical(parts[0]) in PROTECTED:
+                raise Refused(
+                    f".dvc/config: the remote `{name}` is in {shown(value)}, where code or "
+                    "settings are",
+                    "give the remote a folder of its own",
+                )
+            _check_links(root, parts, inside=False)
+
+
+def _check_links(root: Path, parts: Sequence[str], inside: bool = True) -> None:
+    """Refuse a symbolic link on the way to an output, and in it unless it leads to DVC's cache."""
+    place = root
+    for part in parts:
+        place = place / part
+        if place.is_symlink():
+            raise Refused(
+                f"{shown(str(place.relative_to(root)))}: is a symbolic link, and DVC would write "
+                "where it leads",
+                "remove the link; for room on another disk, move DVC's cache there: "
+                "`dvc cache dir --local FOLDER`",
+            )
+        if not place.exists():
+            return
+    if not inside or not place.is_dir():
+        return
+    for entry in os.scandir(place):
+        if entry.is_symlink() and (entry.is_dir() or not os.path.exists(entry.path)):  # noqa: PTH110
+            where = shown(str(Path(entry.path).relative_to(root)))
+            raise Refused(
+                f"{where}: is a symbolic link in the place of an output", "remove the link"
+            )
+
+
+def _owns(tracked: str, top: str) -> bool:
+    """Return whether a tracked file makes a top folder, or file, one of git's."""
+    path = PurePosixPath(tracked)
+    return _canonical(path.parts[0]) == top and not (
+        len(path.parts) > 1 and path.name.endswith(POINTERS)
+    )
+
+
+def _canonical(name: str) -> str:
+    """Return what a file system that ignores case and form may take a name for."""
+    plain = "".join(
+        letter
+        for letter in unicodedata.normalize("NFKC", name)
+        if unicodedata.category(letter) != "Cf"
+    )
+    return unicodedata.normalize("NFKC", plain.casefold()).rstrip(". ")
+
+
+def _unusable(name: str) -> str:
+    """Return why a name is no plain name of a file on every system, or ''."""
+    if name in ("", ".", ".."):
+        return "no name"
+    if "/" in name or "\\" in name:
+        return "a folder in it"
+    if ":" in name:
+        return "a colon"
+    if re.search(r"~\d", name):
+        return "a short name of Windows"
+    if any(unicodedata.category(letter) in ("Cc", "Cf", "Cs") for letter in name):
+        return "a character that does not show"
+    if name != name.strip(" ") or name.endswith("."):
+        return "a space or a dot at its end"
+    return ""
+
+
+def _hidden(name: str) -> str:
+    return "a hidden folder" if _canonical(name).startswith(".") else ""
+
+
+def main() -> None:
+    """Restore in this process: ``python -P -m slipway.restore ROOT TARGET…``; answers in JSON."""
+    options = [argument for argument in sys.argv[1:] if argument == "--force"]
+    root, *targets = [argument for argument in sys.argv[1:] if argument != "--force"]
+    answer: dict[str, Any] = {}
+    try:
+        with redirect_stdout(sys.stderr):  # what DVC reports while it works
+            restored = _restore(Path(root), targets, force=bool(options))
+        answer["restored"] = [asdict(each) for each in restored]
+    except SlipwayError as error:
+        kind = next(name for name, kind in KINDS.items() if isinstance(error, kind))
+        answer["error"] = {"kind": kind, "what": str(error), "do": error.do}
+    sys.stdout.write(json.dumps(answer))
+
+
+def _restore(root: Path, targets: Sequence[str], force: bool) -> list[Restored]:
+    from dvc.exceptions import DvcException
+    from dvc.repo import Repo
+    from dvc_objects.errors import ObjectFormatError
+
+    tracked = names(root, "ls-files", "-z")
+    try:
+        with Repo(str(root)) as repo:
+            return [_restore_one(repo, root, target, tracked, force) for target in targets]
+    except (DvcException, ObjectFormatError) as error:
+        raise SlipwayError(
+            f"{', '.join(targets)}: DVC cannot restore it: {' '.join(str(error).split())}",
+            "see `dvc status` and docs/remotes.md",
+        ) from error
+
+
+def _restore_one(
+    repo: Any, root: Path, target: str, tracked: Sequence[str], force: bool
+) -> Restored:
+    path, name = _output_of(repo, root, target, tracked)
+    folder = name.endswith(".dir")
+    _fetch(repo, [name], path)
+    expected = {PurePosixPath(path).name: name}
+    if folder:
+        # Alone: an md5 of the listing may be a path too, and DVC would write there.
+        expected = check_listing(path, _listing(repo, name, path))
+        _fetch(repo, expected.values(), path)
+    elif "/" not in path:
+        raise Refused(f"{path}: this output is a file at the top of the repository", ASK)
+    repo.checkout(targets=[target], force=force)
+    _check_links(root, PurePosixPath(path).parts)
+    files = _check_written(root / path, expected) if folder else (hash_file(root / path),)
+    if {file.name: file.md5 for file in files} != expected:
+        changed = sorted(file.name for file in files if expected.get(file.name) != file.md5)
+        raise Refused(
+            f"{path}: {', '.join(changed)} is not the content that {name[:12]} names",
+            "it was changed in the remote or in the cache: `dvc push` it again from the machine "
+            "that made it",
+        )
+    return Restored(path, name, files)
+
+
+def _check_written(folder: Path, expected: Mapping[str, str]) -> tuple[File, ...]:
+    """Return the files of a folder, if it holds those of its listing and no others."""
+    found = sorted(entry.name for entry in folder.iterdir())
+    if extra := sorted(set(found) - expected.keys()):
+        raise Refused(
+            f"{shown(extra[0])} in {folder.name}/ is not in the listing, and DVC ignores it",
+            "move it away, or take it out of .dvcignore",
+        )
+    return tuple(hash_file(folder / name) for name in found)
+
+
+def _output_of(repo: Any, root: Path, target: str, tracked: Sequence[str]) -> tuple[str, str]:
+    """Return the path below the root, and the hash, of the one output that a target names."""
+    outs = _outs(repo, root, target)
+    if len(outs) != 1:
+        raise Refused(f"{target}: names {len(outs)} outputs, and one is expected", ASK)
+    out = outs[0]
+    if out.protocol != "local" or out.stage.is_import or not out.use_cache or out.files:
+        raise Refused(f"{target}: is not an output in DVC's cache", "track it with `dvc add`")
+    check_output(root, out.fs_path, tracked)
+    path = Path(out.fs_path).relative_to(root).as_posix()
+    if target == POINTER.name and path != DATA:
+        raise Refused(f"{target}: names {shown(path)}, and slipway reads {DATA}/", ASK)
+    if not out.stage.is_data_source:
+        _check_lock(root, out.stage)
+    info = out.hash_info
+    if not info or not info.value:
+        raise Missing(f"{target}: no content is named for it", "run `dvc repro`")
+    if info.name != "md5" or not re.fullmatch(rf"{MD5.pattern}(\.dir)?", info.value):
+        raise Refused(f"{target}: {info} is not a hash of DVC 3", "`dvc cache migrate --dvc-files`")
+    return path, info.value
+
+
+def _outs(repo: Any, root: Path, target: str) -> list[Any]:
+    from dvc.exceptions import OutputNotFoundError
+
+    if target == POINTER.name:
+        return [out for stage in repo.stage.collect(target) for out in stage.outs]
+    try:
+        return list(repo.find_outs_by_path(os.path.normpath(root / target)))
+    except OutputNotFoundError:
+        raise Missing(f"{target}: {PIPELINE} declares no such output", "run `dvc repro`") from None
+
+
+def _check_lock(root: Path, stage: Any) -> None:
+    """Require that the lock records the outputs of a stage that the pipeline declares."""
+    locked = read_stages(root / LOCK).get(stage.name, {}).get("outs", [])
+    if {out["path"] for out in locked} != {out.def_path for out in stage.outs}:
+        raise Missing(
+            f"{LOCK}: the outputs of `{stage.name}` are not those that {PIPELINE} declares",
+            "run `dvc repro` and commit dvc.lock with reports/",
+        )
+
+
+def _fetch(repo: Any, md5s: Iterable[str], path: str) -> None:
+    """Bring objects into the cache."""
+    from dvc_data.hashfile.hash_info import HashInfo
+
+    wanted = set(md5s)
+    repo.cloud.pull([HashInfo("md5", md5) for md5 in sorted(wanted)])
+    absent = [md5 for md5 in wanted if not repo.cache.local.exists(md5)]
+    if absent:
+        raise Missing(
+            f"{path}: {len(absent)} of {len(wanted)} objects are neither in DVC's cache nor in its "
+            "remote",
+            "`dvc push` where they are, or see docs/remotes.md",
+        )
+
+
+def _listing(repo: Any, name: str, path: str) -> object:
+    content = Path(repo.cache.local.oid_to_path(name)).read_bytes()
+    if hashlib.md5(content, usedforsecurity=False).hexdigest() != name.removesuffix(".dir"):
+        raise Refused(
+            f"{path}: the listing in DVC's cache is not the one that {name[:12]} names",
+            "remove it from the cache, then fetch it again",
+        )
+    try:
+        return json.loads(content)
+    except ValueError:
+        raise Refused(f"{path}: the listing of this folder is not JSON", ASK) from None
+
+
+if __name__ == "__main__":
+    main()
