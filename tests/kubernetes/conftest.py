@@ -200,7 +200,14 @@ def make_place(
         enforce = "pod-security.kubernetes.io/enforce=restricted"
         api_server.kubectl("label", "namespace", name, enforce)
         place.kubectl("apply", "--filename", str(ROOT / "deploy/kubernetes/deployer.yaml"))
-        place.kubectl("create", "secret", "generic", "slipway-tokens", "--from-literal=tokens=abc")
+        place.kubectl(
+            "create",
+            "secret",
+            "generic",
+            "slipway-tokens",
+            "--from-literal=tokens=abc",
+            "--from-literal=smoke=def",
+        )
         place.image(service_image.built.image)
         return place
 

@@ -13,7 +13,7 @@ import yaml
 from tests.kubernetes.cluster import Cluster
 from tests.kubernetes.conftest import ROOT
 
-from slipway.serve import LOG, TOKENS
+from slipway.serve import LOG, SMOKE_SECRET, TOKENS
 from slipway.settings import read_params
 
 MANIFESTS = ROOT / "deploy/kubernetes"
@@ -189,10 +189,12 @@ def test_the_log_is_where_the_image_writes_it(container):
     assert "/var/lib/slipway/log" in {one["mountPath"] for one in container["volumeMounts"]}
 
 
-def test_the_tokens_come_from_a_secret_that_is_not_in_git(manifests, container):
-    (variable,) = container["env"]
-    assert variable["name"] == TOKENS
-    assert variable["valueFrom"]["secretKeyRef"] == {"name": "slipway-tokens", "key": "tokens"}
+def test_the_secrets_come_from_a_secret_that_is_not_in_git(manifests, container):
+    keys = {one["name"]: one["valueFrom"]["secretKeyRef"] for one in container["env"]}
+    assert keys == {
+        TOKENS: {"name": "slipway-tokens", "key": "tokens"},
+        SMOKE_SECRET: {"name": "slipway-tokens", "key": "smoke"},
+    }
     assert "Secret" not in {one["kind"] for one in manifests}
 
 

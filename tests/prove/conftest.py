@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.serve.conftest import TOKEN, commit, model, tree
+from tests.serve.conftest import SMOKE_SECRET, TOKEN, commit, model, tree
 
 from slipway.docker import Container
 from slipway.errors import SlipwayError
@@ -114,7 +114,11 @@ def run(
     @contextlib.contextmanager
     def run(of: Path = tree) -> Iterator[Release]:
         log = tmp_path_factory.mktemp("log")
-        environment = {"SLIPWAY_TOKENS": TOKEN, "SLIPWAY_LOG": str(log)}
+        environment = {
+            "SLIPWAY_TOKENS": TOKEN,
+            "SLIPWAY_SMOKE_SECRET": SMOKE_SECRET,
+            "SLIPWAY_LOG": str(log),
+        }
         with serving(of, environment=os.environ | environment) as running:
             expected = Expected(
                 model.sha256, commit, model.manifest["data"]["md5"], model.manifest["golden"]

@@ -44,7 +44,8 @@ def started(image):
     container = Container(f"slipway-test-{uuid.uuid4().hex[:8]}")
     docker(
         *("run", "--detach", "--name", container.name, "--memory", "512m", "--tmpfs", "/tmp"),
-        *("--memory-swap", "512m", *HARDENED, "--env", "SLIPWAY_TOKENS=secret", image),
+        *("--memory-swap", "512m", *HARDENED, "--env", "SLIPWAY_TOKENS=secret"),
+        *("--env", "SLIPWAY_SMOKE_SECRET=another", image),
     )
     try:
         yield container

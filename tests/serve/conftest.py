@@ -32,6 +32,7 @@ MONTHS = ("2013-06", "2013-07", "2013-08")
 ROWS = 1_500
 
 TOKEN = "correct horse"
+SMOKE_SECRET = "battery staple"
 BROKEN_DEST = "ERR"
 
 # The feature code of this tree has a fault that one row in the world meets.
@@ -153,8 +154,14 @@ def start(tree: Path) -> Start:
     """Starts a service of the tree that logs to a folder of its own."""
 
     @contextlib.contextmanager
-    def start(log: Path, tokens: str = "", **options: Any) -> Iterator[Service]:
-        environment = os.environ | {"SLIPWAY_TOKENS": tokens, "SLIPWAY_LOG": str(log)}
+    def start(
+        log: Path, tokens: str = "", smoke_secret: str = SMOKE_SECRET, **options: Any
+    ) -> Iterator[Service]:
+        environment = os.environ | {
+            "SLIPWAY_TOKENS": tokens,
+            "SLIPWAY_SMOKE_SECRET": smoke_secret,
+            "SLIPWAY_LOG": str(log),
+        }
         with serving(tree, environment=environment, **options) as running:
             headers = {"Authorization": f"Bearer {TOKEN}"} if tokens else {}
             with httpx.Client(base_url=running.url, headers=headers, timeout=30) as client:

@@ -6,12 +6,12 @@ import re
 
 import orjson
 import pytest
+from tests.serve.conftest import SMOKE_SECRET, TOKEN
 from tests.serve.test_log import record, write
 
 from slipway.records import read_log
 
-PROOF = {"X-Slipway-Proof": "1"}
-ELSEWHERE = {"X-Forwarded-For": "203.0.113.7"}
+PROOF = {"X-Slipway-Smoke-Test": SMOKE_SECRET}
 
 
 def raw(folder):
@@ -62,20 +62,32 @@ def test_a_proof_counts_nowhere_in_the_metrics(service, row):
     assert metrics(service) != before
 
 
-@pytest.mark.parametrize("value", ["0", "", "true", "1, 1"])
-def test_only_the_agreed_word_makes_a_proof(service, row, value):
-    answer = service.predict(row, headers={"X-Slipway-Proof": value}).json()
-
-    assert answer["id"] in set(service.logged()["id"])
-
-
-def test_nobody_elsewhere_can_ask_without_being_counted(service, row):
+@pytest.mark.parametrize("value", ["", "1", SMOKE_SECRET[:-1], f"{SMOKE_SECRET}x", TOKEN])
+@pytest.mark.parametrize("name", ["X-Slipway-Smoke-Test", "X-Slipway-Proof"])
+def test_without_the_secret_a_request_is_traffic(service, row, name, value):
     asked = service.count('slipway_requests_total{path="/predict",status="200"}')
 
-    answer = service.predict(row, headers=PROOF | ELSEWHERE).json()
+    answer = service.predict(row, headers={name: value}).json()
 
     assert answer["id"] in set(service.logged()["id"])
     assert service.count('slipway_requests_total{path="/predict",status="200"}') == asked + 1
+
+
+def test_a_service_without_a_secret_takes_all_requests_for_traffic(start, tmp_path, row):
+    with start(tmp_path, smoke_secret="") as service:
+        for value in ("", "1", SMOKE_SECRET):
+            service.predict(row, headers={"X-Slipway-Smoke-Test": value})
+
+        assert len(service.logged()) == 3
+
+
+def test_the_secret_is_written_nowhere(service, row):
+    service.predict(row, headers=PROOF)
+    service.predict("{", headers=PROOF)
+
+    assert not [path for path in service.log.rglob("*") if SMOKE_SECRET in path.read_text("utf-8")]
+    assert SMOKE_SECRET not in service.client.get("/metrics").text
+    assert SMOKE_SECRET not in service.client.get("/model").text
 
 
 def test_a_log_of_proofs_alone_is_empty(tmp_path):

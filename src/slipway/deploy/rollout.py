@@ -44,7 +44,7 @@ HOPELESS = {
     "ImagePullBackOff": "no node could get the image: see that it is in the registry, and that the "
     "cluster may read there (docs/kubernetes.md, “A private registry”)",
     "CreateContainerConfigError": "the pod refers to something that is not in the namespace, most "
-    "likely the secret slipway-tokens (docs/kubernetes.md)",
+    "likely the secret slipway-tokens, or its key `smoke` (docs/kubernetes.md)",
     "CreateContainerError": "the node could not make the container",
 }
 

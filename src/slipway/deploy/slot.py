@@ -12,7 +12,7 @@ from slipway.deploy.engine import HARDENED, LOG, Engine
 from slipway.deploy.guard import Guard, GuardLost
 from slipway.docker import Container, docker
 from slipway.errors import Refused, SlipwayError
-from slipway.serve import TOKENS
+from slipway.serve import SMOKE_SECRET, TOKENS
 
 POLL_SECONDS = 0.1
 
@@ -41,9 +41,9 @@ def start(engine: Engine, slot: str, image: str, tokens: str) -> None:
         # Until it is proven: what crashes stays down, so that one can look at it.
         *("--restart", "no", "--stop-timeout", "30", "--pids-limit", "256"),
         *("--memory", memory, "--memory-swap", memory, "--tmpfs", "/tmp", *HARDENED),  # noqa: S108
-        *("--env", TOKENS, "-v", f"{engine.log}:{LOG}", image),
+        *("--env", TOKENS, "--env", SMOKE_SECRET, "-v", f"{engine.log}:{LOG}", image),
         # Through the environment: a command line can be read by everybody on the machine.
-        environment=os.environ | {TOKENS: tokens},
+        environment=os.environ | {TOKENS: tokens, SMOKE_SECRET: secrets.token_urlsafe(24)},
     )
 
 

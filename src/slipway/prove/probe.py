@@ -36,7 +36,12 @@ class Asker:
     def __init__(self, port: int, deadline: float) -> None:
         self.port = port
         self.deadline = deadline
-        self.headers = {"X-Slipway-Proof": "1", "Content-Type": "application/json"}
+        self.headers = {
+            "X-Slipway-Smoke-Test": os.environ.get("SLIPWAY_SMOKE_SECRET", ""),
+            # What releases built before there was a secret know; a rollback asks them too.
+            "X-Slipway-Proof": "1",
+            "Content-Type": "application/json",
+        }
         token = os.environ.get("SLIPWAY_TOKENS", "").split(",")[0].strip()
         if token:
             self.headers["Authorization"] = f"Bearer {token}"

@@ -16,4 +16,5 @@
 # What the environment of the service may say.
 TOKENS = "SLIPWAY_TOKENS"  # secrets, separated by commas: who sends one of them may ask
 LOG = "SLIPWAY_LOG"  # folder of the prediction log, before `serve.log` of params.yaml
+SMOKE_SECRET = "SLIPWAY_SMOKE_SECRET"  # noqa: S105  marks requests of a smoke test: no traffic
 WORKERS = "SLIPWAY_WORKERS"  # processes; one if not given

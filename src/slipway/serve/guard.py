@@ -17,7 +17,7 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 JSON = b"application/json"
-PROOF = b"x-slipway-proof"
+SMOKE_TEST = b"x-slipway-smoke-test"
 
 Headers = tuple[tuple[bytes, bytes], ...]
 
@@ -85,6 +85,20 @@ class Tokens:
             )
 
 
+class SmokeTest:
+    """The secret that marks the requests of a smoke test: they are logged as such, and not counted.
+
+    Whoever deploys gives it to the container. Without one, every request is traffic.
+    """
+
+    def __init__(self, secret: str) -> None:
+        self._digest = _digest(secret.strip().encode()) if secret.strip() else b""
+
+    def marks(self, scope: Scope) -> bool:
+        given = _digest(header(scope, SMOKE_TEST))
+        return hmac.compare_digest(given, self._digest)
+
+
 async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
     """Return the body of a request, never holding more than a chunk beyond `limit` bytes."""
     length = header(scope, b"content-length")
@@ -115,15 +129,6 @@ def header(scope: Scope, name: bytes) -> bytes:
         if key == name:
             return bytes(value)
     return b""
-
-
-def is_proof(scope: Scope) -> bool:
-    """Return whether this is no traffic but a release that is being proven.
-
-    Only who is inside the machine, or the container, may say so: a client must not be able to
-    ask without being counted.
-    """
-    return header(scope, PROOF) == b"1" and _from_loopback(scope)
 
 
 def is_loopback(host: str) -> bool:
