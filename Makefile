@@ -18,7 +18,7 @@ setup: $(READY) ## Put the Python packages and the slipway command into .venv (t
 	@echo ".venv is ready"
 
 data: $(READY) ## Fetch the data that data.dvc names
-	$(BIN)/dvc pull data.dvc
+	@$(BIN)/slipway restore data.dvc
 
 demo: $(READY) ## Tell the whole story in four minutes and write site/index.html
 	$(BIN)/slipway demo

@@ -7,7 +7,6 @@ Needs nothing but git and Python, so a job can ask before anything is installed:
 from __future__ import annotations
 
 import argparse
-import subprocess
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from slipway.errors import NO_ANSWER, SlipwayError
+from slipway.git import GitError, names, resolve, shown
 from slipway.github.runner import set_outputs
 
 DOCUMENTS = ("*.md", "docs/*", "LICENSE", ".editorconfig", ".github/ISSUE_TEMPLATE/*")
@@ -62,20 +62,16 @@ def find_changes(root: Path, base: str) -> Changes:
     SlipwayError
         git does not know the commit.
     """
-    command = ["git", "diff", "--name-only", "-z", "--no-renames", "--merge-base"]
-    done = subprocess.run(
-        [*command, "--end-of-options", base, "--"],
-        cwd=root,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
+    commit = resolve(root, base)
+    command = ("diff", "--name-only", "-z", "--no-renames", "--merge-base")
+    try:
+        changed = names(root, *command, "--end-of-options", commit, "--")
+    except GitError as error:
         raise SlipwayError(
-            f"git cannot compare with `{base}`: {done.stderr.strip()}",
-            "check the name, or `git fetch`; a shallow clone needs `git fetch --unshallow`",
-        )
-    return Changes(sorted(filter(None, done.stdout.split("\0"))))
+            f"git cannot compare with `{base}`: {error.reason}",
+            "`git fetch` what is between the two; a shallow clone needs `git fetch --unshallow`",
+        ) from None
+    return Changes(sorted(shown(name) for name in changed))
 
 
 def tell_changes(root: Path, base: str) -> str:

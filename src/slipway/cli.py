@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from io import TextIOWrapper
 from json import dumps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
@@ -14,6 +15,7 @@ from slipway.errors import NO, NO_ANSWER, YES, SlipwayError
 from slipway.fetch.verbs import app as log
 from slipway.github.runner import annotate, in_actions
 from slipway.github.verbs import app as github
+from slipway.installation import check_installation
 from slipway.labels.verbs import app as labels
 from slipway.shadow.verbs import app as challenger
 
@@ -43,7 +45,10 @@ def main() -> None:
     """Run a verb; an error ends with a sentence and an exit code, never with a traceback."""
     # On a shared machine, threads that spin while they wait make training ten times slower.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a file name that is not UTF-8
     try:
+        check_installation(Path.cwd())
         app()
     except SlipwayError as error:
         _end(error)
@@ -80,6 +85,24 @@ def data(
 
     for path in make_months(month or STARTER, out):
         typer.echo(path)
+
+
+@app.command()
+def restore(
+    targets: Annotated[
+        list[str] | None,
+        typer.Argument(help="data.dvc, or an output such as build/model; data.dvc by default."),
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Remove files there that are in no cache.")
+    ] = False,
+) -> None:
+    """Fetch data or a model by hash, after a check of where it would be written: 1 refused."""
+    from slipway.pointers import POINTER
+    from slipway.restore import restore
+
+    for each in restore(Path(), *(targets or [POINTER.name]), force=force):
+        typer.echo(each.text())
 
 
 @app.command()

@@ -44,6 +44,9 @@ TRUST = re.compile(r"git config --global --add safe\.directory .+")
 
 LINES_OF_REASON = 5
 
+# Of every throw-away folder.
+PREFIX = "slipway-"
+
 
 class GitError(SlipwayError):
     """git refused; the message ends with its own reason.
@@ -59,8 +62,13 @@ class GitError(SlipwayError):
         self.reason = reason
 
 
-def git(root: Path, *arguments: str) -> str:
+def git(root: Path, *arguments: str, given: bytes = b"") -> str:
     """Run git in a folder and return what it wrote, as UTF-8; other bytes become surrogates.
+
+    Parameters
+    ----------
+    given
+        What it reads from standard input.
 
     Raises
     ------
@@ -69,7 +77,7 @@ def git(root: Path, *arguments: str) -> str:
     SlipwayError
         git is not installed, or the folder does not exist.
     """
-    return output(root, *arguments).decode("utf-8", "surrogateescape")
+    return output(root, *arguments, given=given).decode("utf-8", "surrogateescape")
 
 
 def names(root: Path, *arguments: str) -> list[str]:
@@ -77,7 +85,7 @@ def names(root: Path, *arguments: str) -> list[str]:
     return [os.fsdecode(name) for name in output(root, *arguments).split(b"\0") if name]
 
 
-def output(root: Path, *arguments: str) -> bytes:
+def output(root: Path, *arguments: str, given: bytes = b"") -> bytes:
     """Run git in a folder and return the bytes that it wrote; raises as `git` does."""
     settings = [part for pair in SETTINGS.items() for part in ("-c", "=".join(pair))]
     try:
@@ -85,7 +93,7 @@ def output(root: Path, *arguments: str) -> bytes:
             ["git", *settings, *arguments],
             cwd=root,
             env=clean(os.environ) | {"LC_ALL": "C"},
-            stdin=subprocess.DEVNULL,
+            input=given,
             capture_output=True,
             check=False,
         )
@@ -158,9 +166,6 @@ def worktree(root: Path, commit: str) -> Iterator[Path]:
             yield tree
         finally:
             _forget(root, tree)
-
-
-PREFIX = "slipway-"
 
 
 def shown(name: str) -> str:

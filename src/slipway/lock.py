@@ -8,16 +8,15 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import yaml
 
-from slipway.errors import NO, YES, SlipwayError
+from slipway.errors import NO, YES
+from slipway.pointers import LOCK, POINTER, read_stages
 from slipway.prepare import labelled, split_months
+from slipway.restore import Missing, restore
 from slipway.score import MODEL, Model
 from slipway.settings import read_params
 from slipway.tables import digest, month_files, read_columns
 from slipway.workspace import copy_of_worktree, run
-
-LOCK = Path("dvc.lock")
 
 # Outputs under this folder are in git; all others are left to DVC, or made again.
 REPORTS = "reports"
@@ -63,7 +62,7 @@ def check_lock(root: Path) -> LockVerdict:
     """
     recorded = read_lock(root / LOCK)
     with copy_of_worktree(root) as copy:
-        run(["dvc", "pull", "-q", "data.dvc"], copy)
+        restore(copy, POINTER)
         old_model = fetch_recorded_model(copy)
         edited = edited_reports(recorded, copy)
         (copy / LOCK).unlink()
@@ -101,13 +100,7 @@ def compare_locks(
 
 def read_lock(path: Path) -> dict[str, Any]:
     """Return the stages of a lock file."""
-    try:
-        stages: dict[str, Any] = yaml.safe_load(path.read_text("utf-8"))["stages"]
-    except FileNotFoundError:
-        raise SlipwayError(f"{path}: no such file", MEND) from None
-    except (yaml.YAMLError, KeyError, TypeError):
-        raise SlipwayError(f"{path}: not a lock file of DVC", MEND) from None
-    return stages
+    return read_stages(path)
 
 
 def outputs(stages: dict[str, Any]) -> dict[str, str]:
@@ -163,8 +156,8 @@ def _inputs(stages: dict[str, Any]) -> dict[tuple[str, str], Any]:
 def fetch_recorded_model(copy: Path) -> Path | None:
     """Return the folder of the model that the lock names, if a cache or remote still has it."""
     try:
-        run(["dvc", "pull", "-q", str(MODEL)], copy)
-    except SlipwayError:
+        restore(copy, MODEL)
+    except Missing:
         return None
     kept = copy / "recorded-model"
     shutil.move(copy / MODEL, kept)

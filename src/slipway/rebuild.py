@@ -17,9 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from slipway.errors import NO, NO_ANSWER, YES, SlipwayError
-from slipway.judge.champion import resolve
+from slipway.git import git, names, resolve
 from slipway.lock import (
-    LOCK,
     REPORTS,
     LockVerdict,
     compare_locks,
@@ -29,8 +28,10 @@ from slipway.lock import (
     outputs,
     read_lock,
 )
+from slipway.pointers import LOCK, POINTER, InConflict
+from slipway.restore import check_repository, restore
 from slipway.tables import write_json
-from slipway.workspace import copy_of_worktree, environment, run
+from slipway.workspace import copy_of_worktree, environment
 
 REBUILD = Path("build/rebuild.json")
 
@@ -91,6 +92,7 @@ def rebuild(root: Path, base: str) -> Rebuild:
     SlipwayError
         git does not know the commit, the data cannot be fetched, or DVC cannot run.
     """
+    check_repository(root)
     commit = resolve(root, base)
     claimed = (root / LOCK).read_bytes() if (root / LOCK).exists() else b""
     recorded, fault = _read_claims(root)
@@ -114,6 +116,8 @@ def _read_claims(root: Path) -> tuple[Stages, str]:
     """Return the lock of the change, or an empty one and why it cannot be read."""
     try:
         return read_lock(root / LOCK), ""
+    except InConflict:
+        raise
     except SlipwayError as error:
         return {}, str(error)
 
@@ -136,10 +140,10 @@ def _put_back(root: Path, claimed: bytes) -> None:
 
 
 def _restore(root: Path, commit: str, paths: list[str]) -> None:
-    known = run(["git", "ls-tree", "-r", "-z", "--name-only", commit, "--", *paths], root)
-    found = [path for path in known.split("\0") if path in paths]
+    known = names(root, "ls-tree", "-r", "-z", "--name-only", commit, "--", *paths)
+    found = [path for path in known if path in paths]
     if found:
-        run(["git", "restore", f"--source={commit}", "--worktree", "--", *found], root)
+        git(root, "restore", f"--source={commit}", "--worktree", "--", *found)
 
 
 def _is_up_to_date(root: Path) -> bool:
@@ -157,7 +161,7 @@ def _is_up_to_date(root: Path) -> bool:
 
 def _run_stages(root: Path) -> Stopped | None:
     """Run the pipeline, showing what it writes; return the stage that stopped it."""
-    run(["dvc", "pull", "-q", "data.dvc"], root)
+    restore(root, POINTER)
     said: deque[str] = deque(maxlen=200)
     with subprocess.Popen(
         REPRO,

@@ -61,6 +61,9 @@ SETTINGS = {
 LINKS = {"copy", "reflink"}  # others let a stage that writes in place change the cache
 RUNS_OR_READS = {"bearer_token_command", "configpath", "credentialpath"}  # per remote
 
+# What DVC hands to the stages that it runs: a DVC below must not take it for its own.
+DVC_OWN = ("DVC_ROOT", "DVC_STAGE", "DVC_EXP_")
+
 MD5 = re.compile(r"[0-9a-f]{32}")
 
 ASK = "do not use it, and ask who made this change what it is for"
@@ -106,9 +109,7 @@ class Restored:
 
     def text(self) -> str:
         size = sum(file.size for file in self.files)
-        return (
-            f"{self.path}: {len(self.files)} files, {size / 1e6:.1f} MB, as {self.md5[:12]} names"
-        )
+        return f"{self.path}: {len(self.files)} files, {size / 1e6:.1f} MB, md5 {self.md5[:12]}"
 
 
 def restore(root: Path, *targets: Path | str, force: bool = False) -> list[Restored]:
@@ -269,7 +270,7 @@ def hash_file(path: Path) -> File:
 
 def _environment() -> dict[str, str]:
     """Return the environment in which DVC works; nothing of the tree is on its path."""
-    dropped = ("PYTHON", "DVC_ROOT", "DVC_STAGE", "DVC_EXP_")
+    dropped = ("PYTHON", *DVC_OWN)
     kept = {
         name: value for name, value in clean(os.environ).items() if not name.startswith(dropped)
     }

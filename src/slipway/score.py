@@ -53,7 +53,8 @@ class Model:
         if found != expected:
             raise SlipwayError(
                 f"{path}: sha256 is {found}, but {MANIFEST_FILE} beside it says {expected}",
-                "do not use it: restore both with `dvc checkout`, or rebuild with `dvc repro`",
+                "do not use it: restore both with `slipway restore build/model`, "
+                "or rebuild with `dvc repro`",
             )
         return cls(content, manifest)
 

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import yaml
 
 from slipway.errors import SlipwayError
 
@@ -33,7 +32,7 @@ def month_files(folder: Path = DATA) -> list[Path]:
     if not found:
         raise SlipwayError(
             f"{folder}/: no parquet file",
-            "fetch the data with `dvc pull data.dvc` (or `make data`)",
+            "fetch the data with `slipway restore` (or `make data`)",
         )
     return found
 
@@ -114,22 +113,12 @@ def keys_digest(keys: Iterable[str]) -> str:
     return hashlib.sha256("\n".join(sorted(keys)).encode()).hexdigest()
 
 
-def data_revision(pointer: Path = Path("data.dvc")) -> str:
-    """Return the md5 by which DVC knows the data of this commit."""
-    try:
-        return str(yaml.safe_load(pointer.read_text("utf-8"))["outs"][0]["md5"])
-    except (FileNotFoundError, KeyError, TypeError, IndexError):
-        raise SlipwayError(
-            f"{pointer}: missing, or not written by DVC", "track the data with `dvc add data`"
-        ) from None
-
-
 def write_json(value: Any, path: Path) -> None:
     """Write JSON that reads well in a diff and has no value that JSON lacks."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(
-        json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False) + "\n", "utf-8"
-    )
+    text = json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
+    # A file name that is not UTF-8 holds surrogates: JSON has an escape for them.
+    path.write_text(text, "utf-8", errors="backslashreplace")
 
 
 def read_json(path: Path, made_by: str) -> Any:

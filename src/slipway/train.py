@@ -14,6 +14,7 @@ from slipway import contract
 from slipway.drift import joint
 from slipway.errors import SlipwayError
 from slipway.past import past
+from slipway.pointers import data_revision
 from slipway.prepare import PREPARED, split_months
 from slipway.profile import profile, profile_columns
 from slipway.score import (
@@ -26,7 +27,6 @@ from slipway.score import (
 )
 from slipway.tables import (
     as_rows,
-    data_revision,
     digest,
     month_files,
     read_columns,

@@ -14,22 +14,24 @@ from typing import Any
 import yaml
 
 from slipway.errors import NO, Refused, SlipwayError
+from slipway.git import git, resolve
 from slipway.github.api import Api
 from slipway.github.history import Base, base_of_release, first_parent
 from slipway.github.review import Review, find_review
 from slipway.github.runner import add_summary
-from slipway.judge.champion import folder_md5, resolve, tree_of
+from slipway.judge.champion import tree_of
 from slipway.judge.record import JUDGEMENTS
 from slipway.judge.run import judge_change
-from slipway.lock import LOCK, LockVerdict, check_lock, outputs, read_lock
+from slipway.lock import LockVerdict, check_lock, outputs, read_lock
+from slipway.pointers import LOCK, POINTER
 from slipway.report.document import Document, Table, plain, quote
 from slipway.report.markdown import to_markdown
 from slipway.report.render import document_of, foot_of
 from slipway.report.words import advice, headline
+from slipway.restore import restore as restore_outputs
 from slipway.score import MANIFEST_FILE, MODEL
 from slipway.serve.release import SHIPPED, Release, verify_model
 from slipway.tables import digest, read_json, write_json
-from slipway.workspace import run
 
 VERIFIED = Path("build/verified.json")
 
@@ -189,14 +191,7 @@ def restore(root: Path) -> str:
     SlipwayError
         It cannot be fetched.
     """
-    run(["dvc", "pull", "-q", "--force", str(MODEL), "data.dvc"], root)
-    locked = outputs(read_lock(root / LOCK))[str(MODEL)]
-    if (found := folder_md5(root / MODEL)) != locked:
-        raise Refused(
-            f"{MODEL}: what was fetched has md5 {found}, and dvc.lock names {locked}",
-            "somebody changed it in the remote or in the cache: find out who, then `dvc push` "
-            "it again from the machine that made it",
-        )
+    restore_outputs(root, MODEL, POINTER, force=True)
     return verify_model(root / MODEL)
 
 
@@ -245,7 +240,7 @@ def _judge_again(root: Path, base: Base, lock: LockVerdict) -> tuple[str, str]:
 def model_of(root: Path, commit: str) -> str:
     """Return the md5 of the model that a commit's lock names, or '' if it names none."""
     try:
-        stages = yaml.safe_load(run(["git", "show", f"{commit}:{LOCK}"], root))["stages"]
+        stages = yaml.safe_load(git(root, "show", f"{commit}:{LOCK}"))["stages"]
         return outputs(stages).get(str(MODEL), "")
     except (SlipwayError, yaml.YAMLError, KeyError, TypeError):
         return ""

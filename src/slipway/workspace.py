@@ -12,19 +12,19 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from slipway.errors import SlipwayError
+from slipway.git import PREFIX, clean, git, names
+from slipway.restore import DVC_OWN, check_repository
 
 
 @contextmanager
 def copy_of_worktree(root: Path) -> Iterator[Path]:
     """Yield a throw-away copy of the files that git tracks or would track, as they are now."""
-    with tempfile.TemporaryDirectory(prefix="slipway-") as folder:
+    tracked = check_repository(root)
+    untracked = names(root, "ls-files", "-z", "--others", "--exclude-standard")
+    with tempfile.TemporaryDirectory(prefix=PREFIX) as folder:
         copy = Path(folder) / "repository"
-        listed = run(["git", "ls-files", "-z", "-co", "--exclude-standard"], root)
-        for name in filter(None, listed.split("\0")):
-            if (root / name).is_file():
-                (copy / name).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy2(root / name, copy / name)
-        _start_repository(copy)
+        copied = [name for name in [*tracked, *untracked] if _copy(root / name, copy / name)]
+        _start_repository(copy, [name for name in tracked if name in set(copied)])
         share_cache(root, copy)
         yield copy
 
@@ -33,6 +33,7 @@ def share_cache(root: Path, copy: Path) -> None:
     """Let a copy of the repository use the data that this one has already fetched."""
     cache = run(["dvc", "cache", "dir"], root).strip()
     local = copy / ".dvc" / "config.local"
+    local.parent.mkdir(exist_ok=True)
     local.write_text(f"[cache]\n    dir = {(root / cache).resolve()}\n", "utf-8")
 
 
@@ -41,17 +42,27 @@ def run(command: Sequence[str], cwd: Path, python: str = sys.executable) -> str:
 
     Raises
     ------
+    Refused
+        It is DVC, and the commit would let it write or run something of its own choice.
     SlipwayError
         It failed; the message ends with the last lines that it wrote.
     """
+    if command[0] == "dvc":
+        check_repository(cwd)
     done = subprocess.run(
-        command, cwd=cwd, env=environment(cwd, python), capture_output=True, text=True, check=False
+        command,
+        cwd=cwd,
+        env=environment(cwd, python),
+        capture_output=True,
+        text=True,
+        errors="surrogateescape",
+        check=False,
     )
     if done.returncode:
-        said = (done.stderr.strip() or done.stdout.strip()).splitlines()[-15:]
+        written = (done.stderr.strip() or done.stdout.strip()).splitlines()[-15:]
         raise SlipwayError(
             f"`{' '.join(command)}` failed with exit code {done.returncode}:\n  "
-            + "\n  ".join(said),
+            + "\n  ".join(written),
             "mend what it names, then try again",
         )
     return done.stdout
@@ -60,13 +71,31 @@ def run(command: Sequence[str], cwd: Path, python: str = sys.executable) -> str:
 def environment(root: Path, python: str = sys.executable) -> dict[str, str]:
     """Return the environment in which a tree runs its own code with that Python's tools."""
     path = os.pathsep.join([str(Path(python).parent), os.environ.get("PATH", "")])
-    return os.environ | {
+    kept = {
+        name: value for name, value in clean(os.environ).items() if not name.startswith(DVC_OWN)
+    }
+    return kept | {
         "PATH": path,
         "PYTHONPATH": str((root / "src").resolve()),
         "DVC_NO_ANALYTICS": "1",
     }
 
 
-def _start_repository(copy: Path) -> None:
-    # DVC wants a git repository around it.
-    run(["git", "init", "-q", "-b", "main"], copy)
+def _copy(source: Path, target: Path) -> bool:
+    """Copy a file, or a link as a link; return whether there was one."""
+    if not source.is_file() and not source.is_symlink():
+        return False
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy2(source, target, follow_symlinks=False)
+    return True
+
+
+def _start_repository(copy: Path, tracked: Sequence[str]) -> None:
+    """Make a copy a repository, which DVC requires, that tracks what the original tracks."""
+    copy.mkdir(exist_ok=True)
+    git(copy, "init", "-q", "-b", "main", "--template=")
+    paths = ("--pathspec-from-file=-", "--pathspec-file-nul")
+    listed = b"\0".join(os.fsencode(name) for name in tracked)
+    if listed:
+        command = ("--literal-pathspecs", "add", "--intent-to-add", "--force", *paths)
+        git(copy, *command, given=listed)

@@ -12,6 +12,7 @@ from tests.judge.conftest import Slipway, retrain
 from tests.services.repository import commit, edit_params
 
 from slipway.errors import SlipwayError
+from slipway.git import resolve
 from slipway.judge import champion as champions
 from slipway.judge.opponents import incomparable
 from slipway.report.check import check, read_report
@@ -175,7 +176,7 @@ def test_an_unknown_commit_is_named(repository: Path, slipway: Slipway, base: st
 
 def test_a_folder_outside_git_is_named(tmp_path: Path) -> None:
     with pytest.raises(SlipwayError, match="not within a git repository"):
-        champions.resolve(tmp_path, "main")
+        resolve(tmp_path, "main")
 
 
 def test_a_commit_that_locks_another_environment_gets_its_own(repository: Path) -> None:
@@ -201,4 +202,4 @@ def test_a_record_that_is_none_is_named(repository: Path, slipway: Slipway) -> N
     assert done.returncode == 2
     assert "a.json" in done.stderr
     with pytest.raises(SlipwayError):
-        champions.resolve(repository, "nowhere")
+        resolve(repository, "nowhere")

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 from slipway.demo.live import LOG, go_live
 from slipway.demo.story import Story
 from slipway.errors import NO, YES, SlipwayError
-from slipway.workspace import copy_of_worktree, run
+from slipway.pointers import POINTER
+from slipway.restore import restore
+from slipway.workspace import copy_of_worktree
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -58,7 +60,7 @@ def _chapter(story: Story, title: str, tell: Callable[[Story], RenderableType]) 
 
 def _get_data(story: Story) -> str:
     story.commit("First model")
-    run(["dvc", "pull", "-q", "data.dvc"], story.copy)
+    restore(story.copy, POINTER)
     return story.slipway("validate")
 
 

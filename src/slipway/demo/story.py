@@ -9,12 +9,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from slipway.errors import NO, YES, SlipwayError
+from slipway.git import git
+from slipway.pointers import POINTER
+from slipway.restore import restore
+from slipway.score import MODEL
 from slipway.workspace import environment, run
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-AUTHOR = ["-c", "user.name=Slipway demo", "-c", "user.email=demo@localhost"]
+# No signature: the user's key would ask for its passphrase.
+AUTHOR = (
+    *("-c", "user.name=Slipway demo", "-c", "user.email=demo@localhost"),
+    *("-c", "commit.gpgSign=false"),
+)
 
 
 @dataclass(frozen=True)
@@ -64,7 +72,7 @@ class Story:
         run(["dvc", "repro", "-q"], self.copy)
 
     def git(self, *arguments: str) -> str:
-        return run(["git", *arguments], self.copy).strip()
+        return git(self.copy, *arguments).strip()
 
     def branch(self, name: str) -> None:
         """Begin a branch where `main` is."""
@@ -77,4 +85,4 @@ class Story:
     def merge(self, branch: str) -> None:
         self.git("checkout", "-q", "-f", "main")
         self.git(*AUTHOR, "merge", "-q", "--no-ff", "-m", f"Merge {branch}", branch)
-        run(["dvc", "checkout", "-q"], self.copy)
+        restore(self.copy, POINTER, MODEL, force=True)

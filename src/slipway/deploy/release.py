@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from slipway.errors import SlipwayError
+from slipway.git import git
 from slipway.tables import read_json, write_json
-from slipway.workspace import run
 
 VERSION = 1
 IMAGE = Path("build/image.json")
@@ -163,7 +163,7 @@ def who() -> str:
     if actor := os.environ.get("GITHUB_ACTOR"):
         return actor
     try:
-        return run(["git", "config", "user.name"], Path()).strip()
+        return git(Path(), "config", "user.name").strip()
     except SlipwayError:
         return getpass.getuser()
 
@@ -174,7 +174,7 @@ def source(root: Path, commit: str) -> str:
     if not server or not repository:
         return ""
     try:
-        subject = run(["git", "log", "-1", "--format=%s", commit.removesuffix("-dirty")], root)
+        subject = git(root, "log", "-1", "--format=%s", commit.removesuffix("-dirty"))
     except SlipwayError:
         subject = ""
     if found := re.search(r"#(\d+)", subject):

@@ -11,8 +11,9 @@ from typing import Any
 
 from slipway.doctor.finding import Finding
 from slipway.errors import SlipwayError
+from slipway.git import git
+from slipway.pointers import data_revision
 from slipway.settings import Params
-from slipway.tables import data_revision
 from slipway.workspace import run
 
 MEND = "`dvc repro`, then commit dvc.lock with reports/; or the button *Update lock*"
@@ -82,7 +83,7 @@ def _absent(root: Path) -> list[str]:
 
 def hooks(root: Path) -> Finding:
     """Return whether git checks before a commit what CI checks after it."""
-    folder = run(["git", "rev-parse", "--git-path", "hooks"], root).strip()
+    folder = git(root, "rev-parse", "--git-path", "hooks").strip()
     if (root / folder / "pre-commit").exists():
         return Finding("ok", "git runs the checks before each commit")
     return Finding("note", "no hook runs the checks before a commit", "`pre-commit install`")

@@ -13,9 +13,9 @@ from slipway.doctor.finding import Finding
 from slipway.doctor.local import look_here
 from slipway.doctor.remote import look_there
 from slipway.errors import NO, NO_ANSWER, YES, SlipwayError
+from slipway.git import git
 from slipway.github.api import Api
 from slipway.settings import Params
-from slipway.workspace import run
 
 GITHUB = "github.com"
 
@@ -67,7 +67,7 @@ def repository_of(root: Path, environment: Mapping[str, str]) -> tuple[str, str]
     if named := environment.get("GITHUB_REPOSITORY"):
         return environment.get("GITHUB_API_URL", f"https://api.{GITHUB}"), named
     try:
-        origin = run(["git", "remote", "get-url", "origin"], root).strip()
+        origin = git(root, "remote", "get-url", "origin").strip()
     except SlipwayError:
         return None
     found = ADDRESS.fullmatch(origin)

@@ -11,10 +11,10 @@ from slipway.deploy.state import HISTORY
 from slipway.deploy.status import status_of
 from slipway.errors import SlipwayError
 from slipway.fetch.unpack import Fetched, unpack
+from slipway.restore import restore
 from slipway.score import MANIFEST_FILE, MODEL, read_manifest
 from slipway.settings import Deploy
 from slipway.storage import reaching
-from slipway.workspace import run
 
 LOG = "log"
 
@@ -97,7 +97,7 @@ def _from_address(url: str, out: Path) -> Fetched:
 
 def _model_of_this_commit(out: Path) -> None:
     if not (MODEL / MANIFEST_FILE).exists():
-        run(["dvc", "pull", "-q", str(MODEL)], Path())
+        restore(Path(), MODEL)
     shutil.copytree(MODEL, out)
 
 

@@ -13,9 +13,9 @@ from slipway.data import further_months, make_months
 from slipway.errors import SlipwayError
 from slipway.labels.store import import_labels
 from slipway.replay import Tally, replay
+from slipway.restore import restore
 from slipway.score import MANIFEST_FILE, MODEL, read_manifest
 from slipway.serve import LOG, TOKENS
-from slipway.workspace import run
 
 MOST_MONTHS = 3
 
@@ -33,7 +33,7 @@ def rehearse(out: Path) -> Tally:
     from slipway.serve.start import serving
 
     if not (MODEL / MANIFEST_FILE).exists():
-        run(["dvc", "pull", "-q", str(MODEL)], Path())
+        restore(Path(), MODEL)
     newest = max(read_manifest(MODEL)["data"]["months"])
     months = further_months(newest)[:MOST_MONTHS]
     if not months:

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from slipway.errors import SlipwayError
+from slipway.git import git
 from slipway.github.api import PAGE, Api
 from slipway.github.bind import read_event
-from slipway.workspace import run
 
 RUNS = "actions/workflows/deploy.yml/runs"
 
@@ -33,7 +33,7 @@ def base_of_release(root: Path, commit: str, api: Api) -> Base:
     If none was, the commit that main was at before the first try: what lies between the two has
     been stopped, each time. Before the first run ever, what main was before this push.
     """
-    ancestors = set(run(["git", "rev-list", commit], root).split()) - {commit}
+    ancestors = set(git(root, "rev-list", commit).split()) - {commit}
     tried = [entry for entry in _runs(api) if entry["head_sha"] in ancestors]
     for entry in tried:
         if entry["conclusion"] == "success":
@@ -47,7 +47,7 @@ def base_of_release(root: Path, commit: str, api: Api) -> Base:
 def first_parent(root: Path, commit: str) -> str:
     """Return the commit that main was at before a merge, or '' if there was none."""
     try:
-        return run(["git", "rev-parse", "--verify", "--quiet", f"{commit}^1"], root).strip()
+        return git(root, "rev-parse", "--verify", "--quiet", f"{commit}^1").strip()
     except SlipwayError:
         return ""
 

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 from pathlib import Path
 
 from slipway.errors import NO, NO_ANSWER, YES, SlipwayError
+from slipway.git import GitError, git
 from slipway.github.runner import annotate, set_outputs
 
 
@@ -70,10 +70,10 @@ def main() -> None:
 
 def _git(root: Path, *arguments: str) -> str | None:
     """Return what git printed, or None if it said no."""
-    done = subprocess.run(
-        ["git", *arguments], cwd=root, capture_output=True, text=True, check=False
-    )
-    return None if done.returncode else done.stdout.strip()
+    try:
+        return git(root, *arguments).strip()
+    except GitError:
+        return None
 
 
 if __name__ == "__main__":

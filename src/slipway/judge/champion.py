@@ -6,7 +6,6 @@ import hashlib
 import json
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,8 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from slipway.errors import SlipwayError
-from slipway.lock import LOCK, outputs, read_lock
+from slipway.git import worktree
+from slipway.lock import outputs
+from slipway.pointers import LOCK, POINTER, read_stages
+from slipway.restore import Missing, check_repository, restore
 from slipway.score import MODEL, read_manifest
 from slipway.tables import digest, read_columns
 from slipway.workspace import environment, run, share_cache
@@ -47,47 +48,18 @@ class Built:
         return read_manifest(self.model)
 
 
-def resolve(root: Path, revision: str) -> str:
-    """Return the full hash of a commit.
-
-    Raises
-    ------
-    SlipwayError
-        git does not know it, or this is no repository.
-    """
-    try:
-        run(["git", "rev-parse", "--git-dir"], root)
-    except SlipwayError:
-        raise SlipwayError(
-            f"{root.resolve()}: not within a git repository",
-            "go to your clone, where the commit to compare with is",
-        ) from None
-    command = ["git", "rev-parse", "--verify", "--quiet", "--end-of-options"]
-    try:
-        return run([*command, f"{revision}^{{commit}}"], root).strip()
-    except SlipwayError:
-        raise SlipwayError(
-            f"git knows no commit `{revision}`",
-            "check the name, or `git fetch`; a shallow clone needs `git fetch --unshallow`",
-        ) from None
-
-
 @contextmanager
 def tree_of(root: Path, commit: str) -> Iterator[Path]:
     """Yield a throw-away checkout of a commit that shares the cache of this repository."""
-    with tempfile.TemporaryDirectory(prefix="slipway-") as folder:
-        tree = Path(folder) / "tree"
-        run(["git", "worktree", "add", "--quiet", "--detach", str(tree), commit], root)
-        try:
-            share_cache(root, tree)
-            yield tree
-        finally:
-            run(["git", "worktree", "remove", "--force", str(tree)], root)
+    with worktree(root, commit) as tree:
+        check_repository(tree)
+        share_cache(root, tree)
+        yield tree
 
 
 def has_model(tree: Path) -> bool:
     """Return whether a commit locks a model at all."""
-    return (tree / LOCK).exists() and str(MODEL) in outputs(read_lock(tree / LOCK))
+    return (tree / LOCK).exists() and str(MODEL) in outputs(read_stages(tree / LOCK))
 
 
 def build(root: Path, tree: Path) -> Built:
@@ -99,11 +71,14 @@ def build(root: Path, tree: Path) -> Built:
         It is in no cache or remote and cannot be built, or its environment cannot be made.
     """
     python = _python_for(root, tree)
-    locked = outputs(read_lock(tree / LOCK))[str(MODEL)]
+    locked = outputs(read_stages(tree / LOCK))[str(MODEL)]
     where = "" if python == sys.executable else ", in its own environment"
-    if _pull(tree, str(MODEL)) and folder_md5(tree / MODEL) == locked:
+    try:
+        restore(tree, MODEL, force=True)
+    except Missing:
+        restore(tree, POINTER, force=True)
+    else:
         return Built(tree, python, f"restored by hash{where}")
-    run(["dvc", "pull", "-q", "--force", "data.dvc"], tree)
     run(["dvc", "repro", "-q", "--no-run-cache", "--force", "train"], tree, python)
     same = folder_md5(tree / MODEL) == locked
     rebuilt = "rebuilt" if same else "rebuilt, with other bytes than its lock names"
@@ -139,14 +114,6 @@ def folder_md5(folder: Path) -> str:
     ]
     content = json.dumps(listing, sort_keys=True).encode()
     return f"{hashlib.md5(content, usedforsecurity=False).hexdigest()}.dir"
-
-
-def _pull(tree: Path, target: str) -> bool:
-    try:
-        run(["dvc", "pull", "-q", target], tree)
-    except SlipwayError:
-        return False
-    return True
 
 
 def _python_for(root: Path, tree: Path) -> str:

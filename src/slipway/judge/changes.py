@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import yaml
 
-from slipway.errors import SlipwayError
+from slipway.git import names, read_file, shown
 from slipway.workspace import run
 
 # A change in the share of empty values smaller than this is not worth a line.
@@ -148,16 +148,13 @@ def _files(root: Path, base: str) -> dict[str, list[str]]:
 
 
 def _changed_files(root: Path, base: str) -> list[str]:
-    tracked = run(["git", "diff", "--name-only", "-z", base, "--"], root)
-    fresh = run(["git", "ls-files", "-z", "--others", "--exclude-standard"], root)
-    return sorted(set(filter(None, (tracked + fresh).split("\0"))))
+    tracked = names(root, "diff", "--name-only", "-z", base, "--")
+    fresh = names(root, "ls-files", "-z", "--others", "--exclude-standard")
+    return sorted({shown(name) for name in tracked + fresh})
 
 
 def _at(root: Path, commit: str, name: str) -> str:
-    try:
-        return run(["git", "show", f"{commit}:{name}"], root)
-    except SlipwayError:
-        return ""
+    return read_file(root, commit, name) or ""
 
 
 def _flat(value: Any, name: str = "") -> dict[str, str]:

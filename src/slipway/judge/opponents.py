@@ -13,6 +13,7 @@ import numpy as np
 
 from slipway import contract
 from slipway.errors import SlipwayError
+from slipway.git import resolve
 from slipway.judge import champion as champions
 from slipway.judge import record
 from slipway.judge.compare import Side
@@ -114,7 +115,7 @@ def _best_so_far(
 def _ask(
     root: Path, mark: Mapping[str, Any], challenger: Mapping[str, Any], holdout: Holdout
 ) -> Side:
-    commit = champions.resolve(root, str(mark["commit"]))
+    commit = resolve(root, str(mark["commit"]))
     with champions.tree_of(root, commit) as tree:
         if not champions.has_model(tree):
             raise SlipwayError(f"commit {commit[:7]} has no model")

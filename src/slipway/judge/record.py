@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from slipway.errors import SlipwayError
+from slipway.git import git, names, shown
 from slipway.judge.verdict import HIGHER_IS_BETTER
 from slipway.tables import read_json, write_json
-from slipway.workspace import run
 
 JUDGEMENTS = Path("reports/judgements")
 
@@ -42,8 +42,8 @@ def uses(names: Iterable[str], holdout: str, model: str) -> int:
 def known_names(root: Path) -> list[str]:
     """Return the names of all records: in this tree, and ever added on any branch."""
     here = [path.name for path in (root / JUDGEMENTS).glob("*.json")]
-    command = ["git", "log", "--all", "--diff-filter=A", "--name-only", "--format="]
-    return here + run([*command, "--", str(JUDGEMENTS)], root).split()
+    command = ("log", "--all", "--diff-filter=A", "--name-only", "--format=", "-z")
+    return here + names(root, *command, "--", str(JUDGEMENTS))
 
 
 def changed_records(root: Path, base: str) -> list[str]:
@@ -55,14 +55,14 @@ def changed_records(root: Path, base: str) -> list[str]:
         git does not have the commits that lead from the base to here.
     """
     try:
-        start = run(["git", "merge-base", base, "HEAD"], root).strip()
+        start = git(root, "merge-base", base, "HEAD").strip()
     except SlipwayError:
         raise SlipwayError(
             f"git knows no common ancestor of {base[:7]} and HEAD",
             "fetch the commits between them: `git fetch --unshallow`",
         ) from None
-    command = ["git", "diff", "--name-only", "-z", "--no-renames", "--diff-filter=a", start, "--"]
-    return list(filter(None, run([*command, str(JUDGEMENTS)], root).split("\0")))
+    command = ("diff", "--name-only", "-z", "--no-renames", "--diff-filter=a", start, "--")
+    return [shown(name) for name in names(root, *command, str(JUDGEMENTS))]
 
 
 def marks(folder: Path, champion: str) -> list[dict[str, Any]]:

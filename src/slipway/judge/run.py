@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from slipway import contract
 from slipway.errors import SlipwayError
-from slipway.judge import champion as champions
+from slipway.git import git, resolve
 from slipway.judge import record
 from slipway.judge.changes import changes, data_changes
 from slipway.judge.compare import Side
@@ -22,11 +22,11 @@ from slipway.judge.leaning import leaning
 from slipway.judge.opponents import Champion, find_champion, read_holdout
 from slipway.judge.slices import groups_of
 from slipway.judge.verdict import LOCKS, reliability
+from slipway.pointers import data_revision
 from slipway.progress import busy
 from slipway.score import MODEL, Model
 from slipway.settings import Judge, Params, read_params
-from slipway.tables import data_revision, take, write_json
-from slipway.workspace import run
+from slipway.tables import take, write_json
 
 # Rows that the behaviours and the features' weights are tried on: evenly spaced, enough
 # to see a share within a percent.
@@ -49,7 +49,7 @@ def judge_change(root: Path, base: str, out: Path, lock: str) -> dict[str, Any]:
     """
     if lock not in LOCKS:
         raise SlipwayError(f"--lock {lock!r}: no such status", f"one of: {', '.join(LOCKS)}")
-    commit, params = champions.resolve(root, base), read_params()
+    commit, params = resolve(root, base), read_params()
     model = Model.load(MODEL)
     check_fresh(model.manifest, params)
     holdout = read_holdout(params, model.manifest)
@@ -115,7 +115,7 @@ def rule_of(
     """Return the rule to judge by: the base commit's own, so that no change judges itself."""
     note = None
     try:
-        section = yaml.safe_load(run(["git", "show", f"{commit}:params.yaml"], root))["judge"]
+        section = yaml.safe_load(git(root, "show", f"{commit}:params.yaml"))["judge"]
         rule = Judge.model_validate(section)
     except (SlipwayError, yaml.YAMLError, KeyError, TypeError, ValidationError):
         rule, note = params.judge, {"code": "own rule", "about": commit}

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from slipway.drift import log_place
 from slipway.errors import SlipwayError
+from slipway.git import git, names
 from slipway.judge.record import JUDGEMENTS
 from slipway.labels import labels_place
 from slipway.page.days import known_labels, read_days
 from slipway.score import MANIFEST_FILE, MODEL
 from slipway.tables import DATA, read_json
-from slipway.workspace import run
 
 if TYPE_CHECKING:
     from slipway.settings import Params
@@ -114,9 +114,9 @@ def released_by_git() -> list[Row]:
     A release is named after its pull request, a short subject or the commit. If the commit
     brought one judgement along, that has the model and the verdict.
     """
-    shown = ["git", "log", f"-{HISTORY}", "--first-parent", "--format=%H %cI %s"]
+    shown = ("log", f"-{HISTORY}", "--first-parent", "--format=%H %cI %s")
     try:
-        lines = run([*shown, "--", str(METRICS)], Path()).splitlines()
+        lines = git(Path(), *shown, "--", str(METRICS)).splitlines()
     except SlipwayError:
         return []  # no git here, or no commit yet: there is no history to show
     found = [_release(*line.split(" ", 2)) for line in reversed(lines)]
@@ -134,8 +134,8 @@ def _release(commit: str, moment: str, subject: str) -> Row | None:
         "date": moment,
         "metrics": metrics["model"],
     }
-    added = ["git", "show", "-m", "--first-parent", "--diff-filter=A", "--name-only", "--format="]
-    records = run([*added, commit, "--", str(JUDGEMENTS)], Path()).split()
+    added = ("show", "-z", "-m", "--first-parent", "--diff-filter=A", "--name-only", "--format=")
+    records = names(Path(), *added, commit, "--", str(JUDGEMENTS))
     if len(records) == 1 and (record := _json_at(commit, records[0])):
         release |= {"model_sha256": record["model"], "verdict": record["verdict"]}
     return release
@@ -151,7 +151,7 @@ def _short_name(commit: str, subject: str) -> str:
 
 def _json_at(commit: str, path: str) -> Row | None:
     try:
-        found = json.loads(run(["git", "show", f"{commit}:{path}"], Path()))
+        found = json.loads(git(Path(), "show", f"{commit}:{path}"))
     except (SlipwayError, ValueError):
         return None
     return found if isinstance(found, dict) else None

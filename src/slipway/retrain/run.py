@@ -11,10 +11,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 from slipway.errors import NO, NO_ANSWER, YES, Refused, SlipwayError
-from slipway.judge.champion import resolve, tree_of
+from slipway.git import resolve
+from slipway.judge.champion import tree_of
 from slipway.labels import labels_place
+from slipway.pointers import POINTER
 from slipway.progress import busy
 from slipway.report.words import summary
+from slipway.restore import restore
 from slipway.retrain.months import Added, Places, add_months
 from slipway.retrain.steps import (
     REPORT,
@@ -26,7 +29,6 @@ from slipway.retrain.steps import (
 )
 from slipway.settings import Params, read_params
 from slipway.tables import write_json
-from slipway.workspace import run
 
 RETRAIN = Path("build/retrain.json")
 
@@ -108,7 +110,7 @@ def _retrain(root: Path, until: str, log: str) -> Retrained:
         params = read_params(tree / "params.yaml")
         places = _places(root, params, log)
         with busy("Looking for labelled months"):
-            run(["dvc", "pull", "-q", "data.dvc"], tree)
+            restore(tree, POINTER)
             added, why = add_months(tree / "data", params, places, until)
         about: dict[str, Any] = {
             "commit": commit,

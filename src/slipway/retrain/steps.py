@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from slipway.errors import NO, YES, Refused, SlipwayError
+from slipway.git import names
 from slipway.rebuild import FAILED, REPRO
 from slipway.search import SEARCH
 from slipway.tables import read_json
@@ -103,9 +104,9 @@ def collect(tree: Path, folder: Path) -> list[str]:
         The remote does not take the data and the model, which the branch would name in vain.
     """
     run(["dvc", "push", "-q"], tree)
-    listed = run(["git", "status", "--porcelain", "-z", "--untracked-files=all"], tree)
-    names = sorted(entry[3:] for entry in listed.split("\0") if entry[3:].startswith(MAY_CHANGE))
-    kept = [name for name in names if (tree / name).is_file()]
+    listed = names(tree, "status", "--porcelain", "-z", "--no-renames", "--untracked-files=all")
+    changed = sorted(entry[3:] for entry in listed if entry[3:].startswith(MAY_CHANGE))
+    kept = [name for name in changed if (tree / name).is_file()]
     for name in kept:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(tree / name, folder / name)

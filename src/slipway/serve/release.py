@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import subprocess
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from slipway.errors import SlipwayError
+from slipway.git import GitError, check_repository, git
+from slipway.pointers import data_revision
 from slipway.score import MODEL_FILE, read_manifest
-from slipway.tables import data_revision, digest, read_json, write_json
+from slipway.tables import digest, read_json, write_json
 
 RELEASE_FILE = "release.json"
 
@@ -78,18 +79,18 @@ def verify_model(folder: Path) -> str:
     if (found := digest(path)) != expected:
         raise SlipwayError(
             f"{path}: sha256 is {found}, but the manifest beside it says {expected}",
-            "do not use this file: restore both with `dvc checkout`, or rebuild with `dvc repro`",
+            "do not use this file: restore both with `slipway restore build/model`, "
+            "or rebuild with `dvc repro`",
         )
     return expected
 
 
 def _git(root: Path, *arguments: str) -> str:
-    command = ["git", *arguments]
+    check_repository(root)
     try:
-        done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True)
-    except (FileNotFoundError, subprocess.CalledProcessError):
+        return git(root, *arguments).strip()
+    except GitError:
         raise SlipwayError(
             f"{root.resolve()}: no commit here, and every prediction names the commit it came from",
             "run it in the git repository, after a first commit",
         ) from None
-    return done.stdout.strip()
