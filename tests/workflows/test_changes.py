@@ -83,7 +83,7 @@ def test_a_file_that_moved_counts_on_both_sides(repository):
 
 @pytest.mark.parametrize("base", ["nobody", "--output=file"])
 def test_an_unknown_base_is_no_answer(repository, base):
-    with pytest.raises(SlipwayError, match="git cannot compare") as error:
+    with pytest.raises(SlipwayError, match=f"`{base}`") as error:
         find_changes(repository, base)
     assert error.value.exit_code == 2
 
