@@ -132,7 +132,6 @@ def restore(root: Path, *targets: Path | str, force: bool = False) -> list[Resto
         A file of DVC is in conflict or cannot be read, or the remote cannot be reached.
     """
     root, wanted = root.resolve(), [Path(target).as_posix() for target in targets]
-    check_repository(root)
     options = ["--force"] if force else []
     command = [sys.executable, "-P", "-m", "slipway.restore", *options, str(root), *wanted]
     with busy(f"Fetching {', '.join(wanted)}"):
@@ -216,7 +215,7 @@ def check_output(root: Path, path: str, tracked: Sequence[str] | None = None) ->
         if owned:
             raise Refused(
                 f"{shown(name)}: this output is in a place that git tracks (`{shown(owned)}`)",
-                "give outputs a folder of their own, such as data/ or build/",
+                "let git forget it (`git rm -r --cached`), or give outputs a folder of their own",
             )
     _check_links(root, parts)
 
@@ -394,13 +393,13 @@ def _hidden(name: str) -> str:
 
 
 def main() -> None:
-    """Restore in this process: ``python -P -m slipway.restore ROOT TARGET…``; answers in JSON."""
+    """Be the process in which DVC works: ``python -P -m slipway.restore ROOT TARGET…``."""
     options = [argument for argument in sys.argv[1:] if argument == "--force"]
     root, *targets = [argument for argument in sys.argv[1:] if argument != "--force"]
     answer: dict[str, Any] = {}
     try:
         with redirect_stdout(sys.stderr):  # what DVC reports while it works
-            restored = _restore(Path(root), targets, force=bool(options))
+            restored = restore_here(Path(root), targets, force=bool(options))
         answer["restored"] = [asdict(each) for each in restored]
     except SlipwayError as error:
         kind = next(name for name, kind in KINDS.items() if isinstance(error, kind))
@@ -408,12 +407,13 @@ def main() -> None:
     sys.stdout.write(json.dumps(answer))
 
 
-def _restore(root: Path, targets: Sequence[str], force: bool) -> list[Restored]:
+def restore_here(root: Path, targets: Sequence[str], force: bool = False) -> list[Restored]:
+    """Restore in this process: see `restore`."""
     from dvc.exceptions import DvcException
     from dvc.repo import Repo
     from dvc_objects.errors import ObjectFormatError
 
-    tracked = names(root, "ls-files", "-z")
+    tracked = check_repository(root)
     try:
         with Repo(str(root)) as repo:
             return [_restore_one(repo, root, target, tracked, force) for target in targets]
@@ -437,7 +437,7 @@ def _restore_one(
         _fetch(repo, expected.values(), path)
     elif "/" not in path:
         raise Refused(f"{path}: this output is a file at the top of the repository", ASK)
-    repo.checkout(targets=[target], force=force)
+    repo.checkout(targets=[str(root / target)], force=force)
     _check_links(root, PurePosixPath(path).parts)
     files = _check_written(root / path, expected) if folder else (hash_file(root / path),)
     if {file.name: file.md5 for file in files} != expected:
@@ -469,7 +469,10 @@ def _output_of(repo: Any, root: Path, target: str, tracked: Sequence[str]) -> tu
     out = outs[0]
     if out.protocol != "local" or out.stage.is_import or not out.use_cache or out.files:
         raise Refused(f"{target}: is not an output in DVC's cache", "track it with `dvc add`")
-    check_output(root, out.fs_path, tracked)
+    try:
+        check_output(root, out.fs_path, tracked)
+    except Refused as error:
+        raise Refused(f"{target}: {error}", error.do) from None
     path = Path(out.fs_path).relative_to(root).as_posix()
     if target == POINTER.name and path != DATA:
         raise Refused(f"{target}: names {shown(path)}, and slipway reads {DATA}/", ASK)
@@ -487,7 +490,7 @@ def _outs(repo: Any, root: Path, target: str) -> list[Any]:
     from dvc.exceptions import OutputNotFoundError
 
     if target == POINTER.name:
-        return [out for stage in repo.stage.collect(target) for out in stage.outs]
+        return [out for stage in repo.stage.collect(str(root / target)) for out in stage.outs]
     try:
         return list(repo.find_outs_by_path(os.path.normpath(root / target)))
     except OutputNotFoundError:

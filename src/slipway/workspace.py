@@ -31,10 +31,20 @@ def copy_of_worktree(root: Path) -> Iterator[Path]:
 
 def share_cache(root: Path, copy: Path) -> None:
     """Let a copy of the repository use the data that this one has already fetched."""
-    cache = run(["dvc", "cache", "dir"], root).strip()
     local = copy / ".dvc" / "config.local"
     local.parent.mkdir(exist_ok=True)
-    local.write_text(f"[cache]\n    dir = {(root / cache).resolve()}\n", "utf-8")
+    local.write_text(f"[cache]\n    dir = {cache_of(root)}\n", "utf-8")
+
+
+def cache_of(root: Path) -> Path:
+    """Return the folder of DVC's cache, as the settings of this repository and user place it."""
+    from dvc.config import Config, ConfigError
+
+    try:
+        placed = Config(str((root / ".dvc").resolve()))["cache"].get("dir")
+    except ConfigError as error:
+        raise SlipwayError(f"DVC cannot read its settings: {error}", "see `dvc config`") from None
+    return (root / ".dvc" / (placed or "cache")).resolve()
 
 
 def run(command: Sequence[str], cwd: Path, python: str = sys.executable) -> str:
