@@ -12,6 +12,7 @@ from slipway.errors import SlipwayError
 
 POINTER = Path("data.dvc")
 LOCK = Path("dvc.lock")
+PIPELINE = Path("dvc.yaml")
 
 CONFLICT = re.compile(r"^(<{7}|\|{7}|>{7}) ", re.MULTILINE)
 
@@ -50,6 +51,13 @@ def read_text(path: Path) -> str:
             ENDS_CONFLICT.get(path.name, default),
         )
     return text
+
+
+def check_conflicts(root: Path) -> None:
+    """Refuse a tree in which a merge of DVC's files has not ended; raises InConflict."""
+    for name in (POINTER, LOCK, PIPELINE):
+        if (root / name).exists():
+            read_text(root / name)
 
 
 def read_yaml(path: Path) -> Any:

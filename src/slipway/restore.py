@@ -29,10 +29,8 @@ from typing import Any
 
 from slipway.errors import Refused, SlipwayError
 from slipway.git import clean, names, shown
-from slipway.pointers import LOCK, POINTER, InConflict, read_stages, read_text
+from slipway.pointers import LOCK, PIPELINE, POINTER, InConflict, check_conflicts, read_stages
 from slipway.progress import busy
-
-PIPELINE = Path("dvc.yaml")
 
 DATA = "data"
 
@@ -109,7 +107,14 @@ class Restored:
 
     def text(self) -> str:
         size = sum(file.size for file in self.files)
-        return f"{self.path}: {len(self.files)} files, {size / 1e6:.1f} MB, md5 {self.md5[:12]}"
+        lines = [f"{self.path}: {len(self.files)} files, {size / 1e6:.1f} MB, md5 {self.md5[:12]}"]
+        if self.path == DATA:
+            lines += [
+                f"  {self.path}/{file.name}: not a parquet file, so it is not read"
+                for file in self.files
+                if not file.name.endswith(".parquet")
+            ]
+        return "\n".join(lines)
 
 
 def restore(root: Path, *targets: Path | str, force: bool = False) -> list[Restored]:
@@ -176,9 +181,7 @@ def check_repository(root: Path) -> list[str]:
     for name in (".dvc", str(CONFIG), str(POINTER), str(LOCK), str(PIPELINE)):
         if (root / name).is_symlink():
             raise Refused(f"{name}: is a symbolic link", "replace it by what it points to")
-    for file in (POINTER, LOCK, PIPELINE):
-        if (root / file).exists():
-            read_text(root / file)
+    check_conflicts(root)
     _check_config(root)
     return tracked
 

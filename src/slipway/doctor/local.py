@@ -13,6 +13,7 @@ from slipway.doctor.finding import Finding
 from slipway.errors import SlipwayError
 from slipway.git import git
 from slipway.pointers import data_revision
+from slipway.restore import check_repository
 from slipway.settings import Params
 from slipway.workspace import run
 
@@ -33,8 +34,13 @@ except FileNotFoundError:
 
 def look_here(root: Path, params: Params) -> Iterator[Finding]:
     """Yield what this clone shows."""
-    yield lock(root)
-    yield remote(root)
+    try:
+        check_repository(root)
+    except SlipwayError as error:
+        yield Finding("wrong", str(error), error.do)
+    else:
+        yield lock(root)
+        yield remote(root)
     yield hooks(root)
     yield live_target(params)
 

@@ -123,12 +123,15 @@ def _python_for(root: Path, tree: Path) -> str:
         return sys.executable
     folder = (root / ENVIRONMENTS / wanted[:12]).resolve()
     python, ready = str(folder / "bin" / "python"), folder / "ready"
-    if not ready.exists():
+    # Its scripts name its folder: a copied environment runs that of another checkout.
+    made_for = f"{folder} {sys.implementation.cache_tag}\n"
+    if not ready.is_file() or ready.read_text("utf-8") != made_for:
+        ready.unlink(missing_ok=True)
         run([sys.executable, "-m", "venv", "--clear", str(folder)], tree)
         install = [python, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--no-deps"]
         run([*install, "--require-hashes", "-r", str(REQUIREMENTS)], tree)
         _add_command(folder / "bin" / "slipway", python)
-        ready.touch()
+        ready.write_text(made_for, "utf-8")
     return python
 
 

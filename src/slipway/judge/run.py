@@ -22,7 +22,7 @@ from slipway.judge.leaning import leaning
 from slipway.judge.opponents import Champion, find_champion, read_holdout
 from slipway.judge.slices import groups_of
 from slipway.judge.verdict import LOCKS, reliability
-from slipway.pointers import data_revision
+from slipway.pointers import check_conflicts, data_revision
 from slipway.progress import busy
 from slipway.score import MODEL, Model
 from slipway.settings import Judge, Params, read_params
@@ -49,6 +49,7 @@ def judge_change(root: Path, base: str, out: Path, lock: str) -> dict[str, Any]:
     """
     if lock not in LOCKS:
         raise SlipwayError(f"--lock {lock!r}: no such status", f"one of: {', '.join(LOCKS)}")
+    check_conflicts(root)
     commit, params = resolve(root, base), read_params()
     model = Model.load(MODEL)
     check_fresh(model.manifest, params)

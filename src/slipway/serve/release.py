@@ -7,8 +7,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from slipway.errors import SlipwayError
-from slipway.git import GitError, check_repository, git
-from slipway.pointers import data_revision
 from slipway.score import MODEL_FILE, read_manifest
 from slipway.tables import digest, read_json, write_json
 
@@ -40,8 +38,12 @@ class Release:
         Raises
         ------
         SlipwayError
-            The folder is not a git repository with a commit, or its data is not tracked.
+            The folder is not a git repository with a commit, its data is not tracked, or a file
+            of DVC is in conflict.
         """
+        from slipway.pointers import check_conflicts, data_revision  # a bento has neither
+
+        check_conflicts(root)
         commit = _git(root, "rev-parse", "HEAD")
         changed = _git(root, "status", "--porcelain", "--", *SHIPPED)
         return cls(commit + ("-dirty" if changed else ""), data_revision(root / "data.dvc"))
@@ -86,6 +88,8 @@ def verify_model(folder: Path) -> str:
 
 
 def _git(root: Path, *arguments: str) -> str:
+    from slipway.git import GitError, check_repository, git  # a container has no git
+
     check_repository(root)
     try:
         return git(root, *arguments).strip()
