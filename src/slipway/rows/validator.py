@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from itertools import chain, islice
 from typing import Any, NamedTuple, TypedDict
 
 import numpy as np
+import orjson
 from pydantic_core import (
     PydanticCustomError,
     SchemaValidator,
     ValidationError,
     core_schema,
     from_json,
-    to_json,
 )
 
 from slipway import contract
 from slipway.errors import SlipwayError
 from slipway.rows.checks import Test, make_test
+from slipway.rows.keys import count_strings, repeated_keys
 from slipway.rows.words import NOUNS, but, describe, shown
 from slipway.times import RANGE, NotATime, OutOfRange, microseconds, parse_time
 
@@ -28,7 +32,11 @@ Spec = list[dict[str, Any]]
 
 Rule = Callable[[Mapping[str, Any]], Any]
 
+Message = Callable[[], str]
+
 TIME_RANGE = "time_range"
+
+MOST_OF_A_NAME = 80  # that a fault shows
 
 
 class Fault(TypedDict):
@@ -36,6 +44,22 @@ class Fault(TypedDict):
     field: str
     rule: str
     message: str
+
+
+class Faults(list[Fault]):
+    """The first faults of a request, and how many there are in all."""
+
+    def __init__(self, faults: Iterable[Fault] = (), total: int = 0) -> None:
+        super().__init__(faults)
+        self.total = max(total, len(self))
+
+
+class TooManyRows(Exception):
+    """A request has more rows than are taken at once; none of them was looked at."""
+
+    def __init__(self, rows: int) -> None:
+        super().__init__(f"{rows} rows")
+        self.rows = rows
 
 
 class Rows(NamedTuple):
@@ -47,12 +71,15 @@ class Rows(NamedTuple):
         Name to array, each of shape (rows,), in the types that reading the data gives.
     keys
         The key of each row.
+    sent
+        The rows as they were sent.
     many
         The request was a list, so the answer is one.
     """
 
     columns: dict[str, np.ndarray]
     keys: list[Any]
+    sent: list[dict[str, Any]]
     many: bool
 
 
@@ -65,6 +92,8 @@ class RowValidator:
         What `specify` returned: `inputs` of the manifest.
     rules
         The cross-column rules, by name.
+    max_rows, max_faults
+        Rows that one request may have, and faults that are listed before the rest is counted.
 
     Raises
     ------
@@ -72,9 +101,16 @@ class RowValidator:
         A rule reads a column that a request does not have, or does not judge row by row.
     """
 
-    def __init__(self, spec: Spec, rules: Mapping[str, Rule]) -> None:
+    def __init__(
+        self,
+        spec: Spec,
+        rules: Mapping[str, Rule],
+        max_rows: int = sys.maxsize,
+        max_faults: int = sys.maxsize,
+    ) -> None:
         self._spec = {column["name"]: column for column in spec}
         self._key = next(column["name"] for column in spec if column["unique"])
+        self._max_rows, self._max_faults = max_rows, max_faults
         empty = {column["name"]: np.empty(0, column["dtype"]) for column in spec}
         self._rules = {
             name: (rule, columns_read(name, rule, empty)) for name, rule in rules.items()
@@ -85,125 +121,225 @@ class RowValidator:
             extra_behavior="forbid",
         )
         self._one = SchemaValidator(row)
-        self._many = SchemaValidator(core_schema.list_schema(row))
+        self._many = SchemaValidator(core_schema.list_schema(row, fail_fast=True))
         self._field = {name: SchemaValidator(_type(column)) for name, column in self._spec.items()}
         self._dtypes = [(name, np.dtype(column["dtype"])) for name, column in self._spec.items()]
+        texts = [column for column in spec if column["type"] in ("string", "timestamp")]
+        self._strings = len(spec) + sum(not column["nullable"] for column in texts)
+        self._nullable = [column["name"] for column in texts if column["nullable"]]
 
-    def parse(self, body: bytes) -> Rows | list[Fault]:
-        """Return the rows of a request, or everything that is wrong with them.
+    def parse(self, body: bytes) -> Rows | Faults:
+        """Return the rows of a request, or what is wrong with them.
 
         Parameters
         ----------
         body
             JSON: one object, or a list of objects.
+
+        Raises
+        ------
+        TooManyRows
+            There are more than `max_rows`, counted before anything else is looked at.
         """
         many = body.lstrip(b" \t\r\n")[:1] == b"["
         try:
-            rows = self._many.validate_json(body) if many else [self._one.validate_json(body)]
-        except ValidationError as error:
-            return self._explain(error, body, many)
+            content = orjson.loads(body)
+        except ValueError as error:
+            return self._explain_json(body, many, str(error))
+        sent = content if many else [content]
+        self._count(sent)
+        rows = self._validated(sent)
+        if rows is None or self._has_repeated_keys(body, sent):
+            del content, sent
+            return self._explain(body, many)
         if not rows:
-            return [_fault(0, "", "rows", "expected one row or a list of rows, got an empty list")]
+            message = "expected one row or a list of rows, got an empty list"
+            return Faults([_fault(0, "", "rows", message)])
         columns = self._columns(rows)
         keys = [row[self._key] for row in rows]
-        faults = self._repeated(dict(enumerate(keys))) if len(set(keys)) < len(keys) else []
-        for name, (rule, _) in self._rules.items():
-            in_order = ask(name, rule, columns, len(rows))
-            if np.count_nonzero(in_order) < len(rows):
-                faults += self._broken(name, columns, in_order, range(len(rows)))
-        return self._sorted(faults) if faults else Rows(columns, keys, many)
+        found = self._broken_rules(columns, len(rows))
+        if len(set(keys)) < len(keys):
+            found.append(self._repeated(dict(enumerate(keys))))
+        faults = self._together(found)
+        return faults if faults.total else Rows(columns, keys, sent, many)
+
+    def _count(self, rows: list[Any]) -> None:
+        if len(rows) > self._max_rows:
+            raise TooManyRows(len(rows))
+
+    def _validated(self, sent: list[Any]) -> list[dict[str, Any]] | None:
+        """Return the rows with the values that their columns hold; None if something is wrong."""
+        width = len(self._spec)
+        # pydantic would make an error of each of a million unknown fields.
+        if not all(type(row) is dict and len(row) == width for row in sent):
+            return None
+        try:
+            if len(sent) == 1:
+                return [self._one.validate_python(sent[0])]
+            rows: list[dict[str, Any]] = self._many.validate_python(sent)
+        except ValidationError:
+            return None
+        return rows
+
+    def _has_repeated_keys(self, body: bytes, rows: list[dict[str, Any]]) -> bool:
+        """Return whether the body has more strings than are left in its rows, all valid.
+
+        Each key is a string, and a value of a valid row is never an object. So a key that comes
+        again is a string more.
+        """
+        strings = len(rows) * self._strings
+        for name in self._nullable:
+            strings += sum(row[name] is not None for row in rows)
+        return count_strings(body) != strings
 
     def _columns(self, rows: list[dict[str, Any]]) -> dict[str, np.ndarray]:
         return {name: np.array([row[name] for row in rows], dtype) for name, dtype in self._dtypes}
 
+    def _broken_rules(self, columns: contract.Columns, rows: int) -> list[Faults]:
+        found = []
+        for name, (rule, _) in self._rules.items():
+            in_order = ask(name, rule, columns, rows)
+            if np.count_nonzero(in_order) < rows:
+                found.append(self._broken(name, columns, in_order, range(rows)))
+        return found
+
     # --- what is wrong: the slow path, taken only when something is ---
 
-    def _explain(self, error: ValidationError, body: bytes, many: bool) -> list[Fault]:
-        faults: list[Fault] = []
-        unusable: set[tuple[int, str]] = set()
-        for item in error.errors(include_url=False):
-            if item["type"] == "json_invalid":
-                return [_fault(0, "", "json", f"not JSON: {item['ctx']['error']}")]
-            row, field = _place(item["loc"], many)
-            if item["type"] == "rules":
-                faults += [
-                    _fault(
-                        row,
-                        field,
-                        rule["rule"],
-                        but(describe(rule["check"], rule["arguments"]), item["input"]),
-                    )
-                    for rule in item["ctx"]["failed"]
-                ]
-            else:
-                unusable.add((row, field))
-                faults.append(self._type_fault(row, field, item))
-        content = from_json(body)
-        rows = dict(enumerate(content if many else [content]))
-        usable = {row: values for row, values in rows.items() if (row, "") not in unusable}
-        return self._sorted(faults + self._cross_faults(usable, unusable))
+    def _explain_json(self, body: bytes, many: bool, reason: str) -> Faults:
+        """Return why a body is not JSON, or what is wrong with JSON that orjson does not take."""
+        try:
+            from_json(body)
+        except ValueError as error:
+            return Faults([_fault(0, "", "json", f"not JSON: {_encoding(body) or error}")])
+        return self._explain(body, many) or Faults([_fault(0, "", "json", f"not JSON: {reason}")])
 
-    def _type_fault(self, row: int, field: str, item: Any) -> Fault:
-        if item["type"] == "missing":
-            return _fault(row, field, "missing", "this field is missing")
-        if item["type"] == "extra_forbidden":
-            return _fault(row, field[:80], "unknown_field", "there is no such field")
-        if not field:
-            return _fault(row, "", "type", but("an object", item["input"]))
+    def _explain(self, body: bytes, many: bool) -> Faults:
+        try:
+            content = from_json(body)  # which keeps integers of any length
+        except ValueError:
+            content = orjson.loads(body)
+        rows = content if many else [content]
+        self._count(rows)
+        found, readable, unusable = _Found(self._max_faults), {}, set[tuple[int, str]]()
+        for number, row in enumerate(rows):
+            if isinstance(row, dict):
+                readable[number] = row
+                self._explain_row(number, row, found, unusable)
+            else:
+                found.add(number, "", "type", partial(but, "an object", row))
+        repeated = _Found(self._max_faults)
+        for number, keys in repeated_keys(body, many=many).items():
+            for key in keys:
+                repeated.add(
+                    number, key, "repeated_key", lambda: "this key is there more than once"
+                )
+        cross = self._cross_faults(readable, unusable)
+        return self._together([found.faults(), repeated.faults(), *cross])
+
+    def _explain_row(
+        self, number: int, row: dict[str, Any], found: _Found, unusable: set[tuple[int, str]]
+    ) -> None:
+        known = {name: row[name] for name in self._spec if name in row}
+        try:
+            self._one.validate_python(known)
+        except ValidationError as error:
+            for item in error.errors(include_url=False, include_input=True):
+                (field,) = item["loc"]
+                if item["type"] == "rules":
+                    for rule in item["ctx"]["failed"]:
+                        message = partial(_rule_message, rule, item["input"])
+                        found.add(number, str(field), rule["rule"], message)
+                else:
+                    unusable.add((number, str(field)))
+                    found.add(number, str(field), *self._type_fault(str(field), item))
+        unknown = (name for name in row if name not in self._spec)
+        for name in islice(unknown, self._max_faults):
+            found.add(number, name, "unknown_field", lambda: "there is no such field")
+        found.more(len(row) - len(known) - self._max_faults)
+
+    def _type_fault(self, field: str, item: Any) -> tuple[str, Message]:
         column = self._spec[field]
-        if item["input"] is None:
-            return _fault(row, field, "not_nullable", "expected a value, got null")
+        value = item["input"]
+        if item["type"] == "missing":
+            return "missing", lambda: "this field is missing"
+        if value is None:
+            return "not_nullable", lambda: "expected a value, got null"
         if item["type"] in ("greater_than_equal", "less_than_equal"):
-            message = but(f"a number that fits {column['dtype']}", item["input"])
-            return _fault(row, field, column["dtype"], message)
+            return column["dtype"], lambda: but(f"a number that fits {column['dtype']}", value)
         if item["type"] == TIME_RANGE:
-            return _fault(row, field, TIME_RANGE, but(f"a time {RANGE}", item["input"]))
-        return _fault(row, field, "type", but(NOUNS[column["type"]], item["input"]))
+            return TIME_RANGE, lambda: but(f"a time {RANGE}", value)
+        return "type", lambda: but(NOUNS[column["type"]], value)
 
     def _cross_faults(
         self, rows: dict[int, dict[str, Any]], unusable: set[tuple[int, str]]
-    ) -> list[Fault]:
+    ) -> Iterator[Faults]:
         """Check uniqueness and the rules on those rows whose fields can be read."""
-        keys = {row: v[self._key] for row, v in rows.items() if (row, self._key) not in unusable}
-        faults = self._repeated(keys)
+        keyed = [row for row in rows if (row, self._key) not in unusable]
+        yield self._repeated(dict(zip(keyed, self._read(self._key, rows, keyed), strict=True)))
         for name, (rule, fields) in self._rules.items():
             places = [row for row in rows if not any((row, field) in unusable for field in fields)]
-            columns = {field: self._read(field, rows, places) for field in fields}
+            columns = {
+                field: np.array(self._read(field, rows, places), self._spec[field]["dtype"])
+                for field in fields
+            }
             in_order = ask(name, rule, columns, len(places))
-            faults += self._broken(name, columns, in_order, places)
-        return faults
+            yield self._broken(name, columns, in_order, places)
 
-    def _read(self, field: str, rows: dict[int, Any], places: list[int]) -> np.ndarray:
-        read = self._field[field].validate_json
-        values = [read(to_json(rows[row][field])) for row in places]
-        return np.array(values, dtype=self._spec[field]["dtype"])
+    def _read(self, field: str, rows: dict[int, Any], places: list[int]) -> list[Any]:
+        read = self._field[field].validate_python
+        return [read(rows[row][field]) for row in places]
 
-    def _repeated(self, keys: Mapping[int, Any]) -> list[Fault]:
+    def _repeated(self, keys: Mapping[int, Any]) -> Faults:
         first: dict[Any, int] = {}
-        faults = []
+        found = _Found(self._max_faults)
         for row, key in keys.items():
-            if key in first:
-                message = f"{shown(key)} is also the {self._key} of row {first[key]}"
-                faults.append(_fault(row, self._key, "unique", message))
-            first.setdefault(key, row)
-        return faults
+            before = first.setdefault(key, row)
+            if before != row:
+                found.add(row, self._key, "unique", partial(self._again, key, before))
+        return found.faults()
 
     def _broken(
         self, name: str, columns: contract.Columns, in_order: np.ndarray, places: Sequence[int]
-    ) -> list[Fault]:
+    ) -> Faults:
         rule, fields = self._rules[name]
         meaning = " ".join((rule.__doc__ or name).split())
-        faults = []
+        found = _Found(self._max_faults)
         for at in np.flatnonzero(~in_order).tolist():
-            got = ", ".join(f"{field} {shown(columns[field][at])}" for field in fields)
-            faults.append(_fault(places[at], ", ".join(fields), name, f"{meaning} Got {got}"))
-        return faults
+            message = partial(_broken_message, meaning, fields, columns, at)
+            found.add(places[at], ", ".join(fields), name, message)
+        return found.faults()
 
-    def _sorted(self, faults: list[Fault]) -> list[Fault]:
+    def _again(self, key: Any, row: int) -> str:
+        return f"{shown(key)} is also the {self._key} of row {row}"
+
+    def _together(self, found: Iterable[Faults]) -> Faults:
+        every = list(found)
         order = {name: at for at, name in enumerate(self._spec)}
-        return sorted(
-            faults, key=lambda fault: (fault["row"], order.get(fault["field"], len(order)))
+        first = sorted(
+            chain(*every), key=lambda fault: (fault["row"], order.get(fault["field"], len(order)))
         )
+        return Faults(first[: self._max_faults], sum(faults.total for faults in every))
+
+
+class _Found:
+    """Counts faults, and makes the texts of the first ones only."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._listed: list[Fault] = []
+        self._total = 0
+
+    def add(self, row: int, field: str, rule: str, message: Message) -> None:
+        if len(self._listed) < self._most:
+            self._listed.append(_fault(row, field, rule, message()))
+        self._total += 1
+
+    def more(self, count: int) -> None:
+        """Count more faults than were added, if there are any."""
+        self._total += max(0, count)
+
+    def faults(self) -> Faults:
+        return Faults(self._listed, self._total)
 
 
 def columns_read(name: str, rule: Rule, columns: Mapping[str, Any]) -> list[str]:
@@ -306,10 +442,23 @@ def _guard(column: dict[str, Any]) -> Callable[[Any], Any]:
     return check
 
 
+def _rule_message(rule: dict[str, Any], value: Any) -> str:
+    return but(describe(rule["check"], rule["arguments"]), value)
+
+
+def _broken_message(meaning: str, fields: list[str], columns: contract.Columns, at: int) -> str:
+    got = ", ".join(f"{field} {shown(columns[field][at])}" for field in fields)
+    return f"{meaning} Got {got}"
+
+
 def _fault(row: int, field: str, rule: str, message: str) -> Fault:
-    return {"row": row, "field": field, "rule": rule, "message": message}
+    return {"row": row, "field": field[:MOST_OF_A_NAME], "rule": rule, "message": message}
 
 
-def _place(loc: tuple[int | str, ...], many: bool) -> tuple[int, str]:
-    row, *rest = loc if many else (0, *loc)
-    return int(row), str(rest[0]) if rest else ""
+def _encoding(body: bytes) -> str:
+    """Return where a body stops being UTF-8, or nothing if it is."""
+    try:
+        body.decode()
+    except UnicodeDecodeError as error:
+        return f"byte {body[error.start]:#04x} at position {error.start} is not UTF-8"
+    return ""

@@ -8,10 +8,12 @@ import os
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
+from itertools import accumulate
 from pathlib import Path
 
 import orjson
 
+from slipway.rows import Fault, Faults, TooManyRows
 from slipway.score import MODEL, Model
 from slipway.serve import LOG, SMOKE_SECRET, TOKENS
 from slipway.serve.guard import (
@@ -22,17 +24,20 @@ from slipway.serve.guard import (
     Send,
     SmokeTest,
     Tokens,
+    as_utf8,
     check_json,
     read_body,
     respond,
 )
 from slipway.serve.log import LogUnavailable, PredictionLog
 from slipway.serve.metrics import CONTENT_TYPE, OTHER, LogState, Metrics
-from slipway.serve.predict import BadRows, Predictor, TooManyRows
+from slipway.serve.predict import BadRows, Predictor
 from slipway.serve.release import Release, verify_model
 from slipway.settings import Serve, read_params
 
 OPEN = ("/livez", "/readyz")
+
+MOST_BYTES = 48 * 1024  # of the faults in an answer
 
 DISK_SECONDS = 1.0  # in which the log's disk must answer when it is asked how it is
 
@@ -124,7 +129,8 @@ class Api:
         if path not in self._endpoints:
             raise Refusal(404, "not_found", f"ask for one of {', '.join(self._endpoints)}")
         expected, endpoint = self._endpoints[path]
-        if method != expected:
+        # A HEAD is a GET; the server leaves the body out.
+        if ("GET" if method == "HEAD" else method) != expected:
             allow = ((b"allow", expected.encode()),)
             message = f"{path} answers {expected}"
             raise Refusal(405, "method_not_allowed", message, headers=allow)
@@ -138,13 +144,13 @@ class Api:
             return await self._predict_rows(scope, receive, proof=False)
 
     async def _predict_rows(self, scope: Scope, receive: Receive, *, proof: bool) -> Answer:
-        body = await read_body(scope, receive, self._max_bytes)
+        body = as_utf8(await read_body(scope, receive, self._max_bytes))
         try:
             answer = await self._predictor.predict(body, proof=proof)
         except BadRows as bad:
-            raise _refuse_rows(bad) from None
+            raise _refuse_rows(bad.faults) from None
         except TooManyRows as many:
-            message = f"{many} rows in one request: send {self._max_rows:,} at most"
+            message = f"{many.rows} rows in one request: send {self._max_rows:,} at most"
             raise Refusal(413, "too_many_rows", message) from None
         except LogUnavailable as fault:
             if not proof:
@@ -178,10 +184,20 @@ class Api:
         return Answer(200, b'{"ready":true}')
 
 
-def _refuse_rows(bad: BadRows) -> Refusal:
-    first = bad.faults[0]
+def _refuse_rows(faults: Faults) -> Refusal:
+    first = faults[0]
     if first["rule"] == "json":
-        return Refusal(400, "bad_json", first["message"], bad.faults)
-    rows = len({fault["row"] for fault in bad.faults})
+        return Refusal(400, "bad_json", first["message"], faults)
+    listed = _that_fit(faults)
+    if len(listed) < faults.total:
+        some = f"the first {len(listed)} of {faults.total:,} faults are listed"
+        return Refusal(422, "bad_rows", f"{some}; nothing was scored", listed)
+    rows = len({fault["row"] for fault in faults})
     message = f"{rows} row{'s' * (rows > 1)} not in order, so nothing was scored"
-    return Refusal(422, "bad_rows", message, bad.faults)
+    return Refusal(422, "bad_rows", message, listed)
+
+
+def _that_fit(faults: Faults) -> list[Fault]:
+    """Return the faults that fit into an answer; a schema may have long rules and patterns."""
+    size = accumulate(len(orjson.dumps(fault)) for fault in faults)
+    return [fault for fault, so_far in zip(faults, size, strict=True) if so_far <= MOST_BYTES]

@@ -5,11 +5,15 @@ from __future__ import annotations
 import hashlib
 import hmac
 import ipaddress
+import json
+from codecs import BOM_UTF8
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
+
+from slipway.rows.words import shown
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -17,6 +21,7 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 JSON = b"application/json"
+GZIP = b"\x1f\x8b"  # its first bytes
 SMOKE_TEST = b"x-slipway-smoke-test"
 
 Headers = tuple[tuple[bytes, bytes], ...]
@@ -122,6 +127,28 @@ def check_json(scope: Scope) -> None:
     media_type = header(scope, b"content-type").partition(b";")[0].strip().lower()
     if media_type != JSON:
         raise Refusal(415, "not_json", "send JSON, with Content-Type: application/json")
+    coding = header(scope, b"content-encoding").strip().lower()
+    if coding not in (b"", b"identity"):
+        raise _encoded(f"Content-Encoding is {shown(coding.decode('latin-1'))}")
+
+
+def as_utf8(body: bytes) -> bytes:
+    """Return a body without its byte order mark.
+
+    Raises
+    ------
+    Refusal
+        It is compressed, or text in another encoding.
+    """
+    if body[:2] == GZIP:
+        raise _encoded("the body is gzip")
+    encoding = json.detect_encoding(body[:4])
+    if encoding.startswith("utf-8"):
+        return body.removeprefix(BOM_UTF8)
+    name = encoding[:6].upper()
+    message = f"the body is {name}: send UTF-8"
+    fault = {"row": 0, "field": "", "rule": "json", "message": message}
+    raise Refusal(400, "bad_json", message, [fault])
 
 
 def header(scope: Scope, name: bytes) -> bytes:
@@ -170,6 +197,15 @@ def _check_loopback(scope: Scope) -> None:
             "this service has no tokens and answers its own machine only: "
             "start it with SLIPWAY_TOKENS set in its environment",
         )
+
+
+def _encoded(what: str) -> Refusal:
+    return Refusal(
+        415,
+        "encoded_body",
+        f"{what}: send the JSON as it is, without compression",
+        headers=((b"accept-encoding", b"identity"),),
+    )
 
 
 def _too_large(limit: int) -> Refusal:
