@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from slipway.errors import NO_ANSWER, SlipwayError
+from slipway.errors import SlipwayError
+from slipway.exits import run_command
 from slipway.git import GitError, names, resolve, shown
 from slipway.github.runner import set_outputs
 
@@ -85,11 +86,7 @@ def main() -> None:
     """Answer without an installation, as `slipway changes` does with one."""
     parser = argparse.ArgumentParser(prog="slipway.changes")
     parser.add_argument("--base", required=True)
-    try:
-        sys.stdout.write(tell_changes(Path(), parser.parse_args().base) + "\n")
-    except SlipwayError as error:
-        sys.stderr.write(f"slipway: {error}\n  → {error.do}\n")
-        sys.exit(NO_ANSWER)
+    sys.stdout.write(tell_changes(Path(), parser.parse_args().base) + "\n")
 
 
 def _is_one_of(name: str, patterns: Iterable[str]) -> bool:
@@ -97,4 +94,4 @@ def _is_one_of(name: str, patterns: Iterable[str]) -> bool:
 
 
 if __name__ == "__main__":
-    main()
+    run_command("slipway changes", main)

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import os
 import sys
-from io import TextIOWrapper
 from json import dumps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
+from typer.core import TyperGroup
+from typer.main import get_command
 
-from slipway.errors import NO, NO_ANSWER, YES, SlipwayError
+from slipway.errors import NO, NO_ANSWER, YES
+from slipway.exits import run_command
 from slipway.fetch.verbs import app as log
-from slipway.github.runner import annotate, in_actions
+from slipway.github.runner import in_actions
 from slipway.github.verbs import app as github
 from slipway.installation import check_installation
 from slipway.labels.verbs import app as labels
@@ -41,31 +43,36 @@ Target = Annotated[
 ]
 
 
-def main() -> None:
-    """Run a verb; an error ends with a sentence and an exit code, never with a traceback."""
+def main() -> NoReturn:
+    """Run a command; every error ends with a sentence and an exit code, never with a traceback."""
     # On a shared machine, threads that spin while they wait make training ten times slower.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-    if isinstance(sys.stdout, TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # a file name that is not UTF-8
+    run_command(_named, _answer)
+
+
+def _answer() -> int:
+    """Run the command that was asked for; return its exit code."""
+    check_installation(Path.cwd())
     try:
-        check_installation(Path.cwd())
-        app()
-    except SlipwayError as error:
-        _end(error)
-    except OSError as error:  # a folder where a file is to go, no permission, a full disk
-        _end(SlipwayError(str(error), "check the path, who may write there, and room on the disk"))
-    except KeyboardInterrupt:
-        typer.echo("slipway: stopped", err=True)
-        sys.exit(NO_ANSWER)
+        with get_command(app).make_context("slipway", sys.argv[1:]) as context:
+            context.command.invoke(context)
+    except typer.Exit as end:
+        return end.exit_code
+    except typer.TyperException as wrong:  # an option or a command that does not exist
+        wrong.show()  # type: ignore[attr-defined]
+        return NO_ANSWER
+    return YES
 
 
-def _end(error: SlipwayError) -> NoReturn:
-    typer.echo(f"slipway: {error}", err=True)
-    if error.do:
-        typer.echo(f"  → {error.do}", err=True)
-    if in_actions():
-        annotate("error", str(error).splitlines()[0], f"{error}\n{error.do}")
-    sys.exit(error.exit_code)
+def _named() -> str:
+    """Return the command that was asked for, without its arguments."""
+    words, command = ["slipway"], get_command(app)
+    for word in sys.argv[1:]:
+        if not isinstance(command, TyperGroup) or word not in command.commands:
+            break
+        command = command.commands[word]
+        words.append(word)
+    return " ".join(words)
 
 
 def _tell(outcome: Outcome) -> NoReturn:

@@ -1,25 +1,28 @@
-"""The one door from the machine to the user's `model` package.
+"""The only interface between `slipway` and the user's `model` package.
 
-Everything that `slipway` knows of the model passes through here. The heavy parts (pandera,
-scikit-learn) are imported when they are asked for, so the service never loads them.
+Nothing of the package is imported before it is used: a command that does not need the model
+works with one that is broken, and the service never loads the heavy parts (pandera,
+scikit-learn). What the package raises is reported with its file and line (`user_code`).
 """
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterator, Mapping
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from model import features as _features
-from model.rules import RULES
-from model.target import NAME as TARGET
-from model.target import label
-from slipway.errors import Refused
+from slipway.errors import Refused, SlipwayError
+from slipway.user_code import UserCodeError, user_code
 
 if TYPE_CHECKING:
     from pandera.pandas import DataFrameSchema
     from sklearn.base import ClassifierMixin
+
+    RULES: Mapping[str, Callable[[Mapping[str, Any]], Any]]
+    TARGET: str
 
 __all__ = [
     "RULES",
@@ -34,6 +37,7 @@ __all__ = [
     "key",
     "known_before",
     "label",
+    "label_definition",
     "schema",
     "slices",
 ]
@@ -45,22 +49,38 @@ Scorer = Callable[[Columns], np.ndarray]
 """Raw columns to the probability of the positive class, shape (rows,), float64."""
 
 
-def schema() -> DataFrameSchema:
-    from model.schema import schema as rows
+def __getattr__(name: str) -> Any:
+    """Load `RULES` and `TARGET` when they are first read."""
+    if name == "RULES":
+        return _load("rules", "RULES")
+    if name == "TARGET":
+        return _load("target", "NAME")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
+
+def _load(module: str, name: str) -> Any:
+    """Return what a module of the package defines."""
+    with user_code():
+        loaded = import_module(f"model.{module}")
+    try:
+        return getattr(loaded, name)
+    except AttributeError:
+        raise SlipwayError(
+            f"src/model/{module}.py defines no `{name}`", "define it, as docs/model.md shows"
+        ) from None
+
+
+def schema() -> DataFrameSchema:
+    rows: DataFrameSchema = _load("schema", "schema")
     return rows
 
 
 def key() -> str:
-    from model.schema import KEY
-
-    return KEY
+    return str(_load("schema", "KEY"))
 
 
 def event_time() -> str:
-    from model.schema import EVENT_TIME
-
-    return EVENT_TIME
+    return str(_load("schema", "EVENT_TIME"))
 
 
 def inputs() -> list[str]:
@@ -81,20 +101,44 @@ def features(columns: Columns) -> dict[str, np.ndarray]:
         The feature code reads a column that `columns` does not hold: one that is known
         only after the prediction is asked for, or that does not exist.
     """
-    return dict(_features.features(_OnlyThese(columns)))
+    make = _load("features", "features")
+    with user_code("src/model/features.py: what `features` returns is not a dict of arrays"):
+        return dict(make(_OnlyThese(columns)))
+
+
+def label(columns: Columns) -> np.ndarray:
+    make = _load("target", "label")
+    with user_code():
+        return np.asarray(make(columns))
+
+
+def label_definition() -> str | None:
+    """Return what the docstring of the label says."""
+    return inspect.getdoc(_load("target", "label"))
 
 
 def estimator(params: Mapping[str, Any], categories: list[str]) -> ClassifierMixin:
-    from model.estimator import build
-
-    return build(params, categories)
+    build = _load("estimator", "build")
+    try:
+        with user_code():
+            return build(params, categories)
+    except UserCodeError as error:
+        if isinstance(missing := error.__cause__, KeyError):
+            raise SlipwayError(
+                f"src/model/estimator.py reads {missing} from `train`, and params.yaml has no "
+                "such key",
+                "add it to the section `train` of params.yaml",
+            ) from missing
+        raise
 
 
 def slices(columns: Columns) -> dict[str, np.ndarray]:
     """Return every slice's labels, name to array of text, shape (rows,)."""
-    from model.slices import SLICES
-
-    return {name: np.asarray(function(columns)) for name, function in SLICES.items()}
+    with user_code():
+        return {
+            name: np.asarray(function(columns))
+            for name, function in _load("slices", "SLICES").items()
+        }
 
 
 def behaviours(columns: Columns, score: Scorer) -> Iterator[tuple[str, str, np.ndarray, float]]:
@@ -102,11 +146,11 @@ def behaviours(columns: Columns, score: Scorer) -> Iterator[tuple[str, str, np.n
 
     Where it holds is an array of bool, shape (rows,).
     """
-    from model.behaviours import BEHAVIOURS
-
-    for name, behaviour in BEHAVIOURS.items():
+    for name, behaviour in _load("behaviours", "BEHAVIOURS").items():
         says = (behaviour.holds.__doc__ or "").strip().partition("\n")[0]
-        yield name, says, np.asarray(behaviour.holds(columns, score)), behaviour.at_least
+        with user_code():
+            holds = np.asarray(behaviour.holds(columns, score))
+        yield name, says, holds, behaviour.at_least
 
 
 class _OnlyThese(Mapping[str, np.ndarray]):

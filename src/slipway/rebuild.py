@@ -37,7 +37,7 @@ REBUILD = Path("build/rebuild.json")
 
 REPRO = ["dvc", "repro", "--no-run-cache"]
 
-FAILED = re.compile(r"failed to reproduce '([^']+)'.* exited with (\d+)")
+FAILED = re.compile(r"failed to reproduce '([^']+)'.* exited with (-?\d+)")
 
 # The end of what a stage wrote before it stopped: enough for its reason.
 LINES_SAID = 20

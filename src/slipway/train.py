@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import inspect
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +11,7 @@ import numpy as np
 
 from slipway import contract
 from slipway.drift import joint
-from slipway.errors import SlipwayError
+from slipway.errors import SlipwayError, first_line
 from slipway.past import past
 from slipway.pointers import data_revision
 from slipway.prepare import PREPARED, split_months
@@ -36,6 +35,7 @@ from slipway.tables import (
     write_columns,
     write_json,
 )
+from slipway.user_code import user_code
 
 if TYPE_CHECKING:
     from sklearn.base import ClassifierMixin
@@ -79,7 +79,7 @@ def train(params: Params, prepared: Path = PREPARED, out: Path = MODEL) -> str:
     manifest = {
         "version": 1,
         "model": _identity(content),
-        "target": {"name": contract.TARGET, "definition": inspect.getdoc(contract.label)},
+        "target": {"name": contract.TARGET, "definition": contract.label_definition()},
         "features": [_describe(name, types[name], values) for name, values in features.items()],
         **_row_contract(),
         "data": {"md5": data_revision(), "months": [path.stem for path in month_files()]},
@@ -118,14 +118,34 @@ def fit(params: dict[str, Any], features: Columns, labels: np.ndarray) -> Classi
     import pandas as pd
 
     categories = [name for name, values in features.items() if values.dtype.kind in "OU"]
+    estimator = contract.estimator(params, categories)
     try:
-        estimator = contract.estimator(params, categories)
-    except KeyError as missing:
+        with user_code():
+            return estimator.fit(pd.DataFrame(features), labels.astype(int))
+    except (ValueError, TypeError) as error:
         raise SlipwayError(
-            f"src/model/estimator.py reads {missing} from `train`, and params.yaml has no such key",
-            "add it to the section `train` of params.yaml",
-        ) from None
-    return estimator.fit(pd.DataFrame(features), labels.astype(int))
+            f"the estimator of src/model/estimator.py does not learn: {first_line(error)}"
+            + _texts(params),
+            "correct the section `train` of params.yaml, or the estimator",
+        ) from error
+
+
+def _texts(params: dict[str, Any]) -> str:
+    """Name the settings that are numbers in quotes: the usual reason why an estimator refuses."""
+    named = [
+        f"`train.{key}` of params.yaml is the text {value!r}, not a number"
+        for key, value in params.items()
+        if isinstance(value, str) and _is_number(value)
+    ]
+    return "".join(f"; {name}" for name in named)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def fit_baseline(features: Columns, labels: np.ndarray) -> ClassifierMixin:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from slipway.errors import SlipwayError
+from slipway.errors import SlipwayError, how_it_ended
 from slipway.git import PREFIX, clean, git, names
 from slipway.restore import DVC_OWN, check_repository
 
@@ -71,7 +71,7 @@ def run(command: Sequence[str], cwd: Path, python: str = sys.executable) -> str:
     if done.returncode:
         written = (done.stderr.strip() or done.stdout.strip()).splitlines()[-15:]
         raise SlipwayError(
-            f"`{' '.join(command)}` failed with exit code {done.returncode}:\n  "
+            f"`{' '.join(command)}` failed with {how_it_ended(done.returncode)}:\n  "
             + "\n  ".join(written),
             "mend what it names, then try again",
         )

@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from slipway.drift.detect import DAYS, QUIET_DAYS, SPANS
+from slipway.exits import run_command
 
 TABLE = Path(__file__).with_name("runs.json")
 
@@ -126,4 +127,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_command("slipway.drift.runs", main)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from collections.abc import Mapping
 from typing import Any
 
 from slipway.errors import NO, NO_ANSWER, YES
+from slipway.exits import run_command
 from slipway.github.runner import annotate
 
 ENDS = {"failure": "failed", "cancelled": "was cancelled", "skipped": "did not run"}
@@ -36,17 +36,17 @@ def faults(needs: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def main() -> None:
+def main() -> int:
     """Say what stands against a merge; the jobs' results are in the environment, as NEEDS."""
     try:
         found = faults(json.loads(os.environ["NEEDS"]))
     except (AttributeError, KeyError, TypeError, ValueError):
         annotate("error", "No answer: NEEDS does not hold the results of the jobs")
-        sys.exit(NO_ANSWER)
+        return NO_ANSWER
     if found:
         said = "\n".join(found)
         annotate("error", f"Not merged: {found[0]}", f"{said}\nSee the summary of that job.")
-    sys.exit(NO if found else YES)
+    return NO if found else YES
 
 
 def _idle(name: str, needs: Mapping[str, Any]) -> bool:
@@ -57,4 +57,4 @@ def _idle(name: str, needs: Mapping[str, Any]) -> bool:
 
 
 if __name__ == "__main__":
-    main()
+    run_command("slipway.github.gate", main)

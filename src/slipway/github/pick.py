@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 from slipway.errors import NO, NO_ANSWER, YES, SlipwayError
+from slipway.exits import run_command
 from slipway.git import GitError, git
 from slipway.github.runner import annotate, set_outputs
 
@@ -50,7 +51,7 @@ def pick(root: Path, wanted: str, branch: str, default: str) -> str:
     return commit
 
 
-def main() -> None:
+def main() -> int:
     """Answer without an installation; what is wanted is in the environment, as COMMIT."""
     try:
         event = json.loads(Path(os.environ["GITHUB_EVENT_PATH"]).read_text("utf-8"))
@@ -59,13 +60,13 @@ def main() -> None:
         commit = pick(Path(), wanted, os.environ["GITHUB_REF_NAME"], default)
     except SlipwayError as error:
         annotate("error", f"Not released: {error}", error.do)
-        sys.exit(NO)
-    except (KeyError, OSError, ValueError):
+        return NO
+    except (KeyError, OSError, TypeError, ValueError):
         annotate("error", "No answer: this is for a job of GitHub Actions")
-        sys.exit(NO_ANSWER)
+        return NO_ANSWER
     set_outputs(commit=commit)
     sys.stdout.write(f"releasing {commit}\n")
-    sys.exit(YES)
+    return YES
 
 
 def _git(root: Path, *arguments: str) -> str | None:
@@ -77,4 +78,4 @@ def _git(root: Path, *arguments: str) -> str | None:
 
 
 if __name__ == "__main__":
-    main()
+    run_command("slipway.github.pick", main)

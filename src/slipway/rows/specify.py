@@ -36,11 +36,11 @@ PLAIN = {
 }
 
 
-def specify(schema: DataFrameSchema, rules: Mapping[str, Rule] = contract.RULES) -> Spec:
+def specify(schema: DataFrameSchema, rules: Mapping[str, Rule] | None = None) -> Spec:
     """Return what the service must know of a row: the columns known before, as plain JSON.
 
     `rules` are the cross-column checks that it will make, by name; the schema must make the
-    same.
+    same. Default: those of src/model/rules.py.
 
     Raises
     ------
@@ -49,6 +49,7 @@ def specify(schema: DataFrameSchema, rules: Mapping[str, Rule] = contract.RULES)
         the check.
     """
     require_plain(schema)
+    rules = contract.RULES if rules is None else rules
     before = {name: c for name, c in schema.columns.items() if contract.known_before(c)}
     spec = [_specify_column(name, column) for name, column in before.items()]
     unique = [column["name"] for column in spec if column["unique"]]

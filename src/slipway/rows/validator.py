@@ -19,11 +19,12 @@ from pydantic_core import (
 )
 
 from slipway import contract
-from slipway.errors import SlipwayError
+from slipway.errors import SlipwayError, first_line
 from slipway.rows.checks import Test, make_test
 from slipway.rows.keys import count_strings, repeated_keys
 from slipway.rows.words import NOUNS, but, describe, shown
 from slipway.times import RANGE, NotATime, OutOfRange, microseconds, parse_time
+from slipway.user_code import UserCodeError, place
 
 SCHEMA = "src/model/schema.py"
 
@@ -371,11 +372,14 @@ def ask(name: str, rule: Rule, columns: Mapping[str, Any], rows: int) -> np.ndar
             f"{where} reads {missing}, which is not known when the prediction is asked for",
             f"check it in {SCHEMA} instead (`checks=` of the schema), for files only",
         ) from None
-    except Exception as error:  # noqa: BLE001 - the rule is the user's code
-        raise SlipwayError(
-            f"{where} stopped: {error!r}",
+    except SlipwayError:
+        raise
+    except (Exception, SystemExit) as error:  # a rule is the user's code
+        line = place(error)
+        raise UserCodeError(
+            f"{where} stopped: {first_line(error)}{f' ({line})' if line else ''}",
             "use what arrays and DataFrames share: comparisons, arithmetic, numpy functions",
-        ) from None
+        ) from error
     if answer.shape != (rows,):
         raise SlipwayError(
             f"{where} gives {answer.shape} answers for {rows} rows", "return one for each row"

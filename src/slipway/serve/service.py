@@ -8,12 +8,11 @@ more than validation, model and log together (bench/serve.py).
 from __future__ import annotations
 
 import os
-import sys
 from typing import Any
 
 import bentoml
 
-from slipway.errors import SlipwayError
+from slipway.exits import ends_process
 from slipway.serve import WORKERS
 from slipway.serve.api import Api, check_start
 from slipway.serve.guard import Receive, Scope, Send
@@ -54,11 +53,8 @@ class Slipway:
     @staticmethod
     def check() -> None:
         """Refuse to start at all: BentoML would restart a worker that cannot start for ever."""
-        try:
+        with ends_process("slipway serve"):
             check_start()
-        except SlipwayError as error:
-            sys.stderr.write(f"slipway: {error}\n  → {error.do}\n")
-            sys.exit(error.exit_code)
 
     @bentoml.on_shutdown  # type: ignore[untyped-decorator]
     async def close(self) -> None:

@@ -17,6 +17,7 @@ import orjson
 
 from slipway import contract
 from slipway.errors import SlipwayError
+from slipway.exits import run_command
 from slipway.rows import Rows, RowValidator
 from slipway.score import MODEL, Model
 from slipway.shadow.newest import newest
@@ -98,20 +99,17 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--last", type=int, default=1000)
     parser.add_argument("--live", default="")
     asked = parser.parse_args(arguments)
-    try:
-        shadow = Shadow()
-        said: dict[str, Any] = {"model": shadow.sha256}
-        if asked.log:
-            found = newest(asked.log, asked.last, asked.live)
-            said |= {"live": found.live, "others": found.others}
-            records = found.records
-        else:
-            records = [orjson.loads(line) for line in sys.stdin.buffer]
-        said["answers"] = answer_all(shadow, records)
-    except SlipwayError as error:
-        sys.exit(f"{error}\n{error.do}")
+    shadow = Shadow()
+    said: dict[str, Any] = {"model": shadow.sha256}
+    if asked.log:
+        found = newest(asked.log, asked.last, asked.live)
+        said |= {"live": found.live, "others": found.others}
+        records = found.records
+    else:
+        records = [orjson.loads(line) for line in sys.stdin.buffer]
+    said["answers"] = answer_all(shadow, records)
     sys.stdout.buffer.write(orjson.dumps(said))
 
 
 if __name__ == "__main__":
-    main()
+    run_command("slipway.shadow.answer", main)

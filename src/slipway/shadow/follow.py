@@ -25,6 +25,7 @@ from typing import IO, Any, NoReturn
 import orjson
 
 from slipway.errors import SlipwayError
+from slipway.exits import run_command
 from slipway.records import parse_record
 from slipway.serve.log import stamp
 from slipway.shadow.answer import VERSION, Shadow
@@ -244,11 +245,8 @@ def main(arguments: list[str] | None = None) -> None:
     asked = parser.parse_args(arguments)
     # The first process of a container is not stopped by a signal that nobody handles.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    try:
-        follow(Follower(asked.log, asked.out, Shadow(), asked.since))
-    except SlipwayError as error:
-        sys.exit(f"slipway challenger: {error}\n  → {error.do}")
+    follow(Follower(asked.log, asked.out, Shadow(), asked.since))
 
 
 if __name__ == "__main__":
-    main()
+    run_command("slipway.shadow.follow", main)
