@@ -6,13 +6,16 @@ import fcntl
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from xdist.scheduler import LoadScopeScheduling
+
+from slipway.git import KEPT
+from slipway.pointers import POINTER
+from slipway.restore import restore
 
 pytest_plugins = [
     "tests.services.repository",
@@ -30,6 +33,11 @@ ENGINE = ("deploy demo fetch prove shadow", "image kubernetes workflows")
 LONG = "judge retrain controls verify pipeline"
 
 ROOT = Path(__file__).parents[1]
+# git hands its variables to hooks and to `git rebase --exec`; the repositories of the tests are
+# others.
+for name in [name for name in os.environ if name.startswith("GIT_") and not KEPT.fullmatch(name)]:
+    del os.environ[name]
+
 IN_CI = os.environ.get("CI") == "true"
 
 
@@ -102,6 +110,5 @@ def starter_data() -> Path:
     with (ROOT / "data.dvc").open() as named:
         fcntl.flock(named, fcntl.LOCK_EX)  # another process of the tests may be at it
         if not list((ROOT / "data").glob("*.parquet")):
-            dvc = Path(sys.executable).with_name("dvc")
-            subprocess.run([dvc, "pull", "-q", "data.dvc"], cwd=ROOT, check=True)
+            restore(ROOT, POINTER)
     return ROOT / "data"

@@ -6,7 +6,6 @@ import contextlib
 import json
 import shutil
 import subprocess
-import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -25,6 +24,7 @@ from slipway.evaluate import evaluate
 from slipway.labels.store import import_labels
 from slipway.page import page
 from slipway.prepare import prepare
+from slipway.restore import restore
 from slipway.score import Model
 from slipway.serve.log import stamp
 from slipway.settings import read_params
@@ -82,8 +82,7 @@ def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def _write_inputs(world: Path) -> None:
     if not list((ROOT / "data").glob("*.parquet")):
-        dvc = Path(sys.executable).with_name("dvc")
-        subprocess.run([dvc, "pull", "-q", "data.dvc"], cwd=ROOT, check=True)
+        restore(ROOT, "data.dvc")
     (world / "data").mkdir()
     for month in MONTHS:
         rows = pd.read_parquet(ROOT / "data" / f"{month}.parquet")

@@ -7,7 +7,6 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +21,7 @@ import yaml
 from slipway.data import write_month
 from slipway.prepare import prepare
 from slipway.records import read_log
+from slipway.restore import restore
 from slipway.score import Model
 from slipway.serve.start import serving
 from slipway.settings import read_params
@@ -73,8 +73,7 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _some_data(folder: Path) -> None:
     starter = ROOT / "data"
     if not list(starter.glob("*.parquet")):
-        dvc = Path(sys.executable).with_name("dvc")
-        subprocess.run([dvc, "pull", "-q", "data.dvc"], cwd=ROOT, check=True)
+        restore(ROOT, "data.dvc")
     folder.mkdir()
     for month in MONTHS:
         rows = pd.read_parquet(starter / f"{month}.parquet")
