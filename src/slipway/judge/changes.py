@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,9 @@ import numpy as np
 import yaml
 
 from slipway.git import names, read_file, shown
+from slipway.protected.dangers import find_dangers
+from slipway.protected.packages import Change
+from slipway.protected.paths import JUDGES
 from slipway.workspace import run
 
 # A change in the share of empty values smaller than this is not worth a line.
@@ -20,37 +22,41 @@ MISSING_MOVED = 0.005
 # Largest distance between two cumulative distributions that goes without a word.
 MOVED = 0.1
 
-# Who edits these edits what the change is judged by.
-JUDGES = (
-    "src/model/behaviours.py",
-    "src/model/schema.py",
-    "src/model/rules.py",
-    "src/model/slices.py",
-    "src/model/target.py",
-)
-
 JUDGING_PARAMS = ("judge.", "prepare.", "validate.")
+
+# As the report's schema has it.
+LONGEST_NAME, LONGEST_TEXT, MOST = 500, 2000, 2000
+
+# How git's letters and modes read here; any other letter is a change of the content.
+STATUS = {"A": "added", "D": "removed"}
+
+LINK_MODES = ("120000", "160000")
 
 # What the steps write: it follows from the rest.
 WRITTEN = ("data.dvc", "dvc.lock", "reports/", "params.yaml", "requirements.lock", "data-remote/")
 
 
 def changes(root: Path, base: str) -> dict[str, Any]:
-    """Return parameters, dependencies and files that differ between a commit and this tree."""
+    """Return parameters, dependencies and files that differ between a commit and this tree.
+
+    All that is protected comes first in a list of its own: `slipway.protected`.
+    """
     old_params = yaml.safe_load(_at(root, base, "params.yaml") or "{}")
     new_params = yaml.safe_load((root / "params.yaml").read_text("utf-8"))
     params = _differences(_flat(old_params), _flat(new_params))
-    files = _changed_files(root, base)
-    edited = [name for name in files if name in JUDGES]
+    changed, links = _changed_files(root, base)
+    dangers = find_dangers(
+        changed, links, before=lambda name: read_file(root, base, name), after=_reader(root)
+    )
+    edited = [name for name in sorted(changed) if name in JUDGES]
     edited += [row["name"] for row in params if row["name"].startswith(JUDGING_PARAMS)]
+    files = [name for name in sorted(changed) if not name.startswith(WRITTEN)]
     return {
-        "params": params,
-        "dependencies": _differences(
-            _pins(_at(root, base, "requirements.lock")),
-            _pins((root / "requirements.lock").read_text("utf-8")),
-        ),
-        "files": [name for name in files if not name.startswith(WRITTEN)],
-        "judges": edited,
+        "params": [_cut(row) for row in params][:MOST],
+        "dependencies": _dependencies(dangers.packages),
+        "files": [name[:LONGEST_NAME] for name in files][: 5 * MOST],
+        "judges": [name[:LONGEST_NAME] for name in edited][:MOST],
+        "protected": [name[:LONGEST_NAME] for name in dangers.names()][: 5 * MOST],
     }
 
 
@@ -147,10 +153,46 @@ def _files(root: Path, base: str) -> dict[str, list[str]]:
     }
 
 
-def _changed_files(root: Path, base: str) -> list[str]:
-    tracked = names(root, "diff", "--name-only", "-z", base, "--")
+def _changed_files(root: Path, base: str) -> tuple[dict[str, str], list[str]]:
+    """Return the status of each path that differs, and which of them are links now."""
+    raw = names(root, "diff", "--raw", "-z", "--no-renames", base, "--")
+    entries = dict(zip(map(shown, raw[1::2]), raw[::2], strict=True))
     fresh = names(root, "ls-files", "-z", "--others", "--exclude-standard")
-    return sorted({shown(name) for name in tracked + fresh})
+    changed = {path: STATUS.get(entry[-1], "changed") for path, entry in entries.items()}
+    links = {path for path, entry in entries.items() if entry.split()[1] in LINK_MODES}
+    changed |= {shown(path): "added" for path in fresh if shown(path) not in changed}
+    links |= {shown(path) for path in fresh if (root / path).is_symlink()}
+    return changed, sorted(links)
+
+
+def _reader(root: Path) -> Callable[[str], str | None]:
+    def read(name: str) -> str | None:
+        path = root / name
+        if path.is_symlink() or not path.is_file():
+            return None
+        return path.read_text("utf-8", "replace")
+
+    return read
+
+
+def _dependencies(packages: Mapping[str, list[Change]]) -> list[dict[str, str]]:
+    """Return the changes of all locks, once where they agree, the gravest first."""
+    rows: dict[str, Change] = {}
+    for lock, found in packages.items():
+        for change in found:
+            same = rows.get(change.name, change) == change
+            rows[change.name if same else f"{change.name} ({lock})"] = change
+    ordered = sorted(rows.items(), key=lambda row: not row[1].grave)
+    return [
+        _cut({"name": name, "champion": change.before, "challenger": change.after})
+        for name, change in ordered
+    ][: 2 * MOST]
+
+
+def _cut(row: dict[str, str]) -> dict[str, str]:
+    return {
+        key: text[: LONGEST_NAME if key == "name" else LONGEST_TEXT] for key, text in row.items()
+    }
 
 
 def _at(root: Path, commit: str, name: str) -> str:
@@ -165,10 +207,6 @@ def _flat(value: Any, name: str = "") -> dict[str, str]:
             for key, text in _flat(inner, f"{name}.{part}" if name else str(part)).items()
         }
     return {name: json.dumps(value, ensure_ascii=False)}
-
-
-def _pins(lock: str) -> dict[str, str]:
-    return dict(re.findall(r"^([\w.\-]+(?:\[[\w,\-]+\])?)==([^\s;\\]+)", lock, re.MULTILINE))
 
 
 def _differences(before: Mapping[str, str], after: Mapping[str, str]) -> list[dict[str, str]]:

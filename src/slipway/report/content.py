@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from slipway.protected.packages import is_grave
 from slipway.report import details, words
 from slipway.report.document import Block, Document, Table, quote
 from slipway.report.reasons import NAMES
@@ -12,6 +13,9 @@ from slipway.report.words import Report, signed
 
 # Names in one line; the rest is counted.
 LISTED = 6
+
+# As many as fit into a comment, of what a reader must see by name.
+SHOWN = 100
 
 LOCKS = {
     "identical": "identical (rebuilt from the inputs, same bytes)",
@@ -92,17 +96,44 @@ def _what_changed(report: Report) -> Iterator[str]:
         f"{quote(row['name'])} {quote(row['champion'], 30)} → {quote(row['challenger'], 30)}"
         for row in changes["params"]
     ]
-    said = [f"parameters: {_list(parts)}"] if parts else []
+    protected = changes.get("protected", [])
+    said = [f"**protected: {_all(protected)}**"] if protected else []
+    if changes["dependencies"]:
+        said.append(f"dependencies: {_dependencies_said(changes['dependencies'])}")
+    if parts:
+        said.append(f"parameters: {_list(parts)}")
     if report["data"]:
         said.append(f"data: {_data_said(report['data'])}")
-    if changes["dependencies"]:
-        said.append(f"dependencies: {len(changes['dependencies'])}")
-    if changes["files"]:
-        said.append(f"files: {_list([quote(name) for name in changes['files']])}")
+    others = [quote(name) for name in changes["files"] if name not in set(protected)]
+    if others:
+        said.append(f"files: {_list(others)}")
     yield f"**Changed:** {' · '.join(said) or 'nothing that is compared'}"
     yield f"**Lock:** {LOCKS[report['lock']]}"
     if report["flips"]:
         yield _flips_said(report["flips"], report["holdout"]["rows"])
+
+
+def _all(names: list[str]) -> str:
+    """Return names that a reader must see: none is left out before there are hundreds."""
+    shown = ", ".join(quote(name, 120) for name in names[:SHOWN])
+    hidden = len(names) - SHOWN
+    return f"{shown} and {hidden} MORE PROTECTED FILES" if hidden > 0 else shown
+
+
+def _dependencies_said(rows: list[Mapping[str, str]]) -> str:
+    """Return each change that is more than another version by name, then some of the rest."""
+    grave = [row for row in rows if is_grave(row["champion"], row["challenger"])]
+    rest = [row for row in rows if row not in grave]
+    named = [*grave[:SHOWN], *rest[: max(LISTED - len(grave), 0)]]
+    shown = ", ".join(
+        f"{quote(row['name'], 120)} {quote(row['champion'] or 'new')} → "
+        f"{quote(row['challenger'] or 'removed', 120)}"
+        for row in named
+    )
+    hidden = len(grave) - SHOWN
+    more = f" and {hidden} MORE THAT ARE NOT MERELY ANOTHER VERSION" if hidden > 0 else ""
+    versions = len(rows) - len(named) - max(hidden, 0)
+    return shown + more + (f" and {versions} other versions" if versions else "")
 
 
 def _data_said(data: Mapping[str, Any]) -> str:

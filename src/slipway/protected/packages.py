@@ -1,0 +1,146 @@
+"""How two requirements locks differ, entry by entry: versions, hashes, URLs, markers, options.
+
+pip obeys more than `name==version`: an option can name another index, a hash can be exchanged,
+a package can come from a URL. All of a line counts.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
+
+LOCKS = ("requirements.lock", "requirements-serve.lock")
+
+HASH = re.compile(r"\s--hash[ =](\S+)")
+
+COMMENT = re.compile(r"(^|\s)#.*$")
+
+WHOLE_COMMENT = re.compile(r"\s*#")
+
+PINNED = re.compile(r"==([\w.!+-]+)")
+
+SHOWN = 200
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of a lock, as pip reads it.
+
+    Attributes
+    ----------
+    pin
+        The version if the line pins one from the index, else all that the line asks for.
+    package
+        False for an option of pip, a path, and what only pip can read.
+    """
+
+    name: str
+    pin: str
+    condition: str
+    hashes: frozenset[str]
+    package: bool = True
+
+
+@dataclass(frozen=True)
+class Change:
+    """How the lock changed for one package, or for one option of pip.
+
+    Attributes
+    ----------
+    grave
+        It is not merely another version from the index.
+    """
+
+    name: str
+    before: str
+    after: str
+    grave: bool
+
+
+def package_changes(before: str, after: str) -> list[Change]:
+    """Return what differs between two locks, the gravest first."""
+    old, new = _by_name(before), _by_name(after)
+    names = sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
+    found = [_change(name, old.get(name, []), new.get(name, [])) for name in names]
+    return sorted(found, key=lambda change: not change.grave)
+
+
+def is_grave(before: str, after: str) -> bool:
+    """Return whether a change, as `Change` describes it, is more than another version."""
+    pins = [pin for text in (before, after) for pin in text.split(" or ")]
+    return not all(re.fullmatch(r"[\w.!+-]*", pin) for pin in pins)
+
+
+def _change(name: str, old: list[Entry], new: list[Entry]) -> Change:
+    before, after = _shown(old), _shown(new)
+    if before == after:
+        differing = [
+            words
+            for words, field in (("conditions", "condition"), ("hashes", "hashes"))
+            if [getattr(entry, field) for entry in old] != [getattr(entry, field) for entry in new]
+        ]
+        after += f", same version, other {' and '.join(differing)}"
+    elif _all_hashed(old) and not _all_hashed(new):
+        after += ", without a hash"
+    return Change(name, before, after, is_grave(before, after))
+
+
+def _all_hashed(entries: list[Entry]) -> bool:
+    return all(entry.hashes or not entry.package for entry in entries)
+
+
+def _shown(entries: list[Entry]) -> str:
+    return " or ".join(dict.fromkeys(entry.pin for entry in entries))[:SHOWN]
+
+
+def _by_name(lock: str) -> dict[str, list[Entry]]:
+    found: dict[str, list[Entry]] = {}
+    for line in _lines(lock):
+        entry = _entry(line)
+        found.setdefault(entry.name, []).append(entry)
+    return {
+        name: sorted(rows, key=lambda row: (row.pin, row.condition)) for name, rows in found.items()
+    }
+
+
+def _lines(lock: str) -> Iterator[str]:
+    """Yield the lines as pip joins them: a backslash continues one, except in a comment."""
+    parts: list[str] = []
+    for line in lock.splitlines():
+        comment = WHOLE_COMMENT.match(line)
+        parts.append(f" {line}" if comment else line.strip("\\"))
+        if comment or not line.endswith("\\"):
+            yield from _without_comment("".join(parts))
+            parts = []
+    yield from _without_comment("".join(parts))
+
+
+def _without_comment(line: str) -> Iterator[str]:
+    if text := COMMENT.sub("", line).strip():
+        yield text
+
+
+def _entry(line: str) -> Entry:
+    hashes = frozenset(HASH.findall(line))
+    text = HASH.sub("", line).strip()
+    try:
+        asked = Requirement(text)
+    except (InvalidRequirement, RecursionError):
+        return Entry(text, "a line for pip", "", hashes, package=False)
+    condition = str(asked.marker or "")
+    name = canonicalize_name(asked.name) + (
+        f"[{','.join(sorted(asked.extras))}]" if asked.extras else ""
+    )
+    pinned = PINNED.fullmatch(str(asked.specifier))
+    if asked.url or not pinned:
+        return Entry(
+            name,
+            f"@ {asked.url}" if asked.url else f"{asked.specifier or 'any version'}",
+            condition,
+            hashes,
+        )
+    return Entry(name, pinned[1], condition, hashes)

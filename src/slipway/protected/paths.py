@@ -1,0 +1,168 @@
+"""Which files are protected, and why: the one list, in the grammar of a CODEOWNERS file.
+
+As there, the last pattern that matches a path counts. A pattern that starts with a slash is
+anchored at the root, one that ends with a slash is a whole folder, `*` stays within a name.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cache
+
+REMOTE = "data-remote/"
+
+RECORD = "reports/judgements/"
+
+CODEOWNERS = (".github/CODEOWNERS", "CODEOWNERS", "docs/CODEOWNERS")
+
+# The parts of the user's package that a model is judged by.
+JUDGES = (
+    "src/model/behaviours.py",
+    "src/model/rules.py",
+    "src/model/schema.py",
+    "src/model/slices.py",
+    "src/model/target.py",
+)
+
+
+@dataclass(frozen=True)
+class Group:
+    """Files that are protected for one reason.
+
+    Attributes
+    ----------
+    judges
+        Whether a change of these can change how a pull request is judged.
+    broad
+        Patterns over which those in OPEN win.
+    """
+
+    name: str
+    judges: bool
+    patterns: tuple[str, ...]
+    broad: tuple[str, ...] = ()
+
+
+# The gravest first: a reader sees them in this order.
+GROUPS = (
+    Group(
+        "machine: trains, judges, verifies and releases",
+        True,
+        # A Python file beside `src` or in it is imported instead of a library of its name.
+        ("/packages/", "/*.py", "/*/__init__.py", "*.pth", "*.so"),
+        broad=("/src/",),
+    ),
+    Group("workflows: run on GitHub", True, ("/.github/", "/.ci/")),
+    Group(
+        "dependencies and build",
+        True,
+        (
+            "requirements*.lock",
+            "/requirements*",
+            "/constraints*",
+            "pyproject.toml",
+            "setup.py",
+            "setup.cfg",
+            "/uv.*",
+            "/pip.conf",
+            "/.python-version",
+            "/Makefile",
+            "/makefile",
+            "/GNUmakefile",
+            "/bentofile.yaml",
+        ),
+    ),
+    Group("DVC configuration", True, ("/.dvc/", "dvc.yaml", ".dvcignore"), broad=("*.dvc",)),
+    Group(
+        "git configuration: hides or replaces files",
+        True,
+        (".gitattributes", ".gitmodules", ".gitignore", ".lfsconfig"),
+    ),
+    Group(
+        "rules of the model: data checks, target, slices, behaviours",
+        True,
+        tuple(f"/{name}" for name in JUDGES),
+    ),
+    Group(
+        "test configuration",
+        True,
+        (
+            "conftest.py",
+            "pytest.ini",
+            ".pytest.ini",
+            "tox.ini",
+            "mypy.ini",
+            "ruff.toml",
+            ".coveragerc",
+            "/tests/controls/",
+            "/tests/services/",
+        ),
+    ),
+    Group("deployment", False, ("/deploy/", "Dockerfile*")),
+    Group(
+        "developers' machines",
+        False,
+        ("/.devcontainer/", ".pre-commit-config.yaml", "/.vscode/", ".envrc"),
+    ),
+    Group("ownership", False, ("CODEOWNERS", "SECURITY.md")),
+)
+
+LINKS = Group("symbolic links and submodules", True, ())
+
+OBJECTS = Group("objects of the DVC remote that data.dvc and dvc.lock do not explain", True, ())
+
+SETTINGS = Group("settings of the judge in params.yaml", True, ())
+
+PIPELINE = Group("commands and outputs in DVC's files", True, ())
+
+# What a team changes every day.
+OPEN = ("/src/model/", "/data.dvc")
+
+
+def group_of(path: str) -> Group | None:
+    """Return why a path is protected; None if it is not."""
+    found: Group | None = None
+    for pattern, group in _rules():
+        if _expression(pattern, protects=group is not None).match(path):
+            found = group
+    return found
+
+
+def codeowners(owners: list[str]) -> str:
+    """Return a CODEOWNERS file that gives every protected path to these owners."""
+    lines = [
+        "# Written by `slipway doctor --write-codeowners`. The last line that matches counts; one",
+        "# without an owner lets a path be changed without these owners' approval.",
+    ]
+    named = " ".join(owners)
+    heading: str | None = None
+    for pattern, group in _rules():
+        title = group.name if group else "what a team changes every day"
+        if title != heading:
+            lines += ["", f"# {title}"]
+            heading = title
+        lines.append(f"{pattern} {named}" if group else pattern)
+    return "\n".join(lines) + "\n"
+
+
+@cache
+def _rules() -> tuple[tuple[str, Group | None], ...]:
+    """Return the patterns in the order in which they apply: those of the gravest group last."""
+    groups = GROUPS[::-1]
+    return (
+        *((pattern, group) for group in groups for pattern in group.broad),
+        *((pattern, None) for pattern in OPEN),
+        *((pattern, group) for group in groups for pattern in group.patterns),
+    )
+
+
+@cache
+def _expression(pattern: str, *, protects: bool) -> re.Pattern[str]:
+    start = "" if pattern.startswith("/") else "(?:.*/)?"
+    middle = re.escape(pattern.strip("/")).replace(r"\*", "[^/]*")
+    if not protects:
+        end = "/" if pattern.endswith("/") else "$"
+        return re.compile(start + middle + end, re.DOTALL)
+    # A link may replace a folder, and some file systems take two spellings for one file.
+    return re.compile(start + middle + "(?:/|$)", re.DOTALL | re.IGNORECASE)

@@ -1,0 +1,190 @@
+"""What DVC would run or restore after a change: commands, outputs, and objects of its remote."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import yaml
+
+from slipway.protected.paths import REMOTE
+
+DATA, LOCK, PARAMS = "data.dvc", "dvc.lock", "params.yaml"
+
+# What the data and the model are held to.
+JUDGING = ("judge", "prepare", "validate")
+
+# Real files have some 10,000 characters; PyYAML needs seconds for a million.
+LARGEST = 400_000
+
+OBJECT = re.compile(re.escape(REMOTE) + r"files/md5/([0-9a-f]{2})/([0-9a-f]{30}(?:\.dir)?)")
+
+# Every change of the data changes these.
+OF_THE_DATA = ("md5", "size", "nfiles")
+
+# As many folders as are looked into for the objects that they name.
+MOST_FOLDERS = 100
+
+Read = Callable[[str], str | None]
+
+
+class _Loader(yaml.SafeLoader):
+    """Refuses anchors and aliases, with which a short text can describe endless data."""
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.YAMLError("aliases are not read")
+        return super().compose_node(parent, index)
+
+
+def pipeline_changes(before: Read, after: Read) -> Iterator[str]:
+    """Yield what DVC's own files change besides the hashes of data.
+
+    `before` and `after` return the text of a file in a commit, None where there is none.
+    """
+    old, new = before(LOCK), after(LOCK)
+    if old != new and new is not None:
+        yield from _lock_changes(_stages(old), _stages(new))
+    old, new = before(DATA), after(DATA)
+    if old != new and _but_hashes(old) != _but_hashes(new):
+        yield f"{DATA}: more than its hash"
+
+
+def setting_changes(before: Read, after: Read) -> list[str]:
+    """Return the settings of the judge that differ, as `judge.alpha`."""
+    old, new = _settings(before(PARAMS)), _settings(after(PARAMS))
+    if old is None or new is None:
+        return [f"{PARAMS}: cannot be read"]
+    return [name for name in sorted(old.keys() | new.keys()) if old.get(name) != new.get(name)]
+
+
+def unexplained(changed: Mapping[str, str], read: Read) -> Iterator[tuple[str, str]]:
+    """Yield the objects of the remote that a change touches without a reason, and how.
+
+    Parameters
+    ----------
+    changed
+        The status of each changed path: ``added``, ``removed``, or anything else for changed.
+    read
+        Returns the text of a file after the change.
+    """
+    objects = {path: status for path, status in changed.items() if path.startswith(REMOTE)}
+    named = _named_objects(read) if "added" in objects.values() else set()
+    for path, status in sorted(objects.items()):
+        match = OBJECT.fullmatch(path)
+        if status == "removed":
+            yield path, "removed"
+        elif status != "added":
+            yield path, "content changed under the same hash"
+        elif not match or match[1] + match[2] not in named:
+            yield path, "added"
+
+
+def _named_objects(read: Read) -> set[str]:
+    """Return the hashes that data.dvc and dvc.lock lead to."""
+    found = {md5 for name in (DATA, LOCK) for md5 in _hashes(_parsed(read(name)))}
+    folders = sorted(md5 for md5 in found if md5.endswith(".dir"))
+    for md5 in folders[:MOST_FOLDERS]:
+        listed = read(f"{REMOTE}files/md5/{md5[:2]}/{md5[2:]}")
+        found.update(_listed(listed) if listed else ())
+    return found
+
+
+def _listed(text: str) -> Iterator[str]:
+    try:
+        entries = json.loads(text)
+    except (ValueError, RecursionError):
+        return
+    for entry in entries if isinstance(entries, list) else ():
+        if isinstance(entry, dict) and isinstance(entry.get("md5"), str):
+            yield entry["md5"]
+
+
+def _hashes(value: Any) -> Iterator[str]:
+    """Yield the hashes of outputs and dependencies anywhere in one of DVC's files."""
+    if isinstance(value, dict):
+        if isinstance(value.get("md5"), str):
+            yield value["md5"]
+        for inner in value.values():
+            yield from _hashes(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _hashes(inner)
+
+
+def _lock_changes(old: dict[str, Any] | None, new: dict[str, Any] | None) -> Iterator[str]:
+    if new is None:
+        yield f"{LOCK}: cannot be read"
+        return
+    old = old or {}
+    for name in sorted(old.keys() | new.keys(), key=str):
+        if name not in new:
+            yield f"{LOCK}: stage {name} removed"
+        elif name not in old:
+            yield f"{LOCK}: stage {name} added: {_command(new[name])}"
+        else:
+            if _command(old[name]) != _command(new[name]):
+                yield f"{LOCK}: command of {name}: {_command(new[name])}"
+            if _outputs(old[name]) != _outputs(new[name]):
+                yield f"{LOCK}: outputs of {name}: {', '.join(_outputs(new[name]))}"
+
+
+def _command(stage: Any) -> str:
+    return str(stage.get("cmd")) if isinstance(stage, dict) else str(stage)
+
+
+def _outputs(stage: Any) -> list[str]:
+    outs = stage.get("outs") if isinstance(stage, dict) else None
+    return [
+        str(out.get("path")) if isinstance(out, dict) else str(out)
+        for out in (outs if isinstance(outs, list) else ())
+    ]
+
+
+def _stages(text: str | None) -> dict[str, Any] | None:
+    """Return the stages of a lock: none in a missing file, None if it cannot be read."""
+    if text is None:
+        return {}
+    stages = _parsed(text)
+    stages = stages.get("stages", {}) if isinstance(stages, dict) else None
+    return stages if isinstance(stages, dict) else None
+
+
+def _but_hashes(text: str | None) -> Any:
+    found = _parsed(text)
+    if not isinstance(found, dict) or not isinstance(found.get("outs"), list):
+        return None, text
+    outs = [
+        {key: value for key, value in out.items() if key not in OF_THE_DATA}
+        if isinstance(out, dict)
+        else out
+        for out in found["outs"]
+    ]
+    return {**found, "outs": outs}
+
+
+def _settings(text: str | None) -> dict[str, Any] | None:
+    found = {} if text is None else _parsed(text)
+    if not isinstance(found, dict):
+        return None
+    return {name: value for part in JUDGING for name, value in _flat(part, found.get(part))}
+
+
+def _flat(name: str, value: Any) -> Iterator[tuple[str, Any]]:
+    if not isinstance(value, dict):
+        yield name, value
+        return
+    for key, inner in value.items():
+        yield from _flat(f"{name}.{key}", inner)
+
+
+def _parsed(text: str | None) -> Any:
+    """Return YAML; None if there is none, or it is not what DVC writes."""
+    if text is None or len(text) > LARGEST:
+        return None
+    try:
+        return yaml.load(text, Loader=_Loader)  # noqa: S506 -- a SafeLoader that refuses more
+    except (yaml.YAMLError, ValueError, RecursionError):
+        return None

@@ -1,0 +1,90 @@
+"""One list names what is protected, for the comment, the report and CODEOWNERS alike."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from slipway.protected.paths import GROUPS, OPEN, codeowners, group_of
+
+OF_EVERY_DAY = [
+    "src/model/features.py",
+    "src/model/deep/er.py",
+    "docs/verdicts.md",
+    "README.md",
+    "data.dvc",
+    "dvc.lock",
+    "params.yaml",
+    "reports/metrics.json",
+    "bench/judge.py",
+    "tests/model/test_features.py",
+    "notebooks/look.ipynb",
+]
+
+
+@pytest.mark.parametrize("path", OF_EVERY_DAY)
+def test_what_a_team_changes_every_day_is_not_protected(path):
+    assert group_of(path) is None
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "src/numpy.py",
+        "src/Slipway/judge.py",
+        "src/model/slices.py",
+        "src/model/conftest.py",
+        "src/model/.gitattributes",
+        "src/model/dvc.yaml",
+        "src/model/fast.so",
+        "src",
+        ".github",
+        ".DVC/config",
+        "sitecustomize.py",
+        "json/__init__.py",
+        "other.dvc",
+        "a/b/.dvcignore",
+        "tests\n/conftest.py",
+    ],
+)
+def test_what_can_change_the_verdict_is_protected_wherever_it_hides(path):
+    found = group_of(path)
+
+    assert found
+    assert found.judges
+
+
+@given(st.text(max_size=200))
+def test_any_path_has_an_answer_and_any_below_the_machine_is_protected(name):
+    group_of(name)
+
+    assert group_of(f"src/slipway/{name}")
+    assert group_of(f".github/{name}")
+
+
+def test_codeowners_gives_exactly_what_is_protected_to_its_owners():
+    lines = [line for line in codeowners(["@org/team"]).splitlines() if line and line[0] != "#"]
+    rules = [line.split() for line in lines]
+
+    def is_owned(path: str) -> bool:
+        # The rule of GitHub: the last pattern that matches counts.
+        found: list[str] = []
+        for pattern, *owners in rules:
+            anchored = "" if pattern.startswith("/") else "(.*/)?"
+            body = re.escape(pattern.strip("/")).replace(r"\*", "[^/]*")
+            if re.match(f"{anchored}{body}{'/' if pattern.endswith('/') else '(/|$)'}", path):
+                found = owners
+        return found == ["@org/team"]
+
+    examples = [
+        pattern.strip("/").replace("*", "x") + ("/x" if pattern.endswith("/") else "")
+        for group in GROUPS
+        for pattern in (*group.patterns, *group.broad)
+    ]
+    opened = [f"{pattern}x.py".lstrip("/") for pattern in OPEN if pattern.endswith("/")]
+    assert len(examples) > 30
+    for path in [*examples, *OF_EVERY_DAY, *opened]:
+        assert is_owned(path) == bool(group_of(path)), path
