@@ -24,6 +24,12 @@ REPOSITORY = "team/flights"
 
 ID = 100
 
+# Where every pull request left the default branch.
+BASE = "0" * 40
+
+# As many files of a pull request as GitHub lists.
+MOST_FILES = 3000
+
 BOT = {"login": "github-actions[bot]", "type": "Bot"}
 
 
@@ -35,6 +41,12 @@ class GitHub:
     ----------
     calls
         Every call so far, as ``METHOD /path``.
+    modes
+        Of paths in trees that are no ordinary files.
+    files
+        What a pull request changes, as GitHub lists it.
+    contents
+        The files of a commit.
     uploads
         A run and the folder where it leaves its artifacts, each a folder.
     refuses
@@ -50,6 +62,9 @@ class GitHub:
     protected: set[str] = field(default_factory=set)
     rules: dict[str, list[str]] = field(default_factory=dict)
     trees: dict[str, dict[str, str]] = field(default_factory=dict)
+    modes: dict[str, str] = field(default_factory=dict)
+    files: dict[int, list[dict[str, Any]]] = field(default_factory=dict)
+    contents: dict[str, dict[str, bytes]] = field(default_factory=dict)
     commits: list[dict[str, Any]] = field(default_factory=list)
     calls: list[str] = field(default_factory=list)
     uploads: tuple[int, Path] | None = None
@@ -69,9 +84,22 @@ class GitHub:
                 "label": f"{owner}:{branch}",
                 "repo": {"id": fork},
             },
-            "base": {"ref": "main", "repo": {"id": ID, "default_branch": "main"}},
+            "base": {"ref": "main", "sha": BASE, "repo": {"id": ID, "default_branch": "main"}},
         }
         self.comments.setdefault(number, [])
+
+    def change(self, number: int, path: str, status: str = "modified", **said: Any) -> None:
+        """Let a pull request change a file: `before` and `after` are its contents."""
+        entry = {"filename": path, "status": status}
+        entry |= {name: said.pop(name) for name in ("previous_filename",) if name in said}
+        self.files.setdefault(number, []).append(entry)
+        head = self.pulls[number]["head"]["sha"]
+        for commit, content in ((BASE, said.get("before")), (head, said.get("after"))):
+            if content is not None:
+                self.contents.setdefault(commit, {})[path] = content
+        if "mode" in said:
+            self.modes[path] = said["mode"]
+            self.trees.setdefault(head, {})[path] = "0" * 40
 
     def add_comment(self, number: int, body: str, user: Mapping[str, str] = BOT) -> int:
         identity = 1000 + sum(map(len, self.comments.values()))
@@ -111,7 +139,12 @@ class GitHub:
     def _routes(self) -> dict[str, Callable[..., Any]]:
         return {
             "GET pulls": self._list_pulls,
-            r"GET pulls/(\d+)": lambda at, *_: self._found(self.pulls.get(int(at[0]))),
+            r"GET pulls/(\d+)": lambda at, *_: self._found(self._pull(int(at[0]))),
+            r"GET pulls/(\d+)/files": lambda at, query, _: (
+                200,
+                page(self.files.get(int(at[0]), [])[:MOST_FILES], query),
+            ),
+            "GET contents/(.+)": self._content,
             r"GET issues/(\d+)/comments": self._list_comments,
             r"POST issues/(\d+)/comments": self._create_comment,
             r"PATCH issues/comments/(\d+)": self._update_comment,
@@ -129,12 +162,25 @@ class GitHub:
                 200,
                 {
                     "tree": [
-                        {"path": path, "type": "blob", "sha": sha}
+                        {
+                            "path": path,
+                            "type": "blob",
+                            "sha": sha,
+                            "mode": self.modes.get(path, "100644"),
+                        }
                         for path, sha in self.trees.get(at[0], {}).items()
                     ]
                 },
             ),
         }
+
+    def _pull(self, number: int) -> dict[str, Any] | None:
+        pull = self.pulls.get(number)
+        return pull and pull | {"changed_files": len(self.files.get(number, []))}
+
+    def _content(self, at: Any, query: Mapping[str, str], _: Any) -> Any:
+        found = self.contents.get(query["ref"], {}).get(at[0])
+        return (200, found) if found is not None else (404, {"message": "Not Found"})
 
     def _found(self, value: Any) -> Any:
         return (200, value) if value else (404, {"message": "Not Found"})
@@ -246,6 +292,8 @@ def handler_of(github: GitHub) -> type[BaseHTTPRequestHandler]:
             status, answer = github.answer(self.command, place, query, body)
             if status == 302:
                 return self.send(302, b"", Location=answer)
+            if isinstance(answer, bytes):
+                return self.send(status, answer)
             return self.send(status, b"" if status == 204 else json.dumps(answer).encode())
 
         def send(self, status: int, content: bytes, **headers: str) -> None:

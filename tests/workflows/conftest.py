@@ -243,6 +243,7 @@ def finished_run(head: str, conclusion: str = "success", fork: int = ID) -> dict
             "event": "pull_request",
             "conclusion": conclusion,
             "head_sha": head,
+            "run_attempt": 1,
             "head_branch": "change",
             "head_repository": {
                 "id": fork,

@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from slipway.serve.release import SHIPPED
+from slipway.workspace import run
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / ".github" / "workflows"
@@ -176,7 +177,7 @@ class TestComment:
         assert settings["on"] == {
             "workflow_run": {
                 "workflows": [read("pull-request.yml")["name"]],
-                "types": ["completed"],
+                "types": ["requested", "completed"],
             }
         }
         condition = settings["jobs"]["comment"]["if"]
@@ -184,12 +185,26 @@ class TestComment:
         path = "github.event.workflow_run.path, '.github/workflows/pull-request.yml'"
         assert f"startsWith({path})" in condition
 
-    def test_a_newer_run_of_the_same_branch_goes_before_an_older_one(self):
+    def test_a_late_event_of_an_older_commit_cannot_end_the_job_of_a_newer_one(self):
         settings = read(self.NAME)["concurrency"]
 
-        assert "workflow_run.head_repository.full_name" in settings["group"]
-        assert "workflow_run.head_branch" in settings["group"]
+        for part in ("head_repository.full_name", "head_branch", "head_sha"):
+            assert f"workflow_run.{part}" in settings["group"]
         assert settings["cancel-in-progress"] == "true"
+
+    def test_an_old_verdict_is_marked_before_anything_is_installed(self):
+        checkout, mark, setup, *_ = steps(self.NAME, "comment")
+
+        assert checkout["uses"].startswith("actions/checkout@")
+        assert mark["run"] == "python3 -m slipway.github.placeholder outdated"
+        assert "if" not in mark
+        assert setup["if"] == "github.event.action == 'completed'"
+
+    def test_any_step_that_fails_is_followed_by_one_that_replaces_the_old_verdict(self):
+        [*_, last] = steps(self.NAME, "comment")
+
+        assert last["if"].startswith("failure()")
+        assert last["run"] == "python3 -m slipway.github.placeholder failed"
 
     def test_it_checks_out_the_default_branch_and_the_pinned_cml_and_nothing_else(self):
         own, cml = steps(self.NAME, "comment", "actions/checkout@")
@@ -209,6 +224,28 @@ class TestComment:
         [install] = [step for step in steps(self.NAME, "comment") if "npm" in step.get("run", "")]
         assert install["run"].startswith("npm ci ")
         assert "--ignore-scripts" in install["run"]
+
+    @pytest.mark.parametrize(
+        ("package", "fixed"),
+        [
+            ("tar", (7, 5, 11)),  # writes outside of its folder
+            ("form-data", (3, 0, 4)),  # boundaries that can be guessed
+            ("undici", (6, 23, 0)),  # answers that decompress without end
+            ("@octokit/request", (8, 4, 1)),  # headers that take for ever
+            ("@octokit/request-error", (5, 1, 1)),
+            ("@octokit/plugin-paginate-rest", (9, 2, 2)),
+        ],
+    )
+    def test_no_package_of_cml_is_older_than_the_fix_of_a_known_hole(self, package, fixed):
+        lock = json.loads((ROOT / ".github/cml/package-lock.json").read_text("utf-8"))
+        found = [
+            tuple(map(int, entry["version"].split(".")))
+            for name, entry in lock["packages"].items()
+            if name.rpartition("node_modules/")[2] == package
+        ]
+
+        assert found
+        assert min(found) >= fixed
 
 
 class TestUpdateLock:
@@ -342,6 +379,32 @@ def test_only_one_workflow_stores_a_cache_and_no_job_with_a_token_reads_it(name,
     setup = steps(name, job, "./.github/actions/setup")
     if has_token(name, job):
         assert [step["with"]["cache"] for step in setup] == ["false"]
+
+
+@pytest.mark.parametrize(
+    ("name", "job"),
+    [("rollback.yml", "rollback"), ("update-lock.yml", "find"), ("drift.yml", "check")],
+)
+def test_a_button_with_a_key_works_on_the_default_branch_only(name, job):
+    # A person may start a workflow from any branch, with the code and the YAML of that branch.
+    assert (
+        "github.ref_name == github.event.repository.default_branch" in read(name)["jobs"][job]["if"]
+    )
+
+
+def test_dependabot_looks_after_every_lock_of_node_and_go():
+    settings = yaml.safe_load((ROOT / ".github/dependabot.yml").read_text("utf-8"))
+    looked_after = {
+        (entry["package-ecosystem"], folder.strip("/"))
+        for entry in settings["updates"]
+        for folder in entry.get("directories", [entry.get("directory")])
+    }
+    for kind, name in (("npm", "package-lock.json"), ("gomod", "go.mod")):
+        listed = run(["git", "ls-files", "-z", f"*{name}"], ROOT).split("\0")
+        folders = {str(Path(path).parent) for path in filter(None, listed)}
+
+        assert folders
+        assert {(kind, folder) for folder in folders} <= looked_after
 
 
 def test_the_ruleset_requires_the_gate_and_lets_nobody_around_it():

@@ -200,6 +200,8 @@ class Watched:
         }
 
     def _compare(self, at: Any, *_: Any) -> Answer:
+        if not int(at[0], 16):  # the base of a pull request that is in no repository of git
+            return 200, {"merge_base_commit": {"sha": at[0]}}
         listed = self._git("rev-list", "--reverse", f"{at[0]}..{at[1]}").split()
         return 200, {"ahead_by": len(listed), "commits": [self.commit(sha) for sha in listed]}
 

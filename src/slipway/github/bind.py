@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,6 +36,7 @@ class Run:
     url: str
     sha: str
     conclusion: str
+    attempt: int = 1
 
 
 class NotBound(SlipwayError):
@@ -62,12 +63,17 @@ def run_of(event: Mapping[str, Any]) -> Run:
         It is not a finished run of our workflow for a pull request.
     """
     run = event["workflow_run"]
-    path = run["path"].partition("@")[0]
-    if path != WORKFLOW or run["event"] != "pull_request":
-        raise NotBound(f"a run of {path} for `{run['event']}` is none of ours")
+    if not is_of_our_workflow(run):
+        raise NotBound(f"a run of {run['path']} for `{run['event']}` is none of ours")
     if run["conclusion"] not in ENDED:
         raise NotBound(f"the run was {run['conclusion']}")
-    return Run(int(run["id"]), run["html_url"], run["head_sha"], run["conclusion"])
+    attempt = int(run.get("run_attempt", 1))
+    return Run(int(run["id"]), run["html_url"], run["head_sha"], run["conclusion"], attempt)
+
+
+def is_of_our_workflow(run: Mapping[str, Any]) -> bool:
+    """Return whether a run is of our workflow for pull requests, by what GitHub says of it."""
+    return run["path"].partition("@")[0] == WORKFLOW and run["event"] == "pull_request"
 
 
 def bind(api: Api, event: Mapping[str, Any]) -> int:
@@ -78,18 +84,24 @@ def bind(api: Api, event: Mapping[str, Any]) -> int:
     NotBound
         There is none any more, or more than one.
     """
-    sha, run = run_of(event).sha, event["workflow_run"]
-    if not run["head_repository"]:
+    sha = run_of(event).sha
+    if not event["workflow_run"]["head_repository"]:
         raise NotBound("the fork was deleted")
-    head = f"{run['head_repository']['owner']['login']}:{run['head_branch']}"
-    found = [
-        int(pull["number"])
-        for pull in api.pages("pulls", state="open", head=head)
-        if _is_for(pull, sha, run["head_repository"]["id"], event["repository"])
-    ]
+    found = [int(pull["number"]) for pull in pulls_of(api, event) if pull["head"]["sha"] == sha]
     if len(found) != 1:
         raise NotBound(f"{len(found)} open pull requests have {sha[:7]} as their newest commit")
     return found[0]
+
+
+def pulls_of(api: Api, event: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """Yield the open pull requests of a run's branch, whatever their newest commit is."""
+    run = event["workflow_run"]
+    if not run["head_repository"]:
+        return
+    head = f"{run['head_repository']['owner']['login']}:{run['head_branch']}"
+    for pull in api.pages("pulls", state="open", head=head):
+        if _is_for(pull, run["head_repository"]["id"], event["repository"]):
+            yield pull
 
 
 def still_at(api: Api, number: int, sha: str) -> bool:
@@ -98,10 +110,9 @@ def still_at(api: Api, number: int, sha: str) -> bool:
     return bool(pull["state"] == "open" and pull["head"]["sha"] == sha)
 
 
-def _is_for(pull: Mapping[str, Any], sha: str, head: int, repository: Mapping[str, Any]) -> bool:
+def _is_for(pull: Mapping[str, Any], head: int, repository: Mapping[str, Any]) -> bool:
     return bool(
-        pull["head"]["sha"] == sha
-        and pull["head"]["repo"]
+        pull["head"]["repo"]
         and pull["head"]["repo"]["id"] == head
         and pull["base"]["repo"]["id"] == repository["id"]
         and pull["base"]["ref"] == repository["default_branch"]

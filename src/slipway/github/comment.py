@@ -8,7 +8,6 @@ of ours that it cannot see is updated here.
 from __future__ import annotations
 
 import os
-import re
 import subprocess
 import tempfile
 from collections.abc import Mapping
@@ -16,23 +15,29 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from slipway.errors import Refused, SlipwayError
+from slipway.errors import SlipwayError
 from slipway.github import artifact
 from slipway.github.api import Api
 from slipway.github.bind import Run, still_at
+from slipway.github.dangers import warning_of
+from slipway.github.own_comment import (
+    MARKED,
+    TITLE,
+    WATERMARK,
+    State,
+    is_ours,
+    replace_ours,
+    state_of,
+)
 from slipway.github.runner import annotate
 from slipway.judge.run import rule_of
-from slipway.report.document import Document, quote
-from slipway.report.render import document_of, foot_of
+from slipway.report.believe import Newer
+from slipway.report.document import Document, plain, quote
+from slipway.report.markdown import to_markdown
+from slipway.report.render import document_of, foot_of, is_judgement
 from slipway.settings import read_params
 
-TITLE = "slipway"
-
-WATERMARK = f'![](https://cml.dev/watermark.png#{{sha}} "CML watermark {TITLE}")'
-
-MARKED = re.compile(re.escape(WATERMARK).replace(re.escape("{sha}"), "[0-9a-fA-F]+"))
-
-AUTHOR = "github-actions[bot]"
+__all__ = ["MARKED", "WATERMARK", "compose", "post", "render", "run_cml"]
 
 # As many comments as CML reads.
 CML_READS = 30
@@ -47,23 +52,53 @@ OTHER_RULE = (
     "*The rule* below). That is in order only if the rule has changed there since."
 )
 
+NOT_BELIEVED = "Not believed: the report of this run"
+
+FAILED = "May not be merged: other checks of this run failed"
+
 OWN_CODE = "made by the code of this pull request; the merge judges again"
 
 
 def compose(api: Api, run: Run) -> tuple[Document, bool]:
-    """Return what to say of a run, and whether it is worth a new comment."""
+    """Return what to report of a run, and whether it is worth a new comment.
+
+    Whatever the run left behind, there is an answer: without one, an older and better verdict
+    would stay on the pull request.
+    """
     foot = [*foot_of(run.sha, run.url), OWN_CODE]
     try:
-        report = artifact.read_report(api, run.number)
-        if "faults" in report and not report["faults"]:
-            raise artifact.NotBelieved("a run with data in order leaves another report")
-        return _with_rule(document_of(report, foot, full=False), report), True
+        document, worth = _judged(api, run, foot), True
     except artifact.NoReport:
-        return _without_report(run, foot), run.conclusion != "success"
-    except (artifact.NotBelieved, Refused) as error:
-        annotate("error", "Not believed: the report of this run", str(error))
-        said = f"{quote(error, 300)}. Nothing of it is shown here."
-        return Document("bad", "Not believed: the report of this run", [said], [], foot), True
+        document, worth = _without_report(run, foot), run.conclusion != "success"
+    except Newer as error:
+        document, worth = (
+            _not_shown("open", "Not shown: a newer slipway wrote it", error, foot),
+            True,
+        )
+    except Exception as error:  # noqa: BLE001 -- the artifact may be made to break any reader
+        document, worth = _not_shown("bad", NOT_BELIEVED, error, foot), True
+    return _without_approval(document, run), worth
+
+
+def render(api: Api, run: Run, number: int | None) -> tuple[str, bool]:
+    """Return the comment as Markdown, and whether it is worth a new one.
+
+    Parameters
+    ----------
+    number
+        Of the pull request, whose protected files stand above all.
+    """
+    document, worth = compose(api, run)
+    if number is not None:
+        document = replace(document, warning=warning_of(api, number, run.sha))
+    try:
+        text = to_markdown(document)
+    except Exception as error:  # noqa: BLE001 -- as in `compose`
+        foot = [*foot_of(run.sha, run.url), OWN_CODE]
+        failed = _not_shown("bad", NOT_BELIEVED, error, foot)
+        text = to_markdown(replace(failed, warning=document.warning))
+    state = State(run.sha, run.number, run.attempt, "verdict")
+    return f"{text}\n{state.line()}", worth or bool(document.warning)
 
 
 def post(api: Api, number: int, sha: str, body: str, cml: Path, *, create: bool) -> str:
@@ -89,19 +124,13 @@ def post(api: Api, number: int, sha: str, body: str, cml: Path, *, create: bool)
     mine = [comment for comment in comments if is_ours(comment)]
     if not mine:
         return run_cml(api, "create", number, body, cml) if create else "not worth a comment"
+    old, new = state_of(mine[-1]["body"]), state_of(body)
+    if old and new and new.is_older_than(old):
+        return f"a later run of {sha[:7]} has commented already"
     seen = [comment for comment in comments[:CML_READS] if MARKED.search(comment["body"] or "")]
     if seen and seen[-1]["id"] == mine[-1]["id"]:
         return run_cml(api, "update", number, body, cml)
-    marked = f"{body}\n\n{WATERMARK.format(sha=sha)}"
-    updated = api.patch(f"issues/comments/{mine[-1]['id']}", {"body": marked})
-    return f"updated {updated['html_url']}"
-
-
-def is_ours(comment: Mapping[str, Any]) -> bool:
-    """Return whether a comment is this workflow's own: a watermark alone can be copied."""
-    user = comment["user"] or {}
-    signed = user.get("login") == AUTHOR and user.get("type") == "Bot"
-    return signed and bool(MARKED.search(comment["body"] or ""))
+    return f"updated {replace_ours(api, mine[-1], body, sha)}"
 
 
 def run_cml(api: Api, verb: str, number: int, body: str, cml: Path) -> str:
@@ -143,12 +172,18 @@ def _environment(home: str) -> dict[str, str]:
     return kept | own
 
 
-def _with_rule(document: Document, report: Mapping[str, Any]) -> Document:
+def _judged(api: Api, run: Run, foot: list[str]) -> Document:
+    report = artifact.read_report(api, run.number)
+    if "faults" in report and not report["faults"]:
+        raise artifact.NotBelieved("a run with data in order leaves another report")
+    document = document_of(report, foot, full=False)
+    return _with_rule(document, report["rule"]) if is_judgement(report) else document
+
+
+def _with_rule(document: Document, rule: Mapping[str, Any]) -> Document:
     """Return the document, with a warning if its rule is not the one that is trusted here."""
-    if "rule" not in report:
-        return document
     trusted, _ = rule_of(Path(), "HEAD", read_params())
-    if all(report["rule"][name] == trusted[name] for name in trusted if name != "bins"):
+    if all(rule[name] == trusted[name] for name in trusted if name != "bins"):
         return document
     return replace(document, blocks=[OTHER_RULE, *document.blocks])
 
@@ -159,3 +194,20 @@ def _without_report(run: Run, foot: list[str]) -> Document:
         return Document("good", said, [], [], foot)
     said = "Not judged: the run stopped before there was a report"
     return Document("bad", said, ["Its summary and its log say why."], [], foot)
+
+
+def _not_shown(tone: str, headline: str, error: Exception, foot: list[str]) -> Document:
+    """Return a document that reports why nothing of an artifact is shown."""
+    # An exception that nobody foresaw may carry anything: its kind has to do.
+    known = isinstance(error, SlipwayError)
+    why = str(error) if known else f"it cannot be read ({type(error).__name__})"
+    annotate("error", plain(headline), plain(quote(why, 300)))
+    return Document(tone, headline, [f"{quote(why, 300)}. Nothing of it is shown here."], [], foot)
+
+
+def _without_approval(document: Document, run: Run) -> Document:
+    """Return the document, never as an approval of a run that failed as a whole."""
+    if document.tone != "good" or run.conclusion == "success":
+        return document
+    model = f"The model alone: {document.headline}."
+    return replace(document, tone="bad", headline=FAILED, blocks=[model, *document.blocks])

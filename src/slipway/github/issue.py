@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from slipway.github.api import Api
-from slipway.github.comment import AUTHOR
+from slipway.github.own_comment import AUTHOR
 
 LABEL = "drift"
 

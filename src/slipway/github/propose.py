@@ -16,11 +16,11 @@ from slipway.errors import NO_ANSWER, YES, SlipwayError
 from slipway.github import artifact
 from slipway.github.api import Api
 from slipway.github.branch import Branch, find_branch, people_on, put_files
-from slipway.github.comment import AUTHOR
 from slipway.github.evidence import evidence
 from slipway.github.foreign import safe
 from slipway.github.issue import find_issue
 from slipway.github.lock import MAY_COMMIT
+from slipway.github.own_comment import AUTHOR
 from slipway.github.runner import page_of_files, page_of_run
 from slipway.report.document import quote
 from slipway.report.markdown import inline, to_markdown

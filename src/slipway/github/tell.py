@@ -10,6 +10,7 @@ from slipway.errors import NO, NO_ANSWER, YES
 from slipway.github.runner import add_summary, annotate
 from slipway.rebuild import REBUILD
 from slipway.report.document import Document, plain
+from slipway.report.faults import is_refusal
 from slipway.report.html import to_html
 from slipway.report.markdown import to_markdown
 from slipway.report.render import document_of, foot_of
@@ -48,7 +49,7 @@ def tell(root: Path, commit: str, run_url: str) -> int:
 def exit_code(report: dict[str, Any]) -> int:
     """Return whether a merge may go on, by a report of any kind."""
     if "stopped" in report:
-        return NO if report["stopped"]["exit_code"] == NO else NO_ANSWER
+        return NO if is_refusal(report["stopped"]) else NO_ANSWER
     return YES if report.get("may_merge") is True else NO
 
 

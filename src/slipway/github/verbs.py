@@ -48,16 +48,19 @@ def bind() -> None:
 
 
 @app.command()
-def render(out: Annotated[Path, typer.Option(help="Markdown file to write.")]) -> None:
+def render(
+    out: Annotated[Path, typer.Option(help="Markdown file to write.")],
+    number: Annotated[
+        int | None, typer.Option(help="Pull request whose protected files to list.")
+    ] = None,
+) -> None:
     """Check the report of the run that started this job, and render it again."""
     from slipway.github.api import api_of_job
     from slipway.github.bind import read_event, run_of
-    from slipway.github.comment import compose
+    from slipway.github.comment import render
     from slipway.github.runner import add_summary, set_outputs
-    from slipway.report.markdown import to_markdown
 
-    document, worth = compose(api_of_job(), run_of(read_event()))
-    text = to_markdown(document)
+    text, worth = render(api_of_job(), run_of(read_event()), number)
     add_summary(text)
     out.write_text(text, "utf-8")
     set_outputs(create=worth)
@@ -75,10 +78,13 @@ def comment(
     from slipway.github.api import api_of_job
     from slipway.github.bind import read_event, run_of
     from slipway.github.comment import post
+    from slipway.github.placeholder import mark_outdated
 
-    sha = run_of(read_event()).sha
+    api, event = api_of_job(), read_event()
     text = body.read_text("utf-8")
-    typer.echo(post(api_of_job(), number, sha, text, cml, create=create))
+    typer.echo(post(api, number, run_of(event).sha, text, cml, create=create))
+    # A commit may have come while CML was writing.
+    typer.echo(mark_outdated(api, event))
 
 
 @app.command()

@@ -15,8 +15,10 @@ from typing import Any, NoReturn
 from slipway import paired
 from slipway.errors import Refused, SlipwayError
 from slipway.judge import verdict
+from slipway.judge.core import VERSION
 from slipway.judge.slices import METRICS as SLICE_METRICS
 from slipway.judge.slices import is_worse
+from slipway.report.believe import check_schema, check_version
 
 SCHEMA = Path(__file__).with_name("schema.json")
 
@@ -59,19 +61,10 @@ def check(report: Mapping[str, Any]) -> None:
     Refused
         Names the first fault.
     """
-    _check_schema(report)
+    check_version(report, VERSION)
+    check_schema(report, json.loads(SCHEMA.read_text("utf-8")), f"a report of version {VERSION}")
     for fault in _faults(report):
         raise Refused(f"the report contradicts itself: {fault}", DO)
-
-
-def _check_schema(report: Mapping[str, Any]) -> None:
-    from jsonschema import Draft202012Validator
-    from jsonschema.exceptions import best_match
-
-    schema = json.loads(SCHEMA.read_text("utf-8"))
-    fault = best_match(Draft202012Validator(schema).iter_errors(report))
-    if fault:
-        raise Refused(f"not a report of version 1: {fault.json_path}: {fault.message[:200]}", DO)
 
 
 def _faults(report: Mapping[str, Any]) -> Iterator[str]:

@@ -54,6 +54,8 @@ class Document:
         ``good``, ``bad`` or ``open``.
     foot
         Facts about where it comes from, in one line each.
+    warning
+        What stands above the headline and is never left out: a title, then paragraphs.
     """
 
     tone: str
@@ -61,6 +63,7 @@ class Document:
     blocks: Sequence[Block]
     sections: Sequence[Section]
     foot: Sequence[str]
+    warning: Sequence[str] = ()
 
 
 def quote(text: object, limit: int = 60) -> str:

@@ -7,7 +7,10 @@ from typing import Any
 
 from slipway.errors import NO, Refused
 from slipway.findings import Fault, sentence
+from slipway.report.believe import check_schema, check_version
 from slipway.report.document import Block, Document, Section, quote
+
+VERSION = 1
 
 # Faults and lines that stand above the fold.
 SHOWN = 12
@@ -20,7 +23,7 @@ VALIDATION = {
     "type": "object",
     "required": ["version", "valid", "files", "faults"],
     "properties": {
-        "version": {"const": 1},
+        "version": {"const": VERSION},
         "valid": {"type": "boolean"},
         "files": {"type": "array", "maxItems": 100_000},
         "faults": {
@@ -73,7 +76,8 @@ def faults(report: Mapping[str, Any], foot: list[str], *, full: bool) -> Documen
     Refused
         It is not such a report, or it claims to be in order and lists faults.
     """
-    _check(report, VALIDATION)
+    check_version(report, VERSION)
+    check_schema(report, VALIDATION, "a report of `slipway validate`")
     found = [Fault(**fault) for fault in report["faults"]]
     if report["valid"] != (not found):
         raise Refused("the report contradicts itself: `valid` does not follow from its faults")
@@ -105,10 +109,10 @@ def stopped(report: Mapping[str, Any], foot: list[str]) -> Document:
     Refused
         It is not the report of such a rebuild.
     """
-    _check(report, REBUILD)
+    check_schema(report, REBUILD, "a report of `slipway rebuild`")
     stop = report["stopped"]
     stage = quote(stop["stage"])
-    why = "said no" if stop["exit_code"] == NO else "could not answer"
+    why = "said no" if is_refusal(stop) else "could not answer"
     reason = next((line[9:] for line in stop["said"] if line.startswith("slipway: ")), "")
     why += f": {quote(reason, 160)}" if reason else ""
     said = [quote(line, 300) for line in stop["said"][-SHOWN:]]
@@ -118,15 +122,12 @@ def stopped(report: Mapping[str, Any], foot: list[str]) -> Document:
     return Document("bad", f"Not judged: {stage} {why}", blocks, [], foot)
 
 
+def is_refusal(stop: Mapping[str, Any]) -> bool:
+    """Return whether a stage looked and refused; one that crashed has found out nothing."""
+    crashed = any(str(line).startswith("Traceback (most recent call") for line in stop["said"])
+    return bool(stop["exit_code"] == NO and not crashed)
+
+
 def _lines(found: list[Fault]) -> Iterator[str]:
     for fault in found:
         yield f"{quote(fault.file, 120)}: {sentence(fault, quote)}"
-
-
-def _check(report: Mapping[str, Any], schema: Mapping[str, Any]) -> None:
-    from jsonschema import Draft202012Validator
-    from jsonschema.exceptions import best_match
-
-    fault = best_match(Draft202012Validator(schema).iter_errors(report))
-    if fault:
-        raise Refused(f"not a report: {fault.json_path}: {fault.message[:200]}")

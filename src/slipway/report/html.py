@@ -26,7 +26,8 @@ POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 def to_html(document: Document) -> str:
     """Return the document as a whole HTML file."""
     title = escape(plain(document.headline))
-    body = [f"<h1>{ICONS[document.tone]} {_inline(document.headline)}</h1>"]
+    body = [f"<p>⚠️ {_inline(paragraph)}</p>" for paragraph in document.warning]
+    body += [f"<h1>{ICONS[document.tone]} {_inline(document.headline)}</h1>"]
     body += [_block(block) for block in document.blocks]
     body += [_section(section) for section in document.sections]
     lines, foot = "\n".join(body), "<br>".join(map(_inline, document.foot))

@@ -18,18 +18,24 @@ LEFT_OUT = "{} left out here to keep this short; the HTML report has everything.
 
 def to_markdown(document: Document, limit: int = LIMIT) -> str:
     """Return the document, shorter than `limit`: whole sections go, the last ones first."""
-    head = [f"### {ICONS[document.tone]} {inline(document.headline)}"]
-    head += [_block(block) for block in document.blocks]
+    warning = [*(f"### ⚠️ {inline(title)}" for title in document.warning[:1])]
+    warning += [inline(paragraph) for paragraph in document.warning[1:]]
+    headline = f"### {ICONS[document.tone]} {inline(document.headline)}"
+    head = [_block(block) for block in document.blocks]
     foot = f"<sub>{' · '.join(map(inline, document.foot))}</sub>"
     sections = [_section(section) for section in document.sections]
     for kept in range(len(sections), -1, -1):
         gone = len(sections) - kept
         note = [LEFT_OUT.format(f"{gone} section{'s' if gone > 1 else ''}")] if gone else []
-        text = "\n\n".join([*head, *sections[:kept], *note, foot]) + "\n"
+        text = "\n\n".join([*warning, headline, *head, *sections[:kept], *note, foot]) + "\n"
         if len(text) < limit:
             return text
     tables_out = [part for part in head if not part.startswith(("|", "- "))]
-    return "\n\n".join([*tables_out, LEFT_OUT.format("Everything else"), foot]) + "\n"
+    for parts in ([*tables_out, LEFT_OUT.format("Everything else")], [LEFT_OUT.format("The rest")]):
+        text = "\n\n".join([*warning, headline, *parts, foot]) + "\n"
+        if len(text) < limit:
+            break
+    return text
 
 
 def _section(section: Section) -> str:

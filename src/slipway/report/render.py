@@ -45,12 +45,15 @@ def render(
 
 def document_of(report: dict[str, Any], foot: list[str], *, full: bool) -> Document:
     """Return a report as a document, once it is checked: one of the three kinds there are."""
-    if "faults" in report:
-        return faults(report, foot, full=full)
-    if report.get("stopped"):
-        return stopped(report, foot)
-    check(report)
-    return judgement(report, foot, full=full)
+    if is_judgement(report):
+        check(report)
+        return judgement(report, foot, full=full)
+    return faults(report, foot, full=full) if "faults" in report else stopped(report, foot)
+
+
+def is_judgement(report: dict[str, Any]) -> bool:
+    """Return whether a report is one of `slipway judge`; else its data or a stage stopped it."""
+    return "faults" not in report and not report.get("stopped")
 
 
 def foot_of(commit: str, run_url: str) -> list[str]:

@@ -1,0 +1,155 @@
+"""What a pull request touches of what is protected, by GitHub's own account of it.
+
+Run by the default branch's code. Files of the pull request are read as text, up to a limit,
+and none of them is checked out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from itertools import islice
+from typing import Any
+
+from slipway.errors import SlipwayError
+from slipway.github.api import Api
+from slipway.protected.dangers import Dangers, find_dangers
+from slipway.protected.packages import Change
+from slipway.report.document import quote
+
+# GitHub lists no more files than these, without a word.
+MOST_FILES = 3000
+
+# The largest file that is read: a lock has some 400,000 bytes, the list of a data folder more.
+LARGEST = 2_000_000
+
+# What fits into a comment, of each group; more are counted.
+SHOWN = 40
+
+LINK_MODES = ("120000", "160000")
+
+JUDGED = "This pull request changes how it is judged"
+
+TOUCHED = "This pull request changes protected files"
+
+UNKNOWN = "What this pull request changes could not be listed"
+
+CLOSING = (
+    "Listed by the default branch's code. The verdict below was computed by the pull request's "
+    "own code."
+)
+
+
+@dataclass(frozen=True)
+class Found:
+    """What was found out about a pull request.
+
+    Attributes
+    ----------
+    gaps
+        What GitHub did not list, in sentences: it counts as protected.
+    """
+
+    dangers: Dangers
+    gaps: list[str]
+
+
+def warning_of(api: Api, number: int, commit: str) -> list[str]:
+    """Return what a reader must see above the verdict: a title and paragraphs, or nothing."""
+    try:
+        found = look(api, number, commit)
+    except Exception as error:  # noqa: BLE001 -- whatever fails here must not hide a change
+        words = str(error) if isinstance(error, SlipwayError) else type(error).__name__
+        return [UNKNOWN, f"Look at its files on GitHub before its verdict: {quote(words, 300)}."]
+    return _words(found)
+
+
+def look(api: Api, number: int, commit: str) -> Found:
+    """Return what a pull request touches of what is protected, at its newest commit.
+
+    Raises
+    ------
+    SlipwayError
+        GitHub does not answer, or a file that must be compared is too large.
+    """
+    pull = api.get(f"pulls/{number}")
+    files = list(islice(api.pages(f"pulls/{number}/files"), MOST_FILES))
+    compared = api.get(f"compare/{pull['base']['sha']}...{commit}", per_page=1)
+    base = str(compared["merge_base_commit"]["sha"])
+    changed = _changed(files)
+    links, gaps = _links(api, commit, changed)
+    if len(files) >= MOST_FILES or len(files) < int(pull.get("changed_files", 0)):
+        gaps.append(
+            f"GitHub lists {len(files):,} of {pull['changed_files']:,} changed files: the others "
+            "count as protected."
+        )
+    return Found(find_dangers(changed, links, _reader(api, base), _reader(api, commit)), gaps)
+
+
+def _changed(files: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """Return the status of each path; a rename removes one path and adds another."""
+    changed: dict[str, str] = {}
+    for file in files:
+        renamed = file["status"] == "renamed"
+        status = "added" if renamed or file["status"] == "copied" else str(file["status"])
+        entries = [(str(file["filename"]), status)]
+        entries += [(str(file["previous_filename"]), "removed")] if renamed else []
+        for path, how in entries:
+            changed[path] = "changed" if path in changed else how
+    return changed
+
+
+def _links(api: Api, commit: str, changed: Mapping[str, str]) -> tuple[list[str], list[str]]:
+    """Return the changed paths that are links or submodules, and what could not be seen."""
+    tree = api.get(f"git/trees/{commit}", recursive=1)
+    links = [
+        str(entry["path"])
+        for entry in tree["tree"]
+        if entry.get("mode") in LINK_MODES and entry["path"] in changed
+    ]
+    truncated = bool(tree.get("truncated"))
+    return links, [
+        "GitHub lists only a part of the tree: a changed file may be a symbolic link."
+    ] * truncated
+
+
+def _reader(api: Api, commit: str) -> Callable[[str], str | None]:
+    @cache
+    def read(path: str) -> str | None:
+        content = api.file(path, commit, LARGEST)
+        return None if content is None else content.decode("utf-8", "replace")
+
+    return read
+
+
+def _words(found: Found) -> list[str]:
+    dangers = found.dangers
+    if not dangers and not found.gaps:
+        return []
+    lines = [f"- **{group.name}:** {_listed(names)}" for group, names in dangers.files.items()]
+    lines += [f"- **{lock}:** {_changes(changes)}" for lock, changes in dangers.packages.items()]
+    lines += [f"- **{gap}**" for gap in found.gaps]
+    return [JUDGED if dangers.judges or found.gaps else TOUCHED, "\n".join(lines), CLOSING]
+
+
+def _listed(names: list[str]) -> str:
+    shown = ", ".join(quote(name, 120) for name in names[:SHOWN])
+    return f"{shown} **and {len(names) - SHOWN:,} more**" if len(names) > SHOWN else shown
+
+
+def _changes(changes: list[Change]) -> str:
+    if not changes:
+        return "no entry changed"
+    shown = "; ".join(_change(change) for change in changes[:SHOWN])
+    grave = sum(change.grave for change in changes[SHOWN:])
+    rest = len(changes) - SHOWN
+    more = f" **and {rest:,} more ({grave:,} of them more than a version)**" if rest > 0 else ""
+    return f"{len(changes):,} changed: {shown}{more}"
+
+
+def _change(change: Change) -> str:
+    before = quote(change.before, 60) if change.before else "new"
+    after = quote(change.after, 120) if change.after else "removed"
+    text = f"{quote(change.name, 120)} {before} → {after}"
+    return f"**{text}**" if change.grave else text
