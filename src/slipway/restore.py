@@ -62,6 +62,8 @@ RUNS_OR_READS = {"bearer_token_command", "configpath", "credentialpath"}  # per 
 # What DVC hands to the stages that it runs: a DVC below must not take it for its own.
 DVC_OWN = ("DVC_ROOT", "DVC_STAGE", "DVC_EXP_")
 
+COLOR = re.compile(r"\x1b\[[0-9;]*m")
+
 MD5 = re.compile(r"[0-9a-f]{32}")
 
 ASK = "do not use it, and ask who made this change what it is for"
@@ -421,9 +423,12 @@ def restore_here(root: Path, targets: Sequence[str], force: bool = False) -> lis
         with Repo(str(root)) as repo:
             return [_restore_one(repo, root, target, tracked, force) for target in targets]
     except (DvcException, ObjectFormatError) as error:
+        reason = " ".join(COLOR.sub("", str(error)).split())
         raise SlipwayError(
-            f"{', '.join(targets)}: DVC cannot restore it: {' '.join(str(error).split())}",
-            "see `dvc status` and docs/remotes.md",
+            f"{', '.join(targets)}: DVC cannot restore it: {reason}",
+            "`dvc add` keeps files of yours, `slipway restore --force` removes them"
+            if "unsaved files" in reason
+            else "see `dvc status` and docs/remotes.md",
         ) from error
 
 
@@ -443,12 +448,16 @@ def _restore_one(
     repo.checkout(targets=[str(root / target)], force=force)
     _check_links(root, PurePosixPath(path).parts)
     files = _check_written(root / path, expected) if folder else (hash_file(root / path),)
-    if {file.name: file.md5 for file in files} != expected:
-        changed = sorted(file.name for file in files if expected.get(file.name) != file.md5)
+    written = {file.name: file.md5 for file in files}
+    if wrong := sorted(file for file in expected if written.get(file) != expected[file]):
+        for file in wrong:
+            (root / path / file if folder else root / path).unlink(missing_ok=True)
+            repo.cache.local.delete(expected[file])
         raise Refused(
-            f"{path}: {', '.join(changed)} is not the content that {name[:12]} names",
-            "it was changed in the remote or in the cache: `dvc push` it again from the machine "
-            "that made it",
+            f"{path}: {', '.join(map(shown, wrong))}: not the content that {name[:12]} names; "
+            "removed here and in the cache",
+            "it was changed in the remote or in the cache: fetch it again, or `dvc push` it again "
+            "from the machine that made it",
         )
     return Restored(path, name, files)
 
@@ -528,9 +537,11 @@ def _fetch(repo: Any, md5s: Iterable[str], path: str) -> None:
 def _listing(repo: Any, name: str, path: str) -> object:
     content = Path(repo.cache.local.oid_to_path(name)).read_bytes()
     if hashlib.md5(content, usedforsecurity=False).hexdigest() != name.removesuffix(".dir"):
+        repo.cache.local.delete(name)
         raise Refused(
-            f"{path}: the listing in DVC's cache is not the one that {name[:12]} names",
-            "remove it from the cache, then fetch it again",
+            f"{path}: its listing is not the one that {name[:12]} names; removed from the cache",
+            "it was changed in the remote or in the cache: fetch it again, or `dvc push` it again "
+            "from the machine that made it",
         )
     try:
         return json.loads(content)

@@ -334,6 +334,10 @@ def test_other_content_than_is_named_is_refused_where_dvc_does_not_look(project,
     with pytest.raises(Refused):
         restore_here(project.root, ["data.dvc"])
 
+    assert not list(project.root.glob("data/*"))
+    stored.write_bytes(stored.read_bytes()[:-1])
+    restore_here(project.root, ["data.dvc"])  # nothing of the other content is left
+
 
 @pytest.mark.parametrize("name", ["data.dvc", "dvc.lock"])
 def test_a_conflict_is_named_with_what_ends_it(project, name):
