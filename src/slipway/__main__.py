@@ -6,13 +6,21 @@ from slipway.exits import run_command
 
 
 def main() -> NoReturn:
-    run_command("slipway", _start)
+    run_command(_named, _answer)
 
 
-def _start() -> None:
-    from slipway.cli import main as answer
+def _answer() -> int:
+    from slipway.cli import answer
 
-    answer()
+    return answer()
+
+
+def _named() -> str:
+    try:
+        from slipway.cli import named
+    except Exception:  # noqa: BLE001 - it is then what is reported
+        return "slipway"
+    return named()
 
 
 if __name__ == "__main__":

@@ -43,15 +43,10 @@ Target = Annotated[
 ]
 
 
-def main() -> NoReturn:
-    """Run a command; every error ends with a sentence and an exit code, never with a traceback."""
+def answer() -> int:
+    """Run the command that was asked for; return its exit code."""
     # On a shared machine, threads that spin while they wait make training ten times slower.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-    run_command(_named, _answer)
-
-
-def _answer() -> int:
-    """Run the command that was asked for; return its exit code."""
     check_installation(Path.cwd())
     try:
         with get_command(app).make_context("slipway", sys.argv[1:]) as context:
@@ -64,7 +59,12 @@ def _answer() -> int:
     return YES
 
 
-def _named() -> str:
+def main() -> NoReturn:
+    """Start as an environment does that was made before `slipway.__main__` was the entry."""
+    run_command(named, answer)
+
+
+def named() -> str:
     """Return the command that was asked for, without its arguments."""
     words, command = ["slipway"], get_command(app)
     for word in sys.argv[1:]:

@@ -6,9 +6,8 @@ import re
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from slipway.errors import SlipwayError
+from slipway.texts import decode, parse_yaml
 
 POINTER = Path("data.dvc")
 LOCK = Path("dvc.lock")
@@ -39,11 +38,9 @@ def read_text(path: Path) -> str:
         It is not there or is not UTF-8.
     """
     try:
-        text = path.read_text("utf-8")
+        text = decode(path.read_bytes(), str(path))
     except FileNotFoundError:
         raise SlipwayError(f"{path}: no such file", _made_by(path)) from None
-    except UnicodeDecodeError:
-        raise SlipwayError(f"{path}: not UTF-8, so not written by DVC", _made_by(path)) from None
     if CONFLICT.search(text):
         default = "keep one side, then commit the file"
         raise InConflict(
@@ -63,9 +60,11 @@ def check_conflicts(root: Path) -> None:
 def read_yaml(path: Path) -> Any:
     """Return the content of a file that DVC wrote; raises as `read_text` does, or if not YAML."""
     try:
-        return yaml.safe_load(read_text(path))
-    except (yaml.YAMLError, ValueError, RecursionError):
-        raise SlipwayError(f"{path}: not written by DVC", _made_by(path)) from None
+        return parse_yaml(read_text(path), str(path))
+    except InConflict:
+        raise
+    except SlipwayError as error:
+        raise SlipwayError(str(error), _made_by(path)) from None
 
 
 def data_revision(pointer: Path = POINTER) -> str:

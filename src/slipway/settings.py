@@ -2,16 +2,36 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from slipway.errors import SlipwayError
+from slipway.texts import read_yaml
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
+
+
+def _as_json(value: Any) -> Any:
+    """Refuse what YAML can write and the manifest, which is JSON, cannot hold."""
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"{value} is not a finite number")
+    if isinstance(value, list):
+        return [_as_json(part) for part in value]
+    if isinstance(value, dict):
+        if other := [key for key in value if not isinstance(key, str)]:
+            raise ValueError(f"the key {other[0]!r} is not text: put it in quotes")
+        return {key: _as_json(part) for key, part in value.items()}
+    if value is None or isinstance(value, str | int | float | bool):
+        return value
+    raise ValueError(f"{value!r} is a {type(value).__name__}: put text in quotes")
+
+
+Setting = Annotated[Any, AfterValidator(_as_json)]
+"""A setting of the user's estimator: text, a number, true or false, null, a list or a section."""
 
 
 class Section(BaseModel):
@@ -140,8 +160,8 @@ class Params(Section):
 
     validate_: Validate = Field(alias="validate")
     prepare: Prepare
-    train: dict[str, Any]
-    challengers: list[dict[str, Any]]
+    train: dict[str, Setting]
+    challengers: list[dict[str, Setting]]
     evaluate: Evaluate
     judge: Judge
     serve: Serve
@@ -158,21 +178,19 @@ def read_params(path: Path = Path("params.yaml")) -> Params:
     SlipwayError
         The file is missing or is not YAML, or a key is unknown, missing or out of range.
     """
-    try:
-        return Params.model_validate(yaml.safe_load(path.read_text("utf-8")))
-    except FileNotFoundError:
+    if not path.exists():
         raise SlipwayError(
             f"{path}: no such file", "run slipway from the top folder of the repository"
-        ) from None
-    except yaml.YAMLError as error:
-        raise SlipwayError(f"{path}: not YAML: {error}", "mend the line it names") from None
+        )
+    try:
+        return Params.model_validate(read_yaml(path))
     except ValidationError as error:
         raise SlipwayError(
-            _explain(path, error), "compare with params.yaml of the last commit"
+            explain(str(path), error), "compare with params.yaml of the last commit"
         ) from None
 
 
-def _explain(path: Path, error: ValidationError) -> str:
+def explain(path: str, error: ValidationError) -> str:
     faults = []
     for fault in error.errors():
         key = ".".join(str(part) for part in fault["loc"]) or "the file"
@@ -182,4 +200,5 @@ def _explain(path: Path, error: ValidationError) -> str:
 
 def _reason(kind: str, message: str) -> str:
     reasons = {"extra_forbidden": "no such setting", "missing": "this setting is missing"}
+    message = message.removeprefix("Value error, ")
     return reasons.get(kind, message[:1].lower() + message[1:])

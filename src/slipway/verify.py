@@ -11,8 +11,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from slipway.errors import NO, Refused, SlipwayError
 from slipway.git import git, resolve
 from slipway.github.api import Api
@@ -32,6 +30,7 @@ from slipway.restore import restore as restore_outputs
 from slipway.score import MANIFEST_FILE, MODEL
 from slipway.serve.release import SHIPPED, Release, verify_model
 from slipway.tables import digest, read_json, write_json
+from slipway.texts import parse_yaml
 
 VERIFIED = Path("build/verified.json")
 
@@ -240,9 +239,9 @@ def _judge_again(root: Path, base: Base, lock: LockVerdict) -> tuple[str, str]:
 def model_of(root: Path, commit: str) -> str:
     """Return the md5 of the model that a commit's lock names, or '' if it names none."""
     try:
-        stages = yaml.safe_load(git(root, "show", f"{commit}:{LOCK}"))["stages"]
+        stages = parse_yaml(git(root, "show", f"{commit}:{LOCK}"), str(LOCK))["stages"]
         return outputs(stages).get(str(MODEL), "")
-    except (SlipwayError, yaml.YAMLError, KeyError, TypeError):
+    except (SlipwayError, KeyError, TypeError):
         return ""
 
 

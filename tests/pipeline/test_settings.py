@@ -56,3 +56,37 @@ def test_standing_in_the_wrong_folder_is_explained(tmp_path, monkeypatch):
     with pytest.raises(SlipwayError, match="no such file") as error:
         read_params()
     assert "top folder" in error.value.do
+
+
+def test_a_key_that_is_set_twice_is_refused_with_its_section_and_line(project):
+    text = (project / "params.yaml").read_text()
+    (project / "params.yaml").write_text(text.replace("  margins:\n", "  margins:\n    auc: 0.5\n"))
+
+    with pytest.raises(SlipwayError, match=r"`judge\.margins\.auc` is set twice \(line \d+"):
+        read_params()
+
+
+def test_a_number_reaches_the_estimator_as_dvc_records_it(project):
+    text = (project / "params.yaml").read_text()
+    (project / "params.yaml").write_text(text.replace("train:\n", "train:\n  a: 1e-2\n  b: 010\n"))
+
+    assert read_params().train["a"] == 0.01
+    assert read_params().train["b"] == 10
+
+
+@pytest.mark.parametrize(
+    ("setting", "reason"),
+    [
+        ("2013-01-01", "is a date: put text in quotes"),
+        (".nan", "not a finite number"),
+        ("{1: a}", "the key 1 is not text"),
+        ("!!set {x}", "is a set"),
+        ("[!!binary aGk=]", "is a bytes"),
+    ],
+)
+def test_a_setting_that_the_manifest_cannot_hold_is_refused_by_name(project, setting, reason):
+    text = (project / "params.yaml").read_text()
+    (project / "params.yaml").write_text(text.replace("train:\n", f"train:\n  mine: {setting}\n"))
+
+    with pytest.raises(SlipwayError, match=rf"`train\.mine`: .*{reason}"):
+        read_params()

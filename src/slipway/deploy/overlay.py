@@ -12,6 +12,7 @@ from slipway.deploy.kubectl import kubectl
 from slipway.deploy.release import Record
 from slipway.errors import SlipwayError
 from slipway.settings import Deploy
+from slipway.texts import parse_yaml_documents
 
 OVERLAY = "SLIPWAY_OVERLAY"  # in the environment, goes before deploy.overlay of params.yaml
 WRITTEN = Path("build/kubernetes")
@@ -47,8 +48,6 @@ def write(record: Record, overlay: Path) -> Path:
     SlipwayError
         The image is not in a registry.
     """
-    import yaml
-
     name, _, digest = record.image.rpartition("@")
     if not name:
         raise SlipwayError(
@@ -68,11 +67,11 @@ def write(record: Record, overlay: Path) -> Path:
         "kind": "Kustomization",
         "resources": [os.path.relpath(overlay, WRITTEN)],
         "images": [{"name": NAME, "newName": name, "digest": digest}],
-        "patches": [{"patch": yaml.safe_dump(patch, sort_keys=False)}],
+        "patches": [{"patch": json.dumps(patch)}],
     }
     WRITTEN.mkdir(parents=True, exist_ok=True)
     path = WRITTEN / "kustomization.yaml"
-    path.write_text(yaml.safe_dump(kustomization, sort_keys=False), "utf-8")
+    path.write_text(json.dumps(kustomization, indent=1), "utf-8")  # JSON is YAML to kubectl
     return WRITTEN
 
 
@@ -84,9 +83,8 @@ def render(folder: Path) -> list[Manifest]:
     SlipwayError
         It makes none, or not exactly one deployment, with a namespace and the service's name.
     """
-    import yaml
-
-    found = [one for one in yaml.safe_load_all(kubectl("kustomize", str(folder))) if one]
+    made = kubectl("kustomize", str(folder))
+    found = [one for one in parse_yaml_documents(made, f"what {folder} makes") if one]
     deployments = [one for one in found if one["kind"] == "Deployment"]
     if [one["metadata"]["name"] for one in deployments] != [NAME]:
         raise SlipwayError(

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 
 from slipway.git import names, read_file, shown
 from slipway.protected.dangers import find_dangers
 from slipway.protected.packages import Change
 from slipway.protected.paths import JUDGES
+from slipway.texts import parse_yaml, read_yaml
 from slipway.workspace import run
 
 # A change in the share of empty values smaller than this is not worth a line.
@@ -41,8 +41,8 @@ def changes(root: Path, base: str) -> dict[str, Any]:
 
     All that is protected comes first in a list of its own: `slipway.protected`.
     """
-    old_params = yaml.safe_load(_at(root, base, "params.yaml") or "{}")
-    new_params = yaml.safe_load((root / "params.yaml").read_text("utf-8"))
+    old_params = parse_yaml(_at(root, base, "params.yaml"), f"params.yaml of {base[:12]}") or {}
+    new_params = read_yaml(root / "params.yaml")
     params = _differences(_flat(old_params), _flat(new_params))
     changed, links = _changed_files(root, base)
     dangers = find_dangers(
@@ -206,7 +206,7 @@ def _flat(value: Any, name: str = "") -> dict[str, str]:
             for part, inner in value.items()
             for key, text in _flat(inner, f"{name}.{part}" if name else str(part)).items()
         }
-    return {name: json.dumps(value, ensure_ascii=False)}
+    return {name: json.dumps(value, ensure_ascii=False, default=str)}
 
 
 def _differences(before: Mapping[str, str], after: Mapping[str, str]) -> list[dict[str, str]]:

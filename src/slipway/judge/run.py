@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 from pydantic import ValidationError
 
 from slipway import contract
 from slipway.errors import SlipwayError
-from slipway.git import git, resolve
+from slipway.git import names, output, resolve
 from slipway.judge import record
 from slipway.judge.changes import changes, data_changes
 from slipway.judge.compare import Side
@@ -25,12 +24,15 @@ from slipway.judge.verdict import LOCKS, reliability
 from slipway.pointers import check_conflicts, data_revision
 from slipway.progress import busy
 from slipway.score import MODEL, Model
-from slipway.settings import Judge, Params, read_params
+from slipway.settings import Judge, Params, explain, read_params
 from slipway.tables import take, write_json
+from slipway.texts import decode, parse_yaml
 
 # Rows that the behaviours and the features' weights are tried on: evenly spaced, enough
 # to see a share within a percent.
 PROBED_ROWS = 5000
+
+BASE_RULE = "correct it on the base branch; until then no change can be judged by it"
 
 
 def judge_change(root: Path, base: str, out: Path, lock: str) -> dict[str, Any]:
@@ -113,14 +115,55 @@ def check_fresh(manifest: Mapping[str, Any], params: Params) -> None:
 def rule_of(
     root: Path, commit: str, params: Params
 ) -> tuple[dict[str, Any], dict[str, str] | None]:
-    """Return the rule to judge by: the base commit's own, so that no change judges itself."""
-    note = None
+    """Return the rule to judge by: the base commit's own, so that no change judges itself.
+
+    What that commit does not set yet is taken from this tree, and a note says so.
+
+    Raises
+    ------
+    SlipwayError
+        The commit has a rule that cannot be read: the one of the change must not replace it.
+    """
+    own = params.judge.model_dump()
+    name = f"params.yaml of the base {commit[:12]}"
+    section = _rule_section(root, commit, name)
     try:
-        section = yaml.safe_load(git(root, "show", f"{commit}:params.yaml"))["judge"]
-        rule = Judge.model_validate(section)
-    except (SlipwayError, yaml.YAMLError, KeyError, TypeError, ValidationError):
-        rule, note = params.judge, {"code": "own rule", "about": commit}
+        rule = Judge.model_validate(_completed(section, own))
+    except ValidationError as error:
+        raise SlipwayError(explain(f"{name}: judge", error), BASE_RULE) from None
+    complete = set(_flat(own)) <= set(_flat(section))
+    note = None if complete else {"code": "own rule", "about": commit}
     return rule.model_dump(exclude={"accept"}) | {"bins": params.evaluate.bins}, note
+
+
+def _rule_section(root: Path, commit: str, name: str) -> dict[str, Any]:
+    """Return the section `judge` of a commit as it is written; empty if there is none."""
+    if not names(root, "ls-tree", "-z", "--name-only", commit, "--", "params.yaml"):
+        return {}
+    try:
+        found = parse_yaml(decode(output(root, "show", f"{commit}:params.yaml"), name), name)
+    except SlipwayError as error:
+        raise SlipwayError(str(error), BASE_RULE) from None
+    section = found.get("judge", {}) if isinstance(found, dict) else found
+    if not isinstance(section, dict):
+        raise SlipwayError(f"{name}: `judge` is not a section", BASE_RULE)
+    return section
+
+
+def _completed(section: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a section with what it lacks taken from another, in sections of it too."""
+    both = {**own, **section}
+    for name, value in own.items():
+        if isinstance(value, dict) and isinstance(section.get(name), dict):
+            both[name] = _completed(section[name], value)
+    return both
+
+
+def _flat(section: Mapping[str, Any], above: str = "") -> Iterator[str]:
+    for name, value in section.items():
+        yield f"{above}{name}"
+        if isinstance(value, dict):
+            yield from _flat(value, f"{above}{name}.")
 
 
 def try_behaviours(model: Model, rows: contract.Columns) -> list[dict[str, Any]]:

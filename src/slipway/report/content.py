@@ -190,7 +190,8 @@ def _notes(report: Report) -> Iterator[str]:
 
 
 NOTES = {
-    "own rule": "The base commit has no rule in params.yaml (`judge`): this change's own was used.",
+    "own rule": "What the rule of the base commit (`judge` in params.yaml) does not set was taken "
+    "from this change.",
 }
 
 

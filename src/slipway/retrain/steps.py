@@ -14,6 +14,7 @@ from slipway.git import names
 from slipway.rebuild import FAILED, REPRO
 from slipway.search import SEARCH
 from slipway.tables import read_json
+from slipway.texts import read_text
 from slipway.workspace import environment, run
 
 REPORT = Path("build/report.json")
@@ -121,7 +122,7 @@ def set_train(path: Path, changes: Mapping[str, Any]) -> None:
     yaml.preserve_quotes = True
     yaml.width = 4096
     yaml.indent(mapping=2, sequence=4, offset=2)
-    params = yaml.load(path.read_text("utf-8"))
+    params = yaml.load(read_text(path))
     params["train"].update(changes)
     with path.open("w", encoding="utf-8") as file:
         yaml.dump(params, file)
