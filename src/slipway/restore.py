@@ -288,50 +288,52 @@ def _read(entry: dict[str, Any]) -> Restored:
 
 
 def _check_config(root: Path) -> None:
-    from configobj import ConfigObj, ConfigObjError
+    """Refuse committed settings that decide where DVC writes, or what it runs."""
+    from dvc.config import Config, ConfigError
 
-    path = root / CONFIG
-    if not path.exists():
+    if not (root / CONFIG).exists():
         return
     try:
-        config = ConfigObj(str(path), list_values=False, interpolation=False, encoding="utf-8")
-    except (ConfigObjError, UnicodeDecodeError) as error:
-        raise SlipwayError(f"{path}: cannot be read ({error})", "see `dvc config`") from None
+        config = Config.load_file(str(root / CONFIG))  # as DVC reads it: any other reader differs
+    except (ConfigError, ValueError) as error:
+        raise SlipwayError(f"{CONFIG}: cannot be read: {error}", "see `dvc config`") from None
+    for name, remote in config.pop("remote").items():
+        _check_remote(root, name, remote)
     for section, settings in config.items():
-        kind, _, remote = section.strip("'").partition(" ")
-        if not isinstance(settings, dict):
-            raise Refused(f".dvc/config: `{section}` is in no section", "see `dvc config`")
-        for key, value in settings.items():
-            if kind == "remote":
-                _check_remote(root, remote.strip('"'), key, str(value))
-            elif key not in SETTINGS.get(kind, set()) or (
-                key == "type" and not set(re.split(r"\s*,\s*", str(value))) <= LINKS
-            ):
+        allowed = SETTINGS.get(section, set())
+        for key in settings if isinstance(settings, dict) else [""]:
+            if key not in allowed or (key == "type" and not _links_are_safe(settings[key])):
                 raise Refused(
-                    f".dvc/config: `{kind}.{key}` must not be committed: it decides for everybody "
+                    f"{CONFIG}: `{section}.{key}` must not be committed: it decides for everybody "
                     "where DVC writes, or what it runs",
-                    f"`dvc config --unset {kind}.{key}`, and set it with --local where needed",
+                    f"`dvc config --unset {section}.{key}`, and set it with --local where needed",
                 )
 
 
-def _check_remote(root: Path, name: str, key: str, value: str) -> None:
-    if key in RUNS_OR_READS:
+def _links_are_safe(kinds: str | list[str]) -> bool:
+    listed = kinds.split(",") if isinstance(kinds, str) else kinds
+    return {kind.strip().lower() for kind in listed} <= LINKS
+
+
+def _check_remote(root: Path, name: str, settings: Mapping[str, Any]) -> None:
+    if wrong := next((key for key in settings if key in RUNS_OR_READS), None):
         raise Refused(
-            f".dvc/config: `remote.{name}.{key}` must not be committed: it names a command or a "
+            f"{CONFIG}: `remote.{name}.{wrong}` must not be committed: it names a command, or a "
             "file that may hold one",
-            f"`dvc remote modify --unset {name} {key}`, and set it with --local",
+            f"`dvc remote modify --unset {name} {wrong}`, and set it with --local",
         )
-    if key == "url" and "://" not in value:
-        place = Path(os.path.normpath(root / ".dvc" / value))
-        if place.is_relative_to(root):
-            parts = place.relative_to(root).parts
-            if not parts or _hidden(parts[0]) or _canonical(parts[0]) in PROTECTED:
-                raise Refused(
-                    f".dvc/config: the remote `{name}` is in {shown(value)}, where code or "
-                    "settings are",
-                    "give the remote a folder of its own",
-                )
-            _check_links(root, parts, inside=False)
+    url = str(settings.get("url", ""))
+    place = Path(os.path.normpath(root / ".dvc" / re.sub(r"^(file|local)://", "", url)))
+    elsewhere = re.match(r"(?!file:|local:)\w+://", url) or not place.is_relative_to(root)
+    if elsewhere and not (url.startswith("remote://") and ".." in url):
+        return
+    parts = place.relative_to(root).parts if place.is_relative_to(root) else ()
+    if not parts or _hidden(parts[0]) or _canonical(parts[0]) in PROTECTED:
+        raise Refused(
+            f"{CONFIG}: the remote `{name}` is in {shown(url)}, where code or settings are",
+            "give the remote a folder of its own",
+        )
+    _check_links(root, parts, inside=False)
 
 
 def _check_links(root: Path, parts: Sequence[str], inside: bool = True) -> None:

@@ -31,9 +31,13 @@ def copy_of_worktree(root: Path) -> Iterator[Path]:
 
 def share_cache(root: Path, copy: Path) -> None:
     """Let a copy of the repository use the data that this one has already fetched."""
+    from configobj import ConfigObj
+
     local = copy / ".dvc" / "config.local"
     local.parent.mkdir(exist_ok=True)
-    local.write_text(f"[cache]\n    dir = {cache_of(root)}\n", "utf-8")
+    settings = ConfigObj({"cache": {"dir": str(cache_of(root))}}, encoding="utf-8")
+    with local.open("wb") as file:
+        settings.write(file)
 
 
 def cache_of(root: Path) -> Path:

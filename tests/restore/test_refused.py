@@ -13,12 +13,14 @@ from typing import Any
 
 import pytest
 import yaml
+from configobj import ConfigObj
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from slipway.errors import Refused, SlipwayError
 from slipway.git import git
 from slipway.restore import Missing, check_output, restore, restore_here
+from slipway.workspace import copy_of_worktree
 
 MONTH = b"a month\n"
 
@@ -273,6 +275,19 @@ def remote_in_the_code(project: Project) -> None:
     project.write(".dvc/config", CONFIG.replace("../data-remote", "../SRC/remote"))
 
 
+def remote_in_the_code_by_a_url(project: Project) -> None:
+    place = f'"file://{project.root}/src/remote"'
+    project.write(".dvc/config", CONFIG.replace("../data-remote", place))
+
+
+def another_spelling(project: Project) -> None:
+    project.write(".dvc/config", CONFIG.replace("[core]", "[core]\n    Site_Cache_Dir = ../data"))
+
+
+def another_spelling_for_the_remote(project: Project) -> None:
+    project.write(".dvc/config", "[remote]\n[[storage]]\nBearer_Token_Command = touch owned\n")
+
+
 def a_command_for_the_remote(project: Project) -> None:
     project.write(".dvc/config", f"{CONFIG}    bearer_token_command = touch owned\n")
 
@@ -297,6 +312,7 @@ UNSAFE: list[Callable[[Project], None]] = [
     a_link_on_the_way, a_link_inside, a_hash_that_is_a_path, a_listing_whose_name_is_a_path,
     one_file_on_some_systems, tracked_by_git, cache_elsewhere, links_to_the_cache,
     pickles_of_a_commit, remote_in_the_code, a_command_for_the_remote,
+    remote_in_the_code_by_a_url, another_spelling, another_spelling_for_the_remote,
     local_settings_that_are_committed, a_committed_cache, settings_behind_a_link,
 ]  # fmt: skip
 
@@ -322,6 +338,18 @@ def test_the_settings_of_the_user_are_not_those_of_a_commit(project, tmp_path):
 
     assert (project.root / "data/2013-01.parquet").is_symlink()
     assert list((tmp_path / "cache").rglob("*.dir"))
+
+
+def test_a_copy_shares_the_cache_wherever_it_is(project, tmp_path):
+    cache = tmp_path / "C# it's, 100%/cache"
+    config = ConfigObj({"cache": {"dir": str(cache)}}, encoding="utf-8")
+    (project.root / ".dvc/config.local").write_bytes(b"\n".join(config.write()))
+    restore_here(project.root, ["data.dvc"])
+    shutil.rmtree(project.root / "data-remote")
+
+    with copy_of_worktree(project.root) as copy:
+        restore_here(copy, ["data.dvc"])
+        assert (copy / "data/2013-01.parquet").read_bytes() == MONTH
 
 
 @pytest.mark.parametrize("changed", ["a file", "the listing"])
