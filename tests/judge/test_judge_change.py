@@ -189,8 +189,15 @@ def test_a_commit_that_locks_another_environment_gets_its_own(repository: Path) 
         assert built.how == "restored by hash, in its own environment"
         # That environment has no numpy, so its own code cannot run there: it says so.
         scores, why = champions.score(built, Path("rows"), Path("out"))
-    assert scores is None
-    assert why
+        assert scores is None
+        assert why
+
+        # One that was copied with another checkout runs that one's Python: it is made anew.
+        environment = Path(built.python).parents[1]
+        (environment / "ready").write_text("/another/checkout cpython-311\n", "utf-8")
+        (environment / "copied").touch()
+        assert champions.build(repository, tree).python == built.python
+        assert not (environment / "copied").exists()
 
 
 def test_a_record_that_is_none_is_named(repository: Path, slipway: Slipway) -> None:

@@ -160,7 +160,7 @@ def test_what_stops_it_is_an_answer_too(
         expected = "`train` has no iteration"
     else:
         shutil.rmtree(repository / ".git")
-        expected = "not within a git repository"
+        expected = "not a git repository"
     done = slipway("retrain")
     assert done.returncode == 2
     found = answer(repository)
