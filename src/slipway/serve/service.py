@@ -15,13 +15,16 @@ import bentoml
 from slipway.exits import ends_process
 from slipway.serve import WORKERS
 from slipway.serve.api import Api, check_start
+from slipway.serve.connections import limit_connections
 from slipway.serve.guard import Receive, Scope, Send
+from slipway.serve.supervisor import check_workers_often
 
 
 class Direct(bentoml.Service[Any]):  # type: ignore[misc]
     """A BentoML service that hands every request to the `api` of its running instance."""
 
     def to_asgi(self, is_main: bool = True) -> Any:
+        limit_connections()
         lifecycle = super().to_asgi(is_main)
 
         async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -55,6 +58,7 @@ class Slipway:
         """Refuse to start at all: BentoML would restart a worker that cannot start for ever."""
         with ends_process("slipway serve"):
             check_start()
+        check_workers_often()
 
     @bentoml.on_shutdown  # type: ignore[untyped-decorator]
     async def close(self) -> None:
