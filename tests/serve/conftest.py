@@ -119,6 +119,7 @@ class Service:
     url: str
     pid: int
     log: Path
+    output: Path
 
     def predict(self, body: Any, **options: Any) -> httpx.Response:
         return self.client.post("/predict", json=body, **options)
@@ -164,7 +165,7 @@ def start(tree: Path) -> Start:
         with serving(tree, environment=environment, **options) as running:
             headers = {"Authorization": f"Bearer {TOKEN}"} if tokens else {}
             with httpx.Client(base_url=running.url, headers=headers, timeout=30) as client:
-                yield Service(client, running.url, running.pid, log)
+                yield Service(client, running.url, running.pid, log, running.output)
 
     return start
 

@@ -97,10 +97,18 @@ def _row(columns, place):
 def test_the_model_page_shows_the_manifest_the_commit_and_the_data(service, model, tree, commit):
     about = service.client.get("/model").json()
 
-    assert about["manifest"] == model.manifest
+    assert about["manifest"].items() <= model.manifest.items()
+    assert about["manifest"]["threshold"] == model.manifest["threshold"]
     assert about["sha256"] == model.sha256 == digest(tree / "build/model/model.onnx")
     assert about["commit"] == commit
     assert about["data"] == model.manifest["data"]["md5"]
+
+
+def test_the_model_page_shows_no_row_of_the_data_and_no_distribution(service, golden):
+    answer = service.client.get("/model")
+
+    assert not {"golden", "reference", "past"} & answer.json()["manifest"].keys()
+    assert golden[0]["row"]["flight_id"] not in answer.text
 
 
 def test_requests_rows_decisions_reviews_scores_and_log_bytes_are_counted(service, row):

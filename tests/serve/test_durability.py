@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import resource
 import shutil
 import signal
+import subprocess
 import time
 
 import httpx
@@ -138,3 +140,81 @@ def test_when_its_folder_goes_away_it_answers_no_more_until_the_folder_is_back(o
     wait_until(lambda: own_service.client.get("/readyz").status_code == 200)
 
     assert own_service.predict(row).json()["id"] in set(own_service.logged()["id"])
+
+
+@contextlib.contextmanager
+def unable_to_make_files(folder):
+    """Let a folder take no new file, while files in it may still grow."""
+    change, undo = (["chmod", "555"], ["chmod", "750"])
+    if os.geteuid() == 0:  # root needs no permission
+        change, undo = (["chattr", "+i"], ["chattr", "-i"])
+    if subprocess.run([*change, folder], capture_output=True, check=False).returncode:
+        pytest.skip("this file system knows no immutable folder, and root needs no permission")
+    try:
+        yield
+    finally:
+        subprocess.run([*undo, folder], check=True)
+
+
+def test_a_folder_that_takes_no_new_file_makes_it_refuse_although_a_file_is_open(own_service, row):
+    assert own_service.predict(row).status_code == 200
+
+    with unable_to_make_files(own_service.log):
+        wait_until(lambda: own_service.predict(row).status_code == 503)
+        for _ in range(5):
+            refusal(own_service.predict(row), 503, "log_unavailable")
+            refusal(own_service.client.get("/readyz"), 503, "log_unavailable")
+
+    wait_until(lambda: own_service.client.get("/readyz").status_code == 200)
+    assert own_service.predict(row).status_code == 200
+
+
+def test_traffic_does_not_hide_that_the_folder_was_moved(own_service, row):
+    moved = own_service.log.with_name("moved")
+    answered = [own_service.predict(row).json()["id"]]
+    own_service.log.rename(moved)
+
+    deadline = time.monotonic() + 3
+    while time.monotonic() < deadline:
+        refusal(own_service.predict(row), 503, "log_unavailable")
+        if own_service.client.get("/readyz").status_code == 503:
+            break
+    refusal(own_service.client.get("/readyz"), 503, "log_unavailable")
+
+    moved.rename(own_service.log)
+    wait_until(lambda: own_service.client.get("/readyz").status_code == 200)
+    answered.append(own_service.predict(row).json()["id"])
+    assert own_service.logged()["id"].tolist() == answered
+
+
+def test_a_full_disk_takes_a_few_lines_of_the_output_and_each_request_is_counted(own_service, row):
+    with full_disk(own_service):
+        for _ in range(100):
+            refusal(own_service.predict(row), 503, "log_unavailable")
+    assert own_service.predict(row).status_code == 200
+
+    lines = [
+        line for line in own_service.output.read_text().splitlines() if "prediction log" in line
+    ]
+    assert len([line for line in lines if "ERROR" in line]) <= 3
+    assert "100" in lines[-1]
+
+
+def test_a_worker_that_is_killed_is_replaced_within_seconds(own_service, row):
+    for _ in range(2):
+        (killed,) = own_service.workers()
+        killed.kill()
+        deadline = time.monotonic() + 4
+        while killed.pid in {each.pid for each in own_service.workers()} or not (
+            own_service.workers()
+        ):
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+    wait_until(lambda: is_ready(own_service.url))
+    assert own_service.predict(row).status_code == 200
+
+
+def is_ready(url):
+    with contextlib.suppress(httpx.TransportError):
+        return httpx.get(f"{url}/readyz", timeout=PATIENCE).status_code == 200
+    return False

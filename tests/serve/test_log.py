@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import math
+import shutil
+import stat
+import tempfile
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import fsspec
 import numpy as np
@@ -150,6 +154,133 @@ def test_a_file_that_was_deleted_under_the_writer_loses_no_acknowledged_record(t
     asyncio.run(delete_between_two())
 
     assert read_log(tmp_path)["id"].tolist() == ["id-003"]
+
+
+def append(log, *numbers):
+    async def one_after_the_other():
+        for number in numbers:
+            await log.append(MIDNIGHT.date(), record(number))
+
+    return one_after_the_other()
+
+
+def ids_in(folder):
+    return read_log(folder)["id"].tolist()
+
+
+def test_a_record_is_never_acknowledged_that_went_with_a_folder_that_was_moved(tmp_path):
+    here, there = tmp_path / "log", tmp_path / "moved"
+
+    async def move_between_two():
+        log = PredictionLog(here, sync=True)
+        await append(log, 1)
+        here.rename(there)
+        with pytest.raises(LogUnavailable):
+            await append(log, 2)
+        assert ids_in(there) == ["id-001"]
+        there.rename(here)
+        await append(log, 3)
+        await log.close()
+
+    asyncio.run(move_between_two())
+
+    assert ids_in(here) == ["id-001", "id-003"]
+
+
+def test_records_follow_the_path_when_another_folder_takes_its_place(tmp_path):
+    here, there = tmp_path / "log", tmp_path / "moved"
+
+    async def replace_between_two():
+        log = PredictionLog(here, sync=True)
+        await append(log, 1)
+        here.rename(there)
+        here.mkdir()
+        with pytest.raises(LogUnavailable):
+            await append(log, 2)
+        await append(log, 3, 4)
+        await log.close()
+
+    asyncio.run(replace_between_two())
+
+    assert ids_in(there) == ["id-001"]
+    assert ids_in(here) == ["id-003", "id-004"]
+
+
+@pytest.fixture
+def other_disk(tmp_path):
+    """A folder on another file system than `tmp_path`."""
+    if not Path("/dev/shm").is_dir():
+        pytest.skip("there is no /dev/shm here")
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as name:
+        folder = Path(name)
+        if folder.stat().st_dev == tmp_path.stat().st_dev:
+            pytest.skip("there is one file system here")
+        yield folder
+
+
+def test_what_an_unmounted_disk_leaves_in_its_place_gets_no_record(tmp_path, other_disk):
+    mounted, left, log_path = tmp_path / "disk", other_disk, tmp_path / "log"
+    mounted.mkdir()
+    log_path.symlink_to(mounted)
+
+    def lead_to(folder):
+        log_path.unlink()
+        log_path.symlink_to(folder)
+
+    async def unmount_for_a_while():
+        log = PredictionLog(log_path, sync=True)
+        await append(log, 1)
+        lead_to(left)
+        for number in (2, 3):
+            with pytest.raises(LogUnavailable):
+                await append(log, number)
+            await asyncio.sleep(1.1)  # The folder is probed once a second at most.
+        assert not await log.writable()
+        lead_to(mounted)
+        await asyncio.sleep(1.1)
+        assert await log.writable()
+        await append(log, 4)
+        await log.close()
+
+    asyncio.run(unmount_for_a_while())
+
+    assert list(left.iterdir()) == []
+    assert ids_in(mounted) == ["id-001", "id-004"]
+
+
+def test_a_disk_that_is_back_under_another_number_is_known_by_its_last_file(tmp_path, other_disk):
+    log_path = tmp_path / "log"
+    log_path.mkdir()
+
+    async def come_back():
+        log = PredictionLog(log_path, sync=True)
+        await append(log, 1)
+        for path in log_path.iterdir():
+            shutil.copy(path, other_disk)
+        shutil.rmtree(log_path)
+        log_path.symlink_to(other_disk)
+        await asyncio.sleep(1.1)
+        assert await log.writable()
+        with pytest.raises(LogUnavailable):
+            await append(log, 2)
+        await append(log, 3)
+        await log.close()
+
+    asyncio.run(come_back())
+
+    assert ids_in(other_disk) == ["id-001", "id-003"]
+
+
+def test_a_new_folder_is_for_its_owner_and_group_and_one_that_is_there_is_left_alone(tmp_path):
+    already = tmp_path / "already"
+    already.mkdir(mode=0o755)
+    already.chmod(0o755)
+
+    PredictionLog(tmp_path / "new", sync=True)
+    PredictionLog(already, sync=True)
+
+    assert stat.S_IMODE((tmp_path / "new").stat().st_mode) & 0o027 == 0
+    assert stat.S_IMODE(already.stat().st_mode) == 0o755
 
 
 def test_a_torn_last_line_is_passed_over_and_counted(tmp_path):

@@ -154,6 +154,27 @@ def test_a_service_without_tokens_answers_its_own_machine_and_no_other(open_serv
     assert "SLIPWAY_TOKENS" in error["message"]
 
 
+@pytest.mark.parametrize(
+    "host", ["localhost", "LocalHost:3000", "127.0.0.1:1", "[::1]:80", "[::1]"]
+)
+def test_without_tokens_it_is_asked_by_a_name_of_its_own_machine(open_service, row, host):
+    assert open_service.predict(row, headers={"Host": host}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "host", ["example.org", "127.0.0.1.example.org:80", "localhost.evil", "evil@localhost", "[::2]"]
+)
+@pytest.mark.parametrize("path", ["/predict", "/model", "/metrics"])
+def test_without_tokens_a_name_that_was_rebound_to_this_machine_is_403(open_service, host, path):
+    error = refusal(open_service.client.get(path, headers={"Host": host}), 403, "foreign_host")
+
+    assert host in error["message"]
+
+
+def test_with_tokens_the_name_does_not_matter(service, row):
+    assert service.predict(row, headers={"Host": "example.org"}).status_code == 200
+
+
 def test_a_fault_of_ours_is_500_in_the_same_shape_and_shows_nothing_of_the_inside(service, row):
     error = refusal(service.predict(row | {"dest": BROKEN_DEST}), 500, "internal")
 

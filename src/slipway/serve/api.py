@@ -37,6 +37,11 @@ from slipway.settings import Serve, read_params
 
 OPEN = ("/livez", "/readyz")
 
+# Of the manifest: rows of the training data, and what is known of their distribution.
+NOT_SHOWN = ("golden", "reference", "past")
+
+REPORT_SECONDS = 10.0  # between two lines on a log that cannot be written
+
 MOST_BYTES = 48 * 1024  # of the faults in an answer
 
 DISK_SECONDS = 1.0  # in which the log's disk must answer when it is asked how it is
@@ -85,10 +90,12 @@ class Api:
         self._predictor = Predictor(model, settings, release, self._log, self._metrics)
         self._tokens = Tokens(os.environ.get(TOKENS, ""))
         self._smoke_test = SmokeTest(os.environ.get(SMOKE_SECRET, ""))
+        self._outage = Outage()
         self._max_rows = settings.max_rows
         self._max_bytes = settings.max_body_bytes
         self._named = ((b"model-sha256", model.sha256.encode()),)
-        about = {"sha256": model.sha256, **asdict(release), "manifest": model.manifest}
+        manifest = {k: v for k, v in model.manifest.items() if k not in NOT_SHOWN}
+        about = {"sha256": model.sha256, **asdict(release), "manifest": manifest}
         self._about = Answer(200, orjson.dumps(about), headers=self._named)
         self._endpoints: dict[str, tuple[str, Endpoint]] = {
             "/predict": ("POST", self._predict),
@@ -155,9 +162,10 @@ class Api:
         except LogUnavailable as fault:
             if not proof:
                 self._metrics.log_failed()
-            logger.error("the prediction log cannot be written: %s", fault)
+            self._outage.refused(str(fault))
             message = "the prediction could not be written down, so it is not given"
             raise Refusal(503, "log_unavailable", message) from None
+        self._outage.ended()
         return Answer(200, answer, headers=self._named)
 
     async def _describe(self, _scope: Scope, _receive: Receive) -> Answer:
@@ -182,6 +190,37 @@ class Api:
         if not await self._log.writable():
             raise Refusal(503, "log_unavailable", "the prediction log cannot be written")
         return Answer(200, b'{"ready":true}')
+
+
+class Outage:
+    """Reports, in a few lines, that the prediction log cannot be written."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._since: float | None = None
+        self._reported = 0.0
+        self._refused = 0
+
+    def refused(self, reason: str) -> None:
+        """Count a request that was refused; the first is reported at once."""
+        now = self._clock()
+        self._refused += 1
+        if self._since is None:
+            self._since = now
+        elif now - self._reported < REPORT_SECONDS:
+            return
+        self._reported = now
+        message = "the prediction log cannot be written: %s; requests refused so far: %d"
+        logger.error(message, reason, self._refused)
+
+    def ended(self) -> None:
+        """Note that a record was written."""
+        if self._since is None:
+            return
+        seconds = self._clock() - self._since
+        message = "the prediction log is written again after %.0f s; requests refused: %d"
+        logger.warning(message, seconds, self._refused)
+        self._since, self._refused = None, 0
 
 
 def _refuse_rows(faults: Faults) -> Refusal:

@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import ipaddress
 import json
+import re
 from codecs import BOM_UTF8
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 JSON = b"application/json"
+HOST = re.compile(r"(?:\[(?P<address>[^]]+)\]|(?P<name>[^]:[]*))(?::[0-9]*)?")
 GZIP = b"\x1f\x8b"  # its first bytes
 SMOKE_TEST = b"x-slipway-smoke-test"
 
@@ -197,6 +199,23 @@ def _check_loopback(scope: Scope) -> None:
             "this service has no tokens and answers its own machine only: "
             "start it with SLIPWAY_TOKENS set in its environment",
         )
+    host = header(scope, b"host").decode("latin-1")
+    if host and not _names_loopback(host):
+        # A web page whose name was rebound to 127.0.0.1 sends its own name.
+        raise Refusal(
+            403,
+            "foreign_host",
+            f"this service has no tokens and is asked as localhost only, not as {shown(host)}",
+        )
+
+
+def _names_loopback(host: str) -> bool:
+    """Return whether a Host header names this machine: localhost, 127.0.0.1 or [::1], any port."""
+    named = HOST.fullmatch(host)
+    if named is None:
+        return False
+    name = named["address"] or named["name"]
+    return name.lower() == "localhost" or is_loopback(name)
 
 
 def _encoded(what: str) -> Refusal:

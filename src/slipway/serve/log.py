@@ -69,8 +69,8 @@ class PredictionLog:
     Parameters
     ----------
     folder
-        Where the files are; made if missing, but only now: a folder that goes away later is a
-        fault, not a reason to write elsewhere.
+        Where the files are; made if missing, but only now: a folder that goes away later, or
+        comes to be on another disk, is a fault, not a reason to write elsewhere.
     sync
         Whether a commit waits for the disk (survives a power cut) or for the kernel only
         (survives `kill -9` of this process).
@@ -94,14 +94,15 @@ class PredictionLog:
         self._sync = sync
         self._waits_since = waits_since
         self._file: _File | None = None
+        self._last: Path | None = None
         self._waiting: list[_Waiting] = []
         self._committing: asyncio.Task[None] | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="prediction-log")
         self._writable = True
-        self._probed = time.monotonic()
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            _probe(folder)
+            folder.mkdir(mode=0o750, parents=True, exist_ok=True)
+            self._disk = folder.stat().st_dev
+            self._probe()
         except OSError as error:
             raise SlipwayError(
                 f"{folder}: the prediction log cannot be written ({error.strerror})",
@@ -125,8 +126,8 @@ class PredictionLog:
 
     async def writable(self) -> bool:
         """Return whether a record can be written; looks again once a second at most."""
-        if time.monotonic() - self._probed > PROBE_EVERY:
-            self._note(await self._in_thread(_attempt, _probe, self._folder) is None)
+        if self._probe_is_due():
+            self._writable = await self._in_thread(_attempt, self._probe) is None
         return self._writable
 
     async def room(self) -> Room | None:
@@ -146,13 +147,15 @@ class PredictionLog:
             group, self._waiting = self._waiting, []
             self._waits_since(group[0].since)
             fault = await self._in_thread(_attempt, self._write, group)
-            self._note(fault is None)
+            self._writable = fault is None
             for waiting in group:
                 waiting.settle(fault)
         self._committing = None
         self._waits_since(None)
 
     def _write(self, group: list[_Waiting]) -> None:
+        if self._probe_is_due() or not self._sound:
+            self._probe()  # A file that is open could grow on where a new one is refused.
         for day, part in groupby(group, key=lambda waiting: waiting.day):
             lines = b"".join(waiting.lines for waiting in part)
             file, self._file = self._file, None
@@ -160,12 +163,34 @@ class PredictionLog:
                 if file is not None:
                     file.close()
                 file = _File(self._folder, day, self._sync)
+                self._last = file.path
             file.append(lines)
             self._file = file
 
-    def _note(self, writable: bool) -> None:
-        self._writable = writable
-        self._probed = time.monotonic()
+    def _probe_is_due(self) -> bool:
+        return time.monotonic() - self._probed > PROBE_EVERY
+
+    def _probe(self) -> None:
+        """Write a file beside the log and remove it; OSError if that cannot be done."""
+        self._probed, self._sound = time.monotonic(), False
+        if not self._is_on_its_disk():
+            raise OSError(errno.ESTALE, "the log's folder is on another disk than at the start")
+        path = self._folder / f".{os.getpid()}.probe"
+        try:
+            path.write_bytes(bytes(4096))
+        finally:
+            path.unlink(missing_ok=True)
+        self._sound = True
+
+    def _is_on_its_disk(self) -> bool:
+        """Return whether the folder is not what a disk that was unmounted left in its place.
+
+        A disk may have another number when it is back, but it has the file that was written last.
+        """
+        disk = self._folder.stat().st_dev
+        if disk != self._disk and self._last is not None and self._last.exists():
+            self._disk = disk
+        return disk == self._disk
 
     async def _in_thread(self, function: Any, *arguments: Any) -> OSError | None:
         loop = asyncio.get_running_loop()
@@ -194,9 +219,9 @@ class _File:
     def __init__(self, folder: Path, day: date, sync: bool) -> None:
         self.day = day
         self._sync = sync
-        self._path = folder / f"{day}_{Ids().next(datetime.now(UTC))}.jsonl"
+        self.path = folder / f"{day}_{Ids().next(datetime.now(UTC))}.jsonl"
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL
-        self._handle = os.open(self._path, flags, 0o640)
+        self._handle = os.open(self.path, flags, 0o640)
         self._size = 0
         if sync:
             _sync_folder(folder)
@@ -213,8 +238,7 @@ class _File:
                 rest = rest[os.write(self._handle, rest) :]
             if self._sync:
                 os.fdatasync(self._handle)
-            if os.fstat(self._handle).st_nlink == 0:
-                raise OSError(errno.ENOENT, "the log's file was deleted")
+            self._check_place()
         except OSError:
             self._give_up()
             raise
@@ -223,11 +247,20 @@ class _File:
     def close(self) -> None:
         os.close(self._handle)
 
+    def _check_place(self) -> None:
+        """Raise OSError if the path does not lead to this file any more: its folder was moved."""
+        try:
+            found = self.path.stat()
+        except FileNotFoundError:
+            raise OSError(errno.ENOENT, "the log's file or its folder is not there") from None
+        if not os.path.samestat(found, os.fstat(self._handle)):
+            raise OSError(errno.ESTALE, "the log's folder was replaced")
+
     def _give_up(self) -> None:
         with suppress(OSError):
             os.ftruncate(self._handle, self._size)
             if self._size == 0:
-                self._path.unlink(missing_ok=True)
+                self.path.unlink(missing_ok=True)
         with suppress(OSError):
             self.close()
 
@@ -249,15 +282,6 @@ def _attempt(function: Any, *arguments: Any) -> OSError | None:
     except OSError as fault:
         return fault
     return None
-
-
-def _probe(folder: Path) -> None:
-    """Write a file beside the log and remove it; OSError if that cannot be done."""
-    path = folder / f".{os.getpid()}.probe"
-    try:
-        path.write_bytes(bytes(4096))
-    finally:
-        path.unlink(missing_ok=True)
 
 
 def _room(folder: Path) -> Room | None:
