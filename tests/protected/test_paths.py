@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from slipway.git import git, names
+from slipway.protected.packages import LOCKS
 from slipway.protected.paths import GROUPS, OPEN, codeowners, group_of
+
+ROOT = Path(__file__).parents[2]
+
+# What lets git or GitHub hide the lines of a change.
+FOLDED = [("diff", "unset"), ("linguist-generated", "set"), ("linguist-generated", "true")]
 
 OF_EVERY_DAY = [
     "src/model/features.py",
@@ -88,3 +96,15 @@ def test_codeowners_gives_exactly_what_is_protected_to_its_owners():
     assert len(examples) > 30
     for path in [*examples, *OF_EVERY_DAY, *opened]:
         assert is_owned(path) == bool(group_of(path)), path
+
+
+def test_git_and_github_show_the_changes_of_every_protected_file():
+    tracked = [name for name in names(ROOT, "ls-files", "-z") if group_of(name)]
+    asked = "\0".join([*tracked, *LOCKS])
+    found = git(
+        ROOT, "check-attr", "-z", "--stdin", "diff", "linguist-generated", given=asked.encode()
+    ).split("\0")
+    values = dict(zip(zip(found[::3], found[1::3], strict=False), found[2::3], strict=False))
+
+    assert len(tracked) > 100
+    assert [path for (path, name), value in values.items() if (name, value) in FOLDED] == []
