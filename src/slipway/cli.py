@@ -488,11 +488,20 @@ def demo(
 
 
 @app.command()
-def doctor() -> None:
+def doctor(
+    write_codeowners: Annotated[
+        list[str] | None,
+        typer.Option(help="Write .github/CODEOWNERS: this owner has to approve protected files."),
+    ] = None,
+) -> None:
     """Say what in this fork is not as it should be: 0 nothing, 1 something, 2 not all was seen."""
+    from slipway.doctor.codeowners import write
     from slipway.doctor.run import examine, exit_code, to_text
     from slipway.settings import read_params
 
+    if write_codeowners:
+        typer.echo(write(Path(), write_codeowners))
+        return
     found = examine(Path(), read_params(), os.environ)
     typer.echo(to_text(found))
     raise typer.Exit(exit_code(found))

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -10,6 +13,7 @@ from typing import Any
 import pytest
 from tests.services.repository import edit_params
 
+from slipway.doctor.codeowners import owners
 from slipway.doctor.finding import Finding
 from slipway.doctor.local import hooks, live_target, lock, remote
 from slipway.doctor.remote import look_there
@@ -62,6 +66,16 @@ def look(api, github, params):
 @pytest.fixture
 def params():
     return read_params(Path(__file__).parents[2] / "params.yaml")
+
+
+def main_exit(*arguments: str) -> int:
+    """Run the slipway of this folder; return its exit code."""
+    return subprocess.run(
+        [sys.executable, "-m", "slipway", *arguments],
+        env=os.environ | {"PYTHONPATH": "src"},
+        capture_output=True,
+        check=False,
+    ).returncode
 
 
 def wrong(found: list[Finding]) -> list[str]:
@@ -218,6 +232,46 @@ class TestHere:
         run(["dvc", "remote", "modify", "storage", "url", "s3://nobody/x"], clone)
 
         assert "the DVC remote cannot be reached" in remote(clone).what
+
+    def test_protected_files_without_an_owner_are_noted_until_somebody_owns_them(self, clone):
+        assert owners(clone).what.startswith("no CODEOWNERS")
+
+        told = main_exit("doctor", "--write-codeowners", "@team/ml", "--write-codeowners", "@ann")
+
+        assert told == 0
+        written = (clone / ".github/CODEOWNERS").read_text("utf-8")
+        assert "/src/slipway" not in written  # all of src but the model's own part
+        assert "/src/ @team/ml @ann" in written
+        assert owners(clone).kind == "ok"
+
+    @pytest.mark.parametrize(
+        ("text", "missing"),
+        [
+            ("* @ann\n/.github/ @ann\n", ""),
+            ("* @ann\n/src/slipway/judge/\n", "src/slipway/judge/"),
+            ("/src/ @ann\n", ".ci/run"),
+            ("docs/* @ann\n", ".ci/run"),
+            ("# * @ann\n", ".ci/run"),
+        ],
+    )
+    def test_a_codeowners_that_forgets_a_protected_file_is_noted(self, clone, text, missing):
+        (clone / ".github/CODEOWNERS").write_text(text, "utf-8")
+
+        found = owners(clone)
+
+        assert (found.kind == "note") == bool(missing)
+        assert missing in found.what
+
+    def test_a_codeowners_that_somebody_wrote_is_not_replaced(self, clone):
+        (clone / "CODEOWNERS").write_text("* @ann\n", "utf-8")
+
+        assert main_exit("doctor", "--write-codeowners", "@team/ml") == 1
+        assert (clone / "CODEOWNERS").read_text("utf-8") == "* @ann\n"
+
+    @pytest.mark.parametrize("name", ["team", "@team/ml @ann", "@a\n* @b", "#"])
+    def test_what_is_no_owner_is_refused(self, clone, name):
+        assert main_exit("doctor", "--write-codeowners", name) == 2
+        assert not (clone / ".github/CODEOWNERS").exists()
 
     def test_hooks_are_looked_for_where_git_does(self, clone):
         assert hooks(clone).kind == "note"

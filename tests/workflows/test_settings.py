@@ -31,6 +31,7 @@ WRITE = {
         "release": ["contents"],
     },
     "drift.yml": {"retrain": ["actions"], "tell": ["issues"], "publish": ["id-token", "pages"]},
+    "images.yml": {"renew": ["contents", "pull-requests"]},
     "retrain.yml": {"propose": ["contents", "pull-requests"]},
     "rollback.yml": {"rollback": ["deployments"]},
     "update-lock.yml": {"commit": ["contents"]},
@@ -383,7 +384,12 @@ def test_only_one_workflow_stores_a_cache_and_no_job_with_a_token_reads_it(name,
 
 @pytest.mark.parametrize(
     ("name", "job"),
-    [("rollback.yml", "rollback"), ("update-lock.yml", "find"), ("drift.yml", "check")],
+    [
+        ("rollback.yml", "rollback"),
+        ("update-lock.yml", "find"),
+        ("images.yml", "renew"),
+        ("drift.yml", "check"),
+    ],
 )
 def test_a_button_with_a_key_works_on_the_default_branch_only(name, job):
     # A person may start a workflow from any branch, with the code and the YAML of that branch.

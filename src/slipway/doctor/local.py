@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from slipway.doctor.codeowners import owners
 from slipway.doctor.finding import Finding
 from slipway.errors import SlipwayError
 from slipway.git import git
@@ -41,6 +42,7 @@ def look_here(root: Path, params: Params) -> Iterator[Finding]:
     else:
         yield lock(root)
         yield remote(root)
+        yield owners(root)
     yield hooks(root)
     yield live_target(params)
 

@@ -7,7 +7,10 @@
 `api`          the little of GitHub's API that is needed
 `bind`         which pull request a finished run belongs to
 `artifact`     the report of a run that strangers may have written
+`dangers`      what a pull request touches of what is protected, by GitHub's own account
 `comment`      one comment for each pull request, written and updated by CML
+`own_comment`  which comment is ours, and which commit it is about
+`placeholder`  what it shows while the newest commit has no verdict
 `lock`         commit a rebuilt lock to the branch of a pull request
 `pick`         which commit a run releases: it must be on the default branch
 `review`       what was reviewed: a commit's pull request, and its last report
@@ -26,8 +29,9 @@
 `owner`        who is to look
 `retrain`      start a retrain run because of drift, if it may
 `propose`      the one pull request of the retrain run
+`images`       the one pull request that renews the digests of pinned images
 `branch`       put files on its branch without losing anybody's work
 ============== ==================================================================
 
-`runner`, `gate` and `pick` need nothing but Python: their jobs start without an installation.
+`runner`, `gate`, `pick` and `placeholder` need nothing but Python, so they run at once.
 """

@@ -12,11 +12,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from slipway.errors import Refused
+from slipway.errors import Refused, SlipwayError
 from slipway.github.api import Api
 from slipway.github.lock import is_protected
 
 FILE = "100644"
+
+NOT_ALLOWED = (
+    "GitHub does not let workflows open pull requests here",
+    "docs/watch.md: allow it under Settings → Actions → General, or use a GitHub App",
+)
 
 
 @dataclass(frozen=True)
@@ -56,7 +61,7 @@ def put_files(api: Api, branch: Branch, base: str, files: Mapping[str, bytes], m
     if is_protected(api, branch.name, api.itself()["default_branch"]):
         raise Refused(
             f"the branch {branch.name} is protected",
-            "take the rule off it: the pull request of the retrain run lives there",
+            "take the rule off it: a workflow puts the files of its own pull request there",
         )
     tree = api.post("git/trees", {"base_tree": _tree_of(api, base), "tree": _entries(api, files)})
     if branch.sha and _tree_of(api, branch.sha) == tree["sha"] and _has(api, branch.sha, base):
@@ -71,6 +76,33 @@ def put_files(api: Api, branch: Branch, base: str, files: Mapping[str, bytes], m
     else:
         api.post("git/refs", {"ref": f"refs/heads/{branch.name}", "sha": sha})
     return sha
+
+
+def open_pull(api: Api, branch: Branch, title: str, body: str) -> str:
+    """Open the pull request of a branch, or bring the open one up to date; return what was done."""
+    owner = api.repository.partition("/")[0]
+    for pull in api.pages("pulls", state="open", head=f"{owner}:{branch.name}"):
+        updated = api.patch(f"pulls/{pull['number']}", {"title": title, "body": body})
+        return f"updated {updated['html_url']}"
+    return create_pull(api, branch, title, body)
+
+
+def create_pull(api: Api, branch: Branch, title: str, body: str) -> str:
+    """Open a pull request into the default branch; return what was done.
+
+    Raises
+    ------
+    SlipwayError
+        GitHub refuses, or its settings do not let workflows open one.
+    """
+    content = {"title": title, "head": branch.name, "body": body}
+    try:
+        made = api.post("pulls", content | {"base": api.itself()["default_branch"]})
+    except SlipwayError as error:
+        if "not permitted to create" in str(error):
+            raise SlipwayError(*NOT_ALLOWED) from None
+        raise
+    return f"opened {made['html_url']}"
 
 
 def _entries(api: Api, files: Mapping[str, bytes]) -> list[dict[str, Any]]:

@@ -15,7 +15,7 @@ from typing import Any
 from slipway.errors import NO_ANSWER, YES, SlipwayError
 from slipway.github import artifact
 from slipway.github.api import Api
-from slipway.github.branch import Branch, find_branch, people_on, put_files
+from slipway.github.branch import Branch, create_pull, find_branch, people_on, put_files
 from slipway.github.evidence import evidence
 from slipway.github.foreign import safe
 from slipway.github.issue import find_issue
@@ -54,11 +54,6 @@ MARK = re.compile(r"\A<!-- slipway:retrain ([0-9a-f]*) -->\n")
 
 # A pull request holds 65,536 characters.
 PART = 28_000
-
-NOT_ALLOWED = (
-    "GitHub does not let workflows open pull requests here",
-    "docs/watch.md: allow it under Settings → Actions → General, or use a GitHub App",
-)
 
 ONE_CLICK = (
     "A workflow made these commits, so its checks wait for one click: **Approve and run**, below."
@@ -179,14 +174,7 @@ def _open(
     if pull:
         updated = api.patch(f"pulls/{pull['number']}", {"title": title, "body": body})
         return f"updated {updated['html_url']}"
-    base = api.itself()["default_branch"]
-    try:
-        made = api.post("pulls", {"title": title, "head": BRANCH, "base": base, "body": body})
-    except SlipwayError as error:
-        if "not permitted to create" in str(error):
-            raise SlipwayError(*NOT_ALLOWED) from None
-        raise
-    return f"opened {made['html_url']}"
+    return create_pull(api, branch, title, body)
 
 
 def _close(

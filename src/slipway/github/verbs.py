@@ -168,6 +168,18 @@ def propose(
 
 
 @app.command()
+def images() -> None:
+    """Open or update the pull request that moves pinned images to their tags' newest digests."""
+    from slipway.github.api import api_of_job
+    from slipway.github.images import renew_images
+    from slipway.github.runner import add_summary, annotate, page_of_run
+
+    words = renew_images(api_of_job(), Path(), os.environ["GITHUB_SHA"], page_of_run())
+    annotate("notice", words)
+    add_summary(words)
+
+
+@app.command()
 def login() -> None:
     """Log in to the registry for images, and say which it is."""
     from slipway.github.registry import log_in

@@ -7,6 +7,7 @@ anchored at the root, one that ends with a slash is a whole folder, `*` stays wi
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 
@@ -144,6 +145,29 @@ def codeowners(owners: list[str]) -> str:
             heading = title
         lines.append(f"{pattern} {named}" if group else pattern)
     return "\n".join(lines) + "\n"
+
+
+def unowned(text: str, paths: Iterable[str]) -> list[str]:
+    """Return the protected paths that a CODEOWNERS file gives to nobody, as GitHub reads it."""
+    rules = [
+        (_owners_pattern(pattern), owners)
+        for line in text.splitlines()
+        for pattern, *owners in [line.partition("#")[0].split() or [""]]
+        if pattern
+    ]
+    return [path for path in paths if group_of(path) and not _owners(path, rules)]
+
+
+def _owners(path: str, rules: list[tuple[re.Pattern[str], list[str]]]) -> list[str]:
+    return next((owners for pattern, owners in reversed(rules) if pattern.match(path)), [])
+
+
+def _owners_pattern(pattern: str) -> re.Pattern[str]:
+    anchored = "/" in pattern.rstrip("/")
+    body = re.escape(pattern.strip("/")).replace(r"\*\*", ".*").replace(r"\*", "[^/]*")
+    # `docs/*` means the files right there, and no folder below.
+    end = "/" if pattern.endswith("/") else "$" if pattern.endswith("/*") else "(?:/|$)"
+    return re.compile(("" if anchored else "(?:.*/)?") + body + end, re.DOTALL)
 
 
 @cache
