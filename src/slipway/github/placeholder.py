@@ -14,7 +14,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from slipway.errors import NO_ANSWER, SlipwayError
+from slipway.exits import run_command
 from slipway.github.api import Api, api_of_job
 from slipway.github.bind import ENDED, NotBound, bind, is_of_our_workflow, pulls_of, read_event
 from slipway.github.own_comment import WATERMARK, State, find_ours, replace_ours, state_of
@@ -106,13 +106,9 @@ def main() -> None:
     """Do one of the two for the event that started this job."""
     parser = argparse.ArgumentParser(prog="slipway.github.placeholder")
     parser.add_argument("what", choices=("outdated", "failed"))
-    try:
-        act = mark_outdated if parser.parse_args().what == "outdated" else report_failure
-        sys.stdout.write(f"{act(api_of_job(), read_event())}\n")
-    except SlipwayError as error:
-        sys.stderr.write(f"slipway: {error}\n  → {error.do}\n")
-        sys.exit(NO_ANSWER)
+    act = mark_outdated if parser.parse_args().what == "outdated" else report_failure
+    sys.stdout.write(f"{act(api_of_job(), read_event())}\n")
 
 
 if __name__ == "__main__":
-    main()
+    run_command("slipway.github.placeholder", main)
