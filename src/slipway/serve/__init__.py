@@ -1,16 +1,18 @@
 """The service: rows in over HTTP, predictions out, each one written down before it leaves.
 
-========= =====================================================================
-`service` the BentoML service, named in `bentofile.yaml`: starts and stops the rest
-`api`     the endpoints: a request becomes an answer
-`guard`   the door: who may ask, in which form, how much at once
-`predict` rows to answers and records
-`review`  which answers a person should look at
-`log`     writing the prediction log (`slipway.records` reads it)
-`metrics` what `/metrics` shows
-`release` which model file, which commit, which data
-`start`   starting it, from the command line or from Python
-========= =====================================================================
+============= =====================================================================
+`service`     the BentoML service, named in `bentofile.yaml`: starts and stops the rest
+`connections` limits on connections, headers and the time of a request
+`api`         the endpoints: a request becomes an answer
+`guard`       who may ask, and in which form
+`predict`     rows to answers and records
+`review`      which answers a person should look at
+`log`         writing the prediction log (`slipway.records` reads it)
+`metrics`     what `/metrics` shows
+`release`     which model file, which commit, which data
+`start`       starting it, from the command line or from Python
+`supervisor`  how often BentoML looks whether its workers run
+============= =====================================================================
 """
 
 # What the environment of the service may say.

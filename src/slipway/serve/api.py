@@ -232,7 +232,8 @@ def _refuse_rows(faults: Faults) -> Refusal:
         some = f"the first {len(listed)} of {faults.total:,} faults are listed"
         return Refusal(422, "bad_rows", f"{some}; nothing was scored", listed)
     rows = len({fault["row"] for fault in faults})
-    message = f"{rows} row{'s' * (rows > 1)} not in order, so nothing was scored"
+    are = "row is" if rows == 1 else "rows are"
+    message = f"{rows} {are} not valid, so nothing was scored"
     return Refusal(422, "bad_rows", message, listed)
 
 

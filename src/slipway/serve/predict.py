@@ -30,7 +30,7 @@ LARGE = 16 * 1024  # bytes; a smaller body is checked in less time than a thread
 
 
 class BadRows(Exception):
-    """The rows of a request are not in order; none was scored."""
+    """Some rows of a request are not valid; none was scored."""
 
     def __init__(self, faults: Faults) -> None:
         super().__init__(f"{faults.total} faults")
