@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from slipway.committed import check_repository
 from slipway.errors import NO, NO_ANSWER, YES, SlipwayError
 from slipway.git import git, names, resolve
 from slipway.lock import (
@@ -29,7 +30,7 @@ from slipway.lock import (
     read_lock,
 )
 from slipway.pointers import LOCK, POINTER, InConflict
-from slipway.restore import check_repository, restore
+from slipway.restore import restore
 from slipway.tables import write_json
 from slipway.workspace import copy_of_worktree, environment
 

@@ -11,9 +11,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from slipway.committed import check_repository
 from slipway.errors import SlipwayError, how_it_ended
 from slipway.git import PREFIX, clean, git, names
-from slipway.restore import DVC_OWN, check_repository
+from slipway.restore import DVC_OWN
 
 
 @contextmanager

@@ -17,9 +17,10 @@ from configobj import ConfigObj
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from slipway.committed import check_output
 from slipway.errors import Refused, SlipwayError
 from slipway.git import git
-from slipway.restore import Missing, check_output, restore, restore_here
+from slipway.restore import Missing, restore, restore_here
 from slipway.workspace import copy_of_worktree
 
 MONTH = b"a month\n"
@@ -242,6 +243,12 @@ def a_link_inside(project: Project) -> None:
     (project.root / "data/sub").symlink_to("../src/model")
 
 
+def a_link_to_the_same_content(project: Project) -> None:
+    project.write("src/model/month", MONTH.decode())
+    (project.root / "data").mkdir()
+    (project.root / "data/2013-01.parquet").symlink_to("../src/model/month")
+
+
 def a_hash_that_is_a_path(project: Project) -> None:
     project.name({"md5": "ab/../../../../../src/model/new.py", "relpath": "2013-01.parquet"})
 
@@ -309,7 +316,8 @@ def settings_behind_a_link(project: Project) -> None:
 
 UNSAFE: list[Callable[[Project], None]] = [
     escaping, into_source, by_working_directory, two_outputs, another_folder, an_import,
-    a_link_on_the_way, a_link_inside, a_hash_that_is_a_path, a_listing_whose_name_is_a_path,
+    a_link_on_the_way, a_link_inside, a_link_to_the_same_content,
+    a_hash_that_is_a_path, a_listing_whose_name_is_a_path,
     one_file_on_some_systems, tracked_by_git, cache_elsewhere, links_to_the_cache,
     pickles_of_a_commit, remote_in_the_code, a_command_for_the_remote,
     remote_in_the_code_by_a_url, another_spelling, another_spelling_for_the_remote,

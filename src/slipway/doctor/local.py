@@ -9,12 +9,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from slipway.committed import check_repository
 from slipway.doctor.codeowners import owners
 from slipway.doctor.finding import Finding
 from slipway.errors import SlipwayError
 from slipway.git import git
 from slipway.pointers import data_revision
-from slipway.restore import check_repository
 from slipway.settings import Params
 from slipway.workspace import run
 

@@ -14,10 +14,11 @@ from typing import Any
 
 import numpy as np
 
+from slipway.committed import check_repository
 from slipway.git import worktree
 from slipway.lock import outputs
 from slipway.pointers import LOCK, POINTER, read_stages
-from slipway.restore import Missing, check_repository, restore
+from slipway.restore import Missing, restore
 from slipway.score import MODEL, read_manifest
 from slipway.tables import digest, read_columns
 from slipway.workspace import environment, run, share_cache

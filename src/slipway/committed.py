@@ -1,0 +1,268 @@
+"""What a commit may decide for DVC, and what it must not.
+
+DVC reads its settings, the places of its outputs and the names in them from the commit, and follows
+them wherever they lead. Each check here refuses before DVC is asked.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import unicodedata
+from collections.abc import Mapping, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from slipway.errors import Refused, SlipwayError
+from slipway.git import names, shown
+from slipway.pointers import LOCK, PIPELINE, POINTER, check_conflicts
+
+# Code, settings, and what runs it.
+PROTECTED = ("src", "tests", "packages")
+
+# Folders whose tracked files DVC may write: each stage of the pipeline checks its own.
+REPORTS = "reports"
+
+# What git may know in the folder of an output without owning the folder.
+POINTERS = (".gitignore", ".gitkeep", ".dvc")
+
+CONFIG = Path(".dvc/config")
+
+# All that may be committed under .dvc/; DVC unpickles what it finds in its caches.
+DVC_FILES = re.compile(r"\.dvc/(config|\.gitignore|plots/[^/]+\.json)")
+
+# Settings that decide neither where DVC writes nor what it runs; others are for .dvc/config.local.
+SETTINGS = {
+    "core": {
+        "analytics", "autostage", "check_update", "checksum_jobs", "hardlink_lock", "interactive",
+        "remote",
+    },
+    "cache": {"slow_link_warning", "type", "verify"},
+    "parsing": {"bool", "list"},
+}  # fmt: skip
+LINKS = {"copy", "reflink"}  # others let a stage that writes in place change the cache
+RUNS_OR_READS = {"bearer_token_command", "configpath", "credentialpath"}  # per remote
+
+MD5 = re.compile(r"[0-9a-f]{32}")
+
+ASK = "do not use it, and ask who made this change what it is for"
+
+
+def check_repository(root: Path) -> list[str]:
+    """Refuse a tree whose commit lets DVC write, or run, something of its own choice.
+
+    Returns
+    -------
+    list of str
+        The files that git tracks.
+
+    Raises
+    ------
+    Refused
+        A link, a file or a setting that must not be committed.
+    SlipwayError
+        A file of DVC is in conflict, or git does not work here.
+    """
+    tracked = names(root, "ls-files", "-z")
+    for name in tracked:
+        if _canonical(PurePosixPath(name).parts[0]) == ".dvc" and not DVC_FILES.fullmatch(name):
+            raise Refused(
+                f"{shown(name)}: is committed, and DVC trusts what it finds there",
+                f"`git rm --cached {shown(name)}`",
+            )
+    for name in (".dvc", str(CONFIG), str(POINTER), str(LOCK), str(PIPELINE)):
+        if (root / name).is_symlink():
+            raise Refused(f"{name}: is a symbolic link", "replace it by what it points to")
+    check_conflicts(root)
+    _check_config(root)
+    return tracked
+
+
+def check_output(root: Path, path: str, tracked: Sequence[str] | None = None) -> None:
+    """Refuse an output that DVC must not write.
+
+    Parameters
+    ----------
+    path
+        As DVC resolved it, absolute, or relative to the root.
+    tracked
+        What git tracks; asked if not given.
+
+    Raises
+    ------
+    Refused
+        It is outside the repository, among code or settings, tracked by git, or behind a link.
+    """
+    place = Path(os.path.normpath(root / path))
+    if "\0" in path or not place.is_relative_to(root) or place == root:
+        raise Refused(f"{shown(path)}: this output is not inside the repository", ASK)
+    parts = place.relative_to(root).parts
+    name = "/".join(parts)
+    for part in parts:
+        if fault := _unusable(part) or _hidden(part):
+            raise Refused(f"{shown(name)}: an output's path must not have {fault}", ASK)
+    top = _canonical(parts[0])
+    if top in PROTECTED:
+        raise Refused(f"{shown(name)}: this output is among the code in {top}/", ASK)
+    if top != REPORTS:
+        known = names(root, "ls-files", "-z") if tracked is None else tracked
+        owned = next((other for other in known if _owns(other, top)), None)
+        if owned:
+            raise Refused(
+                f"{shown(name)}: this output is in a place that git tracks (`{shown(owned)}`)",
+                "let git forget it (`git rm -r --cached`), or give outputs a folder of their own",
+            )
+    _check_way(root, parts)
+
+
+def check_inside(root: Path, path: str, cache: Path) -> None:
+    """Refuse symbolic links in an output, but for those of the user's settings, into the cache."""
+    place = root / path
+    for entry in place.iterdir() if place.is_dir() else [place]:
+        if entry.is_symlink() and (
+            entry.is_dir() or not entry.resolve().is_relative_to(cache.resolve())
+        ):
+            raise Refused(
+                f"{shown(str(entry.relative_to(root)))}: is a symbolic link in the place of an "
+                "output",
+                "remove the link",
+            )
+
+
+def check_listing(path: str, listing: object) -> dict[str, str]:
+    """Return the md5 of each file of a folder by its name, if all of them stay in the folder.
+
+    Raises
+    ------
+    Refused
+        A name is no plain file name, is there twice, or the listing is of another form.
+    """
+    if not isinstance(listing, list):
+        raise Refused(f"{path}: the listing of this folder is not written by DVC", ASK)
+    found: dict[str, str] = {}
+    seen: dict[str, str] = {}
+    for entry in listing:
+        if not isinstance(entry, dict) or not entry.keys() <= {"md5", "relpath", "isexec"}:
+            raise Refused(f"{path}: an entry of its listing is not written by DVC", ASK)
+        name, md5 = entry.get("relpath"), entry.get("md5")
+        if not isinstance(name, str) or not isinstance(md5, str) or not MD5.fullmatch(md5):
+            raise Refused(f"{path}: an entry of its listing is not written by DVC", ASK)
+        if fault := _unusable(name):
+            quoted = json.dumps(name)[:200]
+            raise Refused(
+                f"{path}: its listing has a file {quoted}, with {fault}: it could be written "
+                "outside this folder",
+                "keep plain files in this folder, without folders in it; if you did not make this "
+                "change, " + ASK,
+            )
+        if (other := seen.setdefault(_canonical(name), name)) != name or name in found:
+            raise Refused(
+                f"{path}: its listing has {json.dumps(name)} and {json.dumps(other)}, which are "
+                "one file on some systems",
+                "rename one of them",
+            )
+        found[name] = md5
+    return found
+
+
+def _check_config(root: Path) -> None:
+    """Refuse committed settings that decide where DVC writes, or what it runs."""
+    from dvc.config import Config, ConfigError
+
+    if not (root / CONFIG).exists():
+        return
+    try:
+        config = Config.load_file(str(root / CONFIG))  # as DVC reads it: any other reader differs
+    except (ConfigError, ValueError) as error:
+        raise SlipwayError(f"{CONFIG}: cannot be read: {error}", "see `dvc config`") from None
+    for name, remote in config.pop("remote").items():
+        _check_remote(root, name, remote)
+    for section, settings in config.items():
+        allowed = SETTINGS.get(section, set())
+        for key in settings if isinstance(settings, dict) else [""]:
+            if key not in allowed or (key == "type" and not _links_are_safe(settings[key])):
+                raise Refused(
+                    f"{CONFIG}: `{section}.{key}` must not be committed: it decides for everybody "
+                    "where DVC writes, or what it runs",
+                    f"`dvc config --unset {section}.{key}`, and set it with --local where needed",
+                )
+
+
+def _links_are_safe(kinds: str | list[str]) -> bool:
+    listed = kinds.split(",") if isinstance(kinds, str) else kinds
+    return {kind.strip().lower() for kind in listed} <= LINKS
+
+
+def _check_remote(root: Path, name: str, settings: Mapping[str, Any]) -> None:
+    if wrong := next((key for key in settings if key in RUNS_OR_READS), None):
+        raise Refused(
+            f"{CONFIG}: `remote.{name}.{wrong}` must not be committed: it names a command, or a "
+            "file that may hold one",
+            f"`dvc remote modify --unset {name} {wrong}`, and set it with --local",
+        )
+    url = str(settings.get("url", ""))
+    place = Path(os.path.normpath(root / ".dvc" / re.sub(r"^(file|local)://", "", url)))
+    elsewhere = re.match(r"(?!file:|local:)\w+://", url) or not place.is_relative_to(root)
+    if elsewhere and not (url.startswith("remote://") and ".." in url):
+        return
+    parts = place.relative_to(root).parts if place.is_relative_to(root) else ()
+    if not parts or _hidden(parts[0]) or _canonical(parts[0]) in PROTECTED:
+        raise Refused(
+            f"{CONFIG}: the remote `{name}` is in {shown(url)}, where code or settings are",
+            "give the remote a folder of its own",
+        )
+    _check_way(root, parts)
+
+
+def _check_way(root: Path, parts: Sequence[str]) -> None:
+    """Refuse a symbolic link on the way to an output or a remote."""
+    place = root
+    for part in parts:
+        place = place / part
+        if place.is_symlink():
+            raise Refused(
+                f"{shown(str(place.relative_to(root)))}: is a symbolic link, and DVC would write "
+                "where it leads",
+                "remove the link; for room on another disk, move DVC's cache there: "
+                "`dvc cache dir --local FOLDER`",
+            )
+
+
+def _owns(tracked: str, top: str) -> bool:
+    """Return whether a tracked file makes a top folder, or file, one of git's."""
+    path = PurePosixPath(tracked)
+    return _canonical(path.parts[0]) == top and not (
+        len(path.parts) > 1 and path.name.endswith(POINTERS)
+    )
+
+
+def _canonical(name: str) -> str:
+    """Return what a file system that ignores case and form may take a name for."""
+    plain = "".join(
+        letter
+        for letter in unicodedata.normalize("NFKC", name)
+        if unicodedata.category(letter) != "Cf"
+    )
+    return unicodedata.normalize("NFKC", plain.casefold()).rstrip(". ")
+
+
+def _unusable(name: str) -> str:
+    """Return why a name is no plain name of a file on every system, or ''."""
+    if name in ("", ".", ".."):
+        return "no name"
+    if "/" in name or "\\" in name:
+        return "a folder in it"
+    if ":" in name:
+        return "a colon"
+    if re.search(r"~\d", name):
+        return "a short name of Windows"
+    if any(unicodedata.category(letter) in ("Cc", "Cf", "Cs") for letter in name):
+        return "a character that does not show"
+    if name != name.strip(" ") or name.endswith("."):
+        return "a space or a dot at its end"
+    return ""
+
+
+def _hidden(name: str) -> str:
+    return "a hidden folder" if _canonical(name).startswith(".") else ""
