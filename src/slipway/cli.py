@@ -247,9 +247,10 @@ def judge(
 ) -> None:
     """Judge build/model against the model of another commit, on the same rows."""
     from slipway.judge.run import judge_change
+    from slipway.rebuild import recorded_model
     from slipway.report.words import summary
 
-    report = judge_change(Path(), base, out, lock)
+    report = judge_change(Path(), base, out, lock, recorded_model(Path(), lock))
     typer.echo(f"{summary(report)}\n{out}: the whole report (`slipway report {out}`)")
     raise typer.Exit(YES if report["may_merge"] else NO)
 
@@ -259,12 +260,19 @@ def verify(
     base: Annotated[
         str, typer.Option(help="Commit whose model it would replace; default: the last release.")
     ] = "",
+    accept: Annotated[
+        str,
+        typer.Option(help="First digits of a model's sha256: release it without a review."),
+    ] = "",
 ) -> None:
-    """Say whether the model of this commit is the reviewed one and may be released."""
+    """Rebuild the model of this commit and check that it may be released."""
+    from slipway.deploy.release import who
     from slipway.github.api import api_of_job
+    from slipway.github.approval import Acceptance
     from slipway.verify import verify
 
-    typer.echo(verify(Path(), base, api_of_job() if in_actions() else None).text())
+    accepted = Acceptance(accept.strip(), who()) if accept.strip() else None
+    typer.echo(verify(Path(), base, api_of_job() if in_actions() else None, accepted).text())
 
 
 @app.command()

@@ -3,43 +3,51 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
-
+from slipway.equivalence import compare_folders, compare_report, files_of
 from slipway.errors import NO, YES
 from slipway.pointers import LOCK, POINTER, read_stages
-from slipway.prepare import labelled, split_months
 from slipway.restore import Missing, restore
-from slipway.score import MODEL, Model
-from slipway.settings import read_params
-from slipway.tables import digest, month_files, read_columns
+from slipway.score import MODEL, MODEL_FILE
+from slipway.tables import digest
 from slipway.workspace import copy_of_worktree, run
 
 # Outputs under this folder are in git; all others are left to DVC, or made again.
 REPORTS = "reports"
 
-# Two builds of one model on different processors differ in the last digits of a float32.
-TOLERANCE = 1e-6
-
 MEND = "run `dvc repro` and commit dvc.lock with reports/"
+
+# What differs is named up to this many.
+NAMED = 5
 
 Status = Literal["identical", "equivalent", "different", "stale"]
 
 
 @dataclass(frozen=True)
 class LockVerdict:
-    """What a rebuild says of `dvc.lock`.
+    """How `dvc.lock` compares with a rebuild from its inputs.
 
-    *identical*: the same bytes came out. *equivalent*: other bytes, but the same holdout
-    predictions within `TOLERANCE`. *different*: another model. *stale*: the lock was
-    written for other inputs than these.
+    *identical*: the same bytes of model folder and reports. *equivalent*: other bytes, as another
+    processor makes them (`slipway.equivalence` lists what may differ); the rebuilt bytes are what
+    is judged and released. *different*: anything else. *stale*: the lock was written for other
+    inputs.
+
+    Attributes
+    ----------
+    recorded, rebuilt
+        sha256 of the model that the lock names, and of the one that was rebuilt; empty where
+        it is not available.
     """
 
     status: Status
     why: list[str] = field(default_factory=list)
+    recorded: str = ""
+    rebuilt: str = ""
 
     @property
     def exit_code(self) -> int:
@@ -60,14 +68,22 @@ def check_lock(root: Path) -> LockVerdict:
     SlipwayError
         There is no lock, or the pipeline does not run.
     """
+    with rebuild_clean(root) as (verdict, _):
+        return verdict
+
+
+@contextmanager
+def rebuild_clean(root: Path) -> Iterator[tuple[LockVerdict, Path]]:
+    """Yield what `check_lock` returns, and the clean copy, which holds what was rebuilt."""
     recorded = read_lock(root / LOCK)
     with copy_of_worktree(root) as copy:
         restore(copy, POINTER)
         old_model = fetch_recorded_model(copy)
-        edited = edited_reports(recorded, copy)
+        edited, reports = edited_reports(recorded, copy), read_reports(recorded, copy)
         (copy / LOCK).unlink()
         run(["dvc", "repro", "-q", "--no-run-cache"], copy)
-        return compare_locks(recorded, read_lock(copy / LOCK), edited, copy, old_model)
+        rebuilt = read_lock(copy / LOCK)
+        yield compare_locks(recorded, rebuilt, edited, copy, old_model, reports), copy
 
 
 def compare_locks(
@@ -76,6 +92,7 @@ def compare_locks(
     edited: list[str],
     root: Path,
     old_model: Path | None,
+    reports: Mapping[str, bytes],
 ) -> LockVerdict:
     """Compare what a lock records with what a rebuild in `root` wrote.
 
@@ -84,7 +101,9 @@ def compare_locks(
     edited
         The reports that were not as the lock records them before the rebuild.
     old_model
-        The folder of the recorded model; None if nobody has it any more.
+        The folder of the recorded model; None if it is in no cache or remote.
+    reports
+        The content of the recorded reports, by path.
     """
     changed = changed_inputs(recorded, rebuilt)
     if changed:
@@ -93,8 +112,17 @@ def compare_locks(
         why = "is not the file that the lock records"
         return LockVerdict("different", [f"`{name}` {why}" for name in edited])
     differing = differing_outputs(recorded, rebuilt)
+    sha256 = model_sha256(root / MODEL)
     if not differing:
-        return LockVerdict("identical", [f"{len(outputs(rebuilt))} outputs, the same bytes"])
+        if old_model and files_of(old_model) != files_of(root / MODEL):
+            why = (
+                f"`{MODEL}` has the recorded md5 and another sha256: somebody has made a collision"
+            )
+            return LockVerdict("different", [why])
+        words = f"{len(outputs(rebuilt))} outputs, the same bytes"
+        return LockVerdict("identical", [words], sha256, sha256)
+    if unequal := _unequal_reports(root, reports, differing):
+        return LockVerdict("different", _first(unequal))
     return _compare_predictions(root, old_model, differing)
 
 
@@ -124,7 +152,7 @@ def differing_outputs(recorded: dict[str, Any], rebuilt: dict[str, Any]) -> list
 
 
 def may_be_equivalent(recorded: dict[str, Any], rebuilt: dict[str, Any]) -> bool:
-    """Return whether only the predictions of both models can tell what the lock is worth."""
+    """Return whether the recorded model is needed to judge the lock."""
     same_inputs = not changed_inputs(recorded, rebuilt)
     return same_inputs and str(MODEL) in differing_outputs(recorded, rebuilt)
 
@@ -134,9 +162,17 @@ def edited_reports(stages: dict[str, Any], root: Path) -> list[str]:
     return sorted(
         path
         for path, md5 in outputs(stages).items()
-        if path.startswith(f"{REPORTS}/")
-        and not ((root / path).is_file() and digest(root / path, "md5") == md5)
+        if _is_report(path) and not ((root / path).is_file() and digest(root / path, "md5") == md5)
     )
+
+
+def read_reports(stages: dict[str, Any], root: Path) -> dict[str, bytes]:
+    """Return the content of the reports that a lock names, by path; one that is missing is not."""
+    return {
+        path: (root / path).read_bytes()
+        for path in outputs(stages)
+        if _is_report(path) and (root / path).is_file()
+    }
 
 
 def _inputs(stages: dict[str, Any]) -> dict[tuple[str, str], Any]:
@@ -164,21 +200,45 @@ def fetch_recorded_model(copy: Path) -> Path | None:
     return kept
 
 
+def _unequal_reports(root: Path, reports: Mapping[str, bytes], differing: list[str]) -> list[str]:
+    """Return what differs in the reports by more than their last digits."""
+    names = [name for name in differing if _is_report(name)]
+    missing = [name for name in names if name not in reports or not (root / name).is_file()]
+    unequal = [f"`{name}` is recorded or written, not both" for name in missing]
+    for name in sorted(set(names) - set(missing)):
+        unequal += compare_report(name, reports[name], (root / name).read_bytes())
+    return unequal
+
+
 def _compare_predictions(root: Path, old: Path | None, differing: list[str]) -> LockVerdict:
+    """Compare the recorded model folder `old` with the one in `root`, where it differs."""
     named = f"other bytes: {', '.join(differing)}"
+    sha256 = model_sha256(root / MODEL)
     if str(MODEL) not in differing:
-        return LockVerdict(
-            "different", [named, "the model is the same: these were not made from it"]
-        )
+        if any(_is_report(name) for name in differing):
+            return LockVerdict("equivalent", [named, "only last digits differ"], sha256, sha256)
+        why = "the model and the reports are the same: these were not made with them"
+        return LockVerdict("different", [named, why])
     if old is None:
         return LockVerdict(
             "different", [named, "the recorded model is in no cache or remote to compare with"]
         )
-    _, files = split_months(
-        month_files(root / "data"), read_params(root / "params.yaml").prepare.holdout_months
-    )
-    rows, _ = labelled(read_columns(files))
-    gap = float(np.abs(Model.load(old).score(rows) - Model.load(root / MODEL).score(rows)).max())
-    status: Status = "equivalent" if gap <= TOLERANCE else "different"
-    said = f"holdout predictions differ by at most {gap:.2g} (tolerance {TOLERANCE:g})"
-    return LockVerdict(status, [named, said])
+    unequal, measured = compare_folders(root, old, root / MODEL)
+    if unequal:
+        return LockVerdict("different", [named, *_first(unequal)])
+    return LockVerdict("equivalent", [named, measured], model_sha256(old), sha256)
+
+
+def model_sha256(folder: Path) -> str:
+    """Return the sha256 of the model of a folder; empty if nothing had to be built there."""
+    model = folder / MODEL_FILE
+    return digest(model) if model.is_file() else ""
+
+
+def _is_report(path: str) -> bool:
+    return path.startswith(f"{REPORTS}/")
+
+
+def _first(unequal: list[str]) -> list[str]:
+    more = len(unequal) - NAMED
+    return [*unequal[:NAMED], *([f"and {more} more differences"] if more > 0 else [])]

@@ -26,12 +26,15 @@ from slipway.lock import (
     edited_reports,
     fetch_recorded_model,
     may_be_equivalent,
+    model_sha256,
     outputs,
     read_lock,
+    read_reports,
 )
 from slipway.pointers import LOCK, POINTER, InConflict
 from slipway.restore import restore
-from slipway.tables import write_json
+from slipway.score import MODEL
+from slipway.tables import read_json, write_json
 from slipway.workspace import copy_of_worktree, environment
 
 REBUILD = Path("build/rebuild.json")
@@ -85,6 +88,33 @@ class Rebuild:
         return f"{said}\n{self.lock.text()}" if self.lock else said
 
 
+@dataclass(frozen=True)
+class Claims:
+    """What a change records of its own outputs, before anything is run.
+
+    Attributes
+    ----------
+    lock
+        The bytes of its lock; empty if it has none.
+    fault
+        Why the lock cannot be read; empty if it can.
+    edited
+        Its reports that are not as its lock records them.
+    """
+
+    lock: bytes
+    stages: Stages
+    fault: str
+    edited: list[str]
+    reports: dict[str, bytes]
+
+    @classmethod
+    def of(cls, root: Path) -> Claims:
+        lock = (root / LOCK).read_bytes() if (root / LOCK).exists() else b""
+        stages, fault = _read_claims(root)
+        return cls(lock, stages, fault, edited_reports(stages, root), read_reports(stages, root))
+
+
 def rebuild(root: Path, base: str) -> Rebuild:
     """Run the stages whose inputs differ from those of a commit; write and return what came of it.
 
@@ -95,22 +125,32 @@ def rebuild(root: Path, base: str) -> Rebuild:
     """
     check_repository(root)
     commit = resolve(root, base)
-    claimed = (root / LOCK).read_bytes() if (root / LOCK).exists() else b""
-    recorded, fault = _read_claims(root)
-    edited = edited_reports(recorded, root)
+    claims = Claims.of(root)
     try:
         trusted = _start_from(root, commit)
-        changed = recorded != trusted or bool(edited) or not _is_up_to_date(root)
+        changed = claims.stages != trusted or bool(claims.edited) or not _is_up_to_date(root)
         stopped = _run_stages(root) if changed else None
-        lock = None if stopped else _judge_lock(root, claimed, recorded, edited, fault)
+        lock = None if stopped else _judge_lock(root, claims)
     except SlipwayError:
-        _put_back(root, claimed)
+        _put_back(root, claims.lock)
         raise
     if stopped:
-        _put_back(root, claimed)
+        _put_back(root, claims.lock)
     found = Rebuild(changed, lock, stopped)
     write_json(asdict(found), root / REBUILD)
     return found
+
+
+def recorded_model(root: Path, status: str) -> str:
+    """Return the sha256 of the model that the change's lock names, if it is not the rebuilt one.
+
+    Empty unless the rebuild that is in this tree has found the lock to be of that status.
+    """
+    if status != "equivalent" or not (root / REBUILD).exists():
+        return ""
+    lock = read_json(root / REBUILD, "slipway rebuild")["lock"] or {}
+    same = lock.get("status") == status and lock.get("rebuilt") == model_sha256(root / MODEL)
+    return str(lock["recorded"]) if same and lock["recorded"] != lock["rebuilt"] else ""
 
 
 def _read_claims(root: Path) -> tuple[Stages, str]:
@@ -190,16 +230,14 @@ def _stopped(said: list[str]) -> Stopped:
     return Stopped(found[1], int(found[2]), [line for line in own if line][-LINES_SAID:])
 
 
-def _judge_lock(
-    root: Path, claimed: bytes, recorded: Stages, edited: list[str], fault: str
-) -> LockVerdict:
-    if fault:
-        return LockVerdict("stale", [fault])
+def _judge_lock(root: Path, claims: Claims) -> LockVerdict:
+    if claims.fault:
+        return LockVerdict("stale", [claims.fault])
     rebuilt = read_lock(root / LOCK)
     with ExitStack() as stack:
         old_model = None
-        if may_be_equivalent(recorded, rebuilt):
+        if may_be_equivalent(claims.stages, rebuilt):
             copy = stack.enter_context(copy_of_worktree(root))
-            (copy / LOCK).write_bytes(claimed)
+            (copy / LOCK).write_bytes(claims.lock)
             old_model = fetch_recorded_model(copy)
-        return compare_locks(recorded, rebuilt, edited, root, old_model)
+        return compare_locks(claims.stages, rebuilt, claims.edited, root, old_model, claims.reports)

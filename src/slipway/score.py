@@ -11,6 +11,7 @@ import numpy as np
 
 from slipway import contract
 from slipway.errors import SlipwayError
+from slipway.onnx_file import refuse_external_data
 
 if TYPE_CHECKING:
     from slipway.contract import Columns
@@ -73,11 +74,20 @@ def read_manifest(folder: Path = MODEL) -> dict[str, Any]:
     """Return the manifest of a model folder; raises SlipwayError if it is not there."""
     path = folder / MANIFEST_FILE
     try:
-        manifest: dict[str, Any] = json.loads(path.read_text("utf-8"))
+        content = path.read_bytes()
     except FileNotFoundError:
         raise SlipwayError(f"{path}: no such file", "train a model with `dvc repro`") from None
-    except ValueError as error:
+    return parse_manifest(content, path)
+
+
+def parse_manifest(content: bytes, path: Path = Path(MANIFEST_FILE)) -> dict[str, Any]:
+    """Return a manifest from its bytes; raises SlipwayError if they are not a JSON object."""
+    try:
+        manifest = json.loads(content)
+    except (ValueError, RecursionError) as error:
         raise SlipwayError(f"{path}: not JSON ({error})", "rebuild it with `dvc repro`") from None
+    if not isinstance(manifest, dict):
+        raise SlipwayError(f"{path}: not a JSON object", "rebuild it with `dvc repro`")
     return manifest
 
 
@@ -126,7 +136,10 @@ def _tensor(values: np.ndarray, kind: str) -> np.ndarray:
 def _session(content: bytes) -> Any:
     import onnxruntime
 
+    refuse_external_data(content)
     options = onnxruntime.SessionOptions()
+    # Else it guesses the format, and reads one that was not looked into.
+    options.add_session_config_entry("session.load_model_format", "ONNX")
     # One thread: a row takes microseconds, and a service scales by processes.
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1

@@ -1,44 +1,46 @@
-"""`slipway verify`: what was reviewed is what will run, or nothing runs.
+"""`slipway verify`: may this commit's model be released, and which bytes is that?
 
-For trusted ground, after a merge. Nothing that a pull request has left behind is believed: the
-model is rebuilt in a checkout of the commit, from what git and the remote hold, and judged again.
-A pull request's report can stop a release, and never lets one go on.
+For a job on the default branch, after a merge. Nothing that a pull request has left behind is
+believed or released: the model is rebuilt from its inputs in a clean checkout of the commit,
+compared with what `dvc.lock` records and what was reviewed, and judged again. The rebuilt files
+are what is released; each is hashed, and every later step compares with that.
 """
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from slipway.equivalence import files_of
 from slipway.errors import NO, Refused, SlipwayError
-from slipway.git import git, resolve
+from slipway.git import resolve
 from slipway.github.api import Api
+from slipway.github.approval import Acceptance, check_review, same_model
 from slipway.github.history import Base, base_of_release, first_parent
-from slipway.github.review import Review, find_review
+from slipway.github.review import Review
 from slipway.github.runner import add_summary
 from slipway.judge.champion import tree_of
 from slipway.judge.record import JUDGEMENTS
 from slipway.judge.run import judge_change
-from slipway.lock import LockVerdict, check_lock, outputs, read_lock
-from slipway.pointers import LOCK, POINTER
+from slipway.lock import LockVerdict, rebuild_clean
+from slipway.pointers import POINTER
 from slipway.report.document import Document, Table, plain, quote
 from slipway.report.markdown import to_markdown
 from slipway.report.render import document_of, foot_of
 from slipway.report.words import advice, headline
-from slipway.restore import restore as restore_outputs
-from slipway.score import MANIFEST_FILE, MODEL
+from slipway.restore import restore
+from slipway.score import MANIFEST_FILE, MODEL, MODEL_FILE
 from slipway.serve.release import SHIPPED, Release, verify_model
-from slipway.tables import digest, read_json, write_json
-from slipway.texts import parse_yaml
-
-VERIFIED = Path("build/verified.json")
+from slipway.tables import read_json, write_json
+from slipway.verified import VERIFIED, check_files
 
 REPORT = Path("build/report.json")
 
 GUIDE = "what each stop means: docs/release.md"
 
-AS_BEFORE = "Unchanged: the same model as before, byte for byte"
+AS_BEFORE = "Unchanged: the same model as before, by its hash in dvc.lock"
 
 FIRST = "First model: there is none before it to compare with"
 
@@ -51,10 +53,16 @@ class Verified:
     ----------
     base
         The commit that it was compared with; empty if there is none before it.
-    lock, review
-        What the rebuild and the pull request say, in words.
+    model_sha256, manifest_sha256, files
+        Of the files that were rebuilt, which are released.
+    lock, lock_words
+        How `dvc.lock` compares with the rebuild.
+    recorded_sha256
+        Of the model that `dvc.lock` names; another one than `model_sha256` if equivalent.
     reviewed
         Number, address and model of the pull request; None without one.
+    accepted
+        Who has released it without a review that could be found; empty if there is one.
     verdict
         The headline of the judgement, or why there was none.
     report
@@ -66,13 +74,16 @@ class Verified:
     data: str
     model_sha256: str
     manifest_sha256: str
+    files: dict[str, str]
     lock: str
     lock_words: str
+    recorded_sha256: str
     reviewed: dict[str, Any] | None
     review_words: str
+    accepted: str
     verdict: str
     report: str
-    version: int = 1
+    version: int = 2
 
     def rows(self) -> list[list[str]]:
         """Return what was found, a name and a sentence each."""
@@ -80,7 +91,7 @@ class Verified:
         return [
             ["commit", f"`{self.commit[:7]}`{base}"],
             ["lock", f"{self.lock}: {self.lock_words}"],
-            ["model", f"sha256 `{self.model_sha256[:12]}`: restored, hashed, as the lock says"],
+            ["model", f"sha256 `{self.model_sha256[:12]}`: rebuilt from its inputs here"],
             ["review", self.review_words],
             ["verdict", self.verdict],
         ]
@@ -89,8 +100,10 @@ class Verified:
         return "\n".join(f"{name:8} {plain(said).replace('`', '')}" for name, said in self.rows())
 
 
-def verify(root: Path, base: str, api: Api | None) -> Verified:
-    """Say whether the model of this commit may be released; write and return what was found.
+def verify(root: Path, base: str, api: Api | None, accepted: Acceptance | None = None) -> Verified:
+    """Rebuild the model of this commit and check that it may be released; write what was found.
+
+    The rebuilt model folder is in `root` afterwards.
 
     Parameters
     ----------
@@ -98,19 +111,19 @@ def verify(root: Path, base: str, api: Api | None) -> Verified:
         Commit whose model it would replace; if empty, the last one that was released, as
         GitHub knows it, else the one before.
     api
-        GitHub, to ask what was reviewed and released; None on a laptop, where nobody asks.
+        GitHub, to ask what was reviewed and released; None elsewhere, where neither is asked.
 
     Raises
     ------
     Refused
-        It may not: the lock is not that of this commit, the model is not the one that was
-        reviewed, or the judge says no.
+        It may not: the lock is not that of this commit, no review of this model can be found,
+        or the judge refuses it.
     SlipwayError
-        It cannot be said: the tree is not as its commit has it, or something cannot be fetched.
+        It is not known: the tree is not as its commit has it, or something cannot be fetched.
     """
     (root / VERIFIED).unlink(missing_ok=True)
     try:
-        found = _verify(root, base, api)
+        found = _verify(root, base, api, accepted)
     except Refused as no:
         said = [f"**To do:** {no.do}"] if no.do else []
         add_summary(to_markdown(Document("bad", f"Not released: {no}", said, [], [GUIDE])))
@@ -120,100 +133,88 @@ def verify(root: Path, base: str, api: Api | None) -> Verified:
     return found
 
 
-def check_verified(root: Path, commit: str, model_sha256: str) -> dict[str, Any]:
-    """Return what `slipway verify` found, if it is about this commit and this model.
+def _verify(root: Path, base: str, api: Api | None, accepted: Acceptance | None) -> Verified:
+    release = _release_of(root)
+    lock, files = rebuild_into(root, release.commit)
+    before = _find_base(root, release.commit, base, api)
+    review = check_review(root, release.commit, before, lock, api, accepted)
+    verdict, report = _judge_again(root, before, lock)
+    # Judging has run the champion's code, and code that the data may have reached.
+    check_files(root, {"files": files})
+    if _release_of(root) != release:
+        raise Refused("the commit that is checked out has changed meanwhile", "run it again")
+    return Verified(
+        commit=release.commit,
+        base=before.commit,
+        data=release.data,
+        model_sha256=files[MODEL_FILE],
+        manifest_sha256=files[MANIFEST_FILE],
+        files=files,
+        lock=lock.status,
+        lock_words=_lock_words(lock),
+        recorded_sha256=lock.recorded,
+        reviewed=review.as_record(),
+        review_words=_review_words(root, review, lock.recorded),
+        accepted=accepted.by if api and accepted else "",
+        verdict=verdict,
+        report=report,
+    )
 
-    Raises
-    ------
-    Refused
-        It is about another one.
-    SlipwayError
-        It has not run here.
-    """
-    found: dict[str, Any] = read_json(root / VERIFIED, "slipway verify")
-    for name, given in (("commit", commit), ("model_sha256", model_sha256)):
-        if found[name] != given:
-            raise Refused(
-                f"{name} is {given[:12]}, and {found[name][:12]} was verified",
-                "release what was verified: run the workflow again from its first job",
-            )
-    return found
 
-
-def _verify(root: Path, base: str, api: Api | None) -> Verified:
+def _release_of(root: Path) -> Release:
     release = Release.of_tree(root)
     if release.commit.endswith("-dirty"):
         raise SlipwayError(
             f"files are not as their commit has them (of: {', '.join(SHIPPED)})",
             "commit or undo the changes: see `git status`",
         )
-    review = _ask_review(api, release.commit)
-    lock = _check_lock(root, release.commit)
-    sha256 = restore(root)
-    _compare_review(review, sha256)
-    before = _find_base(root, release.commit, base, api)
-    verdict, report = _judge_again(root, before, lock)
-    return Verified(
-        commit=release.commit,
-        base=before.commit,
-        data=release.data,
-        model_sha256=sha256,
-        manifest_sha256=digest(root / MODEL / MANIFEST_FILE),
-        lock=lock.status,
-        lock_words=_lock_words(lock),
-        reviewed=review.as_record(),
-        review_words=_review_words(root, review, sha256),
-        verdict=verdict,
-        report=report,
-    )
+    return release
 
 
-def _check_lock(root: Path, commit: str) -> LockVerdict:
-    """Rebuild the model in a checkout of the commit, where nothing lies about."""
-    with tree_of(root, commit) as tree:
-        found = check_lock(tree)
-    if found.exit_code == NO:
-        raise Refused(
-            f"dvc.lock is {found.status}: {'; '.join(found.why)}",
-            "open a pull request that mends it: `dvc repro`, then commit dvc.lock with reports/",
-        )
-    return found
+def rebuild_into(root: Path, commit: str) -> tuple[LockVerdict, dict[str, str]]:
+    """Rebuild the model in a clean checkout of a commit and take it into the tree.
 
-
-def restore(root: Path) -> str:
-    """Put the model that the lock names into the tree, byte for byte; return its sha256.
+    Returns
+    -------
+    How `dvc.lock` compares, and the sha256 of each file that was taken.
 
     Raises
     ------
     Refused
-        What came is not what the lock names.
+        The lock is not that of this commit.
     SlipwayError
-        It cannot be fetched.
+        The data cannot be fetched, or a stage fails.
     """
-    restore_outputs(root, MODEL, POINTER, force=True)
-    return verify_model(root / MODEL)
+    with tree_of(root, commit) as tree, rebuild_clean(tree) as (lock, copy):
+        if lock.exit_code == NO:
+            raise Refused(
+                f"dvc.lock is {lock.status}: {'; '.join(lock.why)}",
+                "fix it by a pull request: `dvc repro`, then commit dvc.lock with reports/",
+            )
+        files = files_of(copy / MODEL)
+        _take(copy / MODEL, root)
+    check_files(root, {"files": files})
+    verify_model(root / MODEL)
+    restore(root, POINTER, force=True)
+    return lock, files
 
 
-def _ask_review(api: Api | None, commit: str) -> Review:
-    if api is None:
-        return Review(words="not asked: this does not run on GitHub")
-    return find_review(api, commit)
-
-
-def _compare_review(review: Review, sha256: str) -> None:
-    if review.sha256 and review.sha256 != sha256:
-        raise Refused(
-            f"#{review.number} was reviewed with model {review.sha256[:12]}, and this commit "
-            f"has {sha256[:12]}",
-            "the branch has changed between the review and the merge: open a pull request "
-            "against what main is now, so that this model is reviewed",
-        )
+def _take(folder: Path, root: Path) -> None:
+    """Copy a model folder into the tree, as regular files in place of what was there."""
+    target = root / MODEL
+    for place in (target, *target.parents):
+        if place != root and root in place.parents and place.is_symlink():
+            raise SlipwayError(
+                f"{place.relative_to(root)}: a link, and a folder is needed", "remove the link"
+            )
+    shutil.rmtree(target, ignore_errors=True)
+    shutil.copytree(folder, target)
 
 
 def _find_base(root: Path, commit: str, base: str, api: Api | None) -> Base:
     if base:
-        return Base(resolve(root, base), "as asked")
-    return base_of_release(root, commit, api) if api else Base(first_parent(root, commit), "before")
+        return Base(resolve(root, base))
+    return base_of_release(root, commit, api) if api else Base(first_parent(root, commit))
 
 
 def _judge_again(root: Path, base: Base, lock: LockVerdict) -> tuple[str, str]:
@@ -221,9 +222,9 @@ def _judge_again(root: Path, base: Base, lock: LockVerdict) -> tuple[str, str]:
     (root / REPORT).unlink(missing_ok=True)
     if not base.commit:
         return FIRST, ""
-    if model_of(root, base.commit) == outputs(read_lock(root / LOCK))[str(MODEL)]:
+    if lock.status == "identical" and same_model(root, base.commit):
         return AS_BEFORE, ""
-    report = judge_change(root, base.commit, root / REPORT, lock.status)
+    report = judge_change(root, base.commit, root / REPORT, lock.status, lock.recorded)
     if report["may_merge"]:
         return plain(headline(report)), str(REPORT)
     if _is_first(report):
@@ -236,15 +237,6 @@ def _judge_again(root: Path, base: Base, lock: LockVerdict) -> tuple[str, str]:
     )
 
 
-def model_of(root: Path, commit: str) -> str:
-    """Return the md5 of the model that a commit's lock names, or '' if it names none."""
-    try:
-        stages = parse_yaml(git(root, "show", f"{commit}:{LOCK}"), str(LOCK))["stages"]
-        return outputs(stages).get(str(MODEL), "")
-    except (SlipwayError, KeyError, TypeError):
-        return ""
-
-
 def _is_first(report: dict[str, Any]) -> bool:
     """Return whether only the lack of a model before this one stands against it."""
     why = report["incomparable"]
@@ -255,14 +247,14 @@ def _is_first(report: dict[str, Any]) -> bool:
 def _lock_words(lock: LockVerdict) -> str:
     said = "; ".join(lock.why)
     if lock.status == "equivalent":
-        return f"{said}. The bytes that were reviewed are released, not those of the rebuild"
+        return f"{said}. The rebuilt bytes are judged and released, not those that were recorded"
     return said
 
 
-def _review_words(root: Path, review: Review, sha256: str) -> str:
-    if review.sha256:
+def _review_words(root: Path, review: Review, recorded: str) -> str:
+    if review.models:
         return f"#{review.number}: its report names this model"
-    records = sorted((root / JUDGEMENTS).glob(f"*-{sha256[:12]}-*.json"))
+    records = sorted((root / JUDGEMENTS).glob(f"*-{recorded[:12]}-*.json"))
     if not records:
         return f"{review.words}; no judgement of this model is committed"
     name = records[0].relative_to(root)
@@ -271,7 +263,7 @@ def _review_words(root: Path, review: Review, sha256: str) -> str:
 
 
 def _summarize(found: Verified, root: Path) -> None:
-    title = "Verified: what was reviewed is what will run"
+    title = "Verified: the rebuilt model may be released"
     add_summary(to_markdown(Document("good", title, [Table(["", ""], found.rows())], [], [GUIDE])))
     if found.report:
         report = read_json(root / found.report, "slipway judge")

@@ -35,13 +35,28 @@ def test_an_image_with_another_model_than_the_tree_is_refused(
     place: Place, first: str, second: str
 ) -> None:
     path = place.tree / "build/model/manifest.json"
-    manifest = json.loads(path.read_text("utf-8"))
+    reviewed = path.read_text("utf-8")
+    manifest = json.loads(reviewed)
     swapped = manifest | {"model": manifest["model"] | {"sha256": "0" * 64}}
     path.write_text(json.dumps(swapped), "utf-8")
     outcome = place.deploy(second)
-    path.write_text(json.dumps(manifest), "utf-8")
+    path.write_text(reviewed, "utf-8")
     assert outcome.exit_code == 1
     assert "not what was reviewed" in outcome.words
+    assert place.live() == first
+
+
+def test_an_image_with_another_manifest_than_the_tree_is_refused(
+    place: Place, first: str, second: str
+) -> None:
+    """The model is the same; its threshold is not."""
+    path = place.tree / "build/model/manifest.json"
+    reviewed = path.read_text("utf-8")
+    path.write_text(json.dumps(json.loads(reviewed) | {"threshold": 0.99}), "utf-8")
+    outcome = place.deploy(second)
+    path.write_text(reviewed, "utf-8")
+    assert outcome.exit_code == 1
+    assert "manifest.json" in outcome.words
     assert place.live() == first
 
 

@@ -33,6 +33,7 @@ def test_its_labels_name_commit_data_and_model(about, service_image):
     assert marks["slipway.commit"] == marks["org.opencontainers.image.revision"] == built.commit
     assert marks["slipway.data"] == built.data
     assert marks["slipway.model"] == digest(service_image.tree / MODEL / "model.onnx")
+    assert marks["slipway.manifest"] == digest(service_image.tree / MODEL / "manifest.json")
 
 
 def test_the_record_names_it_by_its_id_as_no_registry_has_it(service_image):

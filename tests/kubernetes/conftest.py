@@ -94,6 +94,7 @@ class Place:
             "commit": commit or self.built.commit,
             "data": self.built.data,
             "model_sha256": self.built.model_sha256,
+            "manifest_sha256": self.built.manifest_sha256,
         }
         (self.tree / "build/image.json").write_text(json.dumps(found))
 

@@ -290,6 +290,17 @@ def test_a_model_that_was_not_reviewed_is_refused(place: Place, second):
     assert "not what was reviewed" in outcome.words
 
 
+def test_a_manifest_that_was_not_reviewed_is_refused(place: Place, second):
+    place.image(second, commit_of("second"))
+    path = place.tree / "build/image.json"
+    path.write_text(path.read_text().replace(place.built.manifest_sha256, 64 * "0"))
+
+    outcome = place.deploy()
+
+    assert outcome.exit_code == 1
+    assert "manifest.json" in outcome.words
+
+
 def test_a_deployer_that_dies_in_the_rollout_leaves_a_state_that_the_next_one_finishes(
     place: Place, other
 ):

@@ -22,6 +22,7 @@ from slipway.prove import Check, Expected, prove
 from slipway.prove.prove import LOAD, PROBE
 from slipway.serve.start import free_port, serving
 from slipway.settings import Deploy, read_params
+from slipway.tables import digest
 
 __all__ = ["commit", "model", "tree"]
 
@@ -121,7 +122,11 @@ def run(
         }
         with serving(of, environment=os.environ | environment) as running:
             expected = Expected(
-                model.sha256, commit, model.manifest["data"]["md5"], model.manifest["golden"]
+                model.sha256,
+                commit,
+                model.manifest["data"]["md5"],
+                model.manifest["golden"],
+                digest(of / "build/model/manifest.json"),
             )
             port = int(running.url.rpartition(":")[2])
             container = Process("release", environment)

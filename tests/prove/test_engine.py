@@ -28,7 +28,7 @@ def features(columns):
 def expected(service_image):
     built = service_image.built
     golden = Model.load(service_image.tree / "build/model").manifest["golden"]
-    return Expected(built.model_sha256, built.commit, built.data, golden)
+    return Expected(built.model_sha256, built.commit, built.data, golden, built.manifest_sha256)
 
 
 @pytest.fixture(scope="module")

@@ -81,7 +81,7 @@ def test_a_proof_leaves_no_traffic_behind(release):
     assert read_log(release.container.environment["SLIPWAY_LOG"]).empty
 
 
-@pytest.mark.parametrize("field", ["model_sha256", "commit", "data"])
+@pytest.mark.parametrize("field", ["model_sha256", "commit", "data", "manifest_sha256"])
 def test_another_model_commit_or_data_than_was_reviewed_is_found(release, field):
     found = release.prove(replace(release.expected, **{field: "f" * 40}))
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 
 import pytest
-from tests.services.repository import commit
+from tests.judge.cases import BETTER, judged
+from tests.services.repository import AUTHOR, commit
 from tests.workflows.api import ID
 from tests.workflows.conftest import RUN
 
 from slipway.errors import Refused
-from slipway.github.history import base_of_release
-from slipway.github.review import find_review
+from slipway.github.approval import Acceptance, check_review
+from slipway.github.history import Base, base_of_release
+from slipway.github.review import find_reviews
+from slipway.lock import LockVerdict
 from slipway.workspace import run
 
 COMMIT, HEAD = "c" * 40, "a" * 40
@@ -30,12 +33,20 @@ class TestBase:
 
     @pytest.fixture
     def base(self, main, api, github, tmp_path, monkeypatch):
-        def base(*runs: tuple[str, str], before: str = "0" * 40) -> str:
+        def base(*runs: tuple[str, ...], before: str = "0" * 40) -> str:
             event = {"before": before, "repository": {"id": ID, "default_branch": "main"}}
             (tmp_path / "event.json").write_text(json.dumps(event), "utf-8")
             monkeypatch.setenv("GITHUB_EVENT_PATH", str(tmp_path / "event.json"))
-            listed = [{"head_sha": sha, "conclusion": end} for sha, end in runs]
-            github.watched.runs["deploy.yml"] = listed
+            github.watched.runs["deploy.yml"] = [
+                {
+                    "id": len(runs) - at,
+                    "event": "workflow_dispatch" if title else "push",
+                    "display_title": title[0] if title else "Merge",
+                    "head_sha": sha,
+                    "conclusion": end,
+                }
+                for at, (sha, end, *title) in enumerate(runs)
+            ]
             return base_of_release(tmp_path, main[-1], api).commit
 
         return base
@@ -55,8 +66,21 @@ class TestBase:
         assert base(before=main[1]) == main[1]
         assert base(before="f" * 40) == main[3]
 
+    def test_a_release_by_hand_counts_for_the_commit_that_its_title_names(self, main, base):
+        a, b, c, d, _ = main
+
+        assert base((d, "success", f"Release {b[:9]}"), (a, "success")) == b
+        assert base((c, "success", "Release newest"), (a, "success")) == c
+        # Before runs were named, GitHub only knew where the branch was.
+        assert base((c, "success", "Deploy"), (a, "success")) == a
+
     def test_the_very_first_commit_has_none_before_it(self, main, base):
         assert base((main[0], "failure")) == ""
+
+
+def review_of(api):
+    [review] = find_reviews(api, [COMMIT], "main")
+    return review
 
 
 class TestReview:
@@ -66,20 +90,29 @@ class TestReview:
         ]
 
     def test_a_commit_without_a_pull_request_has_none(self, api):
-        assert find_review(api, COMMIT).as_record() is None
+        assert review_of(api).as_record() is None
 
     @pytest.mark.parametrize(
-        "said", [{"merged_at": None}, {"merge_commit_sha": "d" * 40}], ids=["open", "another"]
+        "said",
+        [{"merged_at": None}, {"merge_commit_sha": "d" * 40}, {"base": {"ref": "aside"}}],
+        ids=["open", "another", "another branch"],
     )
-    def test_a_pull_request_that_only_holds_the_commit_is_none(self, api, github, said):
+    def test_a_pull_request_that_did_not_bring_the_commit_to_main_is_none(self, api, github, said):
         github.released.merge(COMMIT, **said)
 
-        assert "without a pull request" in find_review(api, COMMIT).words
+        assert review_of(api).as_record() is None
+
+    def test_commits_that_were_rebased_onto_main_have_one_review(self, api, github):
+        older = "b" * 40
+        for landed in (COMMIT, older):
+            github.released.merge(landed, merge_commit_sha=COMMIT)
+
+        assert [review.number for review in find_reviews(api, [COMMIT, older], "main")] == [7]
 
     def test_the_newest_run_that_ended_counts(self, api, github):
         github.released.merge(COMMIT, head=HEAD)
         self.runs(github, (9, HEAD, None), (8, "b" * 40, "success"), (7, HEAD, "failure"))
-        find_review(api, COMMIT)
+        review_of(api)
 
         assert [call for call in github.calls if "artifacts" in call] == [
             "GET actions/runs/7/artifacts"
@@ -88,11 +121,11 @@ class TestReview:
     def test_without_a_run_or_a_report_it_says_so(self, api, github):
         github.released.merge(COMMIT, head=HEAD)
         self.runs(github)
-        assert find_review(api, COMMIT).words == "#7: no run of its checks has ended"
+        assert review_of(api).words == "#7: no run of its checks has ended"
 
         self.runs(github, (RUN, HEAD, "success"))
         github.add_artifact(RUN, "report", b"", expired=True)
-        review = find_review(api, COMMIT)
+        review = review_of(api)
         assert "older than it is kept for" in review.words
         assert review.sha256 == ""
 
@@ -102,4 +135,156 @@ class TestReview:
         github.add_report(RUN, {"challenger": {"model": "f" * 64}})
 
         with pytest.raises(Refused, match="the report of #7 is not believed"):
-            find_review(api, COMMIT)
+            review_of(api)
+
+
+MODEL, OLD, RECORDED = "1" * 64, "2" * 64, "3" * 64
+
+LOCK = "stages:\n  train:\n    cmd: x\n    outs:\n    - path: build/model\n      md5: {}.dir\n"
+
+
+class TestApproval:
+    """A review that cannot be found is a stop."""
+
+    @pytest.fixture
+    def main(self, tmp_path, api, github, monkeypatch):
+        event = {"repository": {"id": ID, "default_branch": "main"}}
+        (tmp_path / "event.json").write_text(json.dumps(event), "utf-8")
+        monkeypatch.setenv("GITHUB_EVENT_PATH", str(tmp_path / "event.json"))
+        return Main(tmp_path / "main", api, github)
+
+    def test_the_model_of_a_reviewed_pull_request_may_be_released(self, main):
+        main.merge(7, "b", MODEL)
+
+        assert main.review().number == 7
+
+    @pytest.mark.parametrize("how", ["merge", "squash"])
+    def test_it_does_not_matter_how_the_pull_request_was_merged(self, main, how):
+        main.merge(7, "b", MODEL, fast=how == "squash")
+
+        assert main.review().number == 7
+
+    def test_a_direct_push_is_a_stop_that_names_what_to_do(self, main):
+        main.push("b")
+
+        with pytest.raises(Refused, match="by no pull request") as stop:
+            main.review()
+        assert RECORDED[:12] in stop.value.do
+        assert "Run workflow" in stop.value.do
+
+    def test_a_direct_push_below_a_reviewed_pull_request_is_a_stop(self, main):
+        """Else a later merge would carry it along."""
+        main.push("a", code="print(1)\n")
+        main.merge(7, "b", MODEL)
+
+        with pytest.raises(Refused, match="by no pull request"):
+            main.review()
+
+    def test_a_direct_push_that_does_not_reach_the_service_is_none(self, main):
+        main.push("a", docs="More\n")
+        main.merge(7, "b", MODEL)
+
+        assert main.review().number == 7
+
+    def test_a_report_that_is_gone_is_a_stop(self, main):
+        main.merge(7, "b", None)
+
+        with pytest.raises(Refused, match="older than it is kept for") as stop:
+            main.review()
+        assert "Re-run all jobs" in stop.value.do
+
+    def test_a_pull_request_whose_checks_never_ran_is_a_stop(self, main):
+        main.merge(7, "a", None, ran=False, code="print(1)\n")
+
+        with pytest.raises(Refused, match="no run of its checks"):
+            main.review()
+
+    def test_a_report_on_another_model_is_a_stop(self, main):
+        main.merge(7, "b", OLD)
+
+        with pytest.raises(Refused, match="#7 was reviewed with model 2222"):
+            main.review()
+
+    def test_a_report_may_name_what_the_lock_records(self, main):
+        """The pull request ran on another processor, or on the one that made the lock."""
+        main.merge(7, "b", RECORDED)
+        assert main.review().number == 7
+
+    def test_a_report_on_a_rebuild_names_the_recorded_model_too(self, main):
+        main.merge(7, "b", OLD, recorded=RECORDED)
+        assert main.review().number == 7
+
+    def test_a_change_that_leaves_the_released_model_as_it_is_needs_no_report(self, main):
+        main.merge(7, "a", None, code="print(1)\n")
+
+        review = main.review()
+
+        assert review.number == 7
+        assert review.sha256 == ""
+
+    def test_the_report_of_the_pull_request_that_brought_the_model_counts(self, main):
+        main.merge(7, "b", MODEL)
+        main.merge(8, "b", None, code="print(1)\n")
+
+        assert main.review().number == 7
+
+    def test_the_first_release_of_a_fork_is_a_stop_until_a_person_accepts_the_model(self, main):
+        main.released = False
+        main.merge(7, "a", None, code="print(1)\n")
+
+        with pytest.raises(Refused, match="no review of this model"):
+            main.review()
+        assert "ada" in main.review(Acceptance(RECORDED[:12], "ada")).words
+
+    @pytest.mark.parametrize("typed", ["4" * 12, RECORDED[:11], "", "3*", RECORDED + "3"])
+    def test_a_person_accepts_this_model_and_no_other(self, main, typed):
+        main.push("b")
+
+        with pytest.raises(Refused):
+            main.review(Acceptance(typed or "0", "ada"))
+
+
+class Main:
+    """A branch main whose first commit was released, and what GitHub knows of the others."""
+
+    def __init__(self, root, api, github):
+        self.root, self.api, self.github = root, api, github
+        self.released = True
+        root.mkdir()
+        run(["git", "init", "-q", "-b", "main"], root)
+        (root / "src").mkdir()
+        self.base = self.push("a", code="print(0)\n")
+
+    def push(self, model, code="", docs=""):
+        (self.root / "dvc.lock").write_text(LOCK.format(model * 32), "utf-8")
+        for name, text in {"src/code.py": code, "README.md": docs}.items():
+            if text:
+                (self.root / name).write_text(text, "utf-8")
+        return commit(self.root, f"Model {model}")
+
+    def merge(self, number, model, report, recorded="", *, ran=True, fast=True, code=""):
+        head = f"{number:040x}"
+        if not fast:
+            run(["git", "checkout", "-q", "-b", "change"], self.root)
+        landed = self.push(model, code)
+        if not fast:
+            run(["git", "checkout", "-q", "main"], self.root)
+            merge = ["merge", "-q", "--no-ff", "-m", "Merge", "change"]
+            run([*AUTHOR, *merge], self.root)
+            landed = run(["git", "rev-parse", "HEAD"], self.root).strip()
+        self.github.released.merge(landed, number, head)
+        if ran:
+            ended = {"id": number, "head_sha": head, "conclusion": "success"}
+            self.github.watched.runs.setdefault("pull-request.yml", []).append(ended)
+        if report:
+            written = judged(BETTER)
+            written["challenger"]["model"] = report
+            if recorded:
+                written["challenger"]["recorded"] = recorded
+            self.github.add_report(number, written)
+
+    def review(self, accepted=None):
+        lock = LockVerdict("equivalent", [], RECORDED, MODEL)
+        newest = run(["git", "rev-parse", "HEAD"], self.root).strip()
+        before = Base(self.base, self.released)
+        return check_review(self.root, newest, before, lock, self.api, accepted)

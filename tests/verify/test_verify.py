@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import onnx
 import pytest
 import yaml
 from tests.judge.cases import BETTER, WORSE, judged
@@ -19,12 +20,11 @@ from tests.verify.conftest import rebuild
 from tests.workflows.api import ID, REPOSITORY
 from tests.workflows.conftest import RUN
 
-from slipway.errors import Refused
-from slipway.tables import digest
-from slipway.verify import check_verified, restore, verify
+from slipway.errors import Refused, SlipwayError
+from slipway.tables import digest, write_json
+from slipway.verified import check_verified
+from slipway.verify import verify
 from slipway.workspace import run
-
-HEAD = "a" * 40
 
 RUNS = "pull-request.yml"
 
@@ -53,12 +53,51 @@ def commit_of(root: Path) -> str:
     return run(["git", "rev-parse", "HEAD"], root).strip()
 
 
-def review(github, root: Path, report: dict[str, Any] | None) -> None:
+def review(github, root: Path, report: dict[str, Any] | None, number: int = 7) -> None:
     """Let the newest commit be the merge of a pull request whose last run left this report."""
-    github.released.merge(commit_of(root))
-    github.watched.runs[RUNS] = [{"id": RUN, "head_sha": HEAD, "conclusion": "success"}]
+    head, run_id = f"{number:040x}", RUN + number
+    github.released.merge(commit_of(root), number, head)
+    ended = {"id": run_id, "head_sha": head, "conclusion": "success"}
+    github.watched.runs.setdefault(RUNS, []).append(ended)
     if report:
-        github.add_report(RUN, report)
+        github.add_report(run_id, report)
+
+
+def swap_recorded(root: Path, name: str, change: Callable[[Path], object]) -> str:
+    """Record another file of the model folder in dvc.lock, and push it; return the new commit."""
+    run(["dvc", "pull", "-q", "build/model"], root)
+    path = root / "build/model" / name
+    content = path.read_bytes()
+    path.unlink()
+    path.write_bytes(content)
+    change(path)
+    lock = yaml.safe_load((root / "dvc.lock").read_text("utf-8"))
+    out = lock["stages"]["train"]["outs"][0]
+    files = sorted((root / "build/model").iterdir())
+    listing = [{"md5": digest(file, "md5"), "relpath": file.name} for file in files]
+    blob = json.dumps(listing, sort_keys=True).encode()
+    out["md5"] = hashlib.md5(blob, usedforsecurity=False).hexdigest() + ".dir"
+    out["size"] = sum(file.stat().st_size for file in files)
+    (root / "dvc.lock").write_text(yaml.safe_dump(lock, sort_keys=False), "utf-8")
+    for md5, data in ((out["md5"], blob), (digest(path, "md5"), path.read_bytes())):
+        there = object_of(root / "data-remote", md5)
+        there.parent.mkdir(parents=True, exist_ok=True)
+        there.write_bytes(data)
+    shutil.rmtree(root / "build")
+    shutil.rmtree(root / ".dvc/cache")
+    return commit(root, "Rebuild dvc.lock")
+
+
+def move_threshold(path: Path) -> None:
+    path.write_text(json.dumps(json.loads(path.read_text("utf-8")) | {"threshold": 0.99}), "utf-8")
+
+
+def nudge_golden(path: Path) -> None:
+    """Write the manifest as another processor would, which adds numbers in another sequence."""
+    manifest = json.loads(path.read_text("utf-8"))
+    for example in manifest["golden"]:
+        example["probability"] *= 1 + 1e-8
+    path.write_text(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n", "utf-8")
 
 
 def report_on(sha256: str, numbers: Any = BETTER) -> dict[str, Any]:
@@ -89,11 +128,8 @@ def test_a_reviewed_model_is_verified_and_what_was_found_is_written(
 
     found = verify(main, "", on_github)
 
-    assert found.reviewed == {
-        "number": 7,
-        "url": "https://github.com/team/flights/pull/7",
-        "sha256": model,
-    }
+    assert found.reviewed is not None
+    assert (found.reviewed["number"], found.reviewed["sha256"]) == (7, model)
     assert found.verdict.startswith("Not worse")
     assert "### ✅ Verified" in summary()
     assert "### ✅ Not worse" in summary()
@@ -104,7 +140,10 @@ def test_a_reviewed_model_is_verified_and_what_was_found_is_written(
     assert written["model_sha256"] == model == digest(main / "build/model/model.onnx")
     assert written["manifest_sha256"] == digest(main / "build/model/manifest.json")
     assert json.loads((main / written["report"]).read_text("utf-8"))["may_merge"]
-    assert check_verified(main, commit_of(main), model) == written
+    assert written["recorded_sha256"] == model
+    folder = main / "build/model"
+    assert written["files"] == {path.name: digest(path) for path in folder.iterdir()}
+    assert check_verified(main, written) == written
 
 
 def test_on_a_laptop_nobody_is_asked_and_the_committed_judgement_is_named(main):
@@ -126,11 +165,12 @@ def test_it_is_judged_against_what_was_released_not_against_a_merge_that_was_sto
     edit_params(main, train={"iterations": 75})
     rebuild(main)
     stopped = commit(main, "Merge a model that is stopped")
+    review(github, main, report_on(digest(main / "build/model/model.onnx")))
     (main / "docs/new.md").write_text("# New\n", "utf-8")
     commit(main, "Write something down")
     github.watched.runs["deploy.yml"] = [
-        {"head_sha": stopped, "conclusion": "failure"},
-        {"head_sha": good, "conclusion": "success"},
+        {"id": 2, "event": "push", "head_sha": stopped, "conclusion": "failure"},
+        {"id": 1, "event": "push", "head_sha": good, "conclusion": "success"},
     ]
 
     with pytest.raises(Refused, match=r"judged again on main: .+ gets worse by") as no:
@@ -159,37 +199,13 @@ class TestTampering:
         assert verify(main, "", None).model_sha256 == model
         assert digest(main / "build/model/model.onnx") == model
 
-    @pytest.mark.parametrize("name", ["model.onnx", "manifest.json"])
-    def test_a_file_in_the_cache_is_fetched_again_instead(self, main, model, name):
-        restore(main)
-        md5 = digest(main / "build/model" / name, "md5")
-        cached = object_of(main / ".dvc/cache", md5)
-        cached.chmod(0o644)
-        cached.write_bytes(b"something else")
+    def test_a_threshold_moved_in_the_recorded_manifest_is_different(self, main):
+        """No code, parameter or data has changed, and the model is the same."""
+        swap_recorded(main, "manifest.json", move_threshold)
 
-        assert restore(main) == model
-        assert digest(main / "build/model" / name, "md5") == md5
-
-    def test_another_model_under_an_honest_looking_lock_is_different(self, main, merged):
-        restore(main)
-        shutil.copytree(merged / "build/prepared", main / "build/prepared")
-        path = main / "build/model/model.onnx"
-        swapped = onnx.load(path)
-        trees = next(n for n in swapped.graph.node if n.op_type.startswith("TreeEnsemble"))
-        next(a for a in trees.attribute if a.name == "base_values").floats[0] += 0.5
-        path.unlink()
-        onnx.save(swapped, path)
-        manifest = main / "build/model/manifest.json"
-        said = json.loads(manifest.read_text("utf-8"))
-        said["model"]["sha256"] = digest(path)
-        manifest.unlink()
-        manifest.write_text(json.dumps(said), "utf-8")
-        run(["dvc", "commit", "-q", "-f", "train"], main)
-        run(["dvc", "push", "-q"], main)
-        commit(main, "Swap the model and its lock")
-
-        with pytest.raises(Refused, match=r"dvc\.lock is different: .*predictions differ"):
+        with pytest.raises(Refused, match=r"dvc\.lock is different: .*threshold"):
             verify(main, "", None)
+        assert not (main / "build/model").exists()
 
     def test_a_lock_that_is_not_as_committed_is_no_answer(self, main):
         lock = yaml.safe_load((main / "dvc.lock").read_text("utf-8"))
@@ -214,11 +230,75 @@ class TestTampering:
         with pytest.raises(Refused, match="the report of #7 is not believed"):
             verify(main, "", on_github)
 
-    @pytest.mark.parametrize(("commit", "sha256"), [("c" * 40, "m"), ("a" * 40, "x")])
-    def test_what_was_verified_vouches_for_no_other_commit_or_model(self, tmp_path, commit, sha256):
-        (tmp_path / "build").mkdir()
-        said = {"commit": "a" * 40, "model_sha256": "m"}
-        (tmp_path / "build/verified.json").write_text(json.dumps(said), "utf-8")
 
-        with pytest.raises(Refused, match="was verified"):
-            check_verified(tmp_path, commit, sha256)
+def test_what_another_processor_recorded_is_equivalent_and_the_rebuilt_bytes_are_released(
+    main, model, merged, github, on_github, summary
+):
+    swap_recorded(main, "manifest.json", nudge_golden)
+    review(github, main, report_on(model))
+
+    found = verify(main, run(["git", "rev-parse", "HEAD^1"], main).strip(), on_github)
+
+    assert found.lock == "equivalent"
+    rebuilt = digest(merged / "build/model/manifest.json")
+    assert found.manifest_sha256 == rebuilt == digest(main / "build/model/manifest.json")
+    # Bytes that no one has judged before are judged, whatever the lock names.
+    report = json.loads((main / found.report).read_text("utf-8"))
+    assert report["lock"] == "equivalent"
+    assert report["challenger"]["manifest"] == rebuilt
+    assert "rebuilt bytes" in summary()
+
+
+class TestHandOver:
+    """What was verified is checked again wherever it arrives."""
+
+    @pytest.fixture
+    def verified(self, small_repository, tmp_path):
+        shutil.copytree(small_repository / "build/model", tmp_path / "build/model")
+        folder = tmp_path / "build/model"
+        files = {path.name: digest(path) for path in folder.iterdir()}
+        found = {
+            "commit": "a" * 40,
+            "model_sha256": files["model.onnx"],
+            "manifest_sha256": files["manifest.json"],
+            "files": files,
+        }
+        write_json(found, tmp_path / "build/verified.json")
+        return tmp_path
+
+    def found(self, root: Path) -> dict[str, Any]:
+        return dict(json.loads((root / "build/verified.json").read_text("utf-8")))
+
+    @pytest.mark.parametrize("name", ["commit", "model_sha256", "manifest_sha256"])
+    def test_an_image_of_something_else_is_refused(self, verified, name):
+        with pytest.raises(Refused, match=f"{name} is ffff.* was verified"):
+            check_verified(verified, self.found(verified) | {name: "f" * 64})
+
+    def test_an_image_that_does_not_name_its_manifest_is_refused(self, verified):
+        image = self.found(verified)
+        del image["manifest_sha256"]
+
+        with pytest.raises(Refused, match="manifest_sha256 is nothing"):
+            check_verified(verified, image)
+
+    @pytest.mark.parametrize("name", ["manifest.json", "baseline.onnx", "more.onnx"])
+    def test_a_file_that_was_exchanged_or_added_is_refused(self, verified, name):
+        path = verified / "build/model" / name
+        path.unlink(missing_ok=True)
+        path.write_bytes(b"{}")
+
+        with pytest.raises(Refused, match=f"{name}: not the file that was verified"):
+            check_verified(verified, self.found(verified))
+
+    def test_a_file_that_is_missing_is_refused(self, verified):
+        (verified / "build/model/reference.parquet").unlink()
+
+        with pytest.raises(Refused, match=r"reference\.parquet: not the file"):
+            check_verified(verified, self.found(verified))
+
+    def test_what_names_other_files_than_it_claims_is_no_answer(self, verified):
+        found = self.found(verified)
+        write_json(found | {"manifest_sha256": "f" * 64}, verified / "build/verified.json")
+
+        with pytest.raises(SlipwayError, match="does not name the files"):
+            check_verified(verified, found)

@@ -37,6 +37,7 @@ class Released:
                 "merged_at": "2026-11-20T12:00:00Z",
                 "merge_commit_sha": commit,
                 "head": {"sha": head},
+                "base": {"ref": "main"},
             }
             | said
         )

@@ -22,7 +22,7 @@ from slipway.github.handover import hand_over, may_attest
 from slipway.github.pick import pick
 from slipway.github.release import publish
 from slipway.report.markdown import to_markdown
-from slipway.tables import write_json
+from slipway.tables import digest, write_json
 from slipway.workspace import run
 
 COMMIT, MODEL = "c" * 40, "e" * 64
@@ -30,14 +30,34 @@ COMMIT, MODEL = "c" * 40, "e" * 64
 IMAGE = f"registry.example/team/flights@sha256:{'d' * 64}"
 
 
+def put_model(repository: Path, root: Path) -> dict[str, Path]:
+    """Put a model folder into a tree; return its files by name."""
+    folder = root / "build/model"
+    shutil.copytree(repository / "build/model", folder)
+    return {path.name: path for path in folder.iterdir()}
+
+
 @pytest.fixture
-def tree(tmp_path, monkeypatch):
+def tree(tmp_path, monkeypatch, small_repository):
     """What the jobs before have handed on."""
-    image = {"version": 1, "image": IMAGE, "commit": COMMIT, "data": "x", "model_sha256": MODEL}
-    verified = {"commit": COMMIT, "model_sha256": MODEL, "lock": "identical", "verdict": "Better"}
+    files = {name: digest(path) for name, path in put_model(small_repository, tmp_path).items()}
+    named = {
+        "commit": COMMIT,
+        "model_sha256": files["model.onnx"],
+        "manifest_sha256": files["manifest.json"],
+    }
     reviewed = {"number": 7, "url": "https://github.com/team/flights/pull/7", "sha256": MODEL}
-    write_json(image | {"bytes": 125_000_000}, tmp_path / "build/image.json")
-    write_json(verified | {"reviewed": reviewed}, tmp_path / "build/verified.json")
+    image = {"version": 1, "image": IMAGE, "data": "x", "bytes": 125_000_000}
+    verified = {
+        "files": files,
+        "lock": "equivalent",
+        "recorded_sha256": MODEL,
+        "accepted": "",
+        "verdict": "Better",
+        "reviewed": reviewed,
+    }
+    write_json(image | named, tmp_path / "build/image.json")
+    write_json(verified | named, tmp_path / "build/verified.json")
     event = tmp_path / "event.json"
     event.write_text(json.dumps({"repository": {"private": False}}), "utf-8")
     monkeypatch.setenv("GITHUB_EVENT_PATH", str(event))
@@ -124,13 +144,20 @@ class TestHandOver:
             "attest": True,
         }
 
-    @pytest.mark.parametrize("field", ["commit", "model_sha256"])
+    @pytest.mark.parametrize("field", ["commit", "model_sha256", "manifest_sha256"])
     def test_another_image_than_was_verified_is_refused(self, tree, field):
         path = tree / "build/image.json"
         swapped = json.loads(path.read_text("utf-8")) | {field: "f" * 40}
         path.write_text(json.dumps(swapped), "utf-8")
 
         with pytest.raises(Refused, match="was verified"):
+            hand_over(tree)
+
+    def test_a_model_folder_that_was_exchanged_on_the_way_is_refused(self, tree):
+        (tree / "build/model/manifest.json").unlink()
+        (tree / "build/model/manifest.json").write_text('{"threshold": 0.99}', "utf-8")
+
+        with pytest.raises(Refused, match=r"manifest\.json: not the file that was verified"):
             hand_over(tree)
 
     def test_an_image_named_by_tag_is_refused(self, tree):
@@ -278,7 +305,8 @@ class TestMark:
             "production",
             "rollback",
         )
-        assert made["payload"] == {"image": IMAGE, "model_sha256": MODEL}
+        assert made["payload"]["image"] == IMAGE
+        assert made["payload"]["model_sha256"] == MODEL
         [said] = github.released.statuses[made["id"]]
         assert (said["state"], said["environment_url"]) == ("success", "https://flights.example")
         assert [s["state"] for s in github.released.statuses[old]] == ["inactive"]
@@ -302,7 +330,6 @@ class TestPublish:
     @pytest.fixture
     def released(self, tree, small_repository):
         for name in (
-            "build/model/manifest.json",
             "reports/metrics.json",
             "reports/plots/slices.csv",
         ):
@@ -330,6 +357,25 @@ class TestPublish:
         assert f"https://github.com/{REPOSITORY}/commit/{COMMIT}" in body
         assert f"slipway rollback --to {COMMIT[:7]}" in body
         assert "| verdict | Better |" in body
+
+    def test_it_names_the_model_that_was_rebuilt_and_the_one_that_the_lock_names(
+        self, released, api, github
+    ):
+        publish(api, released, "2026-11-20", "https://github.com")
+
+        body = github.released.releases[0]["body"]
+        verified = json.loads((released / "build/verified.json").read_text("utf-8"))
+        for name in ("model_sha256", "manifest_sha256", "recorded_sha256"):
+            assert verified[name] in body
+
+    def test_it_says_who_has_accepted_a_model_without_a_review(self, released, api, github):
+        verified = released / "build/verified.json"
+        found = json.loads(verified.read_text("utf-8"))
+        write_json(found | {"reviewed": None, "accepted": "ada"}, verified)
+        publish(api, released, "2026-11-20", "https://github.com")
+
+        body = github.released.releases[0]["body"]
+        assert "`ada` has accepted this model" in body
 
     def test_another_image_than_was_verified_is_not_written_down_as_a_release(
         self, released, api, github

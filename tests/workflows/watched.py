@@ -123,7 +123,11 @@ class Watched:
         return 201, body
 
     def _list_runs(self, at: Any, query: Mapping[str, str], _: Any) -> Answer:
-        runs = self.runs.get(at[0], [])
+        runs = [
+            run
+            for run in self.runs.get(at[0], [])
+            if run.get("event", query.get("event")) == query.get("event", run.get("event"))
+        ]
         return 200, {"total_count": len(runs), "workflow_runs": runs[: int(query["per_page"])]}
 
     def _dispatch(self, at: Any, _: Any, body: Any) -> Answer:

@@ -17,13 +17,14 @@ from slipway.deploy.lease import Lease, holder_of
 from slipway.deploy.outcome import Outcome, Say, Steps
 from slipway.deploy.pod import Pod
 from slipway.deploy.release import Record, now, record_of, who, write_releases
+from slipway.deploy.reviewed import expected_of, model_difference
 from slipway.deploy.rollout import Place, Undone
 from slipway.errors import YES, Refused, SlipwayError
-from slipway.prove import Expected, prove
+from slipway.prove import prove
 from slipway.score import MANIFEST_FILE, MODEL, read_manifest
 
 if TYPE_CHECKING:
-    from slipway.prove import Check
+    from slipway.prove import Check, Expected
     from slipway.settings import Deploy
 
 TARGET = "kubernetes"
@@ -55,7 +56,7 @@ def deploy(image: dict[str, Any], settings: Deploy, steps: Steps, say: Say) -> O
             kubectl("apply", "--dry-run=server", "--kustomize", str(folder))
             step.words = f"the cluster takes all {len(manifests)} manifests"
         golden = read_manifest(MODEL)["golden"]
-        expected = Expected(record.model_sha256, record.commit, record.data, golden)
+        expected = expected_of(record, golden)
         ask = functools.partial(_prove, expected=expected, settings=settings)
         _release(
             place,
@@ -205,7 +206,7 @@ def _prove(pod: Pod, expected: Expected, settings: Deploy, *, load: bool) -> Seq
 def _prove_as_then(pod: Pod, record: Record, settings: Deploy, *, load: bool) -> Sequence[Check]:
     """Ask a release that ran before the same as then: its manifest is in its image."""
     golden = json.loads(pod.run("cat", f"/app/{MODEL}/{MANIFEST_FILE}"))["golden"]
-    expected = Expected(record.model_sha256, record.commit, record.data, golden)
+    expected = expected_of(record, golden)
     return _prove(pod, expected, settings, load=load)
 
 
@@ -248,11 +249,9 @@ def _back_to(namespace: str, revision: str) -> None:
 
 
 def _check_model(record: Record) -> None:
-    reviewed = read_manifest(MODEL)["model"]["sha256"]
-    if reviewed != record.model_sha256:
+    if reason := model_difference(record):
         raise Refused(
-            f"not what was reviewed: it holds the model {record.model_sha256}, {MODEL} is "
-            f"{reviewed}. All is as before.",
+            f"not what was reviewed: {reason}. All is as before.",
             "build it again from the reviewed commit: `slipway build --image --push`",
         )
 

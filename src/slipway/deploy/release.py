@@ -19,13 +19,15 @@ from typing import Any, Literal
 from slipway.errors import SlipwayError
 from slipway.git import git
 from slipway.tables import read_json, write_json
+from slipway.verified import VERIFIED
 
 VERSION = 1
 IMAGE = Path("build/image.json")
 RELEASES = Path("build/releases.json")
 REPORT = Path("build/report.json")
 METRICS = Path("reports/metrics.json")
-VERIFIED = Path("build/verified.json")
+
+MODEL_HASHES = ("model_sha256", "manifest_sha256")
 
 Event = Literal["deployed", "rolled back", "undone", "refused"]
 RAN: tuple[Event, ...] = ("deployed", "rolled back")
@@ -50,6 +52,10 @@ class Record:
         What the last judgement said (may be empty).
     reason
         Why, if it is not simply deployed.
+    manifest_sha256
+        Of the manifest that belongs to the model; empty in records of version 0.1.0.
+    recorded_sha256
+        Of the model that ``dvc.lock`` names, where `slipway verify` has compared it.
     """
 
     event: Event
@@ -65,6 +71,8 @@ class Record:
     target: str
     reason: str = ""
     metrics: dict[str, Any] | None = None
+    manifest_sha256: str = ""
+    recorded_sha256: str = ""
 
     def became(self, event: Event, reason: str = "") -> Record:
         """Return what happened to this release, now."""
@@ -92,7 +100,7 @@ def read_image(path: Path = IMAGE) -> dict[str, Any]:
         It is missing, or not by digest.
     """
     image = read_json(path, "slipway build --image")
-    missing = [key for key in ("image", "commit", "data", "model_sha256") if not image.get(key)]
+    missing = [key for key in ("image", "commit", "data", *MODEL_HASHES) if not image.get(key)]
     if missing:
         raise SlipwayError(
             f"{path}: `{'`, `'.join(missing)}` missing", "make it with `slipway build --image`"
@@ -121,6 +129,8 @@ def record_of(image: Mapping[str, Any], target: str, root: Path = Path()) -> Rec
         commit=image["commit"],
         data=image["data"],
         model_sha256=image["model_sha256"],
+        manifest_sha256=image["manifest_sha256"],
+        recorded_sha256=known.get("recorded_sha256", ""),
         image=image["image"],
         at=now(),
         by=who(),
@@ -187,7 +197,7 @@ def verified(root: Path, image: Mapping[str, Any]) -> dict[str, Any]:
     if not (root / VERIFIED).exists():
         return {}
     found: dict[str, Any] = read_json(root / VERIFIED, "slipway verify")
-    same = all(found.get(key) == image[key] for key in ("commit", "model_sha256"))
+    same = all(found.get(key) == image[key] for key in ("commit", *MODEL_HASHES))
     return found if same else {}
 
 

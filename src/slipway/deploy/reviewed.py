@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from slipway.deploy.engine import pull
-from slipway.deploy.release import Record, check_digest, read_image
+from slipway.deploy.release import MODEL_HASHES, Record, check_digest, read_image
 from slipway.deploy.site import Site
 from slipway.docker import docker
 from slipway.errors import Refused, SlipwayError
-from slipway.score import MODEL, read_manifest
+from slipway.prove import Expected
+from slipway.score import MANIFEST_FILE, MODEL, MODEL_FILE
+from slipway.tables import digest
+from slipway.verified import VERIFIED, read_verified
 
-LABELS = {"commit": "slipway.commit", "data": "slipway.data", "model_sha256": "slipway.model"}
+FILES = {"model_sha256": MODEL_FILE, "manifest_sha256": MANIFEST_FILE}
+
+LABELS = {
+    "commit": "slipway.commit",
+    "data": "slipway.data",
+    "model_sha256": "slipway.model",
+    "manifest_sha256": "slipway.manifest",
+}
 
 
 def find_image(given: str) -> dict[str, Any]:
@@ -70,10 +82,32 @@ def _difference(about: dict[str, Any], record: Record) -> str:
         found, expected = labels.get(label) or "nothing", getattr(record, key)
         if found != expected:
             return f"its label {label} says {found}, build/image.json {expected}"
-    reviewed = read_manifest(MODEL)["model"]["sha256"]
-    if reviewed != record.model_sha256:
-        return f"it holds the model {record.model_sha256}, {MODEL} is {reviewed}"
+    return model_difference(record)
+
+
+def model_difference(record: Record) -> str:
+    """Return how a release differs from the model that is here, or that was verified, or ''."""
+    verified = read_verified(Path()) if VERIFIED.exists() else {}
+    if verified.get("commit") == record.commit:
+        for name in MODEL_HASHES:
+            if getattr(record, name) != verified[name]:
+                return f"{name} is {getattr(record, name)}, and {verified[name]} was verified"
+    for name in MODEL_HASHES:
+        file = FILES[name]
+        if (here := digest(MODEL / file)) != (there := getattr(record, name)):
+            return f"it holds the {file} {there or 'of no known hash'}, {MODEL / file} is {here}"
     return ""
+
+
+def expected_of(record: Record, golden: Sequence[Mapping[str, Any]]) -> Expected:
+    """Return what a release must answer of itself, and its golden predictions."""
+    return Expected(
+        model_sha256=record.model_sha256,
+        commit=record.commit,
+        data=record.data,
+        golden=golden,
+        manifest_sha256=record.manifest_sha256,
+    )
 
 
 def _about(image: str) -> dict[str, Any]:

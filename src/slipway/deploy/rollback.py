@@ -11,6 +11,7 @@ from slipway.deploy.engine import Engine, check, engine_of, pull
 from slipway.deploy.outcome import Outcome, Say, Steps
 from slipway.deploy.recover import in_order
 from slipway.deploy.release import RAN, Record, write_releases
+from slipway.deploy.reviewed import expected_of
 from slipway.deploy.site import Site
 from slipway.deploy.slot import tokens_for, tokens_of
 from slipway.deploy.state import State
@@ -18,7 +19,7 @@ from slipway.deploy.swap import Plan, release
 from slipway.deploy.tell import told
 from slipway.docker import Container
 from slipway.errors import YES, SlipwayError
-from slipway.prove import Check, Expected, prove
+from slipway.prove import Check, prove
 from slipway.score import MANIFEST_FILE, MODEL
 from slipway.settings import Deploy, read_params
 
@@ -128,5 +129,5 @@ def _is_meant(record: Record, to: str) -> bool:
 def _prove(container: Container, record: Record, settings: Deploy) -> list[Check]:
     """Ask it the same as at its deployment, without the load that it has stood already."""
     golden = json.loads(container.run("cat", MANIFEST))["golden"]
-    expected = Expected(record.model_sha256, record.commit, record.data, golden)
+    expected = expected_of(record, golden)
     return prove(container, expected, settings, lambda _words: None, load=False)

@@ -10,7 +10,7 @@ from slipway.deploy.engine import Engine, check, check_room, engine_of, ensure_p
 from slipway.deploy.outcome import Outcome, Say, Steps
 from slipway.deploy.recover import in_order
 from slipway.deploy.release import Record, record_of, write_releases
-from slipway.deploy.reviewed import check_reviewed, find_image
+from slipway.deploy.reviewed import check_reviewed, expected_of, find_image
 from slipway.deploy.shadow import shadow_of
 from slipway.deploy.site import Site
 from slipway.deploy.slot import tokens_for, tokens_of
@@ -18,7 +18,7 @@ from slipway.deploy.swap import Plan, release
 from slipway.deploy.tell import told
 from slipway.errors import YES
 from slipway.github.runner import in_actions
-from slipway.prove import Expected, prove
+from slipway.prove import prove
 from slipway.score import MODEL, read_manifest
 from slipway.serve import TOKENS
 from slipway.settings import Params, read_params
@@ -66,7 +66,7 @@ def _swap(site: Site, record: Record, params: Params) -> Outcome:
         step.words = pull(record.image)
         check_reviewed(site, record)
     golden = read_manifest(MODEL)["golden"]
-    expected = Expected(record.model_sha256, record.commit, record.data, golden)
+    expected = expected_of(record, golden)
     plan = Plan(
         what="deploy",
         record=record,

@@ -47,7 +47,11 @@ def mark(api: Api, root: Path, environment: str, sha: str, url: str) -> str:
             "required_contexts": [],  # the commit was checked when it was merged
             "production_environment": environment == "production",
             "description": f"{now['event'].capitalize()}: {now['name']} by {now['by']}"[:LONGEST],
-            "payload": {"image": now["image"], "model_sha256": now["model_sha256"]},
+            "payload": {
+                "image": now["image"],
+                "model_sha256": now["model_sha256"],
+                "manifest_sha256": now.get("manifest_sha256", ""),
+            },
         },
     )
     _set_status(api, int(made["id"]), "success", now["reason"] or now["verdict"], url)

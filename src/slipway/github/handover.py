@@ -10,7 +10,7 @@ from typing import Any
 from slipway.deploy.release import read_image
 from slipway.github.bind import read_event
 from slipway.github.runner import add_summary, annotate
-from slipway.verify import check_verified
+from slipway.verified import check_verified
 
 SWITCH = "SLIPWAY_ATTEST"
 
@@ -25,12 +25,12 @@ def hand_over(root: Path) -> dict[str, str | bool]:
     Raises
     ------
     Refused
-        The image is of another commit or holds another model than was verified.
+        The image is of another commit or holds another model or manifest than was verified.
     SlipwayError
         The image is not in a registry, where the next job would find it.
     """
     image = read_image(root / "build/image.json")
-    check_verified(root, image["commit"], image["model_sha256"])
+    check_verified(root, image)
     name, _, digest = image["image"].rpartition("@")
     attest = bool(name) and may_attest(read_event(), os.environ)
     add_summary(_summary(image, attest))

@@ -6,7 +6,8 @@ merge would be compared with that model and pass; so does one whose run never ca
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,16 +16,20 @@ from slipway.errors import SlipwayError
 from slipway.git import git
 from slipway.github.api import PAGE, Api
 from slipway.github.bind import read_event
+from slipway.serve.release import SHIPPED
 
 RUNS = "actions/workflows/deploy.yml/runs"
+
+# `run-name` of deploy.yml for a run by hand: GitHub itself only knows where the branch was.
+BY_HAND = re.compile(r"Release ([0-9a-f]{7,40}|newest)")
 
 
 @dataclass(frozen=True)
 class Base:
-    """A commit to be judged against, or none, and how it was found."""
+    """A commit to be judged against, or none; whether a run of deploy.yml has released it."""
 
     commit: str
-    how: str
+    released: bool = False
 
 
 def base_of_release(root: Path, commit: str, api: Api) -> Base:
@@ -34,14 +39,14 @@ def base_of_release(root: Path, commit: str, api: Api) -> Base:
     been stopped, each time. Before the first run ever, what main was before this push.
     """
     ancestors = set(git(root, "rev-list", commit).split()) - {commit}
-    tried = [entry for entry in _runs(api) if entry["head_sha"] in ancestors]
-    for entry in tried:
-        if entry["conclusion"] == "success":
-            return Base(str(entry["head_sha"]), "the last release")
+    tried = [(found, end) for found, end in _runs(api, ancestors) if found in ancestors]
+    for found, end in tried:
+        if end == "success":
+            return Base(found, released=True)
     if tried:
-        return Base(first_parent(root, str(tried[-1]["head_sha"])), "before the first try")
+        return Base(first_parent(root, tried[-1][0]))
     before = str(read_event().get("before", ""))
-    return Base(before if before in ancestors else first_parent(root, commit), "before this")
+    return Base(before if before in ancestors else first_parent(root, commit))
 
 
 def first_parent(root: Path, commit: str) -> str:
@@ -52,13 +57,43 @@ def first_parent(root: Path, commit: str) -> str:
         return ""
 
 
-def _runs(api: Api) -> Iterator[dict[str, Any]]:
-    """Yield the runs for a push to main, the newest first; others name another commit."""
+def landed_since(root: Path, base: str, commit: str) -> list[str]:
+    """Return main's commits after `base` that changed what reaches the service, newest first."""
+    span = f"{base}..{commit}" if base else commit
+    return git(root, "rev-list", "--first-parent", span, "--", *SHIPPED).split()
+
+
+def _runs(api: Api, ancestors: Set[str]) -> Iterator[tuple[str, str]]:
+    """Yield the commit and the end of each run, the newest first."""
     branch = str(read_event()["repository"]["default_branch"])
+    found = [
+        entry
+        for event in ("push", "workflow_dispatch")
+        for entry in _listed(api, branch=branch, event=event)
+        if entry["event"] == event
+    ]
+    for entry in sorted(found, key=lambda entry: -int(entry["id"])):
+        if commit := _commit_of(entry, ancestors):
+            yield commit, str(entry["conclusion"])
+
+
+def _commit_of(entry: Mapping[str, Any], ancestors: Set[str]) -> str:
+    """Return the commit that a run was for; empty if that is not known."""
+    head = str(entry["head_sha"])
+    if entry["event"] == "push":
+        return head
+    named = BY_HAND.fullmatch(str(entry["display_title"]).strip())
+    if named is None:
+        return ""
+    if named[1] == "newest":
+        return head
+    return next((commit for commit in ancestors if commit.startswith(named[1])), "")
+
+
+def _listed(api: Api, **query: str) -> Iterator[dict[str, Any]]:
     page = 1
     while True:
-        answer = api.get(RUNS, branch=branch, event="push", per_page=PAGE, page=page)
-        entries = answer["workflow_runs"]
+        entries = api.get(RUNS, **query, per_page=PAGE, page=page)["workflow_runs"]
         yield from entries
         if len(entries) < PAGE:
             return

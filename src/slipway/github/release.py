@@ -10,10 +10,10 @@ from typing import Any
 from slipway.card import card
 from slipway.deploy.release import read_image
 from slipway.github.api import Api
-from slipway.report.document import Table
+from slipway.report.document import Table, quote
 from slipway.report.markdown import to_markdown
 from slipway.score import MANIFEST_FILE, MODEL
-from slipway.verify import VERIFIED, check_verified
+from slipway.verified import VERIFIED, check_verified
 
 IMAGE = Path("build/image.json")
 
@@ -43,7 +43,7 @@ def publish(api: Api, root: Path, day: str, server: str) -> str:
         GitHub refuses, or the image is not the one that was verified (`Refused`).
     """
     image = read_image(root / IMAGE)
-    verified = check_verified(root, image["commit"], image["model_sha256"])
+    verified = check_verified(root, image)
     short = image["commit"][:7]
     body = {
         "target_commitish": image["commit"],
@@ -79,12 +79,27 @@ def _attach(api: Api, root: Path, release: Mapping[str, Any]) -> None:
         api.upload(f"{address}?name={name}", (root / path).read_bytes())
 
 
+def _no_review(verified: Mapping[str, Any]) -> str:
+    by = verified["accepted"]
+    return f"no: {quote(by)} has accepted this model by hand" if by else "no pull request"
+
+
+def _recorded(verified: Mapping[str, Any]) -> str:
+    recorded = verified["recorded_sha256"]
+    if recorded == verified["model_sha256"]:
+        return "the same"
+    return f"sha256 `{recorded}`, equivalent"
+
+
 def _text(root: Path, image: Mapping[str, Any], verified: Mapping[str, Any], home: str) -> str:
     review = verified["reviewed"]
     rows = [
         ["commit", f"[`{image['commit'][:7]}`]({home}/commit/{image['commit']})"],
         ["image", f"`{image['image']}`"],
-        ["reviewed", f"[#{review['number']}]({review['url']})" if review else "no pull request"],
+        ["reviewed", f"[#{review['number']}]({review['url']})" if review else _no_review(verified)],
+        ["model released", f"sha256 `{verified['model_sha256']}`, rebuilt from its inputs"],
+        ["model in dvc.lock", _recorded(verified)],
+        ["manifest", f"sha256 `{verified['manifest_sha256']}`"],
         ["verdict", verified["verdict"]],
         ["dvc.lock", f"{verified['lock']}: rebuilt from its inputs"],
     ]

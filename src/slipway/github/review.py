@@ -1,55 +1,95 @@
-"""What was reviewed: the pull request that a commit of main came by, and its last report."""
+"""What was reviewed: the pull requests that brought a commit to main, and their last reports."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
-from slipway.errors import Refused
+from slipway.errors import Refused, SlipwayError
 from slipway.github import artifact
 from slipway.github.api import Api
 from slipway.github.bind import ENDED, WORKFLOW
 from slipway.report.check import check
 
+# Each commit costs two calls or more.
+MOST_COMMITS = 100
+
 
 @dataclass(frozen=True)
 class Review:
-    """What is known of the review of a commit.
+    """A merged pull request and what its last report names.
 
     Attributes
     ----------
     number, url
         Of the pull request; 0 and empty without one.
+    run
+        The newest run of its checks that has ended; 0 if there is none.
     sha256
-        Of the model in its report; empty if no report can be had.
+        Of the model in its report, which is the one that its run rebuilt; empty if there is
+        no report.
+    recorded
+        Of the model that its lock named, where that was another one (equivalent).
     words
         Why there is no pull request, or no report.
     """
 
     number: int = 0
     url: str = ""
+    run: int = 0
     sha256: str = ""
+    recorded: str = ""
     words: str = ""
+
+    @property
+    def models(self) -> set[str]:
+        return set(filter(None, (self.sha256, self.recorded)))
 
     def as_record(self) -> dict[str, Any] | None:
         if not self.number:
             return None
-        return {"number": self.number, "url": self.url, "sha256": self.sha256}
+        return {key: value for key, value in asdict(self).items() if key != "words"}
 
 
-def find_review(api: Api, commit: str) -> Review:
-    """Return the pull request whose merge a commit is, with the model that its report names.
+def find_reviews(api: Api, commits: Sequence[str], branch: str) -> Iterator[Review]:
+    """Yield the review of each commit of `branch`, the newest first; one without says why.
+
+    A pull request whose commits were rebased onto the branch is yielded once.
 
     Raises
     ------
     Refused
         There is a report, and it is not what our own workflow would have written.
+    SlipwayError
+        There are more commits than can be asked for.
     """
-    merged = [pull for pull in api.get(f"commits/{commit}/pulls") if _is_merge(pull, commit)]
-    if len(merged) != 1:
-        return Review(words="the commit came without a pull request")
-    pull = merged[0]
+    if len(commits) > MOST_COMMITS:
+        raise SlipwayError(
+            f"{len(commits):,} commits since the last release, and the reviews of at most "
+            f"{MOST_COMMITS} are looked up",
+            "release an earlier commit first: Actions → Deploy → Run workflow → *commit*",
+        )
+    landed, seen = set(commits), set[int]()
+    for commit in commits:
+        pulls = [
+            pull
+            for pull in api.get(f"commits/{commit}/pulls")
+            if pull["merged_at"]
+            and pull["base"]["ref"] == branch
+            and pull["merge_commit_sha"] in landed
+        ]
+        # Commits that were rebased are those of a pull request whose newest one is named there.
+        pulls = [pull for pull in pulls if pull["merge_commit_sha"] == commit] or pulls
+        if len(pulls) != 1:
+            count = f"{len(pulls)} pull requests" if pulls else "no pull request"
+            yield Review(words=f"{commit[:7]} came to {branch} by {count}")
+        elif int(pulls[0]["number"]) not in seen:
+            seen.add(int(pulls[0]["number"]))
+            yield _review(api, pulls[0])
+
+
+def _review(api: Api, pull: Mapping[str, Any]) -> Review:
     number, url = int(pull["number"]), str(pull["html_url"])
     run = _last_run(api, pull["head"]["sha"])
     if run is None:
@@ -58,20 +98,17 @@ def find_review(api: Api, commit: str) -> Review:
         report = artifact.read_report(api, run)
     except artifact.NoReport:
         why = "nothing had to be judged, or it is older than it is kept for"
-        return Review(number, url, words=f"#{number}: its last run left no report ({why})")
+        return Review(number, url, run, words=f"#{number}: its last run left no report ({why})")
     except artifact.NotBelieved as error:
         raise _not_believed(number, str(error)) from None
     if "challenger" not in report:
-        return Review(number, url, words=f"#{number}: its last run made no model")
+        return Review(number, url, run, words=f"#{number}: its last run made no model")
     try:
         check(report)
     except Refused as error:
         raise _not_believed(number, str(error)) from None
-    return Review(number, url, sha256=str(report["challenger"]["model"]))
-
-
-def _is_merge(pull: Mapping[str, Any], commit: str) -> bool:
-    return bool(pull["merged_at"] and pull["merge_commit_sha"] == commit)
+    made = report["challenger"]
+    return Review(number, url, run, str(made["model"]), str(made.get("recorded", "")))
 
 
 def _last_run(api: Api, head: str) -> int | None:

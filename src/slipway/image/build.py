@@ -10,6 +10,7 @@ from pathlib import Path
 
 from slipway.build import NAME, BuiltBento, build
 from slipway.docker import docker
+from slipway.equivalence import files_of
 from slipway.errors import SlipwayError
 from slipway.image.context import Context, lay_out
 from slipway.image.inside import Inside, compare, look_inside
@@ -17,10 +18,11 @@ from slipway.image.packages import Target, install
 from slipway.image.registry import push_image, repository
 from slipway.image.sbom import Contents, write_sbom
 from slipway.progress import busy
-from slipway.score import MODEL, read_manifest
+from slipway.score import MANIFEST_FILE, MODEL, read_manifest
 from slipway.serve.release import RELEASE_FILE, Release, verify_model
 from slipway.settings import Deploy, read_params
-from slipway.tables import read_json, write_json
+from slipway.tables import digest, read_json, write_json
+from slipway.verified import VERIFIED, check_files, read_verified
 
 WORK = Path("build/image")
 RECORD = Path("build/image.json")
@@ -47,6 +49,7 @@ class BuiltImage:
     commit: str
     data: str
     model_sha256: str
+    manifest_sha256: str
     bytes: int
     created_at: str
     sbom: str
@@ -72,6 +75,7 @@ def build_image(tree: Path = Path(), push: bool = False) -> BuiltImage:
     settings = read_params(tree / "params.yaml").deploy
     if push:
         check_may_push(tree, settings)
+    check_model(tree)
     with busy("packing the service"):
         bento = build(tree)
     with busy("fetching the base image"):
@@ -103,6 +107,7 @@ def labels(bento: BuiltBento) -> dict[str, str]:
         "slipway.commit": release.commit,
         "slipway.data": release.data,
         "slipway.model": bento.model_sha256,
+        "slipway.manifest": digest(bento.path / "src" / MODEL / MANIFEST_FILE),
         "org.opencontainers.image.title": NAME,
         "org.opencontainers.image.revision": release.commit,
         **source,
@@ -138,12 +143,31 @@ def check_inside(image: str, context: Context, tree: Path) -> Inside:
     """
     inside = look_inside(image)
     compare(image, inside.files, context.files)
-    if inside.model_sha256 != (expected := verify_model(tree / MODEL)):
-        raise SlipwayError(
-            f"image {image}: holds the model {inside.model_sha256}, and {MODEL} is {expected}",
-            "build it again: the model changed meanwhile",
-        )
+    verify_model(tree / MODEL)
+    for name, expected in files_of(tree / MODEL).items():
+        if (found := inside.model_file(name)) != expected:
+            raise SlipwayError(
+                f"image {image}: {name} of the model has sha256 {found}, in {MODEL} it is "
+                f"{expected}",
+                "build it again: the model changed meanwhile",
+            )
+    check_model(tree)
     return inside
+
+
+def check_model(tree: Path) -> None:
+    """Refuse another model than was verified for this commit, where `slipway verify` has run.
+
+    Raises
+    ------
+    Refused
+        A file of the model folder is not the one that was verified.
+    """
+    if not (tree / VERIFIED).exists():
+        return
+    verified = read_verified(tree)
+    if verified["commit"] == Release.of_tree(tree).commit:
+        check_files(tree, verified)
 
 
 def check_may_push(tree: Path, settings: Deploy) -> None:
@@ -168,6 +192,7 @@ def _record(tree: Path, name: str, image: str, marks: Mapping[str, str]) -> Buil
         commit=marks["slipway.commit"],
         data=marks["slipway.data"],
         model_sha256=marks["slipway.model"],
+        manifest_sha256=marks["slipway.manifest"],
         bytes=int(docker("image", "inspect", "--format={{.Size}}", image)),
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
         sbom=SBOM.as_posix(),

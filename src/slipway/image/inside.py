@@ -62,7 +62,11 @@ class Inside:
 
     @property
     def model_sha256(self) -> str:
-        return self.files.get(f"{APP}/{MODEL.as_posix()}/{MODEL_FILE}", "none")
+        return self.model_file(MODEL_FILE)
+
+    def model_file(self, name: str) -> str:
+        """Return the sha256 of a file of the model folder, or `none`."""
+        return self.files.get(f"{APP}/{MODEL.as_posix()}/{name}", "none")
 
 
 def look_inside(image: str) -> Inside:

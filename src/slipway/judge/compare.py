@@ -31,12 +31,18 @@ class Side:
         Where it comes from; empty for files that are not committed.
     how
         How the model was had, in a few words.
+    manifest_sha256
+        Of the manifest's file; empty where it is not known.
+    recorded
+        sha256 of the model that ``dvc.lock`` names, where another one was rebuilt.
     """
 
     scores: np.ndarray | None
     manifest: Mapping[str, Any]
     commit: str = ""
     how: str = ""
+    manifest_sha256: str = ""
+    recorded: str = ""
 
     @property
     def sha256(self) -> str:

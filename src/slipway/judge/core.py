@@ -152,6 +152,7 @@ def _anchor(
 
 def _entry(side: Side) -> dict[str, Any]:
     manifest = side.manifest
+    hashes = {"manifest": side.manifest_sha256, "recorded": side.recorded}
     return {
         "commit": side.commit,
         "model": side.sha256,
@@ -159,6 +160,7 @@ def _entry(side: Side) -> dict[str, Any]:
         "threshold": manifest["threshold"],
         "train": {key: manifest["train"][key] for key in ("months", "rows", "positives")},
         "how": side.how,
+        **{name: sha256 for name, sha256 in hashes.items() if sha256},
     }
 
 

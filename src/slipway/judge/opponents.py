@@ -18,9 +18,9 @@ from slipway.judge import champion as champions
 from slipway.judge import record
 from slipway.judge.compare import Side
 from slipway.prepare import labelled, split_months
-from slipway.score import MODEL
+from slipway.score import MANIFEST_FILE, MODEL
 from slipway.settings import Params
-from slipway.tables import keys_digest, month_files, read_columns, write_columns
+from slipway.tables import digest, keys_digest, month_files, read_columns, write_columns
 
 SCRATCH = Path("build/judge")
 
@@ -79,7 +79,8 @@ def find_champion(
         why = incomparable(manifest, challenger)
         scores, fault = (None, "") if why else champions.score(built, holdout.file, _scores_file())
         why = why or (_why("unreadable", fault) if fault else None)
-        side = Side(scores, manifest, commit, built.how)
+        named = digest(built.model / MANIFEST_FILE)
+        side = Side(scores, manifest, commit, built.how, manifest_sha256=named)
         bests: list[Side] = []
         lost = ""
         if not why:

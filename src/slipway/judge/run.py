@@ -23,9 +23,9 @@ from slipway.judge.slices import groups_of
 from slipway.judge.verdict import LOCKS, reliability
 from slipway.pointers import check_conflicts, data_revision
 from slipway.progress import busy
-from slipway.score import MODEL, Model
+from slipway.score import MANIFEST_FILE, MODEL, Model
 from slipway.settings import Judge, Params, explain, read_params
-from slipway.tables import take, write_json
+from slipway.tables import digest, take, write_json
 from slipway.texts import decode, parse_yaml
 
 # Rows that the behaviours and the features' weights are tried on: evenly spaced, enough
@@ -35,13 +35,15 @@ PROBED_ROWS = 5000
 BASE_RULE = "correct it on the base branch; until then no change can be judged by it"
 
 
-def judge_change(root: Path, base: str, out: Path, lock: str) -> dict[str, Any]:
+def judge_change(root: Path, base: str, out: Path, lock: str, recorded: str = "") -> dict[str, Any]:
     """Judge this tree's model against that of a commit; write and return the report.
 
     Parameters
     ----------
     lock
         What `slipway lock` said of this tree, or ``not checked``.
+    recorded
+        sha256 of the model that ``dvc.lock`` names, where another one was rebuilt and is judged.
 
     Raises
     ------
@@ -56,7 +58,12 @@ def judge_change(root: Path, base: str, out: Path, lock: str) -> dict[str, Any]:
     model = Model.load(MODEL)
     check_fresh(model.manifest, params)
     holdout = read_holdout(params, model.manifest)
-    challenger = Side(model.score(holdout.rows), model.manifest)
+    challenger = Side(
+        model.score(holdout.rows),
+        model.manifest,
+        manifest_sha256=digest(MODEL / MANIFEST_FILE),
+        recorded=recorded,
+    )
     with busy("Asking the champion"), find_champion(root, commit, holdout, model.manifest) as found:
         rule, rule_note = rule_of(root, commit, params)
         probed = take(holdout.rows, _spread(len(holdout.labels)))

@@ -62,12 +62,15 @@ class Expected:
         As the reviewed manifest and commit say.
     golden
         Some ``{"row": {...}, "probability": ...}``, as the training environment answered.
+    manifest_sha256
+        Of the manifest's file; empty for a release of version 0.1.0, which does not report it.
     """
 
     model_sha256: str
     commit: str
     data: str
     golden: Sequence[Mapping[str, Any]]
+    manifest_sha256: str = ""
 
 
 def judge(facts: Facts, expected: Expected, settings: Deploy) -> list[Check]:
@@ -100,6 +103,8 @@ def identity(facts: Facts, expected: Expected) -> Check:
         "commit": expected.commit,
         "data": expected.data,
     }
+    if expected.manifest_sha256:
+        wanted["manifest_sha256"] = expected.manifest_sha256
     wrong = [
         f"{name} is {about.get(name)}, and {value} was reviewed"
         for name, value in wanted.items()

@@ -38,7 +38,12 @@ def headline(report: Report) -> str:
         return f"Can't tell: {doubt(report)}{anyway}"
     if report["verdict"] == "better":
         return "Better: this model may replace the one in production"
-    if report["champion"]["model"] == report["challenger"]["model"]:
+    before, after = report["champion"], report["challenger"]
+    if before["model"] == after["model"]:
+        if before["threshold"] != after["threshold"]:
+            return f"Not worse: the same model, with the threshold {after['threshold']:g}"
+        if before.get("manifest") != after.get("manifest"):
+            return "Not worse: the same model, with another manifest"
         return "Not worse: it is the same model, byte for byte"
     return "Not worse: this model may replace the one in production"
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import orjson
 
 from slipway.rows import Fault, Faults, TooManyRows
-from slipway.score import MODEL, Model
+from slipway.score import MANIFEST_FILE, MODEL, Model
 from slipway.serve import LOG, SMOKE_SECRET, TOKENS
 from slipway.serve.guard import (
     Answer,
@@ -34,6 +34,7 @@ from slipway.serve.metrics import CONTENT_TYPE, OTHER, LogState, Metrics
 from slipway.serve.predict import BadRows, Predictor
 from slipway.serve.release import Release, verify_model
 from slipway.settings import Serve, read_params
+from slipway.tables import digest
 
 OPEN = ("/livez", "/readyz")
 
@@ -95,7 +96,12 @@ class Api:
         self._max_bytes = settings.max_body_bytes
         self._named = ((b"model-sha256", model.sha256.encode()),)
         manifest = {k: v for k, v in model.manifest.items() if k not in NOT_SHOWN}
-        about = {"sha256": model.sha256, **asdict(release), "manifest": manifest}
+        about = {
+            "sha256": model.sha256,
+            "manifest_sha256": digest(MODEL / MANIFEST_FILE),
+            **asdict(release),
+            "manifest": manifest,
+        }
         self._about = Answer(200, orjson.dumps(about), headers=self._named)
         self._endpoints: dict[str, tuple[str, Endpoint]] = {
             "/predict": ("POST", self._predict),
