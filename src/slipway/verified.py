@@ -9,7 +9,7 @@ from typing import Any
 from slipway.equivalence import files_of
 from slipway.errors import Refused, SlipwayError
 from slipway.score import MANIFEST_FILE, MODEL, MODEL_FILE
-from slipway.tables import read_json
+from slipway.tables import digest, read_json
 
 VERIFIED = Path("build/verified.json")
 
@@ -40,6 +40,9 @@ def check_verified(root: Path, image: Mapping[str, Any]) -> dict[str, Any]:
             given = str(image.get(name) or "nothing")[:12]
             raise Refused(f"{name} is {given}, and {found[name][:12]} was verified", AGAIN)
     check_files(root, found)
+    report = found.get("report")
+    if report and digest(root / report) != found.get("report_sha256"):
+        raise Refused(f"{report}: not the report of what was verified", AGAIN)
     return found
 
 

@@ -33,7 +33,7 @@ from slipway.report.words import advice, headline
 from slipway.restore import restore
 from slipway.score import MANIFEST_FILE, MODEL, MODEL_FILE
 from slipway.serve.release import SHIPPED, Release, verify_model
-from slipway.tables import read_json, write_json
+from slipway.tables import digest, read_json, write_json
 from slipway.verified import VERIFIED, check_files
 
 REPORT = Path("build/report.json")
@@ -65,8 +65,8 @@ class Verified:
         Who has released it without a review that could be found; empty if there is one.
     verdict
         The headline of the judgement, or why there was none.
-    report
-        Where the judgement is; empty if the model has not changed.
+    report, report_sha256
+        Where the judgement is, and its hash; empty if the model has not changed.
     """
 
     commit: str
@@ -83,6 +83,7 @@ class Verified:
     accepted: str
     verdict: str
     report: str
+    report_sha256: str
     version: int = 2
 
     def rows(self) -> list[list[str]]:
@@ -158,6 +159,7 @@ def _verify(root: Path, base: str, api: Api | None, accepted: Acceptance | None)
         accepted=accepted.by if api and accepted else "",
         verdict=verdict,
         report=report,
+        report_sha256=digest(root / report) if report else "",
     )
 
 

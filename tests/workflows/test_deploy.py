@@ -6,6 +6,7 @@ import json
 import re
 
 import pytest
+from tests.judge.cases import BETTER, judged
 from tests.services.repository import commit, edit_params
 
 from slipway.tables import digest
@@ -18,6 +19,8 @@ BEFORE_STAGING = {"Verify": "success", "Image": "success"}
 
 
 def test_with_nothing_configured_the_whole_release_is_rehearsed_on_the_runner(releasing, github):
+    releasing.review()
+
     outcome = releasing.push()
 
     assert outcome.jobs == BEFORE_STAGING | {"Staging": "success"}, outcome.text
@@ -45,6 +48,7 @@ def test_with_nothing_configured_the_whole_release_is_rehearsed_on_the_runner(re
 
 def test_what_reached_production_becomes_a_release_with_card_and_sbom(releasing, github):
     releasing.production = "local"
+    releasing.review()
 
     outcome = releasing.push()
 
@@ -71,6 +75,9 @@ def test_a_model_that_the_judge_refuses_gets_no_image(releasing, github):
     run(["dvc", "repro", "-q"], releasing.origin)
     run(["dvc", "push", "-q"], releasing.origin)
     commit(releasing.origin, "Merge in spite of a red gate")
+    report = judged(BETTER)
+    report["challenger"]["model"] = digest(releasing.origin / "build/model/model.onnx")
+    releasing.review(report)
 
     outcome = releasing.push()
 
@@ -90,6 +97,7 @@ def test_a_candidate_that_fails_its_proof_gets_no_further_than_staging(releasing
     assert score in source
     predict.write_text(source.replace(score, f"(0.5 * {score})"), "utf-8")
     commit(releasing.origin, "Halve every answer")
+    releasing.review()
 
     outcome = releasing.push()
 
@@ -101,6 +109,15 @@ def test_a_candidate_that_fails_its_proof_gets_no_further_than_staging(releasing
     assert "## ✅ Removal" in outcome.summary
     assert releasing.containers() == []
     assert github.released.releases == []
+
+
+def test_what_came_to_main_without_a_pull_request_is_not_released(releasing):
+    outcome = releasing.push()
+
+    assert outcome.jobs["Verify"] == "failure"
+    assert "success" not in outcome.jobs.values()
+    assert outcome.said("error")[0].startswith("no review of this model can be found")
+    assert not (releasing.act.artifacts / "verified").exists()
 
 
 def test_only_a_commit_of_the_default_branch_is_released(releasing):
