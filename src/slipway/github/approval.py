@@ -6,9 +6,7 @@ import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import yaml
-
-from slipway.errors import Refused
+from slipway.errors import Refused, SlipwayError
 from slipway.git import read_file
 from slipway.github.api import Api
 from slipway.github.bind import read_event
@@ -18,6 +16,7 @@ from slipway.lock import LockVerdict, outputs, read_lock
 from slipway.pointers import LOCK
 from slipway.report.document import quote
 from slipway.score import MODEL
+from slipway.texts import parse_yaml
 
 # A person names a model by at least as many digits as are shown.
 SHORT = 12
@@ -120,7 +119,7 @@ def same_model(root: Path, commit: str) -> bool:
 def model_of(root: Path, commit: str) -> str:
     """Return the md5 of the model that a commit's lock names, or '' if it names none."""
     try:
-        stages = yaml.safe_load(read_file(root, commit, str(LOCK)) or "")["stages"]
+        stages = parse_yaml(read_file(root, commit, str(LOCK)) or "", str(LOCK))["stages"]
         return outputs(stages).get(str(MODEL), "")
-    except (yaml.YAMLError, KeyError, TypeError):
+    except (SlipwayError, KeyError, TypeError):
         return ""
