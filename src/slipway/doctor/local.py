@@ -42,7 +42,7 @@ def look_here(root: Path, params: Params) -> Iterator[Finding]:
     else:
         yield lock(root)
         yield remote(root)
-        yield owners(root)
+    yield owners(root)
     yield hooks(root)
     yield live_target(params)
 
