@@ -14,8 +14,6 @@ import statistics
 import sys
 import tempfile
 import time
-import urllib.error
-import urllib.request
 import uuid
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +21,7 @@ from pathlib import Path
 from support.measure import BIN, clean_copy, machine, median, seconds, table
 
 from slipway.docker import Container, docker
+from slipway.proxies import open_here
 from slipway.tables import read_json
 
 BASE = "slipway-test-base:bookworm"
@@ -130,9 +129,9 @@ def _size(image: str) -> int:
 
 def _is_ready(url: str) -> bool:
     try:
-        with urllib.request.urlopen(url, timeout=5) as answer:
+        with open_here(url, 5) as answer:
             return bool(answer.status == 200)
-    except (OSError, urllib.error.URLError):
+    except OSError:
         return False
 
 

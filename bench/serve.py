@@ -14,17 +14,17 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
 
 import psutil
 from support.measure import BIN, clean_copy, environment, machine, seconds, table
 
+from slipway.proxies import open_here
 from slipway.serve.start import free_port, serving
 
 SUPPORT = Path(__file__).parent / "support"
@@ -220,8 +220,8 @@ def _wait(url: str) -> None:
     deadline = time.monotonic() + 60
     while True:
         try:
-            urllib.request.urlopen(url, timeout=1)
-        except urllib.error.HTTPError:
+            open_here(url, 1).close()
+        except HTTPError:
             return
         except OSError:
             assert time.monotonic() < deadline

@@ -60,7 +60,7 @@ def answer() -> int:
 
 
 def main() -> NoReturn:
-    """Start as an environment does that was made before `slipway.__main__` was the entry."""
+    """Run a command: what the environment of a champion calls, of whatever age its code is."""
     run_command(named, answer)
 
 

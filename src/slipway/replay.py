@@ -16,6 +16,7 @@ import numpy as np
 
 from slipway.errors import NO, YES, SlipwayError
 from slipway.progress import track
+from slipway.proxies import connect
 from slipway.tables import as_rows, month_files, read_columns, row_count, take
 
 # Large enough to spare the way, small enough for any limit on a request's body.
@@ -114,17 +115,11 @@ class Service:
     """
 
     def __init__(self, url: str) -> None:
-        parts = urlsplit(url)
-        kinds = {"http": http.client.HTTPConnection, "https": http.client.HTTPSConnection}
-        if parts.scheme not in kinds or not parts.netloc:
-            raise SlipwayError(
-                f"{url}: not the address of a service", "write it like http://127.0.0.1:3000"
-            )
         self._url = url
-        self._path = parts.path.rstrip("/")
-        self._connection = kinds[parts.scheme](parts.netloc, timeout=SECONDS)
+        self._connection, proxied, self._headers = connect(url, SECONDS)
+        self._path = proxied + urlsplit(url).path.rstrip("/")
         token = os.environ.get("SLIPWAY_TOKENS", "").split(",")[0].strip()
-        self._headers = {"Content-Type": "application/json"}
+        self._headers["Content-Type"] = "application/json"
         if token:
             self._headers["Authorization"] = f"Bearer {token}"
 

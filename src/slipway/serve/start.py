@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import ipaddress
 import os
 import signal
@@ -9,13 +10,13 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from slipway.errors import SlipwayError
+from slipway.proxies import open_here
 from slipway.serve import LOG, TOKENS, WORKERS
 from slipway.serve.guard import Tokens, is_loopback
 from slipway.settings import read_params
@@ -194,9 +195,9 @@ def _wait_until_ready(process: subprocess.Popen[bytes], url: str, log: Path) -> 
 
 def _is_ready(url: str) -> bool:
     try:
-        with urllib.request.urlopen(f"{url}/readyz", timeout=5):  # noqa: S310
+        with open_here(f"{url}/readyz", 5):
             return True
-    except OSError:
+    except (OSError, http.client.HTTPException):
         return False
 
 
