@@ -14,6 +14,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 
 from slipway.errors import SlipwayError
@@ -21,11 +22,14 @@ from slipway.errors import SlipwayError
 # Who the user is, how git reaches a remote (a partial clone fetches what it lacks), and where the
 # user's own configuration is. All other variables of git name a repository, or change what it does.
 KEPT = re.compile(
-    r"GIT_(AUTHOR|COMMITTER)_(NAME|EMAIL|DATE)"
+    r"GIT_(AUTHOR|COMMITTER)_(NAME|EMAIL)"
     r"|GIT_(SSH|SSH_COMMAND|SSH_VARIANT|ASKPASS|TERMINAL_PROMPT|PROXY_COMMAND)"
     r"|GIT_(SSL|PROXY_SSL)_\w+"
     r"|GIT_CONFIG_(GLOBAL|SYSTEM|NOSYSTEM)"
 )
+
+FILES_OF_SETTINGS = ("GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM")
+BOOLEAN = re.compile(r"true|yes|on|1|false|no|off|0|", re.IGNORECASE)
 
 # The same for settings that arrive in GIT_CONFIG_COUNT, as container jobs set safe.directory.
 KEPT_SETTINGS = ("safe.", "user.", "author.", "committer.", "credential.", "http.", "url.", "ssh.")
@@ -113,6 +117,11 @@ def clean(environment: Mapping[str, str]) -> dict[str, str]:
         for name, value in environment.items()
         if not name.upper().startswith("GIT_") or KEPT.fullmatch(name)
     }
+    for name in FILES_OF_SETTINGS:
+        if name in kept and not _is_readable(kept[name]):
+            kept[name] = os.devnull  # what git takes a file for that is not there
+    if not BOOLEAN.fullmatch(kept.get("GIT_CONFIG_NOSYSTEM", "")):
+        del kept["GIT_CONFIG_NOSYSTEM"]
     settings = [*_kept_settings(environment), *SETTINGS.items()]
     for number, (key, value) in enumerate(settings):
         kept |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
@@ -185,6 +194,14 @@ def _forget_leftovers(root: Path) -> None:
         ours = line.startswith("worktree ") and tree.parent.name.startswith(PREFIX)
         if ours and not tree.exists():
             _forget(root, tree)
+
+
+@cache
+def _is_readable(settings: str) -> bool:
+    """Return whether a file holds settings of git; any command fails if it does not."""
+    command = ["git", "config", "--file", settings, "--list"]
+    environment = {"PATH": os.environ.get("PATH", os.defpath)}
+    return not subprocess.run(command, env=environment, capture_output=True, check=False).returncode
 
 
 def _kept_settings(environment: Mapping[str, str]) -> Iterator[tuple[str, str]]:
