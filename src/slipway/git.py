@@ -137,7 +137,7 @@ def resolve(root: Path, revision: str) -> str:
     SlipwayError
         git does not know it, or does not work here; with git's reason.
     """
-    check_repository(root)
+    require_repository(root)
     command = ("rev-parse", "--verify", "--quiet", "--end-of-options")
     try:
         return git(root, *command, f"{revision}^{{commit}}").strip()
@@ -148,7 +148,7 @@ def resolve(root: Path, revision: str) -> str:
         ) from None
 
 
-def check_repository(root: Path) -> None:
+def require_repository(root: Path) -> None:
     """Refuse a folder that git does not work in, with git's reason and what ends it."""
     try:
         git(root, "rev-parse", "--git-dir")

@@ -120,9 +120,9 @@ def is_litter(name: str) -> bool:
 
 
 def _git(root: Path, *arguments: str) -> str:
-    from slipway.git import GitError, check_repository, git  # a container has no git
+    from slipway.git import GitError, git, require_repository  # a container has no git
 
-    check_repository(root)
+    require_repository(root)
     try:
         return git(root, *arguments).strip()
     except GitError:
