@@ -46,6 +46,33 @@ def test_a_tree_as_its_commit_has_no_changes(repository: Path) -> None:
     assert not any(changes(repository, "main").values())
 
 
+def test_what_is_protected_is_named_whole_and_the_gravest_first(repository: Path) -> None:
+    lock = repository / "requirements.lock"
+    text = lock.read_text("utf-8").replace("--hash=sha256:", "--hash=sha256:0", 1)
+    lock.write_text(f"--extra-index-url https://evil.example\n{text}", "utf-8")
+    place = f"data-remote/files/md5/ab/{'0' * 30}"
+    edited = ("src/slipway/judge/verdict.py", "src/slipway/verify.py", "tests/conftest.py", place)
+    for path in (*edited, *(f"docs/{number}.md" for number in range(30))):
+        (repository / path).parent.mkdir(parents=True, exist_ok=True)
+        with (repository / path).open("a", encoding="utf-8") as file:
+            file.write("# edited\n")
+    (repository / "docs/link").symlink_to("/etc/passwd")
+
+    found = changes(repository, "main")
+
+    assert found["protected"] == [
+        "src/slipway/judge/verdict.py",
+        "src/slipway/verify.py",
+        "docs/link",
+        f"{place} (added)",
+        "requirements.lock",
+        "tests/conftest.py",
+    ]
+    index, changed = found["dependencies"]
+    assert index["name"] == "--extra-index-url https://evil.example"
+    assert changed["challenger"].endswith("same version, other hashes")
+
+
 def test_data_that_differ_are_described_by_month_file_column_and_rate(repository: Path) -> None:
     before = read_manifest(repository / "build/model")
     after: dict[str, Any] = read_manifest(repository / "build/model")

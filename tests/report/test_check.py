@@ -120,6 +120,7 @@ def test_a_claim_that_the_numbers_do_not_carry_is_refused(claim: str) -> None:
         lambda r: r.update(version=2),
         lambda r: r.update(verdict="excellent"),
         lambda r: r["challenger"].update(model="not a hash"),
+        lambda r: r["challenger"].update(model="a" * 64 + "\n"),
         lambda r: r["challenger"].update(commit="@everyone"),
         lambda r: metric(r, "auc").update(champion="0.7"),
         lambda r: metric(r, "auc")["difference"].update(doubt="<b>"),
@@ -127,7 +128,7 @@ def test_a_claim_that_the_numbers_do_not_carry_is_refused(claim: str) -> None:
         lambda r: r["behaviours"][0].update(says="x" * 3000),
         lambda r: r["rule"].update(alpha=0.9),
     ],
-    ids=["no verdict", "more", "version", "word", "hash", "commit", "text for number", "markup",
+    ids=["no verdict", "more", "version", "word", "hash", "line end", "commit", "text", "markup",
          "many", "long", "alpha"],
 )  # fmt: skip
 def test_what_breaks_the_schema_is_refused(forge: Forge) -> None:

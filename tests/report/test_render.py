@@ -203,6 +203,23 @@ def test_a_change_of_its_own_judges_is_pointed_at() -> None:
     assert "**Look closely:**" in markdown_of(judged(changes=changes))
 
 
+def test_what_is_protected_is_named_before_anything_harmless_however_much_that_is() -> None:
+    harmless = [f"bench/{number}.py" for number in range(5_000)]
+    protected = [f"src/slipway/{number}.py" for number in range(60)]
+    dependencies = [{"name": f"p{n}", "champion": "1", "challenger": "2"} for n in range(300)]
+    dependencies.append({"name": "evil", "champion": "", "challenger": "@ https://e.example/e"})
+    changes = {
+        "params": [],
+        "dependencies": dependencies,
+        "files": [*harmless, *protected],
+        "judges": [],
+        "protected": protected,
+    }
+    markdown = markdown_of(judged(changes=changes))
+    for name in [*protected, "evil"]:
+        assert 0 < markdown.index(f"`{name}`") < markdown.index("bench/0.py")
+
+
 def test_the_numbers_of_a_chart_stand_in_a_table_too() -> None:
     markdown = markdown_of(judged())
     assert markdown.count("```mermaid") == 2

@@ -11,10 +11,13 @@ import pytest
 import yaml
 from tests.judge.cases import BETTER, WORSE, judged
 from tests.workflows.api import REPOSITORY, archive
-from tests.workflows.conftest import FORK, NUMBER, RUN, finished_run
+from tests.workflows.conftest import FORK, NUMBER, ROOT, RUN, finished_run
 
 from slipway.errors import SlipwayError
-from slipway.github.comment import MARKED, WATERMARK, post
+from slipway.github.bind import Run
+from slipway.github.comment import MARKED, WATERMARK, compose, post
+from slipway.github.own_comment import State
+from slipway.report.document import Document
 
 SHA = "a" * 40
 
@@ -167,6 +170,38 @@ class TestTheJob:
         assert outcome.jobs == {"Comment": "success"}
         assert comments(github)[0].startswith("### ⛔ Not judged: the run stopped before")
 
+    def test_an_older_verdict_is_marked_as_soon_as_a_newer_commit_is_checked(
+        self, on_pull_request, act, github, report
+    ):
+        github.add_report(RUN, report)
+        on_pull_request()
+        assert comments(github)[0].startswith("### ✅ Better")
+
+        newer = finished_run("b" * 40, "success", FORK) | {"action": "requested"}
+        newer["workflow_run"]["conclusion"] = None
+        github.pulls[NUMBER]["head"]["sha"] = "b" * 40
+        outcome = act.run("workflow_run", newer, *WORKFLOW)
+
+        assert outcome.jobs == {"Comment": "success"}, outcome.text
+        [body] = comments(github)
+        assert body.startswith("### ⏳ Outdated: commit `bbbbbbb`")
+        assert "✅" not in body
+
+    def test_if_the_job_itself_fails_no_older_verdict_stays(
+        self, on_pull_request, act, github, report
+    ):
+        github.add_report(RUN, report)
+        on_pull_request()
+        act.tools["CML_ORIGIN"] = "/nowhere"
+
+        outcome = on_pull_request()
+
+        assert outcome.jobs == {"Comment": "failure"}
+        [body] = comments(github)
+        assert body.startswith(
+            "### ⛔ No verdict: the report of commit `aaaaaaa` could not be shown"
+        )
+
     def test_where_there_is_no_pull_request_any_more_nothing_is_said(
         self, on_pull_request, github, report
     ):
@@ -179,6 +214,51 @@ class TestTheJob:
         assert outcome.said("notice")[0].startswith("No comment: 0 open pull requests")
         assert comments(github) == []
         assert not [call for call in github.calls if "artifacts" in call]
+
+
+class TestWhatItReports:
+    """The verdict of a run, which is more than that of its report."""
+
+    @pytest.fixture
+    def verdict(self, api, github, monkeypatch):
+        monkeypatch.chdir(ROOT)
+
+        def verdict(report: Any, conclusion: str = "success") -> Document:
+            github.add_report(RUN, report)
+            run = Run(RUN, "https://github.com/o/r/actions/runs/1", SHA, conclusion)
+            return compose(api, run)[0]
+
+        return verdict
+
+    def test_a_better_model_is_no_approval_where_the_run_as_a_whole_failed(self, verdict, report):
+        found = verdict(report, "failure")
+
+        assert found.tone == "bad"
+        assert found.headline == "May not be merged: other checks of this run failed"
+        assert "Better" in str(found.blocks[0])
+
+    def test_a_report_that_a_newer_slipway_wrote_is_named_as_such(self, verdict, report):
+        found = verdict(report | {"version": 99})
+
+        assert found.tone == "open"
+        assert "in version 99" in str(found.blocks[0])
+
+    @pytest.mark.parametrize(
+        ("exit_code", "wrote", "expected"),
+        [
+            (1, ["slipway: no column `dep_hour`"], "said no"),
+            (2, ["slipway: data/2013-10.parquet: not parquet"], "could not answer"),
+            (1, ["Traceback (most recent call last):", "ValueError: 3"], "could not answer"),
+            (-9, [], "could not answer"),
+        ],
+    )
+    def test_a_stage_that_crashed_is_not_one_that_refused(
+        self, verdict, exit_code, wrote, expected
+    ):
+        stopped = {"stage": "prepare", "exit_code": exit_code, "said": wrote}
+        found = verdict({"changed": True, "stopped": stopped}, "failure")
+
+        assert expected in found.headline
 
 
 class TestOneComment:
@@ -251,6 +331,15 @@ class TestOneComment:
 
         assert "moved on" in say("one")
         assert comments(github) == []
+
+    def test_a_run_that_began_earlier_does_not_replace_the_verdict_of_a_later_one(
+        self, say, github
+    ):
+        later, earlier = State(SHA, 12, 1, "verdict"), State(SHA, 11, 2, "verdict")
+        say(f"later\n\n{later.line()}")
+
+        assert "a later run" in say(f"earlier\n\n{earlier.line()}")
+        assert comments(github)[0].startswith("later")
 
     @pytest.mark.parametrize("call", ["GET issues", "POST issues"])
     def test_a_refusal_by_github_is_an_error_that_says_where_the_report_is(self, say, github, call):

@@ -11,6 +11,7 @@ import json
 import math
 import zipfile
 from collections.abc import Callable, Iterator
+from itertools import islice
 from typing import Any, NoReturn
 
 from slipway.errors import SlipwayError
@@ -109,9 +110,10 @@ def drift_report(archive: bytes) -> dict[str, Any]:
     from jsonschema.exceptions import best_match
 
     from slipway.drift.report import schema
+    from slipway.report.believe import FAULTS
 
     report = parse(unpack(archive, DRIFT.__eq__)[DRIFT])
-    if fault := best_match(Draft202012Validator(schema()).iter_errors(report)):
+    if fault := best_match(islice(Draft202012Validator(schema()).iter_errors(report), FAULTS)):
         raise NotBelieved(
             f"{DRIFT} is not a report of `slipway drift`: {fault.json_path}: {fault.message[:200]}"
         )
