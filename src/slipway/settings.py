@@ -116,6 +116,14 @@ class Canary(Section):
     max_latency_ratio: Annotated[float, Field(ge=1)]
     max_latency_ms: Annotated[float, Field(gt=0)]
     max_score_psi: Annotated[float, Field(ge=0)]
+    max_refused_share: Share = 0.01
+    on_inconclusive: Literal["extend", "back", "go"] = "extend"
+    max_seconds: Annotated[float, Field(ge=0)] = 600
+
+    @property
+    def patience_ms(self) -> int:
+        """Return how long a candidate may take to answer; then the old version is asked instead."""
+        return round(max(500, 2 * self.max_latency_ms))
 
 
 class Shadow(Section):

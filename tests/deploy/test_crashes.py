@@ -181,3 +181,15 @@ def test_a_release_that_was_stopped_by_hand_is_started_again(place: Place) -> No
     outcome = place.rollback(commit_of("third"))
     assert outcome.ok, outcome.to_text()
     assert place.live() == commit_of("third")
+
+
+def test_a_rollback_with_the_proxy_stopped_starts_it_and_gives_the_traffic_back(
+    place: Place, first: str
+) -> None:
+    docker("stop", "-t", "5", place.container("proxy").name)
+    outcome = place.rollback(first[:7])
+    assert outcome.exit_code == 0, outcome.to_text()
+    assert place.live() == first
+    with place.traffic() as tally:
+        pass
+    assert not tally.failed()

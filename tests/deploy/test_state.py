@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -12,7 +13,7 @@ from tests.deploy.conftest import Place
 from slipway.deploy.outcome import Outcome, Step
 from slipway.deploy.release import Event, Record, read_history, to_line
 from slipway.deploy.rollback import choose
-from slipway.deploy.state import FULL, Placed, State, to_commands
+from slipway.deploy.state import FULL, Placed, State, Traffic
 from slipway.errors import SlipwayError
 
 
@@ -42,7 +43,8 @@ def test_the_state_comes_back_from_the_proxys_configuration(text: str, slot: str
     state = State(Placed(slot, replace(A, verdict=text, by=text)), None)
     config = state.to_config("slipway")
     assert State.from_config(config) == state
-    assert f"server {slot} slipway-{slot}:3000 weight {FULL}" in config
+    assert re.search(rf"server {slot} slipway-{slot}:3000 .*weight {FULL}$", config, re.MULTILINE)
+    assert config.count(f"weight {FULL}") == 1
 
 
 def test_the_proxy_takes_a_configuration_whatever_people_wrote(place: Place) -> None:
@@ -57,11 +59,17 @@ def test_a_configuration_that_somebody_else_wrote_is_refused() -> None:
 
 
 def test_all_of_the_traffic_has_somebody_at_every_moment() -> None:
-    commands = to_commands({"blue": 0, "green": FULL}).split("; ")
-    assert commands == [
-        "set server slots/green weight 256",
-        "set server slots/blue weight 0",
-    ]
+    weights = [int(it.rpartition(" ")[2]) for it in Traffic("green").to_commands().split("; ")]
+    assert weights == sorted(weights, reverse=True)
+
+
+def test_a_canary_has_its_share_and_answers_while_the_live_version_is_down() -> None:
+    weights = Traffic("green", "blue", 26).weights()
+    assert {server: weight for server, weight in weights.items() if weight} == {
+        "slots/green": FULL,
+        "slots/blue-backup": FULL,
+        "candidate/blue": 26,
+    }
 
 
 def test_a_candidate_never_goes_where_the_traffic_is() -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from slipway.prove.canary import (
     Histogram,
+    Passed,
     Sample,
     compare,
     difference,
@@ -77,6 +78,39 @@ def test_with_no_tolerance_one_failed_request_stops_it():
 def test_a_version_that_fails_no_more_than_the_old_one_is_not_to_blame():
     assert not crossed(sample(900, errors=450), sample(100, errors=40))
     assert crossed(sample(900, errors=90), sample(100, errors=40))
+
+
+def test_a_version_that_never_answers_is_stopped_by_what_the_proxy_counted():
+    stat = {"stot": "40", "scur": "2", "econ": "0", "eresp": "6", "hrsp_5xx": "0", "hrsp_4xx": "0"}
+    before = {"stot": "32", "scur": "0", "econ": "0", "eresp": "0", "hrsp_5xx": "", "hrsp_4xx": "0"}
+    found = Passed.of(stat).since(Passed.of(before)).count(sample(0))
+
+    assert (found.requests, found.errors) == (6, 6)
+    assert crossed(sample(900), found)
+
+
+def test_a_hiccup_that_both_versions_share_is_not_the_candidates_fault():
+    slow = sample(100, seconds=2.0)
+    old = dataclasses.replace(sample(1000), seconds=slow.seconds)
+
+    assert crossed(sample(1000), sample(20, errors=4))
+    assert not crossed(old, sample(20, errors=4))
+
+
+def test_a_version_that_refuses_more_than_the_old_one_is_stopped():
+    (said,) = crossed(sample(900, refused=18), sample(100, refused=60))
+
+    assert "60 of 100 requests were answered with a 4xx" in said
+
+
+def test_refusals_that_the_old_version_gives_too_stop_nothing():
+    assert not crossed(sample(900, refused=450), sample(100, refused=54))
+    assert not crossed(sample(900, refused=0), sample(100, refused=1))
+
+
+def test_two_failed_requests_are_one_event_and_no_rate():
+    assert not crossed(sample(90), sample(10, errors=2))
+    assert crossed(sample(90), sample(10, errors=3))
 
 
 def test_more_traffic_needs_less_of_a_difference():
@@ -156,6 +190,7 @@ def test_the_table_says_what_was_compared():
     assert [(row.what, row.crossed) for row in rows] == [
         ("requests", False),
         ("errors", True),
+        ("refused (4xx)", False),
         ("latency, p95", False),
         ("scores, PSI", False),
     ]
@@ -233,7 +268,7 @@ def test_what_are_no_metrics_of_a_service_is_an_error(text):
 def test_only_what_happened_between_two_looks_counts():
     found = difference(read_sample(counted(40, errors=3)), read_sample(counted(100, errors=5)))
 
-    assert (found.requests, found.errors, found.restarts) == (60, 2, 0)
+    assert (found.requests, found.errors, found.refused, found.restarts) == (60, 2, 0, 0)
     assert found.seconds.total == found.scores.total == 60
 
 

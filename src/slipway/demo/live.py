@@ -21,7 +21,7 @@ from slipway.tables import read_json
 
 LOG = "build/live/log"
 
-# Of all that the demo makes on the engine, so that it meets nothing that runs there.
+# Begins the name of all that a demo makes on the engine, so that it meets nothing that runs there.
 NAMES = "slipway-demo"
 
 
@@ -48,7 +48,11 @@ def without_docker(story: Story) -> str:
 
 
 def _release(story: Story, rows: str) -> str:
-    settings = {PREFIX: NAMES, PORT: str(free_port()), TOKENS: secrets.token_hex(16)}
+    settings = {
+        PREFIX: f"{NAMES}-{secrets.token_hex(4)}",
+        PORT: str(free_port()),
+        TOKENS: secrets.token_hex(16),
+    }
     said = [story.slipway("build", "--image", settings=settings)]
     try:
         said.append(story.slipway("deploy", "--to", "local", settings=settings))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,9 +19,12 @@ from slipway.workspace import environment, run
 if TYPE_CHECKING:
     from rich.console import Console
 
+# Of one demo alone: two that begin in the same second must not make the same commits and images.
+_EMAIL = f"demo-{secrets.token_hex(4)}@localhost"
+
 # No signature: the user's key would ask for its passphrase.
 AUTHOR = (
-    *("-c", "user.name=Slipway demo", "-c", "user.email=demo@localhost"),
+    *("-c", "user.name=Slipway demo", "-c", f"user.email={_EMAIL}"),
     *("-c", "commit.gpgSign=false"),
 )
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Mapping
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from slipway.deploy.outcome import Say
@@ -21,6 +24,10 @@ IMAGE_PORT = 8080  # where the proxy listens inside its container
 
 USER = "10001:10001"
 LOG = "/var/lib/slipway/log"
+LABEL = "slipway.service"
+"""On all that is made for a service; the value is its prefix."""
+
+SETUP_SECONDS = 120.0
 OLDEST = (20, 10)
 ROOM_MB = 500  # for a new container, its log and a while of predictions
 PULL_SECONDS = 1800.0
@@ -53,8 +60,16 @@ class Engine:
         return Container(f"{self.prefix}-proxy")
 
     @property
+    def setup(self) -> Container:
+        return Container(f"{self.prefix}-setup")
+
+    @property
     def network(self) -> str:
         return self.prefix
+
+    @property
+    def label(self) -> tuple[str, str]:
+        return "--label", f"{LABEL}={self.prefix}"
 
     @property
     def log(self) -> str:
@@ -63,6 +78,10 @@ class Engine:
     @property
     def state(self) -> str:
         return f"{self.prefix}-state"
+
+    @property
+    def patience_ms(self) -> int:
+        return self.settings.canary.patience_ms
 
     @property
     def place(self) -> str:
@@ -181,20 +200,115 @@ def ensure_proxy(engine: Engine, say: Say) -> None:
     SlipwayError
         The port is taken, the proxy's image cannot be had, or the engine refused.
     """
+    _keep_one_network(engine, say)
+    if _proxy_runs(engine, say):
+        return
+    pull(engine.settings.proxy_image, "docker pull")
+    with _alone(engine):
+        if _proxy_runs(engine, say):  # another deployer has made it meanwhile
+            return
+        if not networks_of(engine):
+            docker("network", "create", *engine.label, engine.network)
+        for volume in (engine.state, engine.log):
+            docker("volume", "create", *engine.label, volume)
+        _prepare_volumes(engine)
+        _run_proxy(engine)
+
+
+def _proxy_runs(engine: Engine, say: Say) -> bool:
+    """Return whether the proxy runs; one that has stopped is started."""
     about = engine.proxy.about()
     if about and about["State"]["Running"]:
         _tell_differences(engine, about, say)
-        return
+        return True
     if about and _starts(engine.proxy):
         say(f"the proxy had stopped: started it again, port {engine.port}")
+        return True
+    return False
+
+
+@contextmanager
+def _alone(engine: Engine) -> Iterator[None]:
+    """Let one deployer at a time make the first things on an engine.
+
+    The lease is in the proxy, which is not there yet. So the name of a container, which only one
+    can have, is held; the container ends with the deployer that holds it.
+    """
+    deadline = time.monotonic() + SETUP_SECONDS
+    while True:
+        holder = subprocess.Popen(
+            [
+                *("docker", "run", "--rm", "-i", "--name", engine.setup.name, *engine.label),
+                *("--network", "none", "--entrypoint", "sh", engine.settings.proxy_image),
+                *("-c", "echo held; cat"),
+            ],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            # Ctrl-C is for the deployer, which still needs this to put things back.
+            start_new_session=True,
+        )
+        with holder:
+            if holder.stdout and holder.stdout.readline() == "held\n":
+                yield
+                return
+            _, reason = holder.communicate()
+        if "already in use" not in reason:
+            raise SlipwayError(f"`docker run` failed: {reason.strip()}", "fix that, then try again")
+        if time.monotonic() > deadline:
+            raise SlipwayError(
+                f"another deployment has been setting up {engine.prefix} for {SETUP_SECONDS:g} s",
+                f"if none runs any more: `docker rm --force {engine.setup.name}`, then try again",
+            )
+        time.sleep(0.5)
+
+
+def networks_of(engine: Engine) -> list[str]:
+    """Return the ids of all networks that have the engine's name: Docker allows several."""
+    wanted = ("--no-trunc", "--filter", f"name=^{engine.network}$", "--format", "{{.ID}}")
+    return docker("network", "ls", *wanted).split()
+
+
+def users_of(network: str) -> list[str]:
+    """Return the names of the running containers in a network, given by its id."""
+    shown = "{{range .Containers}}{{.Name}} {{end}}"
+    return docker("network", "inspect", "--format", shown, network).split()
+
+
+def _keep_one_network(engine: Engine, say: Say) -> None:
+    """Remove the spare ones of several networks with the same name: Docker refuses to use any.
+
+    Raises
+    ------
+    SlipwayError
+        Containers run in more than one of them.
+    """
+    networks = networks_of(engine)
+    if len(networks) < 2:
         return
-    pull(engine.settings.proxy_image, "docker pull")
-    if engine.network not in docker("network", "ls", "--format", "{{.Name}}").split():
-        docker("network", "create", engine.network)
-    for volume in (engine.state, engine.log):
-        docker("volume", "create", volume)
-    _prepare_volumes(engine)
-    _run_proxy(engine)
+    users = {network: users_of(network) for network in networks}
+    kept = max(sorted(networks), key=lambda it: (engine.proxy.name in users[it], len(users[it])))
+    for network in networks:
+        if network == kept:
+            continue
+        if users[network]:
+            raise SlipwayError(
+                f"the engine has {len(networks)} networks named {engine.network}, and containers "
+                f"run in more than one: {', '.join(users[network])} in {network[:12]}",
+                f"stop those, `docker network rm {network[:12]}`, then try again",
+            )
+        remove_network(network)
+        say(f"removed a second network of the name {engine.network} ({network[:12]})")
+
+
+def remove_network(network: str) -> None:
+    """Remove a network, given by its id; one that is gone already is fine."""
+    try:
+        docker("network", "rm", network)
+    except SlipwayError as error:
+        if "not found" not in str(error).lower() and "no such network" not in str(error).lower():
+            raise
 
 
 def _prepare_volumes(engine: Engine) -> None:
@@ -207,7 +321,7 @@ def _prepare_volumes(engine: Engine) -> None:
         *("run", "--rm", "-i", "--network", "none", "--user", "0:0", "--entrypoint", "sh"),
         *("-v", f"{engine.state}:/state", "-v", f"{engine.log}:/log"),
         *(engine.settings.proxy_image, "-c", script),
-        stdin=State().to_config(engine.prefix),
+        stdin=State().to_config(engine.prefix, engine.patience_ms),
     )
 
 
@@ -216,6 +330,7 @@ def _run_proxy(engine: Engine) -> None:
     try:
         docker(
             *("run", "--detach", "--name", engine.proxy.name, "--restart", "unless-stopped"),
+            *engine.label,
             *("--network", engine.network, "--user", USER, "--memory", "512m", *HARDENED),
             # As the first process of its container it would not hear any other.
             *("--stop-signal", "SIGUSR1", "--stop-timeout", "40"),

@@ -20,11 +20,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self, cast
 
-from slipway.deploy.state import to_commands
+from slipway.deploy.state import Traffic
 from slipway.errors import SlipwayError
 
 BEAT_SECONDS = 3.0
 ANSWER_SECONDS = 30.0
+
+STAT = "show stat -1 4 -1"  # servers of all backends
 
 
 class GuardLost(SlipwayError):
@@ -97,9 +99,9 @@ class Guard:
         finally:
             self._close()
 
-    def undo_with(self, weights: dict[str, int]) -> None:
-        """Say how the traffic is to be shared if this deployer dies."""
-        self._ask("undo", data=f"{to_commands(weights)}\n")
+    def undo_with(self, traffic: Traffic) -> None:
+        """Note how the traffic is to be shared if this deployer dies."""
+        self._ask("undo", data=f"{traffic.to_commands()}\n")
 
     def api(self, commands: str) -> str:
         """Give the proxy commands, separated by semicolons; return what it said.
@@ -111,15 +113,17 @@ class Guard:
         """
         return self._ask("api", data=f"{commands}\n")
 
-    def share(self, weights: dict[str, int]) -> None:
+    def share(self, traffic: Traffic) -> None:
         """Share the traffic among the slots, at once."""
-        if said := self.api(to_commands(weights)).strip():
+        if said := self.api(traffic.to_commands()).strip():
             raise SlipwayError(f"the proxy refused new weights: {said}", "run `slipway status`")
 
     def servers(self) -> dict[str, dict[str, str]]:
-        """Return what the proxy knows of each slot, as `show stat` calls it, and its address."""
-        stat = self.api("show stat slots 4 -1").removeprefix("# ")
-        found = {row["svname"]: row for row in csv.DictReader(io.StringIO(stat.strip()))}
+        """Return what the proxy counted of each slot, as `show stat` names it, and its address.
+
+        What a slot was given as a candidate is under ``candidate/`` and its name.
+        """
+        found = read_servers(self.api(STAT))
         for line in self.api("show servers state slots").splitlines():
             words = line.split()
             if len(words) > 4 and words[3] in found:
@@ -228,6 +232,15 @@ class Guard:
                 stream.close()
         self._shell.kill()
         self._shell.wait()
+
+
+def read_servers(stat: str) -> dict[str, dict[str, str]]:
+    """Return the rows of the proxy's table of servers; those of other backends by both names."""
+    rows = csv.DictReader(io.StringIO(stat.removeprefix("# ").strip()))
+    return {
+        row["svname"] if row["pxname"] == "slots" else f"{row['pxname']}/{row['svname']}": row
+        for row in rows
+    }
 
 
 def _decoded(text: str) -> str:

@@ -11,7 +11,7 @@ echo "$1" >holder
 undo=
 
 talk() { # host, port; sends its input and prints the answer
-  timeout 5 bash -c 'exec 3<>"/dev/tcp/$1/$2" && cat >&3 && cat <&3' talk "$1" "$2" 9>&-
+  timeout 2 bash -c 'exec 3<>"/dev/tcp/$1/$2" && cat >&3 && cat <&3' talk "$1" "$2" 9>&-
 }
 
 api() { talk 127.0.0.1 9999; }

@@ -21,7 +21,8 @@ from slipway.deploy.reviewed import expected_of, model_difference
 from slipway.deploy.rollout import Place, Undone
 from slipway.errors import YES, Refused, SlipwayError
 from slipway.prove import prove
-from slipway.score import MANIFEST_FILE, MODEL, read_manifest
+from slipway.prove.prove import MANIFEST, check_predicts
+from slipway.score import MODEL, read_manifest
 
 if TYPE_CHECKING:
     from slipway.prove import Check, Expected
@@ -147,10 +148,14 @@ def status(settings: Deploy) -> dict[str, Any]:
         return found | {"words": [*found["words"], f"nothing is deployed in {namespace}"]}
     given = cluster.record_of_template(deployment["spec"]["template"])
     record = live if live and given and live.image == given.image else given
+    pods = cluster.pods_of(namespace)
+    fault = _check_predicts(namespace, pods)
     if record:
-        found["live"] = _live(record, deployment, cluster.pods_of(namespace))
+        found["live"] = _live(record, deployment, pods, fault)
     complete = cluster.is_complete(deployment)
-    found["healthy"] = bool(live and record == live and complete)
+    found["healthy"] = bool(live and record == live and complete and not fault)
+    if fault:
+        found["words"].append(f"the live release does not answer: {fault}")
     if not complete:
         found["words"].append("not all pods are of the newest release and ready")
     if record != live and not holder:
@@ -205,7 +210,7 @@ def _prove(pod: Pod, expected: Expected, settings: Deploy, *, load: bool) -> Seq
 
 def _prove_as_then(pod: Pod, record: Record, settings: Deploy, *, load: bool) -> Sequence[Check]:
     """Ask a release that ran before the same as then: its manifest is in its image."""
-    golden = json.loads(pod.run("cat", f"/app/{MODEL}/{MANIFEST_FILE}"))["golden"]
+    golden = json.loads(pod.run("cat", MANIFEST))["golden"]
     expected = expected_of(record, golden)
     return _prove(pod, expected, settings, load=load)
 
@@ -265,8 +270,15 @@ def _as_list(manifests: list[dict[str, Any]]) -> str:
     return json.dumps({"apiVersion": "v1", "kind": "List", "items": manifests})
 
 
+def _check_predicts(namespace: str, pods: Sequence[dict[str, Any]]) -> str:
+    """Return what is wrong with how the first pod that is ready answers; empty if nothing is."""
+    names = [pod["metadata"]["name"] for pod in pods if cluster.is_ready(pod)]
+    fault = check_predicts(Pod(names[0], namespace)) if names else ""
+    return f"{names[0]}: {fault}" if fault else ""
+
+
 def _live(
-    record: Record, deployment: dict[str, Any], pods: Sequence[dict[str, Any]]
+    record: Record, deployment: dict[str, Any], pods: Sequence[dict[str, Any]], fault: str
 ) -> dict[str, Any]:
     ready = cluster.ready(pods)
     whole = cluster.is_complete(deployment)
@@ -277,7 +289,7 @@ def _live(
     return record.to_json() | {
         "slot": overlay.NAME,
         "container": f"{ready} of {len(pods)} pods",
-        "health": "healthy" if whole else f"{ready} of {len(pods)} pods are ready",
+        "health": fault or ("healthy" if whole else f"{ready} of {len(pods)} pods are ready"),
         "traffic": 1.0 if ready else 0.0,
         "age_seconds": round(age),
         "restarts": sum(restarts),

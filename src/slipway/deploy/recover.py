@@ -32,6 +32,7 @@ def in_order(
     try:
         with opened(engine, what, steps, say) as site:
             with steps.step("recover") as step:
+                _check_proxy(site)
                 step.words = recover(site)
             return work(site)
     except GuardLost as lost:
@@ -66,15 +67,27 @@ def recover(site: Site) -> str:
     Nothing is done that a second run would not do again: a crash in here is recovered too.
     """
     said = [_finish_or_undo(site), _live_runs(site), _standby_runs(site), _clear(site)]
-    site.guard.share(site.state.weights())
+    site.guard.share(site.state.traffic())
     return "; ".join(filter(None, said)) or "nothing was left over"
+
+
+def _check_proxy(site: Site) -> None:
+    """Refuse to work with a proxy that was started before it knew of candidates."""
+    if "candidate" in site.guard.api("show backend").split():
+        return
+    site.keep(site.state)
+    raise SlipwayError(
+        "the proxy runs with the configuration of an earlier version of Slipway",
+        f"restart it once, with a pause of about a second: `docker restart -t 5 "
+        f"{site.engine.proxy.name}`; then run this again",
+    )
 
 
 def _finish_or_undo(site: Site) -> str:
     doing = _read(site.guard.read(DOING))
     if doing is None:
         return ""
-    site.guard.share(site.state.weights())
+    site.guard.share(site.state.traffic())
     record, live = Record.from_json(doing["record"]), site.state.live
     who = f"the {doing['what']} of {doing['by']} that died in the step `{doing.get('step')}`"
     if live and live.record.image == record.image and live.record.at >= doing["since"]:

@@ -7,7 +7,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 
-from slipway.deploy.engine import Engine, check, engine_of, pull
+from slipway.deploy.engine import Engine, check, engine_of, ensure_proxy, pull
 from slipway.deploy.outcome import Outcome, Say, Steps
 from slipway.deploy.recover import in_order
 from slipway.deploy.release import RAN, Record, write_releases
@@ -20,10 +20,8 @@ from slipway.deploy.tell import told
 from slipway.docker import Container
 from slipway.errors import YES, SlipwayError
 from slipway.prove import Check, prove
-from slipway.score import MANIFEST_FILE, MODEL
+from slipway.prove.prove import MANIFEST
 from slipway.settings import Deploy, read_params
-
-MANIFEST = f"/app/{MODEL}/{MANIFEST_FILE}"
 
 
 def rollback(target: str, to: str, say: Say) -> Outcome:
@@ -53,6 +51,7 @@ def _on_engine(engine: Engine, to: str, steps: Steps, say: Say) -> Outcome:
             raise SlipwayError(
                 f"nothing is deployed on {engine.place}", "deploy something: `slipway deploy`"
             )
+        ensure_proxy(engine, say)
     work = functools.partial(_swap, to=to, settings=engine.settings)
     return in_order(engine, f"rollback {to}".strip(), steps, say, work)
 

@@ -41,7 +41,7 @@ class Site:
 
     def begin(self, what: str, record: Record, slot: str) -> None:
         """Write down what is about to be done, and what undoes it."""
-        self.guard.undo_with(self.state.weights())
+        self.guard.undo_with(self.state.traffic())
         self.doing = {
             "what": what,
             "record": record.to_json(),
@@ -56,9 +56,9 @@ class Site:
 
     def keep(self, state: State) -> None:
         """Make this the state: from here on it is what a reboot and a crash come back to."""
-        self.guard.write(CONFIG, state.to_config(self.engine.prefix))
+        self.guard.write(CONFIG, state.to_config(self.engine.prefix, self.engine.patience_ms))
         self.state = state
-        self.guard.undo_with(state.weights())
+        self.guard.undo_with(state.traffic())
 
     def history(self) -> list[Record]:
         return read_history(self.guard.read(HISTORY))

@@ -38,6 +38,7 @@ def start(engine: Engine, slot: str, image: str, tokens: str) -> None:
     memory = f"{engine.settings.memory_mb}m"
     docker(
         *("run", "--detach", "--name", container.name, "--network", engine.network),
+        *engine.label,
         # Until it is proven: what crashes stays down, so that one can look at it.
         *("--restart", "no", "--stop-timeout", "30", "--pids-limit", "256"),
         *("--memory", memory, "--memory-swap", memory, "--tmpfs", "/tmp", *HARDENED),  # noqa: S108

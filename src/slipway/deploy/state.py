@@ -22,6 +22,44 @@ SLOTS = ("blue", "green")
 FULL = 256
 """HAProxy's largest weight: all of the traffic."""
 
+PATIENCE_MS = 500
+
+
+@dataclass(frozen=True)
+class Traffic:
+    """Which slot answers what.
+
+    Attributes
+    ----------
+    live
+        The slot that answers; empty if none does.
+    other
+        The slot that answers while the live one is down: the standby, or a candidate.
+    share
+        Of the predictions, in parts of `FULL`, that the other slot answers: its canary.
+    """
+
+    live: str = ""
+    other: str = ""
+    share: int = 0
+
+    def weights(self) -> dict[str, int]:
+        """Return the weight of each server of the proxy's configuration."""
+        found = {}
+        for slot in SLOTS:
+            found[f"slots/{slot}"] = FULL * (slot == self.live)
+            found[f"slots/{slot}-backup"] = FULL * (slot == self.other)
+            found[f"candidate/{slot}"] = self.share * (slot == self.other)
+        return found
+
+    def to_commands(self) -> str:
+        """Return the commands that share the traffic like this, in one go.
+
+        The larger weights come first: at no moment does nobody have the traffic.
+        """
+        ordered = sorted(self.weights().items(), key=lambda item: -item[1])
+        return "; ".join(f"set server {server} weight {weight}" for server, weight in ordered)
+
 
 @dataclass(frozen=True)
 class Placed:
@@ -49,17 +87,33 @@ class State:
         """Return where a candidate goes: never where the traffic is."""
         return other(self.live.slot) if self.live else SLOTS[0]
 
-    def weights(self) -> dict[str, int]:
-        return {slot: FULL if self.live and self.live.slot == slot else 0 for slot in SLOTS}
+    def traffic(self) -> Traffic:
+        return Traffic(
+            live=self.live.slot if self.live else "",
+            other=self.standby.slot if self.standby else "",
+        )
 
-    def to_config(self, prefix: str) -> str:
-        """Return the proxy's configuration."""
+    def to_config(self, prefix: str, patience_ms: int = PATIENCE_MS) -> str:
+        """Return the proxy's configuration.
+
+        Parameters
+        ----------
+        patience_ms
+            Within which a candidate must answer, else the live version is asked instead.
+        """
         placed = {
             "live": self.live and self.live.to_json(),
             "standby": self.standby and self.standby.to_json(),
         }
         template = Path(__file__).with_name(CONFIG).read_text("utf-8")
-        return template.format(state=json.dumps(placed), prefix=prefix, **self.weights())
+        traffic = self.traffic()
+        return template.format(
+            state=json.dumps(placed),
+            prefix=prefix,
+            candidate_ms=patience_ms,
+            **{slot: FULL * (slot == traffic.live) for slot in SLOTS},
+            **{f"{slot}_backup": FULL * (slot == traffic.other) for slot in SLOTS},
+        )
 
     @classmethod
     def from_config(cls, text: str) -> State:
@@ -82,12 +136,3 @@ class State:
 
 def other(slot: str) -> str:
     return SLOTS[1 - SLOTS.index(slot)]
-
-
-def to_commands(weights: dict[str, int]) -> str:
-    """Return the commands that give the slots these weights, in one go.
-
-    The larger one comes first: at no moment does nobody have the traffic.
-    """
-    ordered = sorted(weights.items(), key=lambda item: -item[1])
-    return "; ".join(f"set server slots/{slot} weight {weight}" for slot, weight in ordered)

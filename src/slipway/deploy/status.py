@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import base64
-import csv
-import io
 import json
 from datetime import UTC, datetime
 from typing import Any
 
 from slipway.deploy.engine import Engine, engine_of
+from slipway.deploy.guard import STAT, read_servers
 from slipway.deploy.release import read_history
 from slipway.deploy.slot import is_up
-from slipway.deploy.state import CONFIG, DOING, HISTORY, SLOTS, Placed, State
+from slipway.deploy.state import CONFIG, DOING, FULL, HISTORY, SLOTS, Placed, State
+from slipway.docker import Container
 from slipway.errors import NO, YES
+from slipway.prove.prove import check_predicts
 from slipway.settings import read_params
 
 VERSION = 1
 EVENTS = 20
 SHOWN = 5
+
+NOT_THERE = {"status": "", "check_status": ""}
 
 # Looks without the lock: a status must answer while somebody deploys.
 LOOK = f"""
@@ -26,7 +29,7 @@ cd /state
 for file in {CONFIG} {DOING} {HISTORY} holder; do base64 -w0 "$file" 2>/dev/null; echo; done
 flock -n lock true && echo free || echo held
 df -Pk . | base64 -w0; echo
-timeout 5 bash -c 'exec 3<>/dev/tcp/127.0.0.1/9999 && echo "show stat slots 4 -1" >&3 && cat <&3' \\
+timeout 5 bash -c 'exec 3<>/dev/tcp/127.0.0.1/9999 && echo "{STAT}" >&3 && cat <&3' \\
   2>/dev/null | base64 -w0
 """
 
@@ -101,7 +104,6 @@ def _look(engine: Engine) -> tuple[Any, ...]:
     said = engine.proxy.run("bash", "-c", LOOK)
     parts = [*said.split("\n"), *[""] * 8]
     config, doing, history, holder = (_decoded(part) for part in parts[:4])
-    rows = csv.DictReader(io.StringIO(_decoded(parts[6]).removeprefix("# ").strip()))
     return (
         State.from_config(config),
         _json(doing),
@@ -109,7 +111,7 @@ def _look(engine: Engine) -> tuple[Any, ...]:
         holder,
         parts[4],
         int(_decoded(parts[5]).splitlines()[-1].split()[3]) // 1024,
-        {row["svname"]: row for row in rows},
+        read_servers(_decoded(parts[6])),
     )
 
 
@@ -121,25 +123,35 @@ def _placed(
     container = engine.slot(placed.slot)
     about = container.about()
     server = servers.get(placed.slot, {})
-    total = sum(int(servers[slot]["weight"] or 0) for slot in SLOTS if slot in servers)
     return placed.record.to_json() | {
         "slot": placed.slot,
         "container": container.name,
-        "health": _health(about, server),
-        "traffic": int(server.get("weight") or 0) / total if total else 0.0,
+        "health": _health(container, about, server),
+        "traffic": _traffic(placed.slot, servers),
         "age_seconds": round(_age(placed.record.at)),
         "restarts": about["RestartCount"] if about else None,
     }
 
 
-def _health(about: dict[str, Any] | None, server: dict[str, str]) -> str:
+def _traffic(slot: str, servers: dict[str, dict[str, str]]) -> float:
+    """Return the share of the predictions that a slot answers."""
+    tried = {name: _weight(servers, f"candidate/{name}") / FULL for name in SLOTS}
+    live = _weight(servers, slot) / FULL
+    return live * (1 - sum(tried.values())) + tried[slot]
+
+
+def _weight(servers: dict[str, dict[str, str]], server: str) -> int:
+    return int(servers.get(server, {}).get("weight") or 0)
+
+
+def _health(container: Container, about: dict[str, Any] | None, server: dict[str, str]) -> str:
     if about is None:
         return "its container is gone"
     if not about["State"]["Running"]:
         return f"stopped ({about['State']['ExitCode']})"
     if not server or not is_up(server):
         return f"the proxy calls it {server.get('status', 'unknown').lower()}"
-    return "healthy"
+    return check_predicts(container) or "healthy"
 
 
 def _words(found: dict[str, Any], state: State, servers: dict[str, dict[str, str]]) -> list[str]:
@@ -158,10 +170,29 @@ def _words(found: dict[str, Any], state: State, servers: dict[str, dict[str, str
         said.append("no release has the traffic: `slipway deploy`")
     elif not found["healthy"]:
         said.append(f"the live release does not answer: {found['live']['health']}")
-    weights = {slot: int(row["weight"] or 0) for slot, row in servers.items() if slot in SLOTS}
-    if not doing and weights != state.weights():
-        said.append(f"the proxy shares the traffic {weights}, and not {state.weights()}")
+        if (
+            found["standby"]
+            and found["standby"]["health"] == "healthy"
+            and _is_down(state, servers)
+        ):
+            said.append(
+                f"the standby {found['standby']['name']} answers in its place: `slipway rollback` "
+                "makes that permanent"
+            )
+    elsewhere = [
+        f"{server} {_weight(servers, server.removeprefix('slots/'))} instead of {weight}"
+        for server, weight in state.traffic().weights().items()
+        if _weight(servers, server.removeprefix("slots/")) != weight
+    ]
+    if not doing and elsewhere:
+        said.append(
+            f"the proxy shares the traffic otherwise than the state: {', '.join(elsewhere)}"
+        )
     return said
+
+
+def _is_down(state: State, servers: dict[str, dict[str, str]]) -> bool:
+    return bool(state.live) and not is_up(servers.get(state.live.slot, NOT_THERE))  # type: ignore[union-attr]
 
 
 def _of(role: str, placed: dict[str, Any]) -> list[str]:

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
-from slipway.deploy.engine import Engine, check, engine_of
+import functools
+from collections.abc import Callable, Sequence
+
+from slipway.deploy.engine import (
+    LABEL,
+    Engine,
+    check,
+    engine_of,
+    networks_of,
+    remove_network,
+    users_of,
+)
 from slipway.deploy.outcome import Outcome, Say, Steps
 from slipway.deploy.site import opened
 from slipway.deploy.state import State
 from slipway.deploy.tell import told
 from slipway.docker import docker
-from slipway.errors import YES, SlipwayError
+from slipway.errors import NO_ANSWER, YES, SlipwayError
 from slipway.settings import read_params
 
 
@@ -31,35 +42,77 @@ def _stop(engine: Engine, steps: Steps, say: Say, *, forget: bool) -> Outcome:
     if about and about["State"]["Running"]:
         with opened(engine, "stop", steps, say) as site:
             site.keep(State())
+    work = _Removal()
     with steps.step("stop") as step:
-        step.words = f"removed {', '.join(_remove(engine)) or 'nothing'}"
-    kept = f"The prediction log is in the volume {engine.log}, the history in {engine.state}."
-    if forget:
-        with steps.step("forget") as step:
-            volumes = [it for it in _names("volume") if it in (engine.log, engine.state)]
-            if volumes:
-                docker("volume", "rm", *volumes)
-            step.words = f"removed {', '.join(volumes) or 'nothing'}"
-        kept = "The prediction log and the history are gone."
-    return Outcome(YES, f"Nothing of {engine.prefix} runs on {engine.place}. {kept}")
+        _stop_containers(engine, work)
+        _remove_networks(engine, work)
+        step.words = work.words()
+    if not forget:
+        kept = f"The prediction log is in the volume {engine.log}, the history in {engine.state}."
+        words = [f"Nothing of {engine.prefix} runs on {engine.place}.", *work.left, kept]
+        return Outcome(YES, " ".join(words))
+    work.removed = []
+    with steps.step("forget") as step:
+        for volume in _named("volume", engine, "{{.Name}}", (engine.log, engine.state)):
+            work.remove(f"the volume {volume}", functools.partial(docker, "volume", "rm", volume))
+        step.words = work.words()
+    if work.left:
+        return Outcome(NO_ANSWER, " ".join(work.left), do="remove that, then run this again")
+    gone = "The prediction log and the history are gone."
+    return Outcome(YES, f"Nothing of {engine.prefix} is on {engine.place}. {gone}")
 
 
-def _remove(engine: Engine) -> list[str]:
-    removed = []
-    # The proxy first: callers are told at once that nobody is there, instead of waiting.
-    for container in (engine.proxy, *engine.slots().values()):
-        if container.about() is not None:
-            docker("stop", "-t", "30", container.name)
-            docker("rm", "--force", container.name)
-            removed.append(container.name)
-    if engine.network in _names("network"):
+class _Removal:
+    """What was removed, and a sentence for each thing that was not."""
+
+    def __init__(self) -> None:
+        self.removed: list[str] = []
+        self.left: list[str] = []
+
+    def remove(self, thing: str, work: Callable[[], object], why: str = "") -> None:
         try:
-            docker("network", "rm", engine.network)
-        except SlipwayError:  # something else uses it: the TLS proxy, most likely
-            return removed
-        removed.append(f"the network {engine.network}")
-    return removed
+            work()
+        except SlipwayError as error:
+            self.left.append(f"{thing} could not be removed: {why or error}.")
+        else:
+            self.removed.append(thing)
+
+    def words(self) -> str:
+        return " ".join([f"removed {', '.join(self.removed) or 'nothing'}.", *self.left])
 
 
-def _names(kind: str) -> list[str]:
-    return docker(kind, "ls", "--format", "{{.Name}}").split()
+def _stop_containers(engine: Engine, work: _Removal) -> None:
+    # The proxy first: callers are told at once that nobody is there, instead of waiting.
+    own = (engine.proxy, *engine.slots().values(), engine.setup)
+    for name in _named("container", engine, "{{.Names}}", [container.name for container in own]):
+        work.remove(name, functools.partial(_stop_container, name))
+
+
+def _stop_container(name: str) -> None:
+    docker("stop", "-t", "30", name)
+    docker("rm", "--force", name)
+
+
+def _remove_networks(engine: Engine, work: _Removal) -> None:
+    labelled = _listed("network", "{{.ID}}", "--no-trunc", "--filter", f"label={_mark(engine)}")
+    for network in dict.fromkeys([*networks_of(engine), *labelled]):
+        users = users_of(network)
+        why = f"{', '.join(users)} is in it" if users else ""
+        thing = f"the network {engine.network}"
+        work.remove(thing, functools.partial(remove_network, network), why)
+
+
+def _named(kind: str, engine: Engine, shown: str, names: Sequence[str]) -> list[str]:
+    """Return what is there of some names, in their order, and all else that carries the label."""
+    every = ("--all",) if kind == "container" else ()
+    there = _listed(kind, shown, *every)
+    labelled = _listed(kind, shown, *every, "--filter", f"label={_mark(engine)}")
+    return list(dict.fromkeys([*(name for name in names if name in there), *labelled]))
+
+
+def _listed(kind: str, shown: str, *options: str) -> list[str]:
+    return docker(kind, "ls", *options, "--format", shown).split()
+
+
+def _mark(engine: Engine) -> str:
+    return f"{LABEL}={engine.prefix}"

@@ -19,7 +19,7 @@ from slipway.deploy.slot import (
     wait_until_ready,
     wait_until_up,
 )
-from slipway.deploy.state import FULL, Placed, State, other
+from slipway.deploy.state import Placed, State, Traffic
 from slipway.docker import Container, docker
 from slipway.errors import NO_ANSWER, SlipwayError
 from slipway.prove import Check
@@ -131,6 +131,7 @@ def _start(site: Site, plan: Plan) -> None:
         if site.state.standby and site.state.standby.slot == plan.slot:
             # The slot is needed; the release that waited in it stays in the history.
             site.keep(replace(site.state, standby=None))
+            site.guard.share(site.state.traffic())
         site.guard.beat()
         start(site.engine, plan.slot, plan.record.image, plan.tokens)
     wait_until_ready(site.engine, site.guard, plan.slot)
@@ -153,7 +154,7 @@ def _switch(site: Site, plan: Plan) -> Record:
     with site.step("switch") as step:
         # It must come back after a reboot from the moment on that people depend on it.
         docker("update", "--restart", "unless-stopped", site.engine.slot(plan.slot).name)
-        site.guard.share({plan.slot: FULL, other(plan.slot): 0})
+        site.guard.share(Traffic(plan.slot, old.slot if old else ""))
         step.words = f"all traffic goes to {plan.record.words()}"
     if old:
         with site.step("drain") as step:
@@ -186,10 +187,11 @@ def _drain(site: Site, slot: str, old: Placed) -> str:
 
 def _undo(site: Site, plan: Plan, error: SlipwayError | KeyboardInterrupt) -> Undone:
     """Put the traffic back first, then clear away what is left of the candidate."""
-    site.guard.share(site.state.weights())
+    site.guard.share(site.state.traffic())
     container = site.engine.slot(plan.slot)
     reason = str(error) or "stopped by hand"
-    details = [error.details] if isinstance(error, Unfit) and error.details else []
+    section = getattr(error, "details", "")
+    details = [section] if section else []
     if not plan.running:
         if said := _last_words(container):
             details.append(said)

@@ -5,6 +5,7 @@
 `checks`  the judgement: one function for each check
 `facts`   what the probe found, as types
 `probe`   the program that asks; runs inside the container with the standard library alone
+`ask`     the program that asks a running service for a prediction; runs inside its container
 `canary`  compares old and new on the same traffic, from their metrics
 ========= =====================================================================
 """

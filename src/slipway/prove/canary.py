@@ -1,4 +1,4 @@
-"""Old and new on the same traffic: does the new release fail, lag or answer otherwise?
+"""Old and new on the same traffic: does the new release fail, refuse, lag or answer otherwise?
 
 A limit is crossed only on evidence: the numbers must be unlikely for a release that keeps
 it. One unlucky request of a hundred is none, unless the limit is zero.
@@ -6,13 +6,13 @@ it. One unlucky request of a hundred is none, unless the limit is zero.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from typing import Any
 
     from slipway.settings import Canary
@@ -20,6 +20,12 @@ if TYPE_CHECKING:
 # How unlikely the numbers of a release that just keeps a limit must be before it is called crossed.
 # Small, since a canary looks again and again.
 ALPHA = 0.01
+
+# One hiccup can fail the few requests that a candidate has in hand: that is one event, and no rate.
+FEWEST_ERRORS = 3
+
+# Of the share of refusals: it is compared with that of the old version, again and again.
+ALPHA_REFUSED = 0.001
 
 # Of the score distribution: real traffic comes in bursts of like rows, which is no drift.
 ALPHA_SCORES = 0.001
@@ -34,6 +40,10 @@ NEVER_SLOW = 0.010  # seconds
 FEWEST_EXPECTED = 5
 
 PREDICT = "/predict"
+
+# HAProxy's counters of what a server gave no whole answer to: no connection, none in time or none
+# that is HTTP, ended by the caller who had waited, ended by the server.
+UNANSWERED = ("econ", "eresp", "cli_abrt", "srv_abrt")
 
 
 @dataclass(frozen=True)
@@ -91,9 +101,11 @@ class Sample:
     Attributes
     ----------
     requests
-        Predictions asked for, with any outcome.
+        Predictions asked for that have ended, with any outcome.
     errors
         Those of them that ended in a 5xx, or without an answer.
+    refused
+        Those that ended in a 4xx.
     seconds
         Time to answer.
     scores
@@ -106,7 +118,54 @@ class Sample:
     errors: int
     seconds: Histogram
     scores: Histogram
+    refused: int = 0
     restarts: int = 0
+
+
+@dataclass(frozen=True)
+class Passed:
+    """What a proxy gave a version since its own start, and what came back.
+
+    Attributes
+    ----------
+    given, waiting
+        Requests, and those of them that have not ended yet.
+    failed
+        No connection, no answer in time, a broken one, or a 5xx.
+    refused
+        Answers with a 4xx.
+    """
+
+    given: int
+    waiting: int
+    failed: int
+    refused: int
+
+    @classmethod
+    def of(cls, server: Mapping[str, str]) -> Passed:
+        """Return what HAProxy's `show stat` counted of a server."""
+        return cls(
+            given=_number(server, "stot"),
+            waiting=_number(server, "scur"),
+            failed=_number(server, *UNANSWERED, "hrsp_5xx"),
+            refused=_number(server, "hrsp_4xx"),
+        )
+
+    def since(self, before: Passed) -> Passed:
+        return Passed(
+            self.given - before.given,
+            self.waiting,
+            self.failed - before.failed,
+            self.refused - before.refused,
+        )
+
+    def count(self, own: Sample) -> Sample:
+        """Return a version's own sample with the counts of the proxy in place of its own.
+
+        A version that does not answer does not count that either.
+        """
+        ended = max(self.given - self.waiting, self.failed + self.refused)
+        return replace(own, requests=ended, errors=self.failed, refused=self.refused)
 
 
 @dataclass(frozen=True)
@@ -160,6 +219,7 @@ def read_sample(metrics: str, unanswered: int = 0) -> Sample:
             requests=sum(int(one.value) for one in asked) + unanswered,
             errors=sum(int(one.value) for one in asked if one.labels["status"] >= "500")
             + unanswered,
+            refused=sum(int(one.value) for one in asked if "400" <= one.labels["status"] < "500"),
             seconds=_histogram(families["slipway_request_seconds"], _counts),
             scores=_histogram(families["slipway_score"], lambda one, end: one.name.endswith(end)),
         )
@@ -174,21 +234,20 @@ def difference(before: Sample, after: Sample) -> Sample:
     the new one counted has happened since.
     """
     if after.requests < before.requests or _went_back(before.seconds, after.seconds):
-        return Sample(
-            after.requests, after.errors, after.seconds, after.scores, before.restarts + 1
-        )
+        return replace(after, restarts=before.restarts + 1)
     return Sample(
         after.requests - before.requests,
         max(0, after.errors - before.errors),
         _less(after.seconds, before.seconds),
         _less(after.scores, before.scores),
+        max(0, after.refused - before.refused),
         after.restarts,
     )
 
 
 def compare(old: Sample, new: Sample, limits: Canary) -> Comparison:
     """Compare two versions over the same time."""
-    tests = (_restarts, _errors, _latency, _scores)
+    tests = (_restarts, _errors, _refused, _latency, _scores)
     found = [test(old, new, limits) for test in tests]
     enough = min(old.requests, new.requests) >= limits.min_requests
     traffic = Row(
@@ -210,13 +269,29 @@ def _restarts(old: Sample, new: Sample, _limits: Canary) -> tuple[str, Row | Non
 
 
 def _errors(old: Sample, new: Sample, limits: Canary) -> tuple[str, Row]:
-    before, now = _share(old.errors, old.requests), _share(new.errors, new.requests)
-    limit = limits.max_error_share
-    crossed = now > before and unlikely(new.errors, new.requests, limit)
+    # A candidate has less time to answer: what the old version took longer for counts as well.
+    late = old.seconds.above(limits.patience_ms / 1000)
+    before = min(1.0, _share(old.errors + late, old.requests))
+    now, limit = _share(new.errors, new.requests), limits.max_error_share
+    evidence = new.errors >= FEWEST_ERRORS or limit == 0
+    crossed = now > before and evidence and unlikely(new.errors, new.requests, max(limit, before))
     row = Row("errors", f"{before:.2%}", f"{now:.2%}", f"≤ {limit:.2%}", crossed)
     sentence = (
         f"errors: {new.errors:,} of {new.requests:,} requests failed ({now:.2%}); the limit is "
         f"{limit:.2%}, the old version had {before:.2%}"
+    )
+    return sentence if crossed else "", row
+
+
+def _refused(old: Sample, new: Sample, limits: Canary) -> tuple[str, Row]:
+    before, now = _share(old.refused, old.requests), _share(new.refused, new.requests)
+    limit = before + limits.max_refused_share
+    crossed = now > limit and _more_often(old, new) < ALPHA_REFUSED
+    row = Row("refused (4xx)", f"{before:.2%}", f"{now:.2%}", f"≤ {limit:.2%}", crossed)
+    sentence = (
+        f"refused: {new.refused:,} of {new.requests:,} requests were answered with a 4xx "
+        f"({now:.2%}); at the same time the old version refused {before:.2%}, and "
+        f"{limits.max_refused_share:.2%} more is the limit"
     )
     return sentence if crossed else "", row
 
@@ -246,6 +321,19 @@ def _scores(old: Sample, new: Sample, limits: Canary) -> tuple[str, Row]:
         f"is {limits.max_score_psi:g}): mean {_mean(old.scores):.3f} → {_mean(new.scores):.3f}"
     )
     return sentence if crossed else "", row
+
+
+def _more_often(old: Sample, new: Sample) -> float:
+    """Return the p-value of Fisher's exact test that the new version refuses more often.
+
+    Exact, since chance alone decides which version gets a request.
+    """
+    from scipy.stats import hypergeom
+
+    if not old.requests or not new.requests:
+        return 1.0
+    rows, refused = old.requests + new.requests, old.refused + new.refused
+    return float(hypergeom.sf(new.refused - 1, rows, refused, new.requests))
 
 
 def unlikely(count: int, rows: int, share: float) -> bool:
@@ -337,7 +425,11 @@ def _mean(scores: Histogram) -> float:
     return float(np.average(middles, weights=scores.counts)) if scores.total else 0.0
 
 
-def _share(count: int, rows: int) -> float:
+def _number(server: Mapping[str, str], *names: str) -> int:
+    return sum(int(server.get(name) or 0) for name in names)
+
+
+def _share(count: float, rows: int) -> float:
     return count / rows if rows else 0.0
 
 

@@ -9,12 +9,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from slipway.errors import SlipwayError
-from slipway.prove.checks import OK, Check, Expected, judge
+from slipway.prove.checks import BAD_ROWS, OK, Check, Expected, judge
+from slipway.score import MANIFEST_FILE, MODEL
 
 if TYPE_CHECKING:
     from slipway.settings import Deploy
 
 PROBE = Path(__file__).with_name("probe.py")
+ASK = Path(__file__).with_name("ask.py")
+
+MANIFEST = f"/app/{MODEL}/{MANIFEST_FILE}"
+"""In every image."""
 
 PORT = 3000
 PID = 1
@@ -24,6 +29,8 @@ ASKING = 60.0
 
 HEARS_WITHIN = 3.0
 """Seconds within which an engine knows that a container has ended."""
+
+ASK_SECONDS = 20.0
 
 LOAD = {"rounds": 6, "requests": 400, "connections": 4}
 NO_LOAD = LOAD | {"rounds": 0}
@@ -86,6 +93,22 @@ def prove(
     for check in checks:
         say(f"{'ok' if check.ok else 'NOT OK'}  {check.name}: {check.words}")
     return checks
+
+
+def check_predicts(container: Container, port: int = PORT, manifest: str = MANIFEST) -> str:
+    """Return what is wrong with how a running service answers /predict; empty if nothing is."""
+    try:
+        answered = container.python(
+            ASK.read_text("utf-8"), json.dumps({"port": port, "manifest": manifest}), ASK_SECONDS
+        )
+        found: dict[str, str] = json.loads(answered)
+    except (SlipwayError, ValueError) as error:
+        return f"/predict could not be asked: {error}"
+    if found["scored"] != str(OK):
+        return f"/predict answers a golden row with {found['scored']}"
+    if found["refused"] != str(BAD_ROWS):
+        return f"/predict answers an empty row with {found['refused']}"
+    return ""
 
 
 def _checks(

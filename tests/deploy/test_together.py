@@ -1,0 +1,73 @@
+"""Two first deployments at once, and what an engine was left with: nothing is doubled or kept."""
+
+from __future__ import annotations
+
+import pytest
+from tests.deploy.conftest import MakePlace, Place, commit_of
+
+from slipway.docker import docker
+
+
+def networks(place: Place) -> list[str]:
+    shown = ("--filter", f"name=^{place.prefix}$", "--format", "{{.ID}}")
+    return docker("network", "ls", *shown).split()
+
+
+def test_two_first_deployments_at_once_make_one_network_and_one_release(
+    make_place: MakePlace, first: str, second: str
+) -> None:
+    place = make_place()
+    processes = [place.start("deploy"), place.start("deploy", "--image", second)]
+    said = [process.communicate()[0] for process in processes]
+    codes = sorted(process.returncode for process in processes)
+    assert codes in ([0, 0], [0, 2]), said  # the second waited, or was told who deploys
+    assert codes == [0, 0] or any("another one deploys here" in it for it in said), said
+    assert len(networks(place)) == 1
+    assert place.live() in (first, commit_of("second"))
+    assert place.deploy().ok
+    outcome = place.stop(forget=True)
+    assert outcome.ok, outcome.to_text()
+    assert not networks(place)
+    assert not docker("volume", "ls", "-q", "--filter", f"name={place.prefix}").split()
+
+
+@pytest.mark.parametrize("runs", [False, True], ids=["stopped", "running"])
+def test_a_second_network_of_the_name_is_removed_by_the_next_deployment(
+    make_place: MakePlace, first: str, second: str, runs: bool
+) -> None:
+    place = make_place()
+    if runs:
+        assert place.deploy().ok
+    for _ in range(2 - runs):
+        docker("network", "create", place.prefix)
+    assert len(networks(place)) == 2
+    outcome = place.deploy(second if runs else "")
+    assert outcome.ok, outcome.to_text()
+    assert len(networks(place)) == 1
+    assert place.live() == (commit_of("second") if runs else first)
+
+
+def test_forgetting_removes_what_a_first_deployment_that_died_has_left(
+    make_place: MakePlace,
+) -> None:
+    place = make_place()
+    for _ in range(2):
+        docker("network", "create", place.prefix)
+    outcome = place.stop(forget=True)
+    assert outcome.ok, outcome.to_text()
+    assert not networks(place)
+
+
+def test_what_cannot_be_removed_is_named(place: Place, base_image: str) -> None:
+    neighbour = f"{place.prefix}-neighbour"
+    options = ("--detach", "--name", neighbour, "--network", place.prefix)
+    docker("run", *options, base_image, "sleep", "600")
+    outcome = place.stop()
+    assert outcome.exit_code == 0
+    assert f"{neighbour} is in it" in outcome.words
+    outcome = place.stop(forget=True)
+    assert outcome.exit_code == 2
+    assert neighbour in outcome.words
+    docker("rm", "--force", neighbour)
+    assert place.stop(forget=True).ok
+    assert not networks(place)
