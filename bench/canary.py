@@ -43,6 +43,7 @@ class Run:
     live: bool
     canary: float
     requests: int
+    refused: int
     failed: int
     wait: float
     reason: str
@@ -88,7 +89,8 @@ def _measure(copy: Path, images: list[str], runs: int) -> None:
     print(table(found))
     print(
         f"\n{RATES[0]} to {RATES[-1]} requests a second, of which the candidate gets "
-        f"{CANARY['share']:.0%}; *failed* and *longest wait* are those of all callers.\n"
+        f"{CANARY['share']:.0%}; *refused* (4xx, by the candidate), *failed* and "
+        "*longest wait* are those of all callers.\n"
     )
 
 
@@ -104,7 +106,8 @@ def _run(copy: Path, image: str, bodies: list[str], rate: float) -> Run:
         live=done.returncode == 0,
         canary=took,
         requests=len(tally.answers),
-        failed=len(tally.failed()),
+        refused=tally.statuses()[422],
+        failed=len(tally.failed()) - tally.statuses()[422],
         wait=tally.wait(),
         reason=next((line for line in lines if line.startswith("✗")), ""),
     )
@@ -118,6 +121,7 @@ def _row(name: str, runs: list[Run]) -> dict[str, Any]:
         "in the canary, s": f"{min(it.canary for it in runs):.1f} to "
         f"{max(it.canary for it in runs):.1f}",
         "requests": f"{sum(run.requests for run in runs):,}",
+        "refused": str(sum(run.refused for run in runs)),
         "failed": str(sum(run.failed for run in runs)),
         "longest wait, s": f"{max(run.wait for run in runs):.2f}",
     }

@@ -51,7 +51,8 @@ def test_no_bad_candidate_goes_live_and_no_caller_waits_for_it(
         outcome = place.deploy(image)
     assert outcome.exit_code == 1, outcome.to_text()
     assert [step.name for step in outcome.steps if not step.ok] == ["canary"]
-    assert not tally.failed(), tally.failed()[:3]
+    # A 4xx is an answer, which the proxy passes on; what fails is asked again.
+    assert tally.statuses().keys() <= {200, 422 if name == "refuses" else 200}
     assert tally.wait() < LONGEST_WAIT
     assert place.live() == first
 

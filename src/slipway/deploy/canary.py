@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from importlib import import_module
 
 from slipway.deploy.guard import GuardLost
 from slipway.deploy.site import Site
@@ -60,6 +61,7 @@ def run_canary(site: Site, slot: str, tokens: str) -> tuple[str, str]:
         There was too little traffic, and the settings do not accept that.
     """
     settings = site.engine.settings.canary
+    import_module("scipy.stats")  # takes seconds, in which the candidate would not be watched
     watch = _Watch(site, slot, tokens)
     share = max(1, round(FULL * settings.share))
     site.guard.share(Traffic(other(slot), slot, share))

@@ -15,7 +15,7 @@ from slipway.deploy.kubectl import get, kubectl
 from slipway.deploy.lease import NAME as LEASE
 from slipway.deploy.lease import Lease, holder_of
 from slipway.deploy.outcome import Outcome, Say, Steps
-from slipway.deploy.pod import Pod
+from slipway.deploy.pod import Pod, is_ready
 from slipway.deploy.release import Record, now, record_of, who, write_releases
 from slipway.deploy.reviewed import expected_of, model_difference
 from slipway.deploy.rollout import Place, Undone
@@ -272,7 +272,7 @@ def _as_list(manifests: list[dict[str, Any]]) -> str:
 
 def _check_predicts(namespace: str, pods: Sequence[dict[str, Any]]) -> str:
     """Return what is wrong with how the first pod that is ready answers; empty if nothing is."""
-    names = [pod["metadata"]["name"] for pod in pods if cluster.is_ready(pod)]
+    names = [pod["metadata"]["name"] for pod in pods if is_ready(pod)]
     fault = check_predicts(Pod(names[0], namespace)) if names else ""
     return f"{names[0]}: {fault}" if fault else ""
 
