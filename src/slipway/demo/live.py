@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import secrets
+from datetime import UTC, datetime, timedelta
 
 from slipway.demo.story import Story
 from slipway.deploy.engine import PORT, PREFIX, engine_of, pull
@@ -23,6 +24,9 @@ LOG = "build/live/log"
 
 # Begins the name of all that a demo makes on the engine, so that it meets nothing that runs there.
 NAMES = "slipway-demo"
+
+OLDEST = timedelta(hours=2)
+"""No demo takes longer."""
 
 
 def go_live(story: Story, rows: str) -> str:
@@ -47,7 +51,18 @@ def without_docker(story: Story) -> str:
     return ""
 
 
+def _remove_left_over(story: Story) -> None:
+    """Take off what demos that were killed have left; one that still runs is younger."""
+    names = ("--all", "--filter", f"name=^{NAMES}-[0-9a-f]+-proxy$", "--format", "{{.Names}}")
+    for name in docker("container", "ls", *names).split():
+        made = docker("container", "inspect", "--format", "{{.Created}}", name)
+        if datetime.now(UTC) - datetime.fromisoformat(f"{made[:19]}Z") > OLDEST:
+            settings = {PREFIX: name.removesuffix("-proxy")}
+            story.slipway("stop", "--target", "local", "--forget", settings=settings)
+
+
 def _release(story: Story, rows: str) -> str:
+    _remove_left_over(story)
     settings = {
         PREFIX: f"{NAMES}-{secrets.token_hex(4)}",
         PORT: str(free_port()),
