@@ -159,6 +159,7 @@ def test_a_disk_that_fills_up_during_a_release_takes_it_back(
         ("local", {"DOCKER_HOST": "ssh://ada@example.org"}, "unset DOCKER_HOST"),
         ("local", {"SLIPWAY_PREFIX": "Not A Name"}, "SLIPWAY_PREFIX"),
         ("local", {"SLIPWAY_PORT": "99999"}, "SLIPWAY_PORT"),
+        ("local", {"SLIPWAY_ON_INCONCLUSIVE": "maybe"}, "extend, back, go"),
         ("moon", {}, "local, host or kubernetes"),
     ],
 )
@@ -176,6 +177,12 @@ def test_two_services_share_an_engine_by_their_prefix() -> None:
         for engine in (of("staging"), of("production"))
     ]
     assert names[0].isdisjoint(names[1])
+
+
+def test_the_environment_overrides_what_an_inconclusive_canary_means() -> None:
+    for choice in ("extend", "back", "go"):
+        engine = engine_of("local", read_params().deploy, {"SLIPWAY_ON_INCONCLUSIVE": choice})
+        assert engine.settings.canary.on_inconclusive == choice
 
 
 def of(prefix: str) -> Engine:

@@ -10,16 +10,18 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import get_args
 
 from slipway.deploy.outcome import Say
 from slipway.deploy.state import CONFIG, SLOTS, State
 from slipway.docker import Container, docker
 from slipway.errors import SlipwayError
-from slipway.settings import Deploy
+from slipway.settings import Canary, Deploy
 
 # What the environment may say before params.yaml: two services can share one engine.
 PREFIX = "SLIPWAY_PREFIX"  # of the names of all that is made there
 PORT = "SLIPWAY_PORT"
+ON_INCONCLUSIVE = "SLIPWAY_ON_INCONCLUSIVE"  # staging has little traffic, and the same settings
 IMAGE_PORT = 8080  # where the proxy listens inside its container
 
 USER = "10001:10001"
@@ -132,7 +134,21 @@ def engine_of(target: str, settings: Deploy, environment: Mapping[str, str] = os
     port = environment.get(PORT) or str(settings.port)
     if not port.isdigit() or not 0 < int(port) < 65536:
         raise SlipwayError(f"{PORT}={port}: not a port", "use a number from 1 to 65535")
-    return Engine(target, prefix, int(port), settings)
+    return Engine(target, prefix, int(port), _with_choice(settings, environment))
+
+
+def _with_choice(settings: Deploy, environment: Mapping[str, str]) -> Deploy:
+    """Return the settings with what the environment overrides of the canary."""
+    choice = environment.get(ON_INCONCLUSIVE)
+    if not choice:
+        return settings
+    choices = get_args(Canary.model_fields["on_inconclusive"].annotation)
+    if choice not in choices:
+        raise SlipwayError(
+            f"{ON_INCONCLUSIVE}={choice}: no such choice", f"use one of {', '.join(choices)}"
+        )
+    canary = settings.canary.model_copy(update={"on_inconclusive": choice})
+    return settings.model_copy(update={"canary": canary})
 
 
 def check(engine: Engine) -> str:
