@@ -380,9 +380,9 @@ class TestPublish:
     def test_another_image_than_was_verified_is_not_written_down_as_a_release(
         self, released, api, github
     ):
-        verified = released / "build/verified.json"
-        said = json.loads(verified.read_text("utf-8")) | {"model_sha256": "f" * 64}
-        verified.write_text(json.dumps(said), "utf-8")
+        image = released / "build/image.json"
+        said = json.loads(image.read_text("utf-8")) | {"model_sha256": "f" * 64}
+        image.write_text(json.dumps(said), "utf-8")
 
         with pytest.raises(Refused):
             publish(api, released, "2026-11-20", "https://github.com")

@@ -1,13 +1,8 @@
 """Bind the files that a job hands on to an output of that job, which no artifact can change.
 
-Standard library only, one file: after the rebuild it is read from the commit itself and run by the
-system's Python in isolated mode, so that nothing which the rebuild has written takes part:
-
-    git cat-file blob COMMIT:src/slipway/github/seal.py | python3 -I - PATHS
-
-and the next jobs compare before they use what they have downloaded:
-
-    python3 -I src/slipway/github/seal.py --expect SEAL PATHS
+Standard library only, one file: after the rebuild it is run from a fresh checkout by the system's
+Python in isolated mode, so that nothing which was restored or rebuilt takes part. The next jobs
+compare before they use what they have downloaded (``--expect SEAL``).
 """
 
 from __future__ import annotations

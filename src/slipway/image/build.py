@@ -10,7 +10,6 @@ from pathlib import Path
 
 from slipway.build import NAME, BuiltBento, build
 from slipway.docker import docker
-from slipway.equivalence import files_of
 from slipway.errors import SlipwayError
 from slipway.image.context import Context, lay_out
 from slipway.image.inside import Inside, compare, look_inside
@@ -18,7 +17,7 @@ from slipway.image.packages import Target, install
 from slipway.image.registry import push_image, repository
 from slipway.image.sbom import Contents, write_sbom
 from slipway.progress import busy
-from slipway.score import MANIFEST_FILE, MODEL, read_manifest
+from slipway.score import MANIFEST_FILE, MODEL, MODEL_FILE, read_manifest
 from slipway.serve.release import RELEASE_FILE, Release, verify_model
 from slipway.settings import Deploy, read_params
 from slipway.tables import digest, read_json, write_json
@@ -144,7 +143,8 @@ def check_inside(image: str, context: Context, tree: Path) -> Inside:
     inside = look_inside(image)
     compare(image, inside.files, context.files)
     verify_model(tree / MODEL)
-    for name, expected in files_of(tree / MODEL).items():
+    for name in (MODEL_FILE, MANIFEST_FILE):
+        expected = digest(tree / MODEL / name)
         if (found := inside.model_file(name)) != expected:
             raise SlipwayError(
                 f"image {image}: {name} of the model has sha256 {found}, in {MODEL} it is "
