@@ -2,23 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from slipway import times
 from slipway.errors import SlipwayError
+from slipway.files import (
+    CSV,
+    PARQUET,
+    check_delimiter,
+    check_first_bytes,
+    open_parquet,
+    reading,
+    require_file,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
+    from pyarrow import csv
 
-READERS = (".parquet", ".csv")
+READERS = (PARQUET, CSV)
 CSV_BLOCK = 16 << 20
 PARQUET_BUFFER = 1 << 20
-ZONE = r"(?:[Zz]|[+-]\d\d(?::?\d\d)?)$"
+
+# How a cell of a CSV file is read: by the type of its column and by its own text, whatever the
+# other cells are. RE2, which Arrow searches with, knows no `\Z`; there `$` is the end of the text.
+WHOLE = r"^[+-]?(0|[1-9][0-9]*)$"
+NUMBER = r"^[+-]?(([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?|[iI]nf(inity)?)$"
+INFINITE = r"[iI]nf"
+MISSING = r"^([nN]a[nN]|NAN)?$"
+TIME = f"^(?:{times.PATTERN})$"
+
+# More digits than any integer type has, and no more than Arrow's decimals hold.
+MOST_DIGITS = 38
 
 
 class Values(NamedTuple):
@@ -48,7 +70,7 @@ class Source:
 
     @property
     def is_text(self) -> bool:
-        return self.path.suffix.lower() == ".csv"
+        return self.path.suffix.lower() == CSV
 
     def batches(self, names: Sequence[str], chunk_rows: int) -> Iterator[pa.RecordBatch]:
         """Yield the rows in order, at most `chunk_rows` at once.
@@ -59,7 +81,8 @@ class Source:
             The file is damaged further down.
         """
         read = _csv_batches if self.is_text else _parquet_batches
-        yield from _explained(self.path, lambda: read(self.path, names, chunk_rows))
+        with reading(self.path):
+            yield from read(self.path, names, chunk_rows)
 
 
 def open_source(path: Path) -> Source:
@@ -68,33 +91,20 @@ def open_source(path: Path) -> Source:
     Raises
     ------
     SlipwayError
-        It is not there, or is neither parquet nor CSV.
+        It is not there, is neither parquet nor CSV, or cannot be read.
     """
-    if not path.is_file():
-        raise SlipwayError(f"{path}: no such file", "check the path")
+    require_file(path)
     if path.suffix.lower() not in READERS:
-        raise SlipwayError(f"{path}: neither .parquet nor .csv", "convert it to parquet")
-    source: Source = next(_explained(path, lambda: iter([_open(path)])))
-    return source
-
-
-def _explained(path: Path, read: Callable[[], Iterator[Any]]) -> Iterator[Any]:
-    import pyarrow as pa
-
-    try:
-        yield from read()
-    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise SlipwayError(f"{path}: cannot be read: {reason}", "replace the file") from None
-
-
-def _open(path: Path) -> Source:
-    if path.suffix.lower() == ".csv":
-        schema, rows = _csv_schema(path), None
+        raise SlipwayError(
+            f"{path}: neither .parquet nor .csv", "convert it: `DataFrame.to_parquet(path)`"
+        )
+    if path.suffix.lower() == CSV:
+        check_first_bytes(path)
+        with reading(path):
+            schema, rows = _csv_schema(path), None
+        check_delimiter(path, schema.names)
     else:
-        import pyarrow.parquet as pq
-
-        with pq.ParquetFile(path) as file:
+        with open_parquet(path) as file:
             schema, rows = file.schema_arrow, file.metadata.num_rows
     types = dict(zip(reversed(schema.names), reversed(schema.types), strict=True))
     ordered = {name: types[name] for name in dict.fromkeys(schema.names)}
@@ -103,10 +113,8 @@ def _open(path: Path) -> Source:
 
 
 def _parquet_batches(path: Path, names: Sequence[str], chunk_rows: int) -> Iterator[pa.RecordBatch]:
-    import pyarrow.parquet as pq
-
     # Buffered: else a whole column of a row group is in memory, however large.
-    with pq.ParquetFile(path, buffer_size=PARQUET_BUFFER, pre_buffer=False) as file:
+    with open_parquet(path, buffer_size=PARQUET_BUFFER, pre_buffer=False) as file:
         for batch in file.iter_batches(batch_size=chunk_rows, columns=list(names)):
             batch.validate(full=True)  # Reading alone lets text pass that is not UTF-8.
             yield batch
@@ -115,8 +123,14 @@ def _parquet_batches(path: Path, names: Sequence[str], chunk_rows: int) -> Itera
 def _csv_schema(path: Path) -> pa.Schema:
     from pyarrow import csv
 
-    with csv.open_csv(path) as file:
+    with csv.open_csv(path, parse_options=_parse_options()) as file:
         return file.schema
+
+
+def _parse_options() -> csv.ParseOptions:
+    from pyarrow import csv
+
+    return csv.ParseOptions(newlines_in_values=True)
 
 
 def _csv_batches(path: Path, names: Sequence[str], chunk_rows: int) -> Iterator[pa.RecordBatch]:
@@ -131,15 +145,16 @@ def _csv_batches(path: Path, names: Sequence[str], chunk_rows: int) -> Iterator[
         null_values=[""],
     )
     read = csv.ReadOptions(block_size=CSV_BLOCK)
-    parse = csv.ParseOptions(newlines_in_values=True)
-    with csv.open_csv(path, read, parse, convert) as file:
+    with csv.open_csv(path, read, _parse_options(), convert) as file:
         for batch in file:
             for start in range(0, batch.num_rows, chunk_rows):
                 yield batch.slice(start, chunk_rows)
 
 
 def values_of(column: pa.Array, kind: str, dtype: str, is_text: bool) -> Values:
-    """Return a column of a chunk as pandas reads it.
+    """Return a column of a chunk as pandas reads it; each value depends on its own cell alone.
+
+    Whole numbers stay whole: where some are missing, in one of pandas' nullable types.
 
     Parameters
     ----------
@@ -153,35 +168,78 @@ def values_of(column: pa.Array, kind: str, dtype: str, is_text: bool) -> Values:
     if pa.types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
     if not is_text or kind == "string":
-        series = column.to_pandas()
+        series = _to_pandas(column)
         return Values(series, np.zeros(len(series), dtype=bool), series)
-    return _read_text(column, kind, dtype)
-
-
-def _read_text(column: pa.Array, kind: str, dtype: str) -> Values:
-    import pyarrow as pa
+    import pyarrow.compute as pc
 
     text = column.to_pandas()
-    if kind == "timestamp":
-        target = pa.timestamp("us", "UTC")
-    else:
-        target = pa.from_numpy_dtype(np.dtype(dtype))
-    try:
-        return Values(column.cast(target).to_pandas(), np.zeros(len(text), dtype=bool), text)
-    except pa.ArrowInvalid:
-        series = _read_each(text, kind, dtype)
-        return Values(series, (series.isna() & text.notna()).to_numpy(), text)
+    values = _read_times(column) if kind == "timestamp" else READ[kind](column, np.dtype(dtype))
+    wrong = pc.and_(pc.is_null(values), pc.invert(_matches(column, MISSING)))
+    return Values(_to_pandas(values), wrong.to_numpy(zero_copy_only=False), text)
 
 
-def _read_each(text: pd.Series, kind: str, dtype: str) -> pd.Series:
-    """Return the values that can be read and, for those that cannot, none."""
+def _to_pandas(column: pa.Array) -> pd.Series:
+    import pyarrow as pa
+
+    if not pa.types.is_integer(column.type) or not column.null_count:
+        return column.to_pandas()
+    return column.to_pandas(types_mapper=_nullable)
+
+
+def _matches(text: pa.Array, pattern: str) -> pa.Array:
+    """Return where a text matches; a missing one counts as empty."""
+    import pyarrow.compute as pc
+
+    return pc.match_substring_regex(pc.fill_null(text, ""), pattern)
+
+
+def _keep(text: pa.Array, kept: pa.Array) -> pa.Array:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    return pc.if_else(kept, text, pa.scalar(None, text.type))
+
+
+def _read_integers(text: pa.Array, dtype: np.dtype[Any]) -> pa.Array:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    width = np.iinfo(dtype)
+    short = pc.less_equal(pc.utf8_length(pc.fill_null(text, "")), MOST_DIGITS)
+    digits = _keep(text, pc.and_(_matches(text, WHOLE), short))
+    numbers = digits.cast(pa.decimal128(MOST_DIGITS, 0))
+    low, high = (pa.scalar(Decimal(int(end)), numbers.type) for end in (width.min, width.max))
+    fits = pc.and_(pc.greater_equal(numbers, low), pc.less_equal(numbers, high))
+    return _keep(numbers, pc.fill_null(fits, fill_value=False)).cast(pa.from_numpy_dtype(dtype))
+
+
+def _read_numbers(text: pa.Array, dtype: np.dtype[Any]) -> pa.Array:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    numbers = _keep(text, _matches(text, NUMBER)).cast(pa.from_numpy_dtype(dtype))
+    # A number too large for the type is not one; where the file has infinity, the checks see it.
+    fits = pc.or_(pc.is_finite(numbers), _matches(text, INFINITE))
+    return _keep(numbers, pc.fill_null(fits, fill_value=False))
+
+
+READ = {"integer": _read_integers, "number": _read_numbers}
+
+
+def _read_times(text: pa.Array) -> pa.Array:
+    import pandas as pd
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    texts = _keep(text, _matches(text, TIME))
+    # What is finer than a microsecond is cut off, as `slipway.times.parse_time` does.
+    texts = pc.replace_substring_regex(texts, r"(\.[0-9]{6})[0-9]+", r"\1")
+    moments = pd.to_datetime(texts.to_pandas(), utc=True, format="ISO8601", errors="coerce")
+    return pa.array(moments.dt.as_unit("us"), pa.timestamp("us", "UTC"))
+
+
+def _nullable(found: pa.DataType) -> Any:
     import pandas as pd
 
-    if kind == "timestamp":
-        times = text.where(text.str.contains(ZONE, na=False))
-        return pd.to_datetime(times, utc=True, format="ISO8601", errors="coerce")
-    numbers = pd.to_numeric(text, errors="coerce").astype("float64")
-    if kind == "integer":
-        width = np.iinfo(dtype)
-        numbers = numbers.where((numbers % 1 == 0) & numbers.between(width.min, width.max))
-    return numbers
+    name = str(found)
+    return pd.api.types.pandas_dtype(name.replace("i", "I", 1).replace("uI", "UI"))

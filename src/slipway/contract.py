@@ -25,10 +25,12 @@ if TYPE_CHECKING:
     TARGET: str
 
 __all__ = [
+    "BINARY",
     "RULES",
     "TARGET",
     "Columns",
     "Scorer",
+    "as_binary",
     "behaviours",
     "estimator",
     "event_time",
@@ -38,9 +40,17 @@ __all__ = [
     "known_before",
     "label",
     "label_definition",
+    "read_labels",
     "schema",
     "slices",
 ]
+
+BINARY = "0 or 1 (false, true), and NaN where it is not known"
+ONLY_BINARY = (
+    "only two classes are supported: return whether a row is of the positive one, such as "
+    "`columns['amount'] > 100`"
+)
+MOST_VALUES = 5
 
 Columns = Mapping[str, np.ndarray]
 """A table: column name to array, all arrays of shape (rows,)."""
@@ -71,8 +81,11 @@ def _load(module: str, name: str) -> Any:
 
 
 def schema() -> DataFrameSchema:
+    r"""Return the schema of a row; in its patterns `$` means the end of the text, as `\Z` does."""
+    from slipway.patterns import with_true_ends
+
     rows: DataFrameSchema = _load("schema", "schema")
-    return rows
+    return with_true_ends(rows)
 
 
 def key() -> str:
@@ -107,14 +120,74 @@ def features(columns: Columns) -> dict[str, np.ndarray]:
 
 
 def label(columns: Columns) -> np.ndarray:
+    """Return the label of some rows, shape (rows,), float32: 0 or 1, NaN where it is not known.
+
+    Raises
+    ------
+    SlipwayError
+        The label code returns something else: more than two classes, text, or not one value a row.
+    """
+    labels, bad, found = read_labels(columns)
+    if bad.any():
+        values = list(dict.fromkeys(repr(value) for value in found[bad][:1000].tolist()))
+        listed = ", ".join(values[:MOST_VALUES]) + (", …" if len(values) > MOST_VALUES else "")
+        raise SlipwayError(
+            f"{_label_code()} returns {listed} in {int(bad.sum()):,} of {len(labels):,} rows; "
+            f"expected {BINARY}",
+            ONLY_BINARY,
+        )
+    return labels
+
+
+def read_labels(columns: Columns) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return what `label` does, where the label code returns something else, and what it returns.
+
+    Raises
+    ------
+    SlipwayError
+        It does not return one value a row.
+    """
+    rows = len(next(iter(columns.values())))
     make = _load("target", "label")
     with user_code():
-        return np.asarray(make(columns))
+        found = np.asarray(make(columns))
+    if found.shape != (rows,):
+        raise SlipwayError(
+            f"{_label_code()} returns an array of shape {found.shape} for {rows:,} rows",
+            f"return one value for each row: shape ({rows},)",
+        )
+    return (*as_binary(found), found)
+
+
+def _label_code() -> str:
+    return f"src/model/target.py: `label`, which makes `{_load('target', 'NAME')}`,"
 
 
 def label_definition() -> str | None:
-    """Return what the docstring of the label says."""
+    """Return what the label means: the docstring of the function that makes it."""
     return inspect.getdoc(_load("target", "label"))
+
+
+def as_binary(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return values as labels, float32, NaN for None and missing ones; and which ones are not.
+
+    0 and 1 are labels as numbers of any type and as booleans; text is not.
+    """
+    if values.dtype.kind in "biuf":
+        labels = values.astype("float64")
+    elif values.dtype.kind == "O":
+        labels = np.array([_number(value) for value in values.tolist()], dtype="float64")
+    else:
+        labels = np.full(values.shape, np.inf)
+    bad = ~(np.isnan(labels) | (labels == 0) | (labels == 1))
+    return labels.astype("float32"), bad
+
+
+def _number(value: Any) -> float:
+    """Return a number or boolean as a float, NaN for a missing value, infinity for the rest."""
+    if value is None or type(value).__name__ in ("NAType", "NaTType"):
+        return np.nan
+    return float(value) if isinstance(value, (bool, int, float, np.number, np.bool_)) else np.inf
 
 
 def estimator(params: Mapping[str, Any], categories: list[str]) -> ClassifierMixin:

@@ -19,7 +19,7 @@ import numpy as np
 
 from slipway import contract
 from slipway.errors import SlipwayError
-from slipway.prepare import split_months
+from slipway.months import month_files, split_months
 from slipway.score import (
     BASELINE_FILE,
     MANIFEST_FILE,
@@ -29,7 +29,7 @@ from slipway.score import (
     read_manifest,
 )
 from slipway.settings import read_params
-from slipway.tables import digest, month_files, read_columns, row_count, take
+from slipway.tables import digest, read_columns, row_count, take
 
 # Of a prediction, which is a float32, and of a sum of float64.
 TOLERANCE = 1e-6

@@ -10,9 +10,10 @@ import numpy as np
 
 from slipway import contract, stats
 from slipway.errors import Refused
-from slipway.prepare import labelled, split_months
+from slipway.months import month_files, split_months
+from slipway.prepare import labelled, require_both_labels
 from slipway.score import BASELINE_FILE, MODEL, Model
-from slipway.tables import month_files, read_columns, row_count, write_columns, write_json
+from slipway.tables import read_columns, row_count, write_columns, write_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -37,6 +38,7 @@ def evaluate(params: Params, model: Path = MODEL, reports: Path = REPORTS) -> st
     loaded = Model.load(model)
     _, files = split_months(month_files(), params.prepare.holdout_months)
     rows, labels = labelled(read_columns(files))
+    require_both_labels("holdout", labels)
     features = contract.features({name: rows[name] for name in contract.inputs()})
     scores = loaded.score_features(features)
     write_columns({"key": rows[contract.key()], "score": scores}, PREDICTIONS)

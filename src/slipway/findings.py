@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from string import ascii_letters, digits
 from typing import Any
 
 from slipway.errors import NO, YES
+from slipway.rows.words import shown_name
 
 MOST_IN_MARKDOWN = 50
+
+MOST_NOTED = 5
+
+COLUMNS = re.compile(r"[A-Za-z0-9_.:/-]+(, [A-Za-z0-9_.:/-]+)*")
 
 HARMLESS = frozenset(ascii_letters + digits + " -,/'()=%")
 
@@ -51,10 +57,17 @@ class File:
 
 @dataclass(frozen=True)
 class Report:
-    """What was read and what is wrong with it; the same files give the same report."""
+    """What was read and what is wrong with it; the same files give the same report.
+
+    Attributes
+    ----------
+    not_read
+        What else is in the folders, each with the reason why it is not read.
+    """
 
     files: list[File]
     faults: list[Fault]
+    not_read: list[str] = field(default_factory=list)
 
     @property
     def exit_code(self) -> int:
@@ -69,11 +82,11 @@ def render_json(report: Report) -> dict[str, Any]:
 def render_text(report: Report) -> str:
     """Return the report for a terminal."""
     lines = [_headline(report)]
-    for file in report.files:
-        faults = [fault for fault in report.faults if fault.file == file.file]
-        if faults:
-            lines += ["", f"{_plain(file.file)}: {file.rows:,} rows, {_many(len(faults), 'fault')}"]
-            lines += [f"  {sentence(fault, _plain)}" for fault in faults]
+    rows = {file.file: f"{file.rows:,} rows, " for file in report.files}
+    for name in dict.fromkeys(fault.file for fault in report.faults):
+        faults = [fault for fault in report.faults if fault.file == name]
+        lines += ["", f"{_plain(name)}: {rows.get(name, '')}{_many(len(faults), 'fault')}"]
+        lines += [f"  {sentence(fault, _plain)}" for fault in faults]
     lines += _notes(report, _plain)
     return "\n".join(lines)
 
@@ -103,28 +116,35 @@ def _headline(report: Report) -> str:
 
 def _notes(report: Report, show: Callable[[str], str]) -> list[str]:
     unnamed = [file.file for file in report.files if file.month is None]
-    if not unnamed:
-        return []
-    more = f" and {len(unnamed) - 3:,} more" if len(unnamed) > 3 else ""
-    names = ", ".join(show(name) for name in unnamed[:3]) + more
-    return [
-        "",
-        f"Not named after a month (YYYY-MM), so month and row count were not checked: {names}",
-    ]
+    notes = {
+        "Not named after a month (YYYY-MM), so month and row count were not checked": unnamed,
+        f"Not read ({_many(len(report.not_read), 'file')})": report.not_read,
+    }
+    lines = []
+    for note, names in notes.items():
+        if names:
+            more = f" and {len(names) - MOST_NOTED:,} more" if len(names) > MOST_NOTED else ""
+            lines += ["", f"{note}: {', '.join(map(show, names[:MOST_NOTED]))}{more}"]
+    return lines
 
 
 def sentence(fault: Fault, show: Callable[[str], str]) -> str:
     """Return a fault in words; `show` makes text from the data harmless where it will stand."""
-    column, check, expected = show(fault.column), show(fault.check), show(fault.expected)
+    # A name is quoted as soon as it is not a plain word, so that a blank in it is seen.
+    column = show(shown_columns(fault.column)) if fault.column else "a column without a name"
+    check, expected = show(fault.check), show(fault.expected)
     found = ", ".join(show(example) for example in fault.examples)
     first = ", ".join(f"{row:,}" for row in fault.rows)
     rows = f"{_many(fault.count, 'row')} ({_percent(fault.share)}; first: {first})"
     sentences = {
+        "not_read": f"it is not read: {found}; expected {expected}",
+        "file_name": f"it is not named after a month; expected {expected}",
+        "label": f"the label {column} is {found} in {rows}; expected {expected}",
         "no_rows": f"no rows; expected {expected}",
         "rows_per_month": f"{fault.count:,} rows; expected {expected}",
         "missing_column": f"{column} is missing; expected {expected}",
         "unknown_column": f"{column} is unknown; expected {expected}",
-        "repeated_column": f"{column} stands there twice; expected {expected}",
+        "repeated_column": f"{column} is there more than once; expected {expected}",
         "not_nullable": f"{column} is empty in {rows}; expected {expected}",
         "max_missing": f"{column} is empty in {_percent(fault.share)}; expected {expected}",
         "unique": f"{column} comes again in {rows}, such as {found}; expected {expected}",
@@ -136,6 +156,11 @@ def sentence(fault: Fault, show: Callable[[str], str]) -> str:
     if fault.rule:
         return f"{check} is broken in {rows}: {found}; {expected}"
     return f"{column} = {found} in {rows}; expected {expected}"
+
+
+def shown_columns(names: str) -> str:
+    """Return the names of a fault's columns as a message may hold them."""
+    return names if COLUMNS.fullmatch(names) else shown_name(names)
 
 
 def _many(count: int, what: str) -> str:

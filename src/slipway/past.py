@@ -7,7 +7,7 @@ own month, so that the seasons do not pass for restlessness.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -38,7 +38,12 @@ FEWEST_LENGTHS, LEAST_FREE = 4, 0.2
 SURE = 2.0
 
 
-def past(columns: Columns, times: np.ndarray, reference: Mapping[str, Profile]) -> dict[str, Any]:
+def past(
+    columns: Columns,
+    times: np.ndarray,
+    reference: Mapping[str, Profile],
+    whole: Collection[str] = (),
+) -> dict[str, Any]:
     """Return the memory of the past that a manifest carries.
 
     Parameters
@@ -49,10 +54,14 @@ def past(columns: Columns, times: np.ndarray, reference: Mapping[str, Profile]) 
         Of the events, datetime64, shape (rows,).
     reference
         The profile of each column, whose bins are used.
+    whole
+        Months that count however few days they have, as ``YYYY-MM``: those that the data has files
+        of.
     """
     days, day = np.unique(times.astype("datetime64[D]"), return_inverse=True)
     known, length = np.unique(days.astype("datetime64[M]"), return_counts=True)
-    months = {str(each): _about(days, day, each) for each in known[length >= FEWEST_DAYS]}
+    counted = (length >= FEWEST_DAYS) | np.isin(known.astype(str), list(whole))
+    months = {str(each): _about(days, day, each) for each in known[counted]}
     wobble = {}
     for name, profile in reference.items():
         names, cell = cells_of(columns[name], profile)

@@ -10,10 +10,10 @@ import numpy as np
 
 from slipway import contract, stats
 from slipway.errors import Refused, SlipwayError
+from slipway.months import list_data, month_files, named, split_months
 from slipway.score import feature_type
 from slipway.tables import (
     keys_digest,
-    month_files,
     read_columns,
     row_count,
     take,
@@ -23,6 +23,7 @@ from slipway.tables import (
 
 if TYPE_CHECKING:
     from slipway.contract import Columns
+    from slipway.files import NotRead
     from slipway.settings import Params
 
 PREPARED = Path("build/prepared")
@@ -43,15 +44,21 @@ class Part:
 
 @dataclass(frozen=True)
 class Split:
+    """Both parts, and the files of ``data/`` that are in neither."""
+
     train: Part
     holdout: Part
+    not_read: list[NotRead]
 
     def summary(self) -> str:
-        return "\n".join(
+        lines = [
             f"{name}: {part.rows:,} rows, {part.positives / part.rows:.1%} positive, "
             f"{part.months[0]} to {part.months[-1]}, {part.unlabelled:,} without a label left out"
             for name, part in (("train", self.train), ("holdout", self.holdout))
-        )
+        ]
+        if self.not_read:
+            lines.append(f"not read: {named(self.not_read)}")
+        return "\n".join(lines)
 
 
 def prepare(params: Params, out: Path = PREPARED) -> Split:
@@ -63,32 +70,49 @@ def prepare(params: Params, out: Path = PREPARED) -> Split:
         A feature is known only after the prediction is asked for, or predicts the label
         implausibly well by itself; or too many rows have no label.
     SlipwayError
-        There are not enough months, or a file cannot be read.
+        There are not enough months, a file cannot be read, or the files are not in an order of
+        time (`slipway.months`).
     """
     older, newest = split_months(month_files(), params.prepare.holdout_months)
     split = Split(
         train=_prepare_part("train", older, params, out),
         holdout=_prepare_part("holdout", newest, params, out),
+        not_read=list_data().not_read,
     )
-    write_json(asdict(split), out / "split.json")
+    parts = {"train": asdict(split.train), "holdout": asdict(split.holdout)}
+    write_json(parts, out / "split.json")
     return split
 
 
-def split_months(files: list[Path], holdout_months: int) -> tuple[list[Path], list[Path]]:
-    """Return the files to train on and the newest ones, held out: by time, never at random."""
-    if len(files) <= holdout_months:
-        raise SlipwayError(
-            f"{len(files)} month(s) of data, of which params.yaml holds out {holdout_months}",
-            "add a month with `slipway data --month`, or lower `prepare.holdout_months`",
-        )
-    return files[:-holdout_months], files[-holdout_months:]
-
-
 def labelled(columns: Columns) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """Return the rows whose label is known and those labels, float32 of 0 and 1."""
+    """Return the rows whose label is known and those labels, float32 of 0 and 1.
+
+    Raises
+    ------
+    SlipwayError
+        The labels are not binary.
+    """
     labels = contract.label(columns)
     known = ~np.isnan(labels)
     return take(columns, known), labels[known]
+
+
+def require_both_labels(name: str, labels: np.ndarray) -> None:
+    """Refuse rows that all have the same label: nothing can be learned or measured on them.
+
+    Raises
+    ------
+    SlipwayError
+        Names the rows, and the label that they have.
+    """
+    values = np.unique(labels)
+    if len(values) < 2:
+        found = f"only the label {values[0]:g}" if len(values) else "no label"
+        raise SlipwayError(
+            f"the {name} rows have {found} (`{contract.TARGET}`), and 0 and 1 are needed",
+            "look at `label` in src/model/target.py, or take more months: "
+            "`prepare.holdout_months` in params.yaml",
+        )
 
 
 def check_leak(features: Columns, labels: np.ndarray, limit: float) -> None:
@@ -140,10 +164,7 @@ def _check_labels(name: str, labels: np.ndarray, unlabelled: int, limit: float) 
             f"(prepare.max_label_missing in params.yaml is {limit:.1%})",
             "wait until more labels have arrived, or leave the newest month out",
         )
-    if len(np.unique(labels)) < 2:
-        raise SlipwayError(
-            f"the {name} rows have only one label value", "look at `label` in src/model/target.py"
-        )
+    require_both_labels(name, labels)
 
 
 def _named(features: Columns) -> dict[str, np.ndarray]:

@@ -15,9 +15,10 @@ from urllib.parse import urlsplit
 import numpy as np
 
 from slipway.errors import NO, YES, SlipwayError
+from slipway.months import list_data
 from slipway.progress import track
 from slipway.proxies import connect
-from slipway.tables import as_rows, month_files, read_columns, row_count, take
+from slipway.tables import as_rows, read_columns, row_count, take
 
 # Large enough to spare the way, small enough for any limit on a request's body.
 BATCH = 200
@@ -92,7 +93,7 @@ def replay(rows: Path, url: str, limit: int | None = None) -> Tally:
     service = Service(url)
     manifest = service.manifest()
     names = [column["name"] for column in manifest["inputs"]]
-    columns = read_columns(month_files(rows) if rows.is_dir() else [rows], names)
+    columns = read_columns(list_data(rows).read if rows.is_dir() else [rows], names)
     if not row_count(columns):
         raise SlipwayError(f"{rows}: no row to send", "name a file that has rows")
     count = row_count(columns) if limit is None else min(limit, row_count(columns))

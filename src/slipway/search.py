@@ -15,9 +15,10 @@ import numpy as np
 
 from slipway import contract, stats
 from slipway.errors import NO, YES, SlipwayError
-from slipway.prepare import labelled, split_months
+from slipway.months import DATA, month_files, split_months
+from slipway.prepare import labelled, require_both_labels
 from slipway.progress import track
-from slipway.tables import DATA, month_files, read_columns, write_json
+from slipway.tables import read_columns, write_json
 from slipway.workers import workers
 
 if TYPE_CHECKING:
@@ -151,6 +152,7 @@ Month = tuple[dict[str, np.ndarray], np.ndarray]
 def _read(path: Path) -> Month:
     """Return the features and labels of a month's labelled rows."""
     rows, labels = labelled(read_columns([path]))
+    require_both_labels(path.stem, labels)
     return contract.features({name: rows[name] for name in contract.inputs()}), labels
 
 

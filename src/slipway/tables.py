@@ -11,30 +11,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from slipway.errors import SlipwayError
+from slipway.files import open_parquet, reading
+from slipway.rows.words import shown_name
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from slipway.contract import Columns
-
-DATA = Path("data")
-
-
-def month_files(folder: Path = DATA) -> list[Path]:
-    """Return the monthly files of a data folder, oldest first.
-
-    Raises
-    ------
-    SlipwayError
-        There is none.
-    """
-    found = sorted(folder.glob("*.parquet"))
-    if not found:
-        raise SlipwayError(
-            f"{folder}/: no parquet file",
-            "fetch the data with `slipway restore` (or `make data`)",
-        )
-    return found
 
 
 def read_columns(
@@ -55,7 +38,14 @@ def read_columns(
     import pyarrow as pa
 
     wanted = None if names is None else list(names)
-    return to_columns(pa.concat_tables([_read(path, wanted) for path in paths]))
+    tables = [_read(path, wanted) for path in paths]
+    for path, table in zip(paths, tables, strict=True):
+        if not table.schema.equals(tables[0].schema):
+            raise SlipwayError(
+                f"{path}: {_difference(table, tables[0])}, unlike {paths[0]}",
+                "see `slipway validate`: all files have the columns of the schema",
+            )
+    return to_columns(pa.concat_tables(tables))
 
 
 def to_columns(table: pa.Table) -> dict[str, np.ndarray]:
@@ -108,9 +98,9 @@ def digest(path: Path, algorithm: str = "sha256") -> str:
         return hashlib.file_digest(file, algorithm).hexdigest()
 
 
-def keys_digest(keys: Iterable[str]) -> str:
-    """Return the sha256 that names a set of rows: of their keys, sorted, one a line."""
-    return hashlib.sha256("\n".join(sorted(keys)).encode()).hexdigest()
+def keys_digest(keys: Iterable[Any]) -> str:
+    """Return the sha256 that names a set of rows: of their keys as text, sorted, one a line."""
+    return hashlib.sha256("\n".join(sorted(map(str, keys))).encode()).hexdigest()
 
 
 def write_json(value: Any, path: Path) -> None:
@@ -141,20 +131,30 @@ def read_json(path: Path, made_by: str) -> Any:
 
 def _read(path: Path, names: list[str] | None) -> pa.Table:
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
-    try:
-        missing = set(names or ()) - set(pq.read_schema(path).names)
+    with open_parquet(path) as file, reading(path):
+        missing = set(names or ()) - set(file.schema_arrow.names)
         if missing:
             raise SlipwayError(
-                f"{path}: column {', '.join(sorted(missing))} is missing",
+                f"{path}: column {', '.join(map(shown_name, sorted(missing)))} is missing",
                 f"see `slipway validate {path}`",
             )
-        return pq.read_table(path, columns=names)
-    except FileNotFoundError:
-        raise SlipwayError(f"{path}: no such file", "check the path") from None
-    except (pa.ArrowInvalid, OSError) as error:
-        raise SlipwayError(f"{path}: not a parquet file ({error})", "replace the file") from None
+        table = file.read(columns=names)
+        table = table if names is None else table.select(names)
+        # Files differ in what they call nullable; their values are what counts.
+        return pa.Table.from_arrays(table.columns, names=table.column_names)
+
+
+def _difference(table: pa.Table, other: pa.Table) -> str:
+    """Return how the columns of a table differ from those of another one."""
+    found, expected = set(table.column_names), set(other.column_names)
+    if found != expected:
+        names = ", ".join(map(shown_name, sorted(found ^ expected)))
+        return f"column {names} is {'missing' if expected - found else 'added'}"
+    for field in table.schema:
+        if field.type != other.schema.field(field.name).type:
+            return f"column {shown_name(field.name)} has type {field.type}"
+    return "the order of the columns is another one"
 
 
 def _plain(values: np.ndarray) -> list[Any]:

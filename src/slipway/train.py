@@ -12,9 +12,10 @@ import numpy as np
 from slipway import contract
 from slipway.drift import joint
 from slipway.errors import SlipwayError, first_line
+from slipway.months import month_files, split_months
 from slipway.past import past
 from slipway.pointers import data_revision
-from slipway.prepare import PREPARED, split_months
+from slipway.prepare import PREPARED
 from slipway.profile import profile, profile_columns
 from slipway.score import (
     BASELINE_FILE,
@@ -27,7 +28,6 @@ from slipway.score import (
 from slipway.tables import (
     as_rows,
     digest,
-    month_files,
     read_columns,
     read_json,
     row_count,
@@ -290,14 +290,19 @@ def _past(params: Params, model: Model, holdout: Columns) -> dict[str, Any]:
     whole = {name: np.concatenate([rows[name], holdout[name]]) for name in contract.inputs()}
     times = whole[contract.event_time()]
     watched = {name: whole[name] for name in _watched()}
-    found = past(watched, times, {name: reference[name] for name in watched})
+    named = [path.stem for path in month_files()]
+    found = past(watched, times, {name: reference[name] for name in watched}, named)
     asked = np.arange(0, row_count(rows), max(1, row_count(rows) // SCORED_ROWS))
     scores = np.concatenate([model.score(take(rows, asked)), holdout["score"]])
     scored = np.concatenate([rows[contract.event_time()][asked], holdout[contract.event_time()]])
-    of_score = past({"score": scores}, scored, {"score": reference["score"]})
+    of_score = past({"score": scores}, scored, {"score": reference["score"]}, found["months"])
     found["wobble"] |= of_score["wobble"]
-    for month, about in of_score["months"].items():
-        found["months"][month]["profiles"] |= about["profiles"]
+    # Of a month with few rows none may be among those that were scored.
+    found["months"] = {
+        month: about | {"profiles": about["profiles"] | of_score["months"][month]["profiles"]}
+        for month, about in found["months"].items()
+        if month in of_score["months"]
+    }
     sample, missing = _coded(watched)
     weeks = joint.past_weeks(sample, times.astype("datetime64[D]"), missing)
     return found | {"joint": weeks}

@@ -6,7 +6,7 @@ because pandera's `validate` keeps every failing value and cannot see beyond a c
 
 from __future__ import annotations
 
-import re
+import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -20,20 +20,25 @@ import numpy as np
 from slipway import contract
 from slipway.chunks import READERS, Source, Values, open_source, values_of
 from slipway.errors import SlipwayError
+from slipway.files import Listing, list_folder, parse_month
 from slipway.findings import Fault, File, Report, render_json, render_markdown, render_text
+from slipway.labels.arrivals import array_of, columns_of_label
+from slipway.months import DATA, list_data, month_window
 from slipway.progress import track
 from slipway.rows import (
     NOUNS,
     TIME_RANGE,
     Rule,
+    Spec,
     ask,
     column_type,
     columns_read,
     describe,
     shown,
+    shown_name,
     specify,
 )
-from slipway.tables import DATA, month_files, write_json
+from slipway.tables import write_json
 from slipway.times import EARLIEST, END, RANGE
 
 if TYPE_CHECKING:
@@ -57,6 +62,7 @@ __all__ = [
 MOST_ROWS = 5
 MOST_EXAMPLES = 3
 MOST_UNKNOWN = 20
+MOST_LETTERS = 300
 
 # Keys confirmed at once when hashes meet: bounds the memory that repeated keys can take.
 KEYS_AT_ONCE = 500_000
@@ -96,28 +102,72 @@ def validate_files(paths: Sequence[Path], params: Params, now: datetime | None =
     that come again.
     """
     plan = _Plan(contract.schema(), params, now or datetime.now(UTC))
-    sources = [open_source(path) for path in _files(paths)]
+    listing = _list_files(paths)
+    sources = [open_source(path) for path in listing.read]
     looks = [_Look(plan, source) for source in sources]
     for look, batch in track(_batches(looks, params), "Validating", _count(sources, params)):
         look.at(batch)
     _find_repeated_keys(looks, params)
     faults = [fault for look in looks for fault in look.faults()]
-    return Report([look.file() for look in looks], faults)
+    return Report(
+        [look.file() for look in looks],
+        [*_faults_of_data(listing), *faults],
+        [file.text() for file in listing.not_read],
+    )
 
 
-def _files(paths: Sequence[Path]) -> list[Path]:
-    found = [file for path in paths for file in _files_of(path)] if paths else month_files(DATA)
-    unique = {path.resolve(): path for path in reversed(found)}
-    return list(reversed(unique.values()))
+def _list_files(paths: Sequence[Path]) -> Listing:
+    found = [_list_path(path) for path in paths or [DATA]]
+    read = [path for listing in found for path in listing.read]
+    unique = {path.resolve(): path for path in reversed(read)}
+    return Listing(
+        list(reversed(unique.values())), [file for listing in found for file in listing.not_read]
+    )
 
 
-def _files_of(path: Path) -> list[Path]:
+def _list_path(path: Path) -> Listing:
+    if _is_data(path):
+        return list_data(path)
     if not path.is_dir():
-        return [path]
-    found = sorted(file for file in path.iterdir() if file.suffix.lower() in READERS)
-    if not found:
+        return Listing([path], [])
+    found = list_folder(path, READERS)
+    if not found.read:
         raise SlipwayError(f"{path}/: no parquet or CSV file", "name the files to validate")
     return found
+
+
+def _is_data(folder: Path) -> bool:
+    return folder.resolve() == DATA.resolve()
+
+
+def _faults_of_data(listing: Listing) -> Iterator[Fault]:
+    """Yield what is wrong with the files of ``data/``, before anything is read in them.
+
+    What is not read there is missing from what is learned, and what has no month has no place in
+    time.
+    """
+    for file in listing.not_read:
+        if file.may_hold_rows and _is_data(Path(file.file).parent):
+            expected = "one parquet file a month, named YYYY-MM.parquet, and no other table"
+            yield _fault_of_file(file.file, "not_read", file.reason, expected)
+    for path in listing.read:
+        if _is_data(path.parent) and parse_month(path.name) is None:
+            expected = "the name of its month, as YYYY-MM.parquet: the data is split by it"
+            yield _fault_of_file(path.as_posix(), "file_name", path.name, expected)
+
+
+def _fault_of_file(file: str, check: str, example: str, expected: str) -> Fault:
+    return Fault(
+        file=file,
+        column="",
+        check=check,
+        rule=False,
+        count=0,
+        share=0.0,
+        rows=[],
+        examples=[example],
+        expected=expected,
+    )
 
 
 def _batches(looks: list[_Look], params: Params) -> Iterator[tuple[_Look, pa.RecordBatch]]:
@@ -142,6 +192,8 @@ class _Plan:
         self.types = {name: column_type(name, column) for name, column in self.columns.items()}
         self.key = contract.key()
         self.event_time = contract.event_time()
+        _require_names(self.key, self.event_time, self.types, spec)
+        self.label_reads = columns_of_label()
         self.rows_per_month = params.validate_.rows_per_month
         self.now = now
         inputs = {column["name"]: np.empty(0, column["dtype"]) for column in spec}
@@ -156,6 +208,22 @@ class _Plan:
             return _Rule(name, expected, partial(_holds, name, rule), read, read)
         # What it reads cannot be known, so it waits until every column can be read.
         return _Rule(name, expected, partial(_keeps, check), list(self.columns), [])
+
+
+def _require_names(
+    key: str, event_time: str, types: Mapping[str, tuple[str, str]], spec: Spec
+) -> None:
+    (unique,) = (column["name"] for column in spec if column["unique"])
+    if key != unique:
+        raise SlipwayError(
+            f"src/model/schema.py: KEY is `{key}`, and the column that is unique is `{unique}`",
+            "name that column in KEY",
+        )
+    if types.get(event_time, ("missing", ""))[0] != "timestamp":
+        raise SlipwayError(
+            f"src/model/schema.py: EVENT_TIME is `{event_time}`, which is not a column of times",
+            "declare it with the type datetime64[us, UTC]",
+        )
 
 
 @dataclass(frozen=True)
@@ -207,7 +275,7 @@ class _Look:
         self._empty = dict.fromkeys(self.columns, 0)
         self._mistyped = {name for name in self.columns if not self._has_its_type(name)}
         self._comparable = [name for name in self.columns if self._can_be_checked(name)]
-        self._window = _month_window(source.path.stem)
+        self._window = _month_window(source.path)
         self._repeats = 0
         self._first_repeats: list[tuple[int, str, tuple[str, int]]] = []
 
@@ -244,6 +312,8 @@ class _Look:
         for rule in self._plan.rules:
             if set(rule.reads) <= columns.keys():
                 self._check_rule(rule, columns)
+        if set(self._plan.label_reads) <= columns.keys():
+            self._check_label(columns)
         if self._plan.event_time in columns:
             self._check_time(columns[self._plan.event_time].series)
         if self.has_keys:
@@ -275,26 +345,28 @@ class _Look:
             if outside.any():
                 expected = f"a time {RANGE}"
                 self._fail(name, TIME_RANGE, expected, np.flatnonzero(outside), series)
+        if self._plan.types[name][0] == "integer":
+            series = _plain_numbers(series[series.notna()])
         for check in column.checks:
             passed = _passes(check, series, name)
             if not passed.all():
                 bad = passed.index.to_numpy()[~passed.to_numpy(dtype=bool)]
-                self._fail(name, str(check.name), _expected(check), bad, series)
+                self._fail(name, str(check.name), _expected(check), bad, values.series)
 
     def _check_rule(self, rule: _Rule, columns: Mapping[str, Values]) -> None:
         import pandas as pd
 
-        read = {name: columns[name].series for name in rule.reads}
-        broken = ~rule.holds(pd.DataFrame(read))
-        for name in rule.reads:
-            if broken.any():
-                broken &= ~self._without_value(name, columns[name])
-        if broken.any():
+        at = self._with_values(rule.reads, columns)
+        read = {name: _plain_numbers(columns[name].series.iloc[at]) for name in rule.reads}
+        broken = at[~rule.holds(pd.DataFrame(read))]
+        if len(broken):
             tally = self._tally(rule.column, rule.name, rule.expected, rule=True)
             tally.add(
-                np.flatnonzero(broken),
+                broken,
                 self.rows,
-                lambda at: ", ".join(f"{n} {shown(read[n].iloc[at])}" for n in rule.named),
+                lambda row: ", ".join(
+                    f"{n} {shown(columns[n].series.iloc[row])}" for n in rule.named
+                ),
             )
 
     def _without_value(self, name: str, values: Values) -> np.ndarray:
@@ -302,6 +374,26 @@ class _Look:
         if self._plan.columns[name].nullable:
             return values.unreadable
         return values.series.isna().to_numpy()
+
+    def _check_label(self, columns: Mapping[str, Values]) -> None:
+        at = self._with_values(self._plan.label_reads, columns)
+        read = {
+            name: array_of(name, _plain_numbers(columns[name].series.iloc[at]))
+            for name in self._plan.label_reads
+        }
+        if not read:
+            return
+        _, bad, found = contract.read_labels(read)
+        if bad.any():
+            tally = self._tally(contract.TARGET, "label", f"a label of {contract.BINARY}")
+            tally.add(at[bad], self.rows, lambda row: shown(found[at == row].tolist()[0]))
+
+    def _with_values(self, names: Sequence[str], columns: Mapping[str, Values]) -> np.ndarray:
+        """Return the rows of a chunk in which none of these columns has another fault."""
+        usable = np.ones(len(next(iter(columns.values())).series), dtype=bool)
+        for name in names:
+            usable &= ~self._without_value(name, columns[name])
+        return np.flatnonzero(usable)
 
     def _check_time(self, times: pd.Series) -> None:
         name, now = self._plan.event_time, self._plan.now
@@ -376,7 +468,7 @@ class _Look:
         unknown = [name for name in self.source.types if name not in self._plan.columns]
         total = f" ({len(unknown):,} are)" if len(unknown) > MOST_UNKNOWN else ""
         for name in unknown[:MOST_UNKNOWN]:
-            expected = f"no column outside the schema{total}"
+            expected = f"no column outside the schema{total}{self._hint(name)}"
             yield _Tally(name[:80], "unknown_column", expected, self.rows)
         for name in self.source.repeated[:MOST_UNKNOWN]:
             yield _Tally(name[:80], "repeated_column", "every column once", self.rows)
@@ -384,6 +476,14 @@ class _Look:
             if name in self._mistyped:
                 found = str(self.source.types[name])[:80]
                 yield _Tally(name, "type", self._wanted(name), self.rows, [], [found])
+
+    def _hint(self, unknown: str) -> str:
+        """Return which missing column an unknown one may be, or why it has no name."""
+        if not unknown.strip():
+            return "; pandas wrote its index? write the file with `index=False`"
+        missing = [name for name in self._plan.columns if name not in self.columns]
+        alike = [name for name in missing if _folded(name) == _folded(unknown)]
+        return f"; {shown_name(alike[0])} is meant?" if alike else ""
 
     def _wanted(self, name: str) -> str:
         kind, dtype = self._plan.types[name]
@@ -400,9 +500,22 @@ class _Look:
         if self._first_repeats:
             rows, keys, _ = zip(*self._first_repeats, strict=True)
             _, key, (file, row) = self._first_repeats[0]
-            expected = f"every {self._plan.key} once; {key} is also row {row:,} of {file}"
+            again = f"{key} is also row {row:,} of {shown_name(file, MOST_LETTERS)}"
+            expected = f"every {shown_name(self._plan.key)} once; {again}"
             examples = list(keys[:MOST_EXAMPLES])
             yield _Tally(self._plan.key, "unique", expected, self._repeats, list(rows), examples)
+
+
+def _plain_numbers(series: pd.Series) -> pd.Series:
+    """Return whole numbers, of which none is missing, in numpy's type instead of pandas' own."""
+    name = str(series.dtype)
+    return series.astype(np.dtype(name.lower())) if name.startswith(("Int", "UInt")) else series
+
+
+def _folded(name: str) -> str:
+    """Return a name without what the eye misses: spaces, case, marks that do not print."""
+    letters = unicodedata.normalize("NFKC", name).casefold()
+    return "".join(letter for letter in letters if letter.isalnum())
 
 
 def _is_text(found: pa.DataType) -> bool:
@@ -415,18 +528,17 @@ def _is_text(found: pa.DataType) -> bool:
     )
 
 
-def _month_window(stem: str) -> tuple[pd.Timestamp, pd.Timestamp] | None:
-    """Return the times that a file named after a month may hold, or None for another name.
-
-    A day more on either side: the month is one of local time, the times are UTC.
-    """
+def _month_window(path: Path) -> tuple[pd.Timestamp, pd.Timestamp] | None:
+    """Return the times that a file named after a month may hold, or None for another name."""
     import pandas as pd
 
-    if not re.fullmatch(r"\d{4}-(0[1-9]|1[0-2])", stem, re.ASCII) or stem < "1700":
+    month = parse_month(path.name)
+    if month is None:
         return None
-    start = pd.Timestamp(f"{stem}-01", tz="UTC").as_unit("us")
-    day = pd.Timedelta(days=1)
-    return start - day, start + pd.offsets.MonthBegin(1) + day
+    first, last = (
+        pd.Timestamp(end).tz_localize("UTC").as_unit("us") for end in month_window(month)
+    )
+    return first, last
 
 
 def _passes(check: Check, rows: pd.Series | pd.DataFrame, column: str = "") -> pd.Series:
@@ -466,6 +578,8 @@ def _expected(check: Check) -> str:
 def _hashes(keys: pd.Series) -> np.ndarray:
     import pandas as pd
 
+    if str(keys.dtype).startswith(("Int", "UInt")):
+        keys = _plain_numbers(keys.fillna(0))
     return np.asarray(pd.util.hash_array(keys.to_numpy(), categorize=False), dtype="uint64")
 
 

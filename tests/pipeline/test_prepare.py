@@ -8,7 +8,8 @@ from model import features as features_module
 from model import target as target_module
 from slipway import contract
 from slipway.errors import Refused, SlipwayError
-from slipway.prepare import check_leak, prepare, split_months
+from slipway.months import split_months
+from slipway.prepare import check_leak, prepare
 from slipway.settings import read_params
 from slipway.tables import keys_digest, read_columns, read_json
 

@@ -126,6 +126,13 @@ class Reference:
                 "build the model again with `dvc repro`",
             )
         months = sorted(past["months"])
+        missing = sorted(set(manifest["holdout"]["months"]) - set(months))
+        if missing:
+            raise SlipwayError(
+                f"the model's manifest does not remember {', '.join(missing)}, the holdout: it has "
+                "too few days",
+                "build the model again with `dvc repro`",
+            )
         return cls(
             model=manifest["model"]["sha256"],
             event_time=manifest["event_time"],

@@ -17,10 +17,11 @@ from slipway.git import resolve
 from slipway.judge import champion as champions
 from slipway.judge import record
 from slipway.judge.compare import Side
-from slipway.prepare import labelled, split_months
+from slipway.months import month_files, split_months
+from slipway.prepare import labelled, require_both_labels
 from slipway.score import MANIFEST_FILE, MODEL
 from slipway.settings import Params
-from slipway.tables import digest, keys_digest, month_files, read_columns, write_columns
+from slipway.tables import digest, keys_digest, read_columns, write_columns
 
 SCRATCH = Path("build/judge")
 
@@ -55,6 +56,7 @@ def read_holdout(params: Params, manifest: Mapping[str, Any]) -> Holdout:
     """
     _, files = split_months(month_files(), params.prepare.holdout_months)
     rows, labels = labelled(read_columns(files))
+    require_both_labels("holdout", labels)
     if keys_digest(rows[contract.key()]) != manifest["holdout"]["keys_sha256"]:
         raise SlipwayError(
             f"{MODEL}: its holdout is not the newest months of data/", "rebuild it with `dvc repro`"

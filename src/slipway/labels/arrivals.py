@@ -70,7 +70,8 @@ def read_arrivals(path: Path) -> Arrivals:
     for name in (name for name in names if name in contract.schema().columns):
         _check(name, columns[name], faults)
     faults.stop()
-    rows = _frame(key, _labels(columns), columns)
+    rows = _frame(key, _labels(columns, faults), columns)
+    faults.stop()
     _find_contradictions(rows, faults)
     faults.stop()
     known = rows[rows["label"].notna()].drop_duplicates("key", ignore_index=True)
@@ -122,7 +123,11 @@ class _Faults:
         for row in at[:MOST_FAULTS].tolist():
             got = shown(_plain(values.iloc[row]))
             self.add(f"row {row:,}, column `{column}`: expected {expected}, got {got}")
-        self._count += max(0, len(at) - MOST_FAULTS)
+        self.more(len(at) - MOST_FAULTS)
+
+    def more(self, count: int) -> None:
+        """Count faults that are not described."""
+        self._count += max(0, count)
 
     def stop(self) -> None:
         """Refuse the file if anything is wrong with it."""
@@ -147,7 +152,8 @@ def _columns_to_read(source: Source, faults: _Faults) -> list[str]:
         parts = ", ".join(f"`{name}`" for name in read)
         faults.add(f"column `{contract.TARGET}` is missing, and so is what makes it: {parts}")
     wanted = [*read, *(name for name in outcomes() if name in source.types)]
-    names = list(dict.fromkeys([key, *(wanted if made else [contract.TARGET])]))
+    label = [contract.TARGET] if contract.TARGET in source.types else []
+    names = list(dict.fromkeys([key, *(wanted if made else []), *label]))
     for name in (name for name in names if name in source.repeated):
         faults.add(f"column `{name}` stands there more than once")
     faults.stop()
@@ -177,19 +183,22 @@ def _read_labels(source: Source, faults: _Faults) -> pd.Series:
     import pandas as pd
 
     parts = [batch.column(0).to_pandas() for batch in source.batches([contract.TARGET], CHUNK_ROWS)]
-    raw = _joined(parts)
-    if pd.api.types.is_numeric_dtype(raw) or pd.api.types.is_bool_dtype(raw):
-        labels = raw.astype("float64")
-    else:
-        texts = raw.map(lambda value: str(value).strip().lower(), na_action="ignore")
-        labels = texts.map(TEXT_LABELS).astype("float64")
-    bad = raw.notna().to_numpy() & ~labels.isin([0.0, 1.0]).to_numpy()
+    raw = _joined([part.astype(object) for part in parts])
+    texts = raw.map(lambda value: str(value).strip().lower(), na_action="ignore")
+    labels = pd.to_numeric(texts.map(TEXT_LABELS), errors="coerce")
+    bad = raw.notna().to_numpy() & labels.isna().to_numpy()
     faults.rows(contract.TARGET, bad, LABEL, raw)
-    return labels
+    return labels.astype("float64")
 
 
 def _check(name: str, values: pd.Series, faults: _Faults) -> None:
+    kind, dtype = column_type(name, contract.schema().columns[name])
     present = values.dropna()
+    if kind == "integer" and name != contract.key():
+        # Such a column has no value that stands for a missing one.
+        faults.rows(name, values.isna().to_numpy(), "a value in every row", values)
+    if kind == "integer":
+        present = present.astype(np.dtype(dtype))
     for check in contract.schema().columns[name].checks:
         passed = check(present).check_output.reindex(present.index, fill_value=True)
         bad = np.zeros(len(values), dtype=bool)
@@ -197,18 +206,46 @@ def _check(name: str, values: pd.Series, faults: _Faults) -> None:
         faults.rows(name, bad, _expected(check), values)
 
 
-def _labels(columns: dict[str, pd.Series]) -> np.ndarray:
+def _labels(columns: dict[str, pd.Series], faults: _Faults) -> np.ndarray:
+    """Return the label of each row: from its own column, or from those that it is made of.
+
+    Where a row has both they must agree; where it has one, that one counts.
+    """
+    unknown = np.full(len(columns[contract.key()]), np.nan)
+    stated, made = unknown, unknown
     if contract.TARGET in columns and contract.TARGET not in contract.schema().columns:
-        return np.asarray(columns[contract.TARGET], dtype="float64")
-    arrays = {name: _array(name, values) for name, values in columns.items()}
-    return np.asarray(contract.label(arrays), dtype="float64")
+        stated = np.asarray(columns[contract.TARGET], dtype="float64")
+    if set(columns_of_label()) <= columns.keys():
+        arrays = {
+            name: array_of(name, values)
+            for name, values in columns.items()
+            if name in contract.schema().columns
+        }
+        made = np.asarray(contract.label(arrays), dtype="float64")
+    _find_disagreements(stated, made, columns, faults)
+    return np.where(np.isnan(stated), made, stated)
+
+
+def _find_disagreements(
+    stated: np.ndarray, made: np.ndarray, columns: dict[str, pd.Series], faults: _Faults
+) -> None:
+    differ = ~np.isnan(stated) & ~np.isnan(made) & (stated != made)
+    parts = [name for name in columns_of_label() if name != contract.key()]
+    at = np.flatnonzero(differ)
+    for row in at[:MOST_FAULTS].tolist():
+        values = ", ".join(f"`{name}` {shown(_plain(columns[name].iloc[row]))}" for name in parts)
+        faults.add(
+            f"row {row:,}, key {shown(_plain(columns[contract.key()].iloc[row]))}: "
+            f"`{contract.TARGET}` is {stated[row]:g}, but {values} makes it {made[row]:g}"
+        )
+    faults.more(len(at) - MOST_FAULTS)
 
 
 def _frame(key: pd.Series, labels: np.ndarray, columns: dict[str, pd.Series]) -> pd.DataFrame:
     import pandas as pd
 
     kept = [name for name in outcomes() if name in columns]
-    named = {f"{OUTCOME}{name}": _array(name, columns[name]) for name in kept}
+    named = {f"{OUTCOME}{name}": array_of(name, columns[name]) for name in kept}
     return pd.DataFrame({"key": key.to_numpy(), "label": labels} | named)
 
 
@@ -224,8 +261,7 @@ def _find_contradictions(rows: pd.DataFrame, faults: _Faults) -> None:
             f"row {row:,}, key {shown(key)}: {_said(said.loc[row])}, "
             f"but row {first:,} says {_said(said.loc[first])}"
         )
-    if len(repeated) > MOST_FAULTS:
-        faults.add("", len(repeated) - MOST_FAULTS)
+    faults.more(len(repeated) - MOST_FAULTS)
 
 
 def _said(row: pd.Series) -> str:
@@ -253,7 +289,7 @@ def _fits(found: pa.DataType, kind: str) -> bool:
     return fits[kind]
 
 
-def _array(name: str, values: pd.Series) -> np.ndarray:
+def array_of(name: str, values: pd.Series) -> np.ndarray:
     """Return a column as the model's code gets it."""
     kind, dtype = column_type(name, contract.schema().columns[name])
     if kind == "timestamp":

@@ -16,7 +16,9 @@ from uuid import uuid4
 
 import numpy as np
 
+from slipway import contract
 from slipway.errors import SlipwayError
+from slipway.files import read_parquet_bytes
 from slipway.labels.arrivals import OUTCOME, Arrivals, read_arrivals
 from slipway.storage import reaching
 from slipway.tables import digest
@@ -160,18 +162,17 @@ class _Store:
         return [self._part(path) for path in found]
 
     def _part(self, path: str) -> _Part:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
         name = path.rpartition("/")[2]
         try:
-            # As bytes: Arrow's threads must not hold a Python file when the process ends.
-            part = _Part(name, pq.read_table(pa.BufferReader(self._files.cat_file(path))))
+            part = _Part(name, read_parquet_bytes(self._files.cat_file(path), name))
             missing = set(FIELDS) - set(part.table.column_names)
-            if part.time and not missing:
+            if missing:
+                reason = f"it has no column {', '.join(sorted(missing))}"
+            elif not _are_binary(part.table["label"]):
+                reason = "it has labels other than 0 and 1"
+            elif part.time:
                 return part
-            reason = f"it has no column {', '.join(sorted(missing))}"
-        except (pa.ArrowException, OSError, ValueError) as error:
+        except (SlipwayError, OSError, ValueError) as error:
             reason = " ".join(str(error).split())[:200]
         raise SlipwayError(
             f"{self._url}/{name}: not a part of the labels: {reason}",
@@ -221,6 +222,10 @@ class _Store:
                 f"{self._url}: labels cannot be written ({error.strerror or error})",
                 "make it writable, or name another place in SLIPWAY_LABELS",
             ) from None
+
+
+def _are_binary(labels: pa.ChunkedArray) -> bool:
+    return not contract.as_binary(labels.to_numpy())[1].any() and not labels.null_count
 
 
 def _to_table(rows: pd.DataFrame, source: str, sha256: str, now: datetime) -> pa.Table:

@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 from slipway.drift import log_place
 from slipway.errors import SlipwayError
+from slipway.files import list_folder
 from slipway.git import git, names
 from slipway.judge.record import JUDGEMENTS
 from slipway.labels import labels_place
+from slipway.months import DATA
 from slipway.page.days import known_labels, read_days
 from slipway.score import MANIFEST_FILE, MODEL
-from slipway.tables import DATA, read_json
+from slipway.tables import read_json
 
 if TYPE_CHECKING:
     from slipway.settings import Params
@@ -164,7 +166,7 @@ def _traffic(
     if manifest is None:
         return [], "There is no model yet."
     if labels is None:
-        known = known_labels(sorted(DATA.glob("*.parquet")), labels_place(params))
+        known = known_labels(list_folder(DATA).read if DATA.is_dir() else [], labels_place(params))
     else:
         known = known_labels(labels)
     return read_days(log or log_place(params), manifest["event_time"], known)

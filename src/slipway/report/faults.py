@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from slipway.errors import NO, Refused
-from slipway.findings import Fault, sentence
+from slipway.findings import MOST_NOTED, Fault, sentence
 from slipway.report.believe import check_schema, check_version
 from slipway.report.document import Block, Document, Section, quote
 
@@ -26,6 +26,7 @@ VALIDATION = {
         "version": {"const": VERSION},
         "valid": {"type": "boolean"},
         "files": {"type": "array", "maxItems": 100_000},
+        "not_read": {"type": "array", "items": NAME, "maxItems": 100_000},
         "faults": {
             "type": "array",
             "maxItems": 100_000,
@@ -82,15 +83,15 @@ def faults(report: Mapping[str, Any], foot: list[str], *, full: bool) -> Documen
     if report["valid"] != (not found):
         raise Refused("the report contradicts itself: `valid` does not follow from its faults")
     if not found:
-        return Document(
-            "good", f"The data is in order: {len(report['files']):,} files", [], [], foot
-        )
+        headline = f"The data is in order: {len(report['files']):,} files"
+        return Document("good", headline, _not_read(report), [], foot)
     count = f"{len(found):,} fault{'' if len(found) == 1 else 's'}"
     files = sorted({fault.file for fault in found})
     command = f"slipway validate {files[0]}"
     blocks: list[Block] = [
         "\n".join(f"- {line}" for line in _lines(found[:SHOWN])),
         f"Nothing was trained. {quote(command, 120)} shows the same on your machine.",
+        *_not_read(report),
     ]
     rest = found[SHOWN:] if full else found[SHOWN : 10 * SHOWN]
     more = [
@@ -126,6 +127,15 @@ def is_refusal(stop: Mapping[str, Any]) -> bool:
     """Return whether a stage looked and refused; one that crashed has found out nothing."""
     crashed = any(str(line).startswith("Traceback (most recent call") for line in stop["said"])
     return bool(stop["exit_code"] == NO and not crashed)
+
+
+def _not_read(report: Mapping[str, Any]) -> list[Block]:
+    files = report.get("not_read", [])
+    if not files:
+        return []
+    more = f" and {len(files) - MOST_NOTED:,} more" if len(files) > MOST_NOTED else ""
+    names = ", ".join(quote(file, 160) for file in files[:MOST_NOTED])
+    return [f"Not read ({len(files):,}): {names}{more}"]
 
 
 def _lines(found: list[Fault]) -> Iterator[str]:

@@ -9,15 +9,20 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from slipway import contract
 from slipway.data import make_months, write_month
 from slipway.errors import SlipwayError
+from slipway.months import last_event, month_files
 from slipway.retrain.logged import months_in, rows_of
 from slipway.settings import Params
-from slipway.tables import month_files, read_columns, row_count
+from slipway.tables import read_columns, row_count
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 SOURCE = "src/model/source.py"
 LOG = "the prediction log and the labels"
@@ -94,6 +99,7 @@ def _ways(month: str, path: Path, places: Places, logged: bool) -> Iterator[Adde
     if logged:
         try:
             rows = rows_of(month, places.log, places.labels, _keys(path.parent, month))
+            rows = _after(_others(path.parent, month)[-1], rows)
             write_month(rows, path)
             yield _about(month, path, LOG)
         except SlipwayError as error:
@@ -135,8 +141,22 @@ def _logged(log: str) -> tuple[set[str], str]:
 def _keys(data: Path, month: str) -> set[str]:
     """Return the keys of all months but this one."""
     key = contract.key()
-    others = [path for path in month_files(data) if path.stem != month]
-    return set(read_columns(others, [key])[key].tolist())
+    return set(read_columns(_others(data, month), [key])[key].tolist())
+
+
+def _others(data: Path, month: str) -> list[Path]:
+    return [path for path in month_files(data) if path.stem != month]
+
+
+def _after(newest: Path, rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows after the last event of the newest month.
+
+    That month may be one of local time, and then the first hours of the next one are its own.
+    """
+    import pandas as pd
+
+    last = pd.Timestamp(last_event(newest), tz="UTC")
+    return rows[rows[contract.event_time()] >= last].reset_index(drop=True)
 
 
 def _month_before(now: datetime) -> str:

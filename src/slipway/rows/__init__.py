@@ -18,7 +18,7 @@ from slipway.rows.validator import (
     ask,
     columns_read,
 )
-from slipway.rows.words import NOUNS, describe, shown
+from slipway.rows.words import NOUNS, describe, shown, shown_name
 
 __all__ = [
     "NOUNS",
@@ -35,5 +35,6 @@ __all__ = [
     "columns_read",
     "describe",
     "shown",
+    "shown_name",
     "specify",
 ]

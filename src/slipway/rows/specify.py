@@ -58,9 +58,27 @@ def specify(schema: DataFrameSchema, rules: Mapping[str, Rule] | None = None) ->
             f"{SCHEMA}: {len(unique)} columns known before are unique; one is, the key",
             "give `unique=True` to the key and to no other column",
         )
+    _require_key(spec, unique[0])
     _require_rules(schema, rules, before)
     RowValidator(spec, rules)
     return spec
+
+
+def _require_key(spec: Spec, name: str) -> None:
+    """Refuse a key that may be missing, or that does not name a row exactly.
+
+    Raises
+    ------
+    SlipwayError
+        Names the column and its type.
+    """
+    column = next(column for column in spec if column["name"] == name)
+    what = "may be missing" if column["nullable"] else f"has type {column['dtype']}"
+    if column["nullable"] or column["type"] not in ("string", "integer"):
+        raise SlipwayError(
+            f"{SCHEMA}: the key `{name}` {what}; a key is text or a whole number, in every row",
+            "declare it as str or int64, without `missing`",
+        )
 
 
 def require_plain(schema: DataFrameSchema) -> None:

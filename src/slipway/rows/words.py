@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,6 +20,8 @@ WORDS = {
     "str_startswith": "text that starts with {}",
     "str_endswith": "text that ends with {}",
 }
+
+PLAIN_NAME = re.compile(r"[A-Za-z0-9_./:-]+")
 
 NOUNS = {
     "string": "text",
@@ -57,6 +60,13 @@ def shown(value: Any, limit: int = 40) -> str:
         return "an object" if isinstance(value, dict) else "a list"
     text = str(value)
     return text if len(text) <= limit else text[:limit] + "…"
+
+
+def shown_name(name: str, limit: int = 80) -> str:
+    """Return a name as a message may hold it: in quotes unless it is a plain word or path."""
+    if len(name) <= limit and PLAIN_NAME.fullmatch(name):
+        return name
+    return shown(name, limit)
 
 
 def but(expected: str, value: Any) -> str:
