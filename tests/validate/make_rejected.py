@@ -110,7 +110,7 @@ def _write(table: pa.Table, path: Path, compression: str = "zstd") -> None:
 def _make_others(folder: Path) -> None:
     """Write the faults that are not of one parquet file named after its month."""
     write(
-        good().pipe(at(3, "2999-01-01T12:00:00")),
+        good().pipe(at(3, "2199-01-01T12:00:00")),
         folder / "scheduled_departure.future/flights.parquet",
     )
     write(good().head(0), folder / "file.no_rows/flights.parquet")
