@@ -34,6 +34,7 @@ TOKEN = "a-token-for-the-benchmark"
 RATES = (100, 150, 200)
 CANARY = {"seconds": 10, "share": 0.3, "max_latency_ratio": 4}
 SIMULATED = 1000
+SECONDS_TO_END = 2.0  # from the end of the canary to the end of the command
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,7 @@ class Run:
     requests: int
     refused: int
     failed: int
+    wait_before: float
     wait: float
     reason: str
 
@@ -98,9 +100,11 @@ def _run(copy: Path, image: str, bodies: list[str], rate: float) -> Run:
     with traffic(int(os.environ["SLIPWAY_PORT"]), bodies, TOKEN, rate) as tally:
         time.sleep(1)
         done = _slipway(copy, "deploy", "--to", "local", "--image", image)
+        ended = time.monotonic()
         time.sleep(1)
     canary = [line.split() for line in done.stdout.splitlines() if line[2:8] == "canary"]
     took = float(canary[-1][2]) if canary else 0.0
+    begun = ended - took - SECONDS_TO_END
     lines = done.stdout.splitlines()
     return Run(
         live=done.returncode == 0,
@@ -108,7 +112,8 @@ def _run(copy: Path, image: str, bodies: list[str], rate: float) -> Run:
         requests=len(tally.answers),
         refused=tally.statuses()[422],
         failed=len(tally.failed()) - tally.statuses()[422],
-        wait=tally.wait(),
+        wait_before=tally.wait(until=begun),
+        wait=tally.wait(since=begun),
         reason=next((line for line in lines if line.startswith("✗")), ""),
     )
 
@@ -124,6 +129,7 @@ def _row(name: str, runs: list[Run]) -> dict[str, Any]:
         "refused": str(sum(run.refused for run in runs)),
         "failed": str(sum(run.failed for run in runs)),
         "longest wait, s": f"{max(run.wait for run in runs):.2f}",
+        "before the canary, s": f"{max(run.wait_before for run in runs):.2f}",
     }
 
 

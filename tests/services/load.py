@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import math
 import threading
 import time
 from collections import Counter
@@ -69,9 +70,10 @@ class Tally:
         moments = sorted(answer.at for answer in self.answers if answer.status == 200)
         return max((after - before for before, after in itertools.pairwise(moments)), default=0.0)
 
-    def wait(self) -> float:
-        """Return the longest time, in seconds, that a caller waited."""
-        return max((answer.waited for answer in self.answers), default=0.0)
+    def wait(self, since: float = -math.inf, until: float = math.inf) -> float:
+        """Return the longest time, in seconds, that a caller waited for an answer of that time."""
+        answers = [answer for answer in self.answers if since <= answer.at < until]
+        return max((answer.waited for answer in answers), default=0.0)
 
 
 @contextmanager
