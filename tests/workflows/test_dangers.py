@@ -165,6 +165,14 @@ class TestDvc:
 
         assert warning() == ""
 
+    def test_a_folder_of_very_many_files_explains_its_objects_too(self, pull, warning):
+        listed = [{"md5": f"{n:032x}", "relpath": f"{n}.parquet"} for n in range(40_000)]
+        pull("data.dvc", before=self.data(size=1), after=self.data(size=2))
+        pull(self.place(self.LISTING, ".dir"), "added", after=json.dumps(listed).encode())
+        pull(self.place(f"{39_999:032x}"), "added", after=b"rows")
+
+        assert warning() == ""
+
     def test_another_object_is_named(self, pull, warning):
         self.add_month(pull)
         pull(self.place(self.OTHER), "added", after=b"more")

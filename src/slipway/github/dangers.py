@@ -22,7 +22,7 @@ from slipway.report.document import quote
 MOST_FILES = 3000
 
 # The largest file that is read: a lock has some 400,000 bytes, the list of a data folder more.
-LARGEST = 2_000_000
+LARGEST, LARGEST_LISTING = 2_000_000, 20_000_000
 
 # What fits into a comment, of each group; more are counted.
 SHOWN = 40
@@ -117,7 +117,8 @@ def _links(api: Api, commit: str, changed: Mapping[str, str]) -> tuple[list[str]
 def _reader(api: Api, commit: str) -> Callable[[str], str | None]:
     @cache
     def read(path: str) -> str | None:
-        content = api.file(path, commit, LARGEST)
+        limit = LARGEST_LISTING if path.endswith(".dir") else LARGEST
+        content = api.file(path, commit, limit)
         return None if content is None else content.decode("utf-8", "replace")
 
     return read
