@@ -29,7 +29,7 @@ from slipway.score import (
     read_manifest,
 )
 from slipway.settings import read_params
-from slipway.tables import digest, read_columns, row_count, take
+from slipway.tables import files_of, read_columns, row_count, take
 
 # Of a prediction, which is a float32, and of a sum of float64.
 TOLERANCE = 1e-6
@@ -53,15 +53,6 @@ IDENTITY = {("model", "sha256"), ("model", "md5"), ("model", "bytes")}
 Key = tuple[str, ...]
 
 Close = Callable[[Key, Any, Any], bool]
-
-
-def files_of(folder: Path) -> dict[str, str]:
-    """Return the sha256 of each file of a folder, by its path in it."""
-    return {
-        path.relative_to(folder).as_posix(): digest(path)
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
-    }
 
 
 def compare_folders(root: Path, recorded: Path, rebuilt: Path) -> tuple[list[str], str]:

@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from slipway.equivalence import compare_folders, compare_report, files_of
+from slipway.equivalence import compare_folders, compare_report
 from slipway.errors import NO, YES
 from slipway.pointers import LOCK, POINTER, read_stages
 from slipway.restore import Missing, restore
 from slipway.score import MODEL, MODEL_FILE
-from slipway.tables import digest
+from slipway.tables import digest, files_of
 from slipway.workspace import copy_of_worktree, run
 
 # Outputs under this folder are in git; all others are left to DVC, or made again.

@@ -98,6 +98,15 @@ def digest(path: Path, algorithm: str = "sha256") -> str:
         return hashlib.file_digest(file, algorithm).hexdigest()
 
 
+def files_of(folder: Path) -> dict[str, str]:
+    """Return the sha256 of each file of a folder, by its path in it."""
+    return {
+        path.relative_to(folder).as_posix(): digest(path)
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
 def keys_digest(keys: Iterable[Any]) -> str:
     """Return the sha256 that names a set of rows: of their keys as text, sorted, one a line."""
     return hashlib.sha256("\n".join(sorted(map(str, keys))).encode()).hexdigest()

@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from slipway.equivalence import files_of
 from slipway.errors import Refused, SlipwayError
 from slipway.score import MANIFEST_FILE, MODEL, MODEL_FILE
-from slipway.tables import digest, read_json
+from slipway.tables import digest, files_of, read_json
 
 VERIFIED = Path("build/verified.json")
 

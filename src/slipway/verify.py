@@ -13,7 +13,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from slipway.equivalence import files_of
 from slipway.errors import NO, Refused, SlipwayError
 from slipway.git import resolve
 from slipway.github.api import Api
@@ -33,7 +32,7 @@ from slipway.report.words import advice, headline
 from slipway.restore import restore
 from slipway.score import MANIFEST_FILE, MODEL, MODEL_FILE
 from slipway.serve.release import SHIPPED, Release, verify_model
-from slipway.tables import digest, read_json, write_json
+from slipway.tables import digest, files_of, read_json, write_json
 from slipway.verified import VERIFIED, check_files
 
 REPORT = Path("build/report.json")

@@ -21,6 +21,7 @@ from tests.workflows.api import ID, REPOSITORY
 from tests.workflows.conftest import RUN
 
 from slipway.errors import Refused, SlipwayError
+from slipway.image.build import check_model
 from slipway.tables import digest, write_json
 from slipway.verified import check_verified
 from slipway.verify import verify
@@ -295,6 +296,21 @@ class TestHandOver:
 
         with pytest.raises(Refused, match=r"reference\.parquet: not the file"):
             check_verified(verified, self.found(verified))
+
+    def test_no_image_is_built_of_another_folder_than_was_verified(
+        self, verified, small_repository, tmp_path_factory
+    ):
+        tree = tmp_path_factory.mktemp("tree") / "repository"
+        run(["git", "clone", "-q", str(small_repository), str(tree)], tree.parent)
+        shutil.copytree(verified / "build", tree / "build")
+        found = self.found(verified)
+        write_json(found | {"commit": commit_of(tree)}, tree / "build/verified.json")
+        check_model(tree)
+        (tree / "build/model/baseline.onnx").unlink()
+        (tree / "build/model/baseline.onnx").write_bytes(b"another")
+
+        with pytest.raises(Refused, match=r"baseline\.onnx: not the file that was verified"):
+            check_model(tree)
 
     def test_what_names_other_files_than_it_claims_is_no_answer(self, verified):
         found = self.found(verified)

@@ -19,7 +19,7 @@ SHOWN = 100
 
 LOCKS = {
     "identical": "identical (rebuilt from the inputs, same bytes)",
-    "equivalent": "equivalent (rebuilt from the inputs, same holdout predictions)",
+    "equivalent": "equivalent (rebuilt from the inputs, other last digits; the rebuilt is judged)",
     "different": "**different** (rebuilt from the inputs, another model)",
     "stale": "**stale** (written for other inputs)",
     "not checked": "not checked here (`slipway lock` does)",
