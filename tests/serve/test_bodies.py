@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import select
+import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
 
 import hypothesis.strategies as st
 import orjson
 import pytest
 from hypothesis import HealthCheck, given, settings
-from tests.serve.conftest import as_bytes
+from tests.serve.conftest import TOKEN, as_bytes
+from tests.serve.test_durability import wait_until
 from tests.serve.test_refusals import JSON, refusal
 
 LIMIT = 1 << 20  # serve.max_body_bytes
@@ -102,6 +106,30 @@ def test_the_service_answers_others_while_it_reads_the_worst_of_bodies(service):
 
     assert [answer.status_code for answer in asked.result()] == [422, 422, 422]
     assert max(waited) < 1
+
+
+def refused_of(clients):
+    answered, _, _ = select.select(clients, [], [], 0)
+    return sum(each.recv(12, socket.MSG_PEEK).endswith(b"503") for each in answered)
+
+
+def test_bodies_that_are_on_their_way_take_bounded_memory_together(service, row):
+    head = f"POST /predict HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {TOKEN}\r\n"
+    head += f"Content-Type: application/json\r\nContent-Length: {LIMIT}\r\n\r\n"
+    (worker,) = service.workers()
+    before = worker.memory_info().rss
+    with ExitStack() as open_connections:
+        clients = []
+        for _ in range(64):
+            address = ("127.0.0.1", service.client.base_url.port)
+            clients.append(open_connections.enter_context(socket.create_connection(address)))
+            with suppress(ConnectionError):
+                clients[-1].sendall(head.encode() + b" " * (LIMIT - 1))
+        wait_until(lambda: refused_of(clients) > 0)
+        assert refused_of(clients) < 40
+        assert worker.memory_info().rss - before < 80 << 20
+
+    wait_until(lambda: service.predict(row).status_code == 200)
 
 
 @pytest.mark.parametrize(

@@ -123,6 +123,7 @@ class RowValidator:
         )
         self._one = SchemaValidator(row)
         self._many = SchemaValidator(core_schema.list_schema(row, fail_fast=True))
+        self._checks = {name: SchemaValidator(field) for name, field in fields.items()}
         self._field = {name: SchemaValidator(_type(column)) for name, column in self._spec.items()}
         self._dtypes = [(name, np.dtype(column["dtype"])) for name, column in self._spec.items()]
         texts = [column for column in spec if column["type"] in ("string", "timestamp")]
@@ -240,29 +241,32 @@ class RowValidator:
     def _explain_row(
         self, number: int, row: dict[str, Any], found: _Found, unusable: set[tuple[int, str]]
     ) -> None:
-        known = {name: row[name] for name in self._spec if name in row}
-        try:
-            self._one.validate_python(known)
-        except ValidationError as error:
-            for item in error.errors(include_url=False, include_input=True):
-                (field,) = item["loc"]
+        known = 0
+        for field, check in self._checks.items():
+            if field not in row:
+                unusable.add((number, field))
+                found.add(number, field, "missing", lambda: "this field is missing")
+                continue
+            known += 1
+            try:
+                check.validate_python(row[field])
+            except ValidationError as error:
+                (item,) = error.errors(include_url=False)
                 if item["type"] == "rules":
                     for rule in item["ctx"]["failed"]:
                         message = partial(_rule_message, rule, item["input"])
-                        found.add(number, str(field), rule["rule"], message)
+                        found.add(number, field, rule["rule"], message)
                 else:
-                    unusable.add((number, str(field)))
-                    found.add(number, str(field), *self._type_fault(str(field), item))
+                    unusable.add((number, field))
+                    found.add(number, field, *self._type_fault(field, item))
         unknown = (name for name in row if name not in self._spec)
         for name in islice(unknown, self._max_faults):
             found.add(number, name, "unknown_field", lambda: "there is no such field")
-        found.more(len(row) - len(known) - self._max_faults)
+        found.more(len(row) - known - self._max_faults)
 
     def _type_fault(self, field: str, item: Any) -> tuple[str, Message]:
         column = self._spec[field]
         value = item["input"]
-        if item["type"] == "missing":
-            return "missing", lambda: "this field is missing"
         if value is None:
             return "not_nullable", lambda: "expected a value, got null"
         if item["type"] in ("greater_than_equal", "less_than_equal"):

@@ -20,6 +20,7 @@ from slipway.serve.guard import (
     Answer,
     Receive,
     Refusal,
+    Room,
     Scope,
     Send,
     SmokeTest,
@@ -42,6 +43,8 @@ OPEN = ("/livez", "/readyz")
 NOT_SHOWN = ("golden", "reference", "past")
 
 REPORT_SECONDS = 10.0  # between two lines on a log that cannot be written
+
+MOST_BODY_BYTES = 32 * 2**20  # of all requests in hand
 
 MOST_BYTES = 48 * 1024  # of the faults in an answer
 
@@ -94,6 +97,7 @@ class Api:
         self._outage = Outage()
         self._max_rows = settings.max_rows
         self._max_bytes = settings.max_body_bytes
+        self._room = Room(max(MOST_BODY_BYTES, 4 * settings.max_body_bytes))
         self._named = ((b"model-sha256", model.sha256.encode()),)
         manifest = {k: v for k, v in model.manifest.items() if k not in NOT_SHOWN}
         about = {
@@ -157,7 +161,11 @@ class Api:
             return await self._predict_rows(scope, receive, proof=False)
 
     async def _predict_rows(self, scope: Scope, receive: Receive, *, proof: bool) -> Answer:
-        body = as_utf8(await read_body(scope, receive, self._max_bytes))
+        with self._room.hold() as take:
+            body = as_utf8(await read_body(scope, receive, self._max_bytes, take))
+            return await self._predict_body(body, proof=proof)
+
+    async def _predict_body(self, body: bytes, *, proof: bool) -> Answer:
         try:
             answer = await self._predictor.predict(body, proof=proof)
         except BadRows as bad:

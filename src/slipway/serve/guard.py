@@ -8,7 +8,8 @@ import ipaddress
 import json
 import re
 from codecs import BOM_UTF8
-from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, MutableMapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -106,8 +107,40 @@ class SmokeTest:
         return hmac.compare_digest(given, self._digest)
 
 
-async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
-    """Return the body of a request, never holding more than a chunk beyond `limit` bytes."""
+class Room:
+    """Bytes that the bodies of all requests in hand may take together."""
+
+    def __init__(self, most: int) -> None:
+        self._free = most
+
+    @contextmanager
+    def hold(self) -> Iterator[Callable[[int], None]]:
+        """Give a function that takes some bytes, or raises Refusal; the block's end frees them."""
+        held = 0
+
+        def take(size: int) -> None:
+            nonlocal held
+            if size > self._free:
+                raise Refusal(503, "too_many_bodies", "too many large requests: try again later")
+            self._free -= size
+            held += size
+
+        try:
+            yield take
+        finally:
+            self._free += held
+
+
+async def read_body(
+    scope: Scope, receive: Receive, limit: int, take: Callable[[int], None]
+) -> bytes:
+    """Return the body of a request, never holding more than a chunk beyond `limit` bytes.
+
+    Parameters
+    ----------
+    take
+        Called with the size of each chunk; what it raises ends the request.
+    """
     length = header(scope, b"content-length")
     if length and int(length) > limit:
         raise _too_large(limit)
@@ -117,6 +150,7 @@ async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
         if message["type"] == "http.disconnect":
             raise Refusal(400, "disconnected", "the request ended before its body")
         chunk: bytes = message.get("body", b"")
+        take(len(chunk))
         body += chunk
         if len(body) > limit:
             raise _too_large(limit)
