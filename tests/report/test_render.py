@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -336,3 +337,27 @@ def test_a_report_is_checked_before_it_is_rendered(tmp_path: Path) -> None:
         render(file, tmp_path / "report.md", tmp_path / "report.html", "", "")
     assert not (tmp_path / "report.md").exists()
     assert metric(judged(WORSE), "auc")["verdict"] == "worse"
+
+
+def test_a_model_that_was_rebuilt_is_named_with_the_one_that_the_lock_records() -> None:
+    report = judged(BETTER) | {"lock": "equivalent"}
+    report["challenger"] |= {"recorded": "3" * 64}
+
+    text = to_markdown(document_of(report, foot_of("", ""), full=False))
+
+    assert report["challenger"]["model"][:12] in text
+    assert "3" * 12 in text
+
+
+def test_a_model_with_another_threshold_or_manifest_is_not_called_the_same() -> None:
+    same = judged(CHAMPION)
+    same["challenger"]["model"] = same["champion"]["model"]
+    moved, other = (json.loads(json.dumps(same)) for _ in range(2))
+    moved["challenger"]["threshold"] = 0.99
+    other["challenger"]["manifest"] = "3" * 64
+
+    first = [summary(report).splitlines()[0] for report in (same, moved, other)]
+
+    assert "byte for byte" in first[0]
+    assert "byte for byte" not in first[1] + first[2]
+    assert "0.99" in first[1]

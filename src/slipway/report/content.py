@@ -108,9 +108,15 @@ def _what_changed(report: Report) -> Iterator[str]:
     if others:
         said.append(f"files: {_list(others)}")
     yield f"**Changed:** {' · '.join(said) or 'nothing that is compared'}"
-    yield f"**Lock:** {LOCKS[report['lock']]}"
+    yield f"**Lock:** {LOCKS[report['lock']]}{_both_models(report['challenger'])}"
     if report["flips"]:
         yield _flips_said(report["flips"], report["holdout"]["rows"])
+
+
+def _both_models(challenger: Mapping[str, Any]) -> str:
+    """Return the names of the rebuilt model and of another one that the lock records."""
+    recorded, rebuilt = challenger.get("recorded", ""), challenger["model"]
+    return f": `{rebuilt[:12]}`; dvc.lock records `{recorded[:12]}`" if recorded else ""
 
 
 def _all(names: list[str]) -> str:
