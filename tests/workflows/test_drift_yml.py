@@ -57,7 +57,8 @@ def look(act, github) -> Look:
         # What GitHub sends with a schedule has no repository in it.
         payload: dict[str, Any] = {"schedule": "23 5 * * *"}
         if event == "workflow_dispatch":
-            payload = {"inputs": {}, "repository": {"id": ID, "default_branch": "main"}}
+            repository = {"id": ID, "default_branch": "main"}
+            payload = {"inputs": {}, "repository": repository, "ref": "refs/heads/main"}
         github.artifacts.pop(RUN, None)
         return act.run(event, payload, *WORKFLOW, *options)
 

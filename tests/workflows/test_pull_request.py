@@ -25,7 +25,11 @@ GREEN = dict.fromkeys(("What changed", "Lint and tests", "Model", "All checks"),
 
 BUTTON = ("--workflows", ".github/workflows/update-lock.yml", "--input", f"pull-request={NUMBER}")
 
-DISPATCH = {"inputs": {"pull-request": NUMBER}, "repository": {"id": ID, "default_branch": "main"}}
+DISPATCH = {
+    "inputs": {"pull-request": NUMBER},
+    "repository": {"id": ID, "default_branch": "main"},
+    "ref": "refs/heads/main",
+}
 
 
 def head_of(event):
