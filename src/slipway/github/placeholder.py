@@ -14,6 +14,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
+from slipway.errors import NO_ANSWER, YES, SlipwayError
 from slipway.exits import run_command
 from slipway.github.api import Api, api_of_job
 from slipway.github.bind import ENDED, NotBound, bind, is_of_our_workflow, pulls_of, read_event
@@ -102,12 +103,18 @@ def _without_verdict(state: State, run: Mapping[str, Any]) -> str:
     )
 
 
-def main() -> None:
-    """Do one of the two for the event that started this job."""
+def main() -> int:
+    """Do one of the two for the event that started this job; return the exit code."""
     parser = argparse.ArgumentParser(prog="slipway.github.placeholder")
     parser.add_argument("what", choices=("outdated", "failed"))
     act = mark_outdated if parser.parse_args().what == "outdated" else report_failure
-    sys.stdout.write(f"{act(api_of_job(), read_event())}\n")
+    try:
+        sys.stdout.write(f"{act(api_of_job(), read_event())}\n")
+    except SlipwayError as error:
+        # Without an annotation: that of the step which failed first is the reason to read.
+        sys.stderr.write(f"slipway: {error}\n  → {error.do}\n")
+        return NO_ANSWER
+    return YES
 
 
 if __name__ == "__main__":
