@@ -29,7 +29,7 @@ DEBUG = "SLIPWAY_DEBUG"
 SHOWN = 100_000
 
 SHORTEST_SECRET = 6  # letters: what is shorter is a word such as "true"
-SECRET_NAME = re.compile(r"TOKEN|SECRET|PASSW|CREDENTIAL|KEY|AUTH", re.IGNORECASE)
+SECRET_NAME = re.compile(r"TOKEN|SECRET|PASSW|CREDENTIAL|KEY|AUTH(?!OR)", re.IGNORECASE)
 PASSWORD_IN_URL = re.compile(r"(?<=://)[^/\s@]+@")
 
 
@@ -105,7 +105,8 @@ def _advice(error: BaseException) -> str:
 
 
 def _say(error: SlipwayError, details: str) -> None:
-    text = f"{error} (details: {details})" if details else str(error)
+    text = _redacted(str(error)) if isinstance(error, UserCodeError) else str(error)
+    text += f" (details: {details})" if details else ""
     _write(f"slipway: {text}")
     if error.do:
         _write(f"  → {error.do}")
