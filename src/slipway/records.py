@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import math
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
+from functools import partial
+from io import BytesIO
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
 import orjson
 
-from slipway.errors import SlipwayError
+from slipway.log_files import LogFile, LogFolder, Skipped, day_of
+from slipway.seen import Seen
 from slipway.serve.log import VERSION, stamp
-from slipway.storage import reaching
+from slipway.times import time_or_none
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,6 +26,9 @@ FIELDS = ("id", "time", "key", "probability", "decision", "review", "model", "da
 INPUT = "input."
 
 CHUNK = 20_000  # records
+
+# Records that are compared with those before them in one step.
+TOGETHER = 5_000
 
 
 def read_log(
@@ -43,96 +51,177 @@ def read_log(
         A row for each prediction: `id`, `time` (UTC), `key`, `probability`, `decision`,
         `review`, `model` (sha256), `data` (md5), `commit`, and the row as it was sent, in
         columns called ``input.<name>``. ``attrs["torn"]`` counts the torn last lines that were
-        passed over; they are predictions that nobody was given.
+        passed over; they are predictions that nobody was given. ``attrs["faults"]`` has a
+        sentence for all that was left out.
 
     Raises
     ------
     SlipwayError
-        There is no such folder, or a line that is not the last of its file is not a record.
+        There is no such folder.
     """
     import pandas as pd
 
     records = Records(str(url), since, until)
-    chunks = [_frame(chunk) for chunk in _chunks(records)]
+    chunks = [_frame(chunk) for chunk in in_chunks(records)]
     frame = pd.concat(chunks or [_frame([])], ignore_index=True).sort_values("id")
     # A column without any value is in no chunk's frame, so that it cannot spoil a type.
     named = [f"{INPUT}{name}" for name in records.inputs]
     frame = frame.reindex(columns=[*FIELDS, *named]).reset_index(drop=True)
-    frame.attrs["torn"] = records.torn
+    frame.attrs |= {"torn": records.skipped.torn, "faults": records.skipped.sentences()}
     return frame
 
 
 class Records:
-    """The records of a log, one after the other, file by file; proofs are left out.
+    """The records of a log, one after the other, each once, file by file; proofs are left out.
+
+    Parameters
+    ----------
+    answers
+        Whether a record must hold the answer; else what was asked is enough.
 
     Attributes
     ----------
-    torn, inputs
-        Torn last lines that were passed over, and the names of inputs met on the way.
+    skipped
+        What was passed over on the way, and why.
+    inputs
+        Names of inputs met on the way.
 
     Raises
     ------
     SlipwayError
-        As `read_log`.
+        As `LogFolder`.
     """
 
     def __init__(
-        self, url: str, since: datetime | None = None, until: datetime | None = None
+        self,
+        url: str,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        *,
+        answers: bool = True,
     ) -> None:
-        import fsspec
-
-        self.torn = 0
+        self._answers = answers
+        self._folder = LogFolder(url)
+        self.skipped = Skipped(unread=dict(self._folder.unread))
         self.inputs: dict[str, None] = {}
+        self._seen = Seen()
         self._since = "" if since is None else stamp(since)
         self._until = "9999" if until is None else stamp(until)
-        with reaching(url, "log"):
-            self._files, self._folder = fsspec.core.url_to_fs(url)
-            found = self._files.isdir(self._folder)
-        if not found:
-            raise SlipwayError(f"{url}: no such folder", "name the folder of the prediction log")
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
+        for _, record in self.placed():
+            yield record
+
+    def placed(self) -> Iterator[tuple[Place, dict[str, Any]]]:
+        """Yield the records, each with its place in the log."""
         for day in self.days():
-            yield from self.of_day(day)
+            yield from self._of_files(self._files_of(day))
 
     def days(self) -> list[str]:
-        """Return the days of which there are files, as ``YYYY-MM-DD``, oldest first."""
-        paths = self._files.glob(f"{self._folder}/*.jsonl")
-        days = {path.rpartition("/")[2][:10] for path in paths}
-        return sorted(day for day in days if self._since[:10] <= day <= self._until[:10])
+        """Return the days that files are named after, oldest first; '' for other names."""
+        days = {day_of(file) for file in self._folder.files}
+        first, last = self._since[:10], self._until[:10]
+        return sorted(day for day in days if not day or first <= day <= last)
 
     def of_day(self, day: str) -> Iterator[dict[str, Any]]:
-        """Yield the records of one day."""
-        for path in sorted(self._files.glob(f"{self._folder}/{day}*.jsonl")):
-            yield from self._of_file(path)
+        """Yield the records of one day's files."""
+        for _, record in self._of_files(self._files_of(day)):
+            yield record
 
-    def _of_file(self, path: str) -> Iterator[dict[str, Any]]:
-        with self._files.open(path, "rb") as file:
-            for number, line in enumerate(file, 1):
-                if not line.endswith(b"\n"):
-                    self.torn += 1
-                    return
-                record = parse_record(line, path, number)
-                if self._since <= record["time"] < self._until and not record.get("proof"):
+    def where(self, place: Place) -> str:
+        """Return the file and the line of a place, for a report."""
+        return self._folder.where(*place)
+
+    def _files_of(self, day: str) -> list[LogFile]:
+        return [file for file in self._folder.files if day_of(file) == day]
+
+    def _of_files(self, files: Iterable[LogFile]) -> Iterator[tuple[Place, dict[str, Any]]]:
+        remaining = iter(self._lines(files))
+        while some := list(islice(remaining, TOGETHER)):
+            for line in self._once(some):
+                record = line.record
+                if self._since <= record["time"] < self._until and record.get("proof") is not True:
                     self.inputs.update(dict.fromkeys(record["input"]))
-                    yield record
+                    yield line.place, record
+
+    def _lines(self, files: Iterable[LogFile]) -> Iterator[_Line]:
+        for file in files:
+            for start, lines in self._folder.blocks(file, self.skipped):
+                for line in BytesIO(lines):
+                    record = parse_record(line, answers=self._answers)
+                    place = Place(file, start)
+                    start += len(line)
+                    if record is not None:
+                        self.skipped.records += 1
+                        yield _Line(record, hash(line.strip()), place)
+                    elif line.strip():
+                        self.skipped.add_line(line, partial(self.where, place))
+
+    def _once(self, lines: list[_Line]) -> Iterator[_Line]:
+        names = [line.record["id"] for line in lines]
+        ids = np.array([hash(name) for name in names], "int64").view("uint64")
+        contents = np.array([line.content for line in lines], "int64").view("uint64")
+        new, differs = self._seen.add(ids, contents, min(names), max(names))
+        for line, is_new, is_other in zip(lines, new.tolist(), differs.tolist(), strict=True):
+            if is_new:
+                yield line
+            elif is_other:
+                self.skipped.differing.add(1, partial(self.where, line.place))
+            else:
+                self.skipped.repeated += 1
 
 
-def parse_record(line: bytes, path: str, number: int) -> dict[str, Any]:
-    """Return the record in a line; raises SlipwayError with file and line if there is none."""
+class Place(NamedTuple):
+    """A line of the log, by the byte where it begins."""
+
+    file: LogFile
+    start: int
+
+
+class _Line(NamedTuple):
+    record: dict[str, Any]
+    content: int
+    place: Place
+
+
+def parse_record(line: bytes, *, answers: bool = True) -> dict[str, Any] | None:
+    """Return the record in a line, or None if it is not one that this service writes.
+
+    Parameters
+    ----------
+    answers
+        As `Records`.
+    """
     try:
-        record: dict[str, Any] = orjson.loads(line)
-        if record["version"] == VERSION:
-            return record
-    except (ValueError, KeyError, TypeError):
-        pass
-    raise SlipwayError(
-        f"{path}: line {number} is not a record of version {VERSION}",
-        "the file was changed, or written by another Slipway: restore it, or take the line out",
+        record = orjson.loads(line)
+    except ValueError:
+        return None
+    if not isinstance(record, dict) or not _is_record(record):
+        return None
+    return record if not answers or _has_answer(record) else None
+
+
+def _is_record(record: Mapping[str, Any]) -> bool:
+    return (
+        record.get("version") == VERSION
+        and isinstance(record.get("id"), str)
+        and isinstance(record.get("key"), str | int)
+        and isinstance(record.get("input"), dict)
+        and time_or_none(record.get("time")) is not None
     )
 
 
-def _chunks(records: Iterable[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+def _has_answer(record: Mapping[str, Any]) -> bool:
+    score = record.get("probability")
+    return (
+        isinstance(record.get("model"), str)
+        and isinstance(record.get("decision"), bool)
+        and isinstance(score, int | float)
+        and math.isfinite(score)
+    )
+
+
+def in_chunks(records: Iterable[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
     remaining = iter(records)
     while chunk := list(islice(remaining, CHUNK)):
         yield chunk
@@ -141,7 +230,7 @@ def _chunks(records: Iterable[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]
 def _frame(records: list[dict[str, Any]]) -> pd.DataFrame:
     import pandas as pd
 
-    known = pd.DataFrame({name: [record[name] for record in records] for name in FIELDS})
+    known = pd.DataFrame({name: [record.get(name) for record in records] for name in FIELDS})
     known["time"] = pd.to_datetime(known["time"], format="ISO8601", utc=True).dt.as_unit("us")
     inputs = pd.DataFrame([record["input"] for record in records]).dropna(axis=1, how="all")
     return known.join(inputs.add_prefix(INPUT))

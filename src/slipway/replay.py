@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -23,6 +23,9 @@ from slipway.tables import as_rows, read_columns, row_count, take
 # Large enough to spare the way, small enough for any limit on a request's body.
 BATCH = 200
 SECONDS = 60
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 Row = dict[str, Any]
 
@@ -93,7 +96,8 @@ def replay(rows: Path, url: str, limit: int | None = None) -> Tally:
     service = Service(url)
     manifest = service.manifest()
     names = [column["name"] for column in manifest["inputs"]]
-    columns = read_columns(list_data(rows).read if rows.is_dir() else [rows], names)
+    paths = list_data(rows).read if rows.is_dir() else [rows]
+    columns = _read_rows(paths, names)
     if not row_count(columns):
         raise SlipwayError(f"{rows}: no row to send", "name a file that has rows")
     count = row_count(columns) if limit is None else min(limit, row_count(columns))
@@ -104,6 +108,54 @@ def replay(rows: Path, url: str, limit: int | None = None) -> Tally:
         for row, answer in _ask(service, batch):
             _count(tally, row, answer, manifest)
     return tally
+
+
+def _read_rows(paths: list[Path], names: list[str]) -> dict[str, np.ndarray]:
+    """Return the columns to send.
+
+    Raises
+    ------
+    SlipwayError
+        They cannot be read, or a row in JSON cannot hold what is in one of them.
+    """
+    import pyarrow as pa
+
+    do = "write it as text, a whole number, a finite number (float), true or false, or a time"
+    try:
+        for path in paths:
+            for name, kind in _types(path).items():
+                if name in names and not _is_sent(kind):
+                    fault = f"{path}: column `{name}` has the type {kind}, which JSON lacks"
+                    raise SlipwayError(fault, do)
+        columns = read_columns(paths, names)
+    except pa.ArrowException as error:
+        said = " ".join(str(error).split())[:200]
+        raise SlipwayError(f"{paths[0]}: cannot be sent as JSON ({said})", do) from None
+    for name, values in columns.items():
+        if values.dtype.kind == "f" and np.isinf(values).any():
+            row = int(np.argmax(np.isinf(values)))
+            raise SlipwayError(f"column `{name}`, row {row:,}: infinity, which JSON lacks", do)
+    return columns
+
+
+def _types(path: Path) -> dict[str, pa.DataType]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        return {field.name: field.type for field in pq.read_schema(path)}
+    except (pa.ArrowException, OSError):
+        return {}  # reading the rows says why
+
+
+def _is_sent(kind: pa.DataType) -> bool:
+    from pyarrow import types
+
+    if types.is_dictionary(kind):
+        return _is_sent(kind.value_type)
+    texts = (types.is_string, types.is_large_string, types.is_string_view)
+    others = (types.is_boolean, types.is_integer, types.is_floating, types.is_timestamp)
+    return types.is_null(kind) or any(test(kind) for test in (*texts, *others))
 
 
 class Service:

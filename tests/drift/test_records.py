@@ -17,6 +17,7 @@ from slipway.drift.records import Parsed, read
 from slipway.drift.reference import Reference
 from slipway.drift.tallies import SAMPLE_A_DAY
 from slipway.drift.windows import read_log_by_day
+from slipway.log_files import Skipped
 
 INPUTS = [
     {"name": "id", "type": "integer", "unique": True},
@@ -29,6 +30,7 @@ INPUTS = [
 def record(number: int, **said: Any) -> bytes:
     row = {"id": number, "at": "2024-06-01T12:00:00Z", "size": number / 4, 'a "colour"': "réd"}
     known = {"version": 1, "time": "2024-06-01T12:00:00.000000Z", "probability": 0.5, "model": "m"}
+    known["id"] = f"{number:06d}"
     whole = known | {"key": number, "decision": True, "input": row | said.pop("row", {})} | said
     return orjson.dumps(whole) + b"\n"
 
@@ -39,8 +41,9 @@ def write(folder: Path, *contents: bytes) -> str:
     return str(folder)
 
 
-def parsed(log: str, megabytes: int = 300) -> list[Parsed]:
-    return list(read(log, INPUTS, megabytes))
+def parsed(log: str, megabytes: int = 300) -> tuple[list[Parsed], Skipped]:
+    skipped = Skipped()
+    return list(read(log, INPUTS, megabytes, skipped)), skipped
 
 
 def column(found: list[Parsed], name: str) -> list[Any]:
@@ -67,12 +70,12 @@ STRANGE = {
 def test_every_record_is_read_once_and_in_order(tmp_path, megabytes):
     log = write(tmp_path, b"".join(MANY[:50_000]), b"", b"".join(MANY[50_000:]))
 
-    found = parsed(log, megabytes)
+    found, skipped = parsed(log, megabytes)
 
     assert column(found, "key") == list(range(60_000))
     assert column(found, "input.size")[-2:] == [59_998 / 4, 59_999 / 4]
     assert set(column(found, 'input.a "colour"')) == {"réd"}
-    assert {(each.unreadable, each.torn) for each in found} == {(0, False)}
+    assert skipped == Skipped(records=60_000)
 
 
 @pytest.mark.parametrize("strange", STRANGE.values(), ids=STRANGE.keys())
@@ -81,27 +84,26 @@ def test_what_is_no_record_is_named_and_costs_nothing_else(tmp_path, strange, at
     content = b"".join(MANY[:at]) + strange + b"".join(MANY[at:50_000])
     log = write(tmp_path, content, b"".join(MANY[50_000:]))
 
-    found = parsed(log)
+    found, skipped = parsed(log)
 
     assert column(found, "key") == list(range(60_000))
-    assert sum(each.unreadable for each in found) == 1
-    (first,) = [each.first_unreadable for each in found if each.unreadable]
-    assert first.endswith(f"2024-06-01.jsonl: line {at + 1}")
+    assert skipped.unreadable.number == 1
+    assert skipped.unreadable.first.endswith(f"2024-06-01.jsonl: line {at + 1}")
 
 
 def test_an_end_within_a_record_is_left_out_and_told_for_each_file(tmp_path):
     log = write(tmp_path, b"".join(MANY[:3]) + MANY[3][:-9], b"".join(MANY[4:7]), MANY[7][:9])
 
-    found = parsed(log)
+    found, skipped = parsed(log)
 
     assert column(found, "key") == [0, 1, 2, 4, 5, 6]
-    assert sum(each.torn for each in found) == 2
-    assert not any(each.unreadable for each in found)
+    assert (skipped.torn, skipped.unreadable.number) == (2, 0)
 
 
 def test_what_is_appended_meanwhile_is_read_once_or_waits_for_the_next_time(tmp_path):
     log = write(tmp_path, b"".join(MANY[:50_000]) + MANY[50_000][:-9])
-    reading = read(log, INPUTS, 300)
+    skipped = Skipped()
+    reading = read(log, INPUTS, 300, skipped)
 
     found = [next(reading)]
     with (tmp_path / "2024-06-01.jsonl").open("ab") as file:
@@ -111,25 +113,23 @@ def test_what_is_appended_meanwhile_is_read_once_or_waits_for_the_next_time(tmp_
     keys = column(found, "key")
     assert keys == list(range(len(keys)))
     assert 50_000 <= len(keys) <= 50_002
-    assert not any(each.unreadable for each in found)
+    assert not skipped.unreadable.number
 
 
 def test_empty_lines_are_nothing(tmp_path):
     log = write(tmp_path, b"\n" + MANY[0] + b"\n  \r\n" + MANY[1] + b"broken\n\n" + MANY[2])
 
-    found = parsed(log)
+    found, skipped = parsed(log)
 
     assert column(found, "key") == [0, 1, 2]
-    assert [each.first_unreadable for each in found if each.unreadable] == [
-        f"{log}/2024-06-01.jsonl: line 6"
-    ]
+    assert skipped.unreadable.first == f"{log}/2024-06-01.jsonl: line 6"
 
 
 def test_a_value_that_is_no_number_is_missing_and_told(tmp_path):
     rows = [{"size": "a lot"}, {"size": [1]}, {"size": None}, {"size": 2}]
     log = write(tmp_path, b"".join(record(at, row=row) for at, row in enumerate(rows)))
 
-    found = parsed(log)
+    found, _ = parsed(log)
 
     assert column(found, "input.size") == [None, None, None, 2.0]
     assert column(found, "wrong.size") == [True, True, False, False]
@@ -140,7 +140,7 @@ def test_a_value_of_another_type_is_read_alike_either_way(tmp_path, more):
     rows = [{"size": "2.5"}, {"size": True}, {'a "colour"': 5}, {'a "colour"': {"k": [1]}}]
     log = write(tmp_path, more + b"".join(record(at, row=row) for at, row in enumerate(rows)))
 
-    found = parsed(log)
+    found, _ = parsed(log)
 
     assert column(found, "input.size") == [2.5, 1.0, 0.5, 0.75]
     assert column(found, 'input.a "colour"') == ["réd", "réd", "5", '{"k":[1]}']
@@ -150,7 +150,7 @@ def test_inputs_whose_names_differ_only_in_case_are_two(tmp_path):
     log = write(tmp_path, record(1, row={"Size": 9}))
     both = [*INPUTS, {"name": "Size", "type": "number", "unique": False}]
 
-    (found,) = read(log, both, 300)
+    (found,) = read(log, both, 300, Skipped())
 
     assert found.table["input.size"].to_pylist() == [0.25]
     assert found.table["input.Size"].to_pylist() == [9.0]
@@ -160,7 +160,7 @@ def test_a_folder_may_have_any_name(tmp_path):
     folder = tmp_path / "log [1]*'\" of"
     folder.mkdir()
 
-    assert column(parsed(write(folder, MANY[0])), "key") == [0]
+    assert column(parsed(write(folder, MANY[0]))[0], "key") == [0]
 
 
 def test_a_bucket_is_read_alike(s3: Server, monkeypatch):
@@ -169,13 +169,11 @@ def test_a_bucket_is_read_alike(s3: Server, monkeypatch):
     s3.files.pipe("models/read/2024-06-01.jsonl", b"".join(MANY[:5]) + b"torn")
     s3.files.pipe("models/read/2024-06-02.jsonl", b"broken\n" + MANY[5])
 
-    found = parsed("s3://models/read")
+    found, skipped = parsed("s3://models/read")
 
     assert column(found, "key") == [0, 1, 2, 3, 4, 5]
-    assert sum(each.torn for each in found) == 1
-    assert [each.first_unreadable for each in found if each.unreadable] == [
-        "models/read/2024-06-02.jsonl: line 1"
-    ]
+    assert skipped.torn == 1
+    assert skipped.unreadable.first == "models/read/2024-06-02.jsonl: line 1"
 
 
 def test_the_rows_that_are_kept_do_not_depend_on_how_the_log_was_read(place, monkeypatch):
@@ -188,7 +186,7 @@ def test_the_rows_that_are_kept_do_not_depend_on_how_the_log_was_read(place, mon
     path.write_bytes(b"broken\n" + path.read_bytes())
     by_line = read_log_by_day(str(place / "predictions"), reference, NOW, 300)
 
-    assert by_line.unreadable == 1
+    assert by_line.skipped.unreadable.number == 1
     assert at_once.samples.keys() == by_line.samples.keys()
     for day, sample in at_once.samples.items():
         assert len(sample.lots) == SAMPLE_A_DAY

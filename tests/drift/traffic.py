@@ -14,7 +14,7 @@ from slipway.contract import Columns
 from slipway.drift import joint
 from slipway.past import past
 from slipway.profile import profile_columns
-from slipway.serve.log import VERSION
+from slipway.serve.log import VERSION, Ids
 from slipway.tables import write_columns
 
 MODEL = "a" * 64
@@ -29,6 +29,8 @@ START = np.datetime64("2024-06-01")
 
 # The day after the last of a log of five weeks.
 NOW = datetime(2024, 7, 7, 5, 23, tzinfo=UTC)
+
+IDS = Ids()
 
 NUMBERS = ("temperature", "amount", "visits", "rain", "wind")
 
@@ -121,10 +123,10 @@ def write_records(
     """Write records of one model; `said` goes before what a record says by itself."""
     folder.mkdir(exist_ok=True)
     with (folder / f"2024-06-01_{model[:8]}.jsonl").open("ab") as file:
-        for number, (row, key, score) in enumerate(zip(rows, keys, scores, strict=True)):
+        for row, key, score in zip(rows, keys, scores, strict=True):
             record = {
                 "version": VERSION,
-                "id": f"{model[:8]}-{number:06d}",
+                "id": IDS.next(NOW),
                 "time": WRITTEN,
                 "key": key,
                 "probability": float(score),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import re
 import shutil
 import stat
 import tempfile
@@ -294,13 +295,16 @@ def test_a_torn_last_line_is_passed_over_and_counted(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "line", [record(2)[:-20] + b"\n", b"\n", b"[]\n", record(2, version=2), b'{"id": 3}\n']
+    "line", [record(2)[:-20] + b"\n", b"[]\n", record(2, version=2), b'{"id": 3}\n']
 )
-def test_a_broken_line_that_no_crash_leaves_behind_is_an_error_that_names_it(tmp_path, line):
+def test_a_line_that_is_no_record_is_left_out_counted_and_named(tmp_path, line):
     write(tmp_path, record(1), line, record(3))
 
-    with pytest.raises(SlipwayError, match=r"2026-03-01_a\.jsonl: line 2"):
-        read_log(tmp_path)
+    frame = read_log(tmp_path)
+
+    assert frame["id"].tolist() == ["id-001", "id-003"]
+    (fault,) = frame.attrs["faults"]
+    assert re.search(r"1 line is no record; the first: .*2026-03-01_a\.jsonl: line 2", fault)
 
 
 def test_a_log_is_read_from_any_fsspec_url():

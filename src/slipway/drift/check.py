@@ -12,7 +12,7 @@ import numpy as np
 
 from slipway.drift.columns import Calendar, Judged, judge_column
 from slipway.drift.detect import Rule
-from slipway.drift.faults import MOST_UNREADABLE, faults, stretch
+from slipway.drift.faults import faults, stretch
 from slipway.drift.reference import SCORE, Reference
 from slipway.drift.report import Report, Status, to_html, to_markdown
 from slipway.drift.runs import alpha_for
@@ -161,13 +161,8 @@ def _calendar(tallies: Tallies, days: list[int], now: datetime) -> Calendar:
 
 def _problem(tallies: Tallies, calendar: Calendar, wanted: int) -> str:
     """Return why nothing can be said, or nothing."""
-    lines = tallies.records + tallies.unreadable
-    first = tallies.first_unreadable
-    if first and tallies.unreadable > MOST_UNREADABLE * lines:
-        return (
-            f"{tallies.unreadable:,} of {lines:,} lines are no records of this Slipway; the first: "
-            f"{first}. Restore the files, or take those lines out."
-        )
+    if too_many := tallies.skipped.too_many():
+        return f"{too_many}."
     rows = int(calendar.rows.sum())
     if rows >= wanted:
         return ""

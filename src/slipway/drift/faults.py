@@ -17,9 +17,6 @@ if TYPE_CHECKING:
 # Days without traffic that end a stretch of the log: no window is longer.
 GAP = 56
 
-# A log with more lines that are no records is not a log.
-MOST_UNREADABLE = 0.01
-
 
 def faults(tallies: Tallies, reference: Reference, now: datetime) -> list[str]:
     """Return every fault of a log that was read, the worst first."""
@@ -27,8 +24,7 @@ def faults(tallies: Tallies, reference: Reference, now: datetime) -> list[str]:
 
 
 def _faults(tallies: Tallies, reference: Reference, now: datetime) -> Iterator[str]:
-    if first := tallies.first_unreadable:
-        yield f"{_lines(tallies.unreadable)} no record; the first: {first}."
+    yield from tallies.skipped.sentences()
     for name, count in sorted(tallies.wrong.items()):
         kind = next(each["type"] for each in reference.inputs if each["name"] == name)
         yield f"`{name}` holds what is no {kind} in {count:,} records; they count as missing."
@@ -42,16 +38,18 @@ def _faults(tallies: Tallies, reference: Reference, now: datetime) -> Iterator[s
             f"{tallies.early:,} events lie before {reference.starts}, where the model's data "
             "begin; they were not counted. Is a clock wrong?"
         )
-    if tallies.timeless:
+    if tallies.undated:
         yield (
-            f"{tallies.timeless:,} records have no time of their event that can be read; where "
-            "there is none, the time of writing stands for it."
+            f"{tallies.undated:,} records have no time of their event; the time of writing stands "
+            "for it."
         )
     if tallies.back:
         yield f"the service's clock went back {tallies.back:,} times; events have their own times."
-    if tallies.torn:
-        files = "file ends" if tallies.torn == 1 else "files end"
-        yield f"{tallies.torn:,} {files} within a record; nobody was given its answer."
+    for name, lacking in sorted(tallies.lacking.items()):
+        yield (
+            f"`{name}` is missing in {lacking.number:,} records, and the model's schema asks for "
+            f"it: an older schema, or another program, wrote them. The first: {lacking.first}."
+        )
 
 
 def stretch(tallies: Tallies, min_rows: int) -> tuple[list[int], int]:
@@ -68,7 +66,3 @@ def stretch(tallies: Tallies, min_rows: int) -> tuple[list[int], int]:
     enough = [position for position, size in enumerate(sizes) if size >= min_rows]
     chosen = enough[-1] if enough else int(np.argmax(sizes))
     return parts[chosen], sum(sizes) - sizes[chosen]
-
-
-def _lines(count: int) -> str:
-    return "1 line is" if count == 1 else f"{count:,} lines are"

@@ -1,27 +1,31 @@
-"""The prediction log as tables, file by file.
+"""The prediction log as tables, piece by piece.
 
-DuckDB parses a file with every core, which is most of what a check's time goes to. Where it meets
-what is no record, or a value of a wrong type, the rest of that file is read line by line, so that
-only what is wrong is lost and its line can be named.
+DuckDB parses with every core, which is most of what a check's time goes to; but a file costs it
+milliseconds, and a line as much memory as it is long. So the log is cut into pieces of whole lines
+first, in one file on this disk. Where DuckDB meets what is no record, or a value of a wrong type,
+the rest of that piece is read line by line, so that only what is wrong is lost and its line can be
+named.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
-from pathlib import Path
 from tempfile import NamedTemporaryFile
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
+import numpy as np
 import orjson
 
 from slipway.errors import SlipwayError
+from slipway.log_files import BLOCK, MOST_RECORD, LogFile, LogFolder, Skipped
 from slipway.progress import track
+from slipway.records import parse_record
+from slipway.seen import Seen
 from slipway.serve.log import VERSION
-from slipway.storage import reaching
 
 if TYPE_CHECKING:
     import duckdb
@@ -31,49 +35,113 @@ TEXTS = ("string", "timestamp")
 
 WRONG = "wrong."
 
+# The position of a row in its piece.
+ROW = "row"
+
 # In one table: as many as the caches of a core like, in whole vectors of DuckDB.
 ROWS = 6 * 2048
+
+PIECE = 64 * 2**20
 
 # What a check takes beyond its imports, about, and what each thread that reads adds (measured).
 CHECK_MB, THREAD_MB = 100, 50
 
 INT64 = 2**63
 
+# Of a record: what names it and what it says, as 64 bits each.
+ID, CONTENT = "hash of id", "hash of content"
+
+HASHED = (
+    f'*, hash(id) AS "{ID}", hash(time, probability, model, coalesce(proof, false), key, decision, '
+    f'input) AS "{CONTENT}"'
+)
+
 Inputs = Sequence[Mapping[str, Any]]
 
 
 @dataclass(frozen=True)
 class Parsed:
-    """Records that follow each other in a file.
+    """Records that follow each other in the log, none of which was there before.
 
     Parameters
     ----------
     table
-        `time`, `probability`, `model`, `proof`, `key`, `input.<name>`, and, where an input has
-        values of a wrong type, which are taken as missing, `wrong.<name>`.
-    unreadable
-        Lines that are no records; `first_unreadable` names the first of them.
-    torn
-        The file ends after them in the middle of a line: a prediction nobody was given.
+        `time`, `probability`, `model`, `proof`, `key`, `row`, `input.<name>`, and, where an input
+        has values of a wrong type, which are taken as missing, `wrong.<name>`.
+    where
+        Returns the file and the line of a `row`, until the next part is read.
     """
 
     table: pa.Table
-    unreadable: int = 0
-    first_unreadable: str = ""
-    torn: bool = False
+    where: Callable[[int], str]
 
 
-def read(url: str, inputs: Inputs, megabytes: int) -> Iterator[Parsed]:
+@dataclass(frozen=True)
+class _Part:
+    """Lines of one file in a piece.
+
+    Parameters
+    ----------
+    source
+        Where they begin in the file.
+    start
+        Where they begin in the piece.
+    whole
+        False where the file ends without an end of its line.
+    """
+
+    file: LogFile
+    source: int
+    start: int
+    whole: bool
+
+
+@dataclass
+class _Piece:
+    """Some of the log's lines, in one file."""
+
+    folder: LogFolder
+    file: IO[bytes]
+    parts: list[_Part] = field(default_factory=list)
+    size: int = 0
+
+    def add(self, file: LogFile, source: int, lines: bytes) -> None:
+        whole = lines.endswith(b"\n")
+        self.parts.append(_Part(file, source, self.size, whole))
+        self.size += self.file.write(lines if whole else lines + b"\n")
+
+    def close(self) -> None:
+        self.file.flush()
+        self.file.truncate()
+
+    def lines(self) -> Iterator[tuple[_Part, int, bytes]]:
+        """Yield each line that is not empty, with its part and where it begins in its file."""
+        ends = [*(part.start for part in self.parts[1:]), self.size]
+        with open(self.file.name, "rb") as file:  # noqa: PTH123 - another reader of the same file
+            for part, end in zip(self.parts, ends, strict=True):
+                while (at := file.tell()) < end:
+                    line = file.readline()
+                    if line.strip():
+                        yield part, part.source + at - part.start, line
+
+    def where(self, row: int) -> str:
+        part, start, _ = next(islice(self.lines(), row, None))
+        return self.folder.where(part.file, start)
+
+
+def read(url: str, inputs: Inputs, megabytes: int, skipped: Skipped) -> Iterator[Parsed]:
     """Yield the records of a log in order: by the names of its files, then line by line.
 
     Parameters
     ----------
     url
-        A folder, or any URL that fsspec reads; of a remote one, a file at a time is copied here.
+        A folder, or any URL that fsspec reads; of a remote one, a piece at a time is copied here.
     inputs
         Of a manifest.
     megabytes
         That the check may take, about; with more of them, more cores read.
+    skipped
+        Is told what is left out.
 
     Raises
     ------
@@ -81,53 +149,72 @@ def read(url: str, inputs: Inputs, megabytes: int) -> Iterator[Parsed]:
         The log cannot be reached.
     """
     import duckdb
-    import fsspec
 
-    with reaching(url, "log"):
-        files, folder = fsspec.core.url_to_fs(url)
-        if not files.isdir(folder):
-            raise SlipwayError(f"{url}: no such folder", "name the folder of the prediction log")
-        inside = files.ls(folder, detail=False)
-    paths = sorted(path for path in inside if path.endswith(".jsonl"))
+    folder = LogFolder(url)
+    skipped.unread |= folder.unread
     threads = max(1, min(os.cpu_count() or 1, (megabytes - CHECK_MB) // THREAD_MB))
-    with duckdb.connect(config={"threads": threads}) as database:
-        for path in track(paths, "Reading the log"):
-            with _on_this_disk(files, path, url) as place:
-                yield from _of_file(place, path, inputs, database)
+    seen = Seen()
+    with (
+        duckdb.connect(config={"threads": threads}) as database,
+        NamedTemporaryFile(prefix="slipway-log-", suffix=".jsonl") as file,
+    ):
+        for piece in _pieces(folder, file, skipped):
+            for table in _of_piece(piece, inputs, database, skipped):
+                skipped.records += table.num_rows
+                kept = _once(table, seen, skipped, piece.where)
+                yield Parsed(_flat(kept), piece.where)
 
 
-@contextmanager
-def _on_this_disk(files: Any, path: str, url: str) -> Iterator[str]:
-    from fsspec.implementations.local import LocalFileSystem
+def _pieces(folder: LogFolder, file: IO[bytes], skipped: Skipped) -> Iterator[_Piece]:
+    piece = _Piece(folder, file)
+    for each in track(folder.files, "Reading the log"):
+        for start, lines in folder.blocks(each, skipped):
+            if piece.size and piece.size + len(lines) > PIECE:
+                piece.close()
+                yield piece
+                file.seek(0)
+                piece = _Piece(folder, file)
+            _write(piece, each, start, lines)
+    if piece.size:
+        piece.close()
+        yield piece
 
-    if isinstance(files, LocalFileSystem):
-        yield path
-        return
-    with NamedTemporaryFile(suffix=".jsonl") as copy:
-        with reaching(url, "log"):
-            files.get_file(path, copy.name)
-        yield copy.name
+
+def _write(piece: _Piece, file: LogFile, start: int, lines: bytes) -> None:
+    try:
+        piece.add(file, start, lines)
+    except OSError as error:
+        raise SlipwayError(
+            f"{piece.file.name}: a piece of the log cannot be written ({error.strerror})",
+            f"free {PIECE >> 20} MiB there, or name another folder in TMPDIR",
+        ) from None
 
 
-def _of_file(
-    place: str, name: str, inputs: Inputs, database: duckdb.DuckDBPyConnection
-) -> Iterator[Parsed]:
+def _of_piece(
+    piece: _Piece, inputs: Inputs, database: duckdb.DuckDBPyConnection, skipped: Skipped
+) -> Iterator[pa.Table]:
     import duckdb
     import pyarrow as pa
 
     done = 0
     try:
-        whole = database.read_json(place, columns=_columns(inputs), format="newline_delimited")
-        for batch in whole.to_arrow_reader(ROWS):
+        whole = database.read_json(
+            piece.file.name,
+            columns=_columns(inputs),
+            format="newline_delimited",
+            maximum_object_size=MOST_RECORD + BLOCK,
+        )
+        for batch in whole.project(HASHED).to_arrow_reader(ROWS):
             if not _are_records(batch):
                 break
-            yield Parsed(_flat(batch))
+            rows = pa.array(np.arange(done, done + batch.num_rows))
+            yield pa.Table.from_batches([batch]).append_column(ROW, rows)
             done += batch.num_rows
         else:
             return
     except (duckdb.Error, pa.ArrowException, OSError):
-        pass  # The line that it is about is found, and named, below; so is a file that is gone.
-    yield from _line_by_line(place, name, inputs, done)
+        pass  # The line that it is about is found, and named, below.
+    yield from _line_by_line(piece, inputs, done, database, skipped)
 
 
 def _columns(inputs: Inputs) -> dict[str, str]:
@@ -136,11 +223,13 @@ def _columns(inputs: Inputs) -> dict[str, str]:
     kinds = {each["name"]: _kind(each) for each in inputs}
     return {
         "version": "BIGINT",
+        "id": "VARCHAR",
         "time": "VARCHAR",
         "probability": "DOUBLE",
         "model": "VARCHAR",
         "proof": "BOOLEAN",
         "key": "BIGINT" if _key_is_number(inputs) else "VARCHAR",
+        "decision": "BOOLEAN",
         "input": str(duckdb.struct_type(kinds)),
     }
 
@@ -155,87 +244,98 @@ def _key_is_number(inputs: Inputs) -> bool:
 
 def _are_records(batch: pa.RecordBatch) -> bool:
     """Return whether every row is a record of this version."""
+    import pyarrow as pa
     import pyarrow.compute as pc
 
-    if any(batch[name].null_count for name in ("version", "time", "probability", "model")):
+    needed = ("version", "id", "time", "probability", "model", "key", "decision", "input")
+    if any(batch[name].null_count for name in needed):
         return False
+    batch["time"].cast(pa.timestamp("us", "UTC"))
     right = pc.and_(pc.equal(batch["version"], VERSION), pc.is_finite(batch["probability"]))
     return bool(pc.all(right, min_count=0).as_py())
 
 
-def _flat(batch: pa.RecordBatch) -> pa.Table:
+def _flat(table: pa.Table) -> pa.Table:
     import pyarrow as pa
 
-    nested = batch["input"]
-    columns = {name: batch[name] for name in batch.schema.names if name not in ("version", "input")}
-    names = [f"input.{field.name}" for field in nested.type]
+    nested = table["input"].combine_chunks()
+    left_out = ("version", "id", "decision", "input", ID, CONTENT)
+    columns = {name: table[name] for name in table.column_names if name not in left_out}
+    names = [f"input.{each.name}" for each in nested.type]
     return pa.table(columns | dict(zip(names, nested.flatten(), strict=True)))
 
 
-def _line_by_line(place: str, name: str, inputs: Inputs, done: int) -> Iterator[Parsed]:
-    """Yield the records of a file but for the first `done` ones."""
-    with reaching(name, "log"), Path(place).open("rb") as file:
-        lines = ((number, line) for number, line in enumerate(file, 1) if line.strip())
-        rest = islice(lines, done, None)
-        while some := list(islice(rest, ROWS)):
-            yield _of_lines(some, name, inputs)
+def _once(table: pa.Table, seen: Seen, skipped: Skipped, where: Callable[[int], str]) -> pa.Table:
+    """Return the records that were not there before; count the others."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if not table.num_rows:
+        return table
+    ends = pc.min_max(table["id"]).as_py()
+    ids, contents = (table[name].to_numpy() for name in (ID, CONTENT))
+    new, differs = seen.add(ids, contents, ends["min"], ends["max"])
+    if new.all():
+        return table
+    others = int(differs.sum())
+    first = int(np.argmax(differs))
+    skipped.differing.add(others, lambda: where(table[ROW][first].as_py()))
+    skipped.repeated += int((~new).sum()) - others
+    return only(table, pa.array(new))
 
 
-def _of_lines(lines: Iterable[tuple[int, bytes]], name: str, inputs: Inputs) -> Parsed:
-    unreadable: list[int] = []
-    records, torn = [], False
-    for number, line in lines:
-        record = _record(line)
-        if record is not None:
-            records.append(record)
-        elif line.endswith(b"\n"):
-            unreadable.append(number)
-        else:
-            torn = True
-    first = f"{name}: line {unreadable[0]}" if unreadable else ""
-    return Parsed(_table(records, inputs), len(unreadable), first, torn)
+def _line_by_line(
+    piece: _Piece,
+    inputs: Inputs,
+    done: int,
+    database: duckdb.DuckDBPyConnection,
+    skipped: Skipped,
+) -> Iterator[pa.Table]:
+    """Yield the records of a piece but for the first `done` ones."""
+    rest = islice(enumerate(piece.lines()), done, None)
+    while some := list(islice(rest, ROWS)):
+        records, rows = [], []
+        for row, (part, start, line) in some:
+            record = parse_record(line)
+            if record is not None:
+                records.append(record)
+                rows.append(row)
+            else:
+                given = line if part.whole else line.rstrip(b"\n")
+                skipped.add_line(given, partial(piece.folder.where, part.file, start))
+        nested = _table(records, rows, inputs)
+        yield database.from_arrow(nested).project(HASHED).to_arrow_table()
 
 
-def _table(records: Sequence[Mapping[str, Any]], inputs: Inputs) -> pa.Table:
+def _table(records: Sequence[Mapping[str, Any]], rows: Sequence[int], inputs: Inputs) -> pa.Table:
+    """Return records in the types in which DuckDB reads them."""
     import pyarrow as pa
 
     number = _key_is_number(inputs)
+    keys = [_key(record["key"], number=number) for record in records]
     columns = {
+        "id": pa.array([record["id"] for record in records], pa.string()),
         "time": pa.array([record["time"] for record in records], pa.string()),
         "probability": pa.array([float(record["probability"]) for record in records], pa.float64()),
         "model": pa.array([record["model"] for record in records], pa.string()),
         "proof": pa.array([record.get("proof") is True for record in records], pa.bool_()),
-        "key": pa.array(
-            [_key(record.get("key"), number=number) for record in records],
-            pa.int64() if number else pa.string(),
-        ),
+        "key": pa.array(keys, pa.int64() if number else pa.string()),
+        "decision": pa.array([record["decision"] for record in records], pa.bool_()),
+        ROW: pa.array(rows, pa.int64()),
     }
+    values: dict[str, pa.Array] = {}
     for each in inputs:
         name = each["name"]
-        values = [record["input"].get(name) for record in records]
+        given = [record["input"].get(name) for record in records]
         if each["type"] in TEXTS:
-            columns[f"input.{name}"] = pa.array([_text(value) for value in values], pa.string())
+            values[name] = pa.array([_text(value) for value in given], pa.string())
             continue
-        numbers = [_number(value) for value in values]
-        columns[f"input.{name}"] = pa.array([value for value, _ in numbers], pa.float64())
+        numbers = [_number(value) for value in given]
+        values[name] = pa.array([value for value, _ in numbers], pa.float64())
         if not all(fits for _, fits in numbers):
             columns[f"{WRONG}{name}"] = pa.array([not fits for _, fits in numbers])
+    columns["input"] = pa.StructArray.from_arrays(list(values.values()), list(values))
     return pa.table(columns)
-
-
-def _record(line: bytes) -> dict[str, Any] | None:
-    try:
-        record: dict[str, Any] = orjson.loads(line)
-        fits = (
-            record["version"] == VERSION
-            and isinstance(record["time"], str)
-            and isinstance(record["model"], str)
-            and isinstance(record["probability"], int | float)
-            and isinstance(record["input"], dict)
-        )
-    except (ValueError, KeyError, TypeError):
-        return None
-    return record if fits else None
 
 
 def _key(value: Any, *, number: bool) -> int | str | None:
@@ -259,7 +359,7 @@ def _number(value: Any) -> tuple[float | None, bool]:
         return None, True
     try:
         return float(value), True
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None, False
 
 

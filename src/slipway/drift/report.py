@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
-from slipway.drift.words import percent, sized
+from slipway.drift.words import percent, sized, value
 from slipway.errors import NO, NO_ANSWER, YES
 from slipway.report.document import Block, Chart, Document, Section, Table
 
@@ -16,7 +16,7 @@ SCHEMA = Path(__file__).with_name("schema.json")
 
 VERSION = 1
 
-ALARMS_SHOWN, LINES_SHOWN, DAYS_SHOWN = 20, 4, 92
+ALARMS_SHOWN, LINES_SHOWN, DAYS_SHOWN, MODELS_SHOWN = 20, 4, 92, 5
 
 Row = dict[str, Any]
 
@@ -171,10 +171,14 @@ def _others(report: Report) -> list[Row]:
 
 
 def _remarks(report: Report) -> list[str]:
+    others = sorted(report.other_models.items(), key=lambda other: -other[1])
     said = [
-        f"Not counted: {rows:,} predictions of another model, `{sha256[:12]}…`."
-        for sha256, rows in report.other_models.items()
+        f"Not counted: {rows:,} predictions of another model, {value(sha256[:12])}."
+        for sha256, rows in others[:MODELS_SHOWN]
     ]
+    if rest := others[MODELS_SHOWN:]:
+        rows = sum(count for _, count in rest)
+        said.append(f"Not counted: {rows:,} predictions of {len(rest):,} further models.")
     if report.season and report.season["words"]:
         said.append(report.season["words"])
     said += [

@@ -7,8 +7,13 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from slipway.log_files import Count, Skipped
+
 # Names of values never seen before that are kept for each column; others are only counted.
 NAMES_KEPT = 1000
+
+# The name of all others.
+MORE = "others"
 
 # Rows of one day that the joint test may look at, and days of which rows are kept.
 SAMPLE_A_DAY, SAMPLE_DAYS = 300, 35
@@ -83,6 +88,12 @@ class Tallies:
         Some rows by day; the newest days only.
     written
         First and last time that a record was written.
+    skipped
+        What of the log was not used.
+    records
+        Those that were counted once, whatever their model.
+    lacking
+        By input that must have a value: records without one, and where the first is.
     """
 
     days: dict[int, Day] = field(default_factory=dict)
@@ -90,14 +101,13 @@ class Tallies:
     unseen: dict[str, dict[str, int]] = field(default_factory=dict)
     samples: dict[int, Sample] = field(default_factory=dict)
     written: tuple[str, str] = ("", "")
+    skipped: Skipped = field(default_factory=Skipped)
     records: int = 0
-    torn: int = 0
-    unreadable: int = 0
-    first_unreadable: str = ""
     wrong: dict[str, int] = field(default_factory=dict)
+    lacking: dict[str, Count] = field(default_factory=dict)
     ahead: int = 0
     early: int = 0
-    timeless: int = 0
+    undated: int = 0
     back: int = 0
 
     def merge(self, part: Tallies) -> None:
@@ -112,15 +122,13 @@ class Tallies:
             self.samples[each] = known.and_later(sample) if known else sample
         for each in sorted(self.samples)[:-SAMPLE_DAYS]:
             del self.samples[each]
-        for model, count in part.others.items():
-            self.others[model] = self.others.get(model, 0) + count
+        _merge_names(self.others, part.others, MORE)
         for name, strangers in part.unseen.items():
             _merge_names(self.unseen[name], strangers)
         for name, count in part.wrong.items():
             self.wrong[name] = self.wrong.get(name, 0) + count
-        for name in ("records", "torn", "unreadable", "ahead", "early", "timeless", "back"):
+        for name in ("records", "ahead", "early", "undated", "back"):
             setattr(self, name, getattr(self, name) + getattr(part, name))
-        self.first_unreadable = self.first_unreadable or part.first_unreadable
         if part.written[0]:
             first, last = self.written
             self.written = (
@@ -129,7 +137,9 @@ class Tallies:
             )
 
 
-def _merge_names(mine: dict[str, int], theirs: dict[str, int]) -> None:
+def _merge_names(mine: dict[str, int], theirs: dict[str, int], rest: str = "") -> None:
+    """Add counts by name; names that are too many are counted together as `rest`, if at all."""
     for name, count in theirs.items():
-        if name in mine or len(mine) < NAMES_KEPT:
-            mine[name] = mine.get(name, 0) + count
+        kept = name if name in mine or len(mine) < NAMES_KEPT else rest
+        if kept:
+            mine[kept] = mine.get(kept, 0) + count

@@ -9,15 +9,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from slipway.drift.records import WRONG, Parsed, only, read
+from slipway.drift.records import ROW, WRONG, Parsed, only, read
 from slipway.drift.reference import SCORE, Reference, Stream
 from slipway.drift.tallies import SAMPLE_DAYS, Day, Sample, Tallies, winners
 from slipway.drift.violations import broken
+from slipway.log_files import Count
 from slipway.profile import bin_numbers
+from slipway.times import EARLIEST, END, PATTERN, microseconds, time_or_none
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -61,34 +64,31 @@ def read_log_by_day(
         The log cannot be read.
     """
     whole = Tallies(unseen={name: {} for name in reference.streams})
-    for parsed in read(url, reference.inputs, megabytes):
-        found = _tally(parsed, reference, now, whole.records)
+    for parsed in read(url, reference.inputs, megabytes, whole.skipped):
+        found = _tally(parsed, reference, now, whole)
         if take is not None and len(found.dates):
             take(found.keys, found.dates, found.scores)
         whole.merge(found.tallies)
     return whole
 
 
-def _tally(parsed: Parsed, reference: Reference, now: datetime, before: int) -> _Found:
-    """Tally records, of which there are so many `before` in the log."""
+def _tally(parsed: Parsed, reference: Reference, now: datetime, whole: Tallies) -> _Found:
+    """Tally records that follow those which the `whole` has."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    found = Tallies(
-        torn=int(parsed.torn),
-        records=parsed.table.num_rows,
-        unreadable=parsed.unreadable,
-        first_unreadable=parsed.first_unreadable,
-    )
-    place = pa.array(np.arange(before, before + found.records))
+    found = Tallies(records=parsed.table.num_rows)
+    place = pa.array(np.arange(whole.records, whole.records + found.records))
     table = _ours(parsed.table.append_column(PLACE, place), reference.model, found)
     dates, known = _dates(table, reference, now, found)
+    _note_untimed(table, dates, parsed, whole)
     table, dates = only(table, pa.array(known)), dates[known]
     scores = table["probability"].to_numpy()
     for name in table.column_names:
         if name.startswith(WRONG):
             found.wrong[name.removeprefix(WRONG)] = pc.sum(table[name]).as_py() or 0
     if len(dates):
+        _note_lacking(table, parsed, reference, whole)
         _count(_encoded(table, reference), dates, reference, found)
     return _Found(found, table["key"], dates, scores)
 
@@ -128,42 +128,82 @@ def _dates(
     name = f"input.{reference.event_time}"
     times = table["time"]
     if name in table.column_names:
-        found.timeless = table[name].null_count
+        found.undated = table[name].null_count
         times = pc.coalesce(table[name], times)
     date = _days_of(times.combine_chunks())
     latest = (now + AHEAD).toordinal() - datetime(1970, 1, 1, tzinfo=UTC).toordinal()
     earliest = int((np.datetime64(reference.starts, "D") - EPOCH).astype(int))
     unread, ahead, early = date == UNREAD, date > latest, (date < earliest) & (date != UNREAD)
-    found.timeless += int(unread.sum())
     found.ahead, found.early = int(ahead.sum()), int(early.sum())
     return date, ~(unread | ahead | early)
 
 
+def _note_untimed(table: pa.Table, dates: np.ndarray, parsed: Parsed, whole: Tallies) -> None:
+    unread = dates == UNREAD
+    first = int(np.argmax(unread)) if len(unread) else 0
+    where = partial(_where, table, first, parsed)
+    whole.skipped.untimed.add(int(unread.sum()), where)
+
+
+def _where(table: pa.Table, at: int, parsed: Parsed) -> str:
+    return parsed.where(table[ROW][at].as_py())
+
+
+def _note_lacking(table: pa.Table, parsed: Parsed, reference: Reference, whole: Tallies) -> None:
+    """Count what lacks a value that the schema asks for, as in records of an older schema."""
+    for each in reference.inputs:
+        name = each["name"]
+        column = f"input.{name}"
+        if each["nullable"] or name == reference.event_time or not table[column].null_count:
+            continue
+        empty = table[column].combine_chunks().is_null().to_numpy(zero_copy_only=False)
+        if f"{WRONG}{name}" in table.column_names:
+            empty &= ~table[f"{WRONG}{name}"].combine_chunks().to_numpy(zero_copy_only=False)
+        if empty.any():
+            where = partial(_where, table, int(np.argmax(empty)), parsed)
+            whole.lacking.setdefault(name, Count()).add(int(empty.sum()), where)
+
+
 UNREAD = -(2**62)
+
+WHOLE_TIME = f"^(?:{PATTERN})$"
+
+DAY = 24 * 3600 * 1_000_000
 
 
 def _days_of(times: pa.Array) -> np.ndarray:
-    """Return the UTC day of each time as days since 1970, shape (rows,); `UNREAD` for none."""
+    """Return the UTC day of each time as days since 1970, shape (rows,); `UNREAD` for none.
+
+    What is a time is what `slipway.times` calls one, as for every other reader.
+    """
     import pyarrow as pa
+    import pyarrow.compute as pc
 
     try:
-        moments = times.cast(pa.timestamp("us", "UTC")).to_numpy(zero_copy_only=False)
-        return moments.astype("datetime64[D]").astype("int64")
+        moments = times.cast(pa.timestamp("us", "UTC")).cast(pa.int64()).to_numpy()
     except pa.ArrowInvalid:  # one of them is no time, or has another form
         encoded = times.dictionary_encode()
         days = np.array([_day(text) for text in encoded.dictionary.to_pylist()], dtype="int64")
         return days[encoded.indices.to_numpy()] if len(days) else np.empty(0, dtype="int64")
+    known = _have_whole_seconds(times) or pc.match_substring_regex(times, WHOLE_TIME).to_numpy(
+        zero_copy_only=False
+    )
+    known = known & (moments >= microseconds(EARLIEST)) & (moments < microseconds(END))
+    return np.where(known, moments // DAY, UNREAD)
+
+
+def _have_whole_seconds(times: pa.Array) -> bool:
+    """Return whether all are like 2013-10-01T09:30:00Z, which needs no search: most logs are."""
+    import pyarrow.compute as pc
+
+    length = pc.min_max(pc.binary_length(times)).as_py()
+    return length["min"] == length["max"] == 20 and pc.all(pc.ends_with(times, "Z")).as_py()
 
 
 def _day(text: str) -> int:
     """Return the UTC day of a time as days since 1970."""
-    try:
-        moment = datetime.fromisoformat(text)
-        if moment.tzinfo is not None:
-            moment = moment.astimezone(UTC)
-    except (ValueError, OverflowError):
-        return UNREAD
-    return moment.toordinal() - datetime(1970, 1, 1, tzinfo=UTC).toordinal()
+    time = time_or_none(text)
+    return UNREAD if time is None else microseconds(time) // DAY
 
 
 def _count(table: pa.Table, dates: np.ndarray, reference: Reference, found: Tallies) -> None:
@@ -187,7 +227,9 @@ def _count_numbers(
     stream: Stream, column: pa.Array, days: np.ndarray, day: np.ndarray, found: Tallies
 ) -> np.ndarray:
     numbers = column.to_numpy(zero_copy_only=False).astype("float64", copy=False)
-    single, lacking = numbers.astype("float32"), np.isnan(numbers)
+    with np.errstate(over="ignore"):  # a number that float32 lacks is in the last bin
+        single = numbers.astype("float32")
+    lacking = np.isnan(numbers)
     cell = bin_numbers(single, stream.profile["edges"]).astype("int64")
     cell[lacking] = len(stream.names) - 1
     _cells(stream, cell, days, day, found)

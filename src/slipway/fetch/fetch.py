@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 from slipway.deploy.engine import Engine, engine_of
@@ -10,11 +11,11 @@ from slipway.deploy.release import read_history, write_releases
 from slipway.deploy.state import HISTORY
 from slipway.deploy.status import status_of
 from slipway.errors import SlipwayError
-from slipway.fetch.unpack import Fetched, unpack
+from slipway.fetch.unpack import Fetched, Limits, unpack
+from slipway.log_files import LogFolder, Skipped
 from slipway.restore import restore
 from slipway.score import MANIFEST_FILE, MODEL, read_manifest
 from slipway.settings import Deploy
-from slipway.storage import reaching
 
 LOG = "log"
 
@@ -81,18 +82,17 @@ def _from_cluster(settings: Deploy, out: Path) -> Fetched:
 
 def _from_address(url: str, out: Path) -> Fetched:
     """Copy a log from its address, so that what is read twice is fetched once."""
-    import fsspec
-
-    with reaching(url, "log"):
-        files, folder = fsspec.core.url_to_fs(url)
-        if not files.isdir(folder):
-            raise SlipwayError(f"{url}: no such folder", "name the folder of the prediction log")
-        fetched = Fetched()
-        for path in sorted(files.glob(f"{folder}/*.jsonl")):
-            target = out / path.rpartition("/")[2]
-            files.get_file(path, str(target))
-            fetched += Fetched(1, target.stat().st_size)
-    return fetched
+    folder, fetched, limits = LogFolder(url), Fetched(), Limits(out)
+    for file in folder.files:
+        limits.take(file.size)
+        try:
+            with folder.open(file) as source, (out / file.name).open("wb") as target:
+                shutil.copyfileobj(source, target)
+        except OSError as error:
+            folder.unread[file.shown] = str(error.strerror or error)
+            continue
+        fetched += Fetched(1, file.size)
+    return replace(fetched, left=Skipped(unread=folder.unread).sentences())
 
 
 def _model_of_this_commit(out: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -16,21 +17,76 @@ from slipway.errors import SlipwayError
 
 NAME = re.compile(r"(log|model)/[A-Za-z0-9][A-Za-z0-9._-]{0,200}")
 
+MOST_FILES = 100_000
+
+MOST_BYTES = 100 * 2**30
+
+# What is left free on the disk.
+SPARED = 2**30
+
+# Of an entry that only describes the next one; tarfile holds all of it in memory.
+MOST_ABOUT = 2**16
+
+PADDING = 2**20
+
+CONTENT = (tarfile.REGTYPE, tarfile.AREGTYPE)
+
 LINES_SHOWN = 5
 
 
 @dataclass(frozen=True)
 class Fetched:
-    """What came of the log."""
+    """What came of the log, and sentences on what was left there."""
 
     files: int = 0
     size: int = 0
+    left: Sequence[str] = ()
 
     def __add__(self, other: Fetched) -> Fetched:
         return Fetched(self.files + other.files, self.size + other.size)
 
     def text(self) -> str:
-        return f"{self.files:,} files of the log, {self.size / 1e6:,.1f} MB"
+        left = "".join(f"{said} " for said in self.left)
+        return f"{left}{self.files:,} files of the log, {self.size / 1e6:,.1f} MB"
+
+
+class Limits:
+    """What may still be fetched: files, and bytes that fit on the disk."""
+
+    def __init__(self, out: Path) -> None:
+        self._files = MOST_FILES
+        self._bytes = min(MOST_BYTES, max(0, shutil.disk_usage(out).free - SPARED))
+
+    def take(self, size: int) -> None:
+        """Count a file before it is written.
+
+        Raises
+        ------
+        SlipwayError
+            It is one too many, or too large.
+        """
+        self._files, self._bytes = self._files - 1, self._bytes - size
+        if self._files < 0:
+            raise SlipwayError(
+                f"the log has more than {MOST_FILES:,} files", "move old ones out of its folder"
+            )
+        if self._bytes < 0:
+            raise SlipwayError(
+                f"the log does not fit: more than {MOST_BYTES >> 30} GiB, or less than "
+                f"{SPARED >> 30} GiB would be left on the disk",
+                "move old files out of its folder, or fetch it to a larger disk with --out",
+            )
+
+
+class _Entry(tarfile.TarInfo):
+    """A header of the stream; refuses what is not a file before anything of it is held."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> _Entry:
+        entry = super().frombuf(buf, encoding, errors)
+        if entry.type not in CONTENT and entry.size > MOST_ABOUT:
+            raise tarfile.ReadError(f"a header of {entry.size:,} bytes")
+        return entry
 
 
 def unpack(command: Sequence[str], out: Path) -> Fetched:
@@ -53,7 +109,7 @@ def unpack(command: Sequence[str], out: Path) -> Fetched:
                 fault = f"what came is no log ({error})"
             finally:
                 stream.close()  # ends a sender that has more to say
-        said.seek(0)
+        said.seek(max(0, said.seek(0, os.SEEK_END) - MOST_ABOUT))
         lines = said.read().decode("utf-8", "replace").strip().splitlines()[-LINES_SHOWN:]
     if fault or process.returncode:
         raise SlipwayError(
@@ -64,20 +120,22 @@ def unpack(command: Sequence[str], out: Path) -> Fetched:
 
 
 def _take(stream: IO[bytes], out: Path) -> Fetched:
-    fetched = Fetched()
-    with tarfile.open(fileobj=stream, mode="r|") as entries:
+    out.mkdir(parents=True, exist_ok=True)
+    fetched, limits = Fetched(), Limits(out)
+    with tarfile.open(fileobj=stream, mode="r|", tarinfo=_Entry) as entries:
         for entry in entries:
-            if not entry.isfile() or not NAME.fullmatch(entry.name):
+            if entry.type not in CONTENT or not NAME.fullmatch(entry.name):
                 raise SlipwayError(
                     f"the service sent a file called {entry.name[:80]!r}",
                     "only files of its log and its model were asked for: look at that container",
                 )
+            limits.take(entry.size)
             path = out / entry.name
             path.parent.mkdir(parents=True, exist_ok=True)
             with path.open("wb") as file:
                 shutil.copyfileobj(cast("IO[bytes]", entries.extractfile(entry)), file)
             if entry.name.startswith("log/"):
                 fetched += Fetched(1, entry.size)
-    while stream.read(1 << 16):  # what pads the stream: unread, it would end the sender
-        pass
+    if len(stream.read(PADDING)) == PADDING:  # unread, what pads the stream would end the sender
+        raise tarfile.ReadError("it goes on after its end")
     return fetched

@@ -47,14 +47,16 @@ def import_(
 def _unknown(keys: set[Any], params: Params, log: str) -> str:
     """Say how many keys the prediction log does not have."""
     from slipway.errors import SlipwayError
+    from slipway.log_files import shown_name
     from slipway.progress import busy
     from slipway.records import Records
 
     place = log or os.environ.get("SLIPWAY_LOG") or params.serve.log
     unknown = set(keys)
     try:
+        records = Records(place, answers=False)
         with busy("Looking for the keys in the prediction log"):
-            for record in Records(place):
+            for record in records:
                 unknown.discard(record["key"])
                 if not unknown:
                     break
@@ -62,8 +64,10 @@ def _unknown(keys: set[Any], params: Params, log: str) -> str:
         return f"the keys were not looked for in the prediction log: {error}"
     if not unknown:
         return f"every key is in the prediction log ({place})"
-    example = min(map(str, unknown))
+    example = shown_name(min(map(str, unknown)))
+    faults = "".join(f"\n  fault in the log: {said}" for said in records.skipped.sentences())
     return (
         f"{len(unknown):,} of {len(keys):,} keys are not in the prediction log ({place}), "
         f"such as {example}: their labels are kept, and count once it has them"
+        f"{faults}"
     )

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,13 +14,12 @@ import numpy as np
 from slipway.errors import SlipwayError
 from slipway.labels import read_labels
 from slipway.tables import read_columns
+from slipway.times import time_or_none
 
 if TYPE_CHECKING:
-    import pandas as pd
+    from slipway.records import Records
 
 Row = dict[str, Any]
-
-CHUNK = 20_000  # records in memory at once
 
 
 @dataclass
@@ -30,11 +29,12 @@ class _Sums:
     labels: int = 0
     positives: float = 0.0
 
-    def add(self, part: Mapping[Any, Any]) -> None:
-        self.rows += int(part["rows"])
-        self.scores += float(part["scores"])
-        self.labels += int(part["labels"])
-        self.positives += float(part["positives"])
+    def add(self, score: float, label: float | None) -> None:
+        self.rows += 1
+        self.scores += score
+        if label is not None:
+            self.labels += 1
+            self.positives += label
 
     def as_row(self, day: str) -> Row:
         return {
@@ -46,30 +46,59 @@ class _Sums:
         }
 
 
-def read_days(place: str, event_time: str, labels: Mapping[Any, float]) -> tuple[list[Row], str]:
+@dataclass(frozen=True)
+class Traffic:
+    """The predictions by day, or why there are none.
+
+    Parameters
+    ----------
+    days
+        A row for each day (UTC) on which the predicted events were to happen: `day`, `rows`,
+        `mean_score`, `labels` and `label_rate` (None without labels).
+    missing
+        Why there are no days.
+    faults
+        A sentence for all of the log that was left out.
+    """
+
+    days: list[Row]
+    missing: str = ""
+    faults: Sequence[str] = ()
+
+
+def read_days(place: str, event_time: str, labels: Mapping[Any, float]) -> Traffic:
     """Return the predictions of each day, or why there are none.
 
     Parameters
     ----------
     labels
         0.0 or 1.0 by key, where known.
-
-    Returns
-    -------
-    A row for each day (UTC) on which the predicted events were to happen: `day`, `rows`,
-    `mean_score`, `labels` and `label_rate` (None without labels); and a sentence, or ''.
     """
     from slipway.records import Records
 
-    sums: defaultdict[str, _Sums] = defaultdict(_Sums)
     try:
-        for chunk in _chunks(Records(place)):
-            for day, part in _of_chunk(chunk, event_time, labels).iterrows():
-                sums[str(day)].add(part.to_dict())
+        records = Records(place)
+        sums = _sums(records, event_time, labels)
     except SlipwayError as error:
-        return [], f"{error}."
+        return Traffic([], f"{error}.")
+    faults = records.skipped.sentences()
+    if too_many := records.skipped.too_many():
+        return Traffic([], f"{place}: {too_many}.", faults)
     days = [sums[day].as_row(day) for day in sorted(sums)]
-    return days, "" if days else f"{place}: no predictions yet."
+    return Traffic(days, "" if days else f"{place}: no predictions yet.", faults)
+
+
+def _sums(records: Records, event_time: str, labels: Mapping[Any, float]) -> dict[str, _Sums]:
+    sums: defaultdict[str, _Sums] = defaultdict(_Sums)
+    for place, record in records.placed():
+        # Where the event has no time of its own, the time of asking stands for it.
+        given = record["input"].get(event_time)
+        time = time_or_none(record["time"] if given is None else given)
+        if time is None:
+            records.skipped.untimed.add(1, partial(records.where, place))
+            continue
+        sums[f"{time:%Y-%m-%d}"].add(record["probability"], labels.get(record["key"]))
+    return sums
 
 
 def known_labels(files: Iterable[Path], store: str = "") -> dict[Any, float]:
@@ -87,30 +116,3 @@ def known_labels(files: Iterable[Path], store: str = "") -> dict[Any, float]:
         arrived = read_labels(store)
         found |= dict(zip(arrived["key"], arrived["label"].astype(float), strict=True))
     return found
-
-
-def _of_chunk(records: list[Row], event_time: str, labels: Mapping[Any, float]) -> pd.DataFrame:
-    import pandas as pd
-
-    # Where the event has no time of its own, the time of asking stands for it.
-    times = [record["input"].get(event_time) or record["time"] for record in records]
-    frame = pd.DataFrame(
-        {
-            "day": pd.to_datetime(times, utc=True, format="ISO8601").strftime("%Y-%m-%d"),
-            "score": [record["probability"] for record in records],
-            "label": [labels.get(record["key"], np.nan) for record in records],
-        }
-    )
-    by_day = frame.groupby("day")
-    return by_day.agg(
-        rows=("score", "size"),
-        scores=("score", "sum"),
-        labels=("label", "count"),
-        positives=("label", "sum"),
-    )
-
-
-def _chunks(records: Iterable[Row]) -> Iterator[list[Row]]:
-    remaining = iter(records)
-    while chunk := list(islice(remaining, CHUNK)):
-        yield chunk

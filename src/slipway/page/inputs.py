@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,7 @@ from slipway.git import git, names
 from slipway.judge.record import JUDGEMENTS
 from slipway.labels import labels_place
 from slipway.months import DATA
-from slipway.page.days import known_labels, read_days
+from slipway.page.days import Traffic, known_labels, read_days
 from slipway.score import MANIFEST_FILE, MODEL
 from slipway.tables import read_json
 
@@ -55,6 +56,8 @@ class Inputs:
         The predictions by day of the event: `day`, `rows`, `mean_score`, `label_rate`.
     no_traffic
         Why there are no days; empty if there are.
+    log_faults
+        A sentence for all of the log that was left out.
     full_reports
         Verdicts that have a page of their own beside this one, by name.
     """
@@ -67,6 +70,7 @@ class Inputs:
     drift: Row | None
     days: list[Row]
     no_traffic: str
+    log_faults: Sequence[str]
     full_reports: dict[str, str]
 
 
@@ -83,7 +87,7 @@ def read_inputs(
     manifest = _json(model / MANIFEST_FILE, "dvc repro")
     reports = sorted(VERDICTS.glob("*.json"), key=lambda path: (path.stat().st_mtime, path))
     verdicts = {path.stem: read_json(path, "slipway judge") for path in reports}
-    days, no_traffic = _traffic(params, log, labels, manifest)
+    traffic = _traffic(params, log, labels, manifest)
     return Inputs(
         manifest=manifest,
         metrics=_json(METRICS, "dvc repro"),
@@ -91,8 +95,9 @@ def read_inputs(
         releases=_released() or released_by_git(),
         verdicts=verdicts,
         drift=_json(DRIFT, "slipway drift --json build/drift.json"),
-        days=days,
-        no_traffic=no_traffic,
+        days=traffic.days,
+        no_traffic=traffic.missing,
+        log_faults=traffic.faults,
         full_reports={
             name: f"reports/{name}.html"
             for name in verdicts
@@ -159,12 +164,10 @@ def _json_at(commit: str, path: str) -> Row | None:
     return found if isinstance(found, dict) else None
 
 
-def _traffic(
-    params: Params, log: str, labels: list[Path] | None, manifest: Row | None
-) -> tuple[list[Row], str]:
+def _traffic(params: Params, log: str, labels: list[Path] | None, manifest: Row | None) -> Traffic:
     """Return the predictions by day, or why there are none."""
     if manifest is None:
-        return [], "There is no model yet."
+        return Traffic([], "There is no model yet.")
     if labels is None:
         known = known_labels(list_folder(DATA).read if DATA.is_dir() else [], labels_place(params))
     else:

@@ -76,7 +76,7 @@ def traffic(inputs: Inputs) -> Section:
         return Section(
             "traffic",
             title,
-            missing=f"{inputs.no_traffic} `slipway serve` starts the service; "
+            missing=f"{inputs.no_traffic}{_faults(inputs)} `slipway serve` starts the service; "
             "`slipway replay --rows FILE --url URL` sends it rows.",
         )
     target = target_of(inputs)
@@ -86,8 +86,12 @@ def traffic(inputs: Inputs) -> Section:
     ]
     total = sum(row["rows"] for row in days)
     when = span(days[0]["day"], days[-1]["day"])
-    says = f"{total:,} predictions, for {when} (the day of the event, UTC)."
+    says = f"{total:,} predictions, for {when} (the day of the event, UTC).{_faults(inputs)}"
     return Section("traffic", title, says, figures)
+
+
+def _faults(inputs: Inputs) -> str:
+    return "".join(f" Fault in the log: {fault}" for fault in inputs.log_faults)
 
 
 def _says_of_days(days: Sequence[Row]) -> str:

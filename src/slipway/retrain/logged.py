@@ -6,33 +6,60 @@ together are what a file in ``data/`` holds.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import orjson
 
 from slipway import contract
 from slipway.errors import SlipwayError
 from slipway.labels import read_outcomes
 from slipway.labels.arrivals import columns_of_label, outcomes
-from slipway.records import Records
-from slipway.rows import column_type
+from slipway.log_files import Skipped
+from slipway.records import Place, Records
+from slipway.rows import Rows, RowValidator, column_type, specify
+from slipway.times import time_or_none
 
 if TYPE_CHECKING:
     import pandas as pd
 
-CHUNK = 50_000
+TOGETHER = 1_000  # rows that are checked in one step
 
 
-def months_in(log: str) -> set[str]:
-    """Return the months of which the log has rows, by the time of the event, as ``YYYY-MM``."""
-    found: set[str] = set()
-    for chunk in _chunks(log):
-        found |= set(np.unique(_months([record["input"] for record in chunk])).tolist())
-    return found
+@dataclass(frozen=True)
+class Logged:
+    """A month's rows, and those of the log that do not fit today's schema.
+
+    Parameters
+    ----------
+    refused, why
+        How many, and where the first is and what is wrong with it.
+    """
+
+    rows: pd.DataFrame
+    refused: int = 0
+    why: str = ""
 
 
-def rows_of(month: str, log: str, labels: str, known: set[Any]) -> pd.DataFrame:
+def months_in(log: str) -> tuple[set[str], Skipped]:
+    """Return the months of which the log has rows, by the time of the event, as ``YYYY-MM``.
+
+    Raises
+    ------
+    SlipwayError
+        The log cannot be read, or is something else.
+    """
+    records = Records(log, answers=False)
+    found = {month for _, _, month in _timed(records)}
+    if too_many := records.skipped.too_many():
+        raise SlipwayError(too_many)
+    return found, records.skipped
+
+
+def rows_of(month: str, log: str, labels: str, known: set[Any]) -> Logged:
     """Return the rows of a month in the columns and types of the schema, oldest first.
 
     Parameters
@@ -43,52 +70,66 @@ def rows_of(month: str, log: str, labels: str, known: set[Any]) -> pd.DataFrame:
     Raises
     ------
     SlipwayError
-        A row of the log does not fit the schema, the labels lack the columns that they are
-        made of, or log or labels cannot be read.
+        The labels lack the columns that they are made of, or log or labels cannot be read.
     """
     import pandas as pd
 
-    asked = _asked(month, log)
+    asked, refused, why = _asked(month, log, known)
     key = contract.key()
-    asked = asked[~asked[key].isin(known)]
     said = read_outcomes(labels).rename(columns={"key": key}).drop(columns="label")
     _check_outcomes(said, labels)
     rows = asked.merge(said, on=key, how="left")
     columns = contract.schema().columns
     typed = {name: _typed(rows, name, month) for name in columns}
     order = [contract.event_time(), key]
-    return pd.DataFrame(typed).sort_values(order, ignore_index=True)
+    return Logged(pd.DataFrame(typed).sort_values(order, ignore_index=True), refused, why)
 
 
-def _asked(month: str, log: str) -> pd.DataFrame:
+def _timed(records: Records) -> Iterator[tuple[Place, dict[str, Any], str]]:
+    """Yield the records whose event has a time, with the month of it."""
+    name = contract.event_time()
+    for place, record in records.placed():
+        time = time_or_none(record["input"].get(name))
+        if time is None:
+            records.skipped.untimed.add(1, partial(records.where, place))
+        else:
+            yield place, record, f"{time:%Y-%m}"
+
+
+def _asked(month: str, log: str, known: set[Any]) -> tuple[pd.DataFrame, int, str]:
     """Return a month's rows as they were sent; of a key that was sent again, the last."""
     import pandas as pd
 
-    kept: dict[Any, tuple[str, dict[str, Any]]] = {}
-    for chunk in _chunks(log):
-        months = _months([record["input"] for record in chunk])
-        for record, of in zip(chunk, months.tolist(), strict=True):
-            if of == month and record["id"] > kept.get(record["key"], ("",))[0]:
-                kept[record["key"]] = (record["id"], record["input"])
-    return pd.DataFrame([row for _, row in kept.values()], columns=contract.inputs())
+    kept: dict[Any, tuple[str, Place, dict[str, Any]]] = {}
+    records = Records(log, answers=False)
+    for place, record, of in _timed(records):
+        key = record["key"]
+        if of == month and key not in known and (key not in kept or record["id"] > kept[key][0]):
+            kept[key] = (record["id"], place, record["input"])
+    rows = [row for _, _, row in kept.values()]
+    faults = _refused(rows)
+    why = ""
+    if faults:
+        first = min(faults)
+        place = list(kept.values())[first][1]
+        why = f"{records.where(place)}: {faults[first]}"
+    fit = [row for at, row in enumerate(rows) if at not in faults]
+    return pd.DataFrame(fit, columns=contract.inputs()), len(faults), why
 
 
-def _chunks(log: str) -> Iterable[list[dict[str, Any]]]:
-    chunk = []
-    for record in Records(log):
-        chunk.append(record)
-        if len(chunk) == CHUNK:
-            yield chunk
-            chunk = []
-    if chunk:
-        yield chunk
-
-
-def _months(rows: list[dict[str, Any]]) -> np.ndarray:
-    import pandas as pd
-
-    times = pd.to_datetime([row[contract.event_time()] for row in rows], utc=True, format="ISO8601")
-    return np.asarray(times.strftime("%Y-%m"), dtype=object)
+def _refused(rows: list[dict[str, Any]]) -> dict[int, str]:
+    """Return the rows that the service would refuse today, by position, and why."""
+    validator = RowValidator(specify(contract.schema()), contract.RULES)
+    found = {}
+    for start in range(0, len(rows), TOGETHER):
+        some = rows[start : start + TOGETHER]
+        if isinstance(validator.parse(orjson.dumps(some)), Rows):
+            continue
+        for at, row in enumerate(some, start):
+            said = validator.parse(orjson.dumps(row))
+            if not isinstance(said, Rows):
+                found[at] = f"`{said[0]['field']}`: {said[0]['message']}"
+    return found
 
 
 def _check_outcomes(said: pd.DataFrame, labels: str) -> None:

@@ -6,7 +6,7 @@ A month is added once it is over and its labels have come, as complete as the tr
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,15 +30,27 @@ LOG = "the prediction log and the labels"
 
 @dataclass(frozen=True)
 class Added:
-    """A month that was added: its rows, those of them without a label, and where it came from."""
+    """A month that was added: its rows, those of them without a label, and where it came from.
+
+    Parameters
+    ----------
+    refused, why
+        Rows of the log that do not fit the schema, and the first of them.
+    """
 
     month: str
     rows: int
     unlabelled: int
     origin: str
+    refused: int = 0
+    why: str = ""
 
     def text(self) -> str:
-        return f"{self.month}: {self.rows:,} rows from {self.origin}"
+        said = f"{self.month}: {self.rows:,} rows from {self.origin}"
+        return f"{said} ({self.refusal()})" if self.refused else said
+
+    def refusal(self) -> str:
+        return f"{self.refused:,} rows do not fit the schema; the first is {self.why}"
 
 
 @dataclass(frozen=True)
@@ -65,7 +77,7 @@ def add_months(
     added: list[Added] = []
     why: list[str] = []
     last = min(filter(None, [until, _month_before(datetime.now(UTC))]))
-    logged, fault = _logged(places.log)
+    logged, faults = _logged(places.log)
     candidates = sorted({*_at_source(), *logged})
     for month in (name for name in candidates if newest < name <= last):
         path = data / f"{month}.parquet"
@@ -81,14 +93,13 @@ def add_months(
                 break
         else:
             # A month that waits holds up those after it: the newest is the one judged on.
-            return added, [*why, *reasons]
+            return added, [*why, *reasons, *faults]
     if not candidates or candidates[-1] <= newest:
         why.append(f"neither {SOURCE} nor {LOG} have a month after {newest}")
-        why += [fault] if fault else []
-    return added, why
+    return added, [*why, *faults]
 
 
-def _ways(month: str, path: Path, places: Places, logged: bool) -> Iterator[Added | str]:
+def _ways(month: str, path: Path, places: Places, is_logged: bool) -> Iterator[Added | str]:
     """Write a month's file, one way after the other; yield what it holds, or why it cannot be."""
     if month in _at_source():
         try:
@@ -96,12 +107,12 @@ def _ways(month: str, path: Path, places: Places, logged: bool) -> Iterator[Adde
             yield _about(month, path, SOURCE)
         except SlipwayError as error:
             yield f"{month}: {error}"
-    if logged:
+    if is_logged:
         try:
-            rows = rows_of(month, places.log, places.labels, _keys(path.parent, month))
-            rows = _after(_others(path.parent, month)[-1], rows)
-            write_month(rows, path)
-            yield _about(month, path, LOG)
+            logged = rows_of(month, places.log, places.labels, _keys(path.parent, month))
+            write_month(_after(_others(path.parent, month)[-1], logged.rows), path)
+            made = _about(month, path, LOG)
+            yield replace(made, refused=logged.refused, why=logged.why)
         except SlipwayError as error:
             yield f"{month}: {error}"
 
@@ -115,12 +126,15 @@ def _about(month: str, path: Path, origin: str) -> Added:
 
 def _incomplete(made: Added, limit: float) -> str:
     if not made.rows:
-        return f"{made.month}: {made.origin} have no row"
-    share = made.unlabelled / made.rows
+        refused = f" that fits the schema: {made.refusal()}" if made.refused else ""
+        return f"{made.month}: {made.origin} have no row{refused}"
+    rows = made.rows + made.refused
+    share = (made.unlabelled + made.refused) / rows
     if share <= limit:
         return ""
+    refused = f" or do not fit the schema: {made.refusal()}" if made.refused else ""
     return (
-        f"{made.month}: {share:.1%} of the rows from {made.origin} have no label yet "
+        f"{made.month}: {share:.1%} of the rows from {made.origin} have no label yet{refused} "
         f"(prepare.max_label_missing is {limit:.1%})"
     )
 
@@ -131,11 +145,13 @@ def _at_source() -> list[str]:
     return list(source.MONTHS)
 
 
-def _logged(log: str) -> tuple[set[str], str]:
+def _logged(log: str) -> tuple[set[str], list[str]]:
+    """Return the months of the log, and what of it was left out; or why it was not read."""
     try:
-        return months_in(log), ""
+        months, skipped = months_in(log)
     except SlipwayError as error:
-        return set(), f"the prediction log was not read: {error}"
+        return set(), [f"the prediction log was not read: {error}"]
+    return months, [f"in the prediction log, {said.rstrip('.')}" for said in skipped.sentences()]
 
 
 def _keys(data: Path, month: str) -> set[str]:

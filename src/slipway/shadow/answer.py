@@ -103,7 +103,7 @@ def main(arguments: list[str] | None = None) -> None:
     said: dict[str, Any] = {"model": shadow.sha256}
     if asked.log:
         found = newest(asked.log, asked.last, asked.live)
-        said |= {"live": found.live, "others": found.others}
+        said |= {"live": found.live, "others": found.others, "faults": found.faults}
         records = found.records
     else:
         records = [orjson.loads(line) for line in sys.stdin.buffer]

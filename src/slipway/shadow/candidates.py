@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -49,6 +49,8 @@ class Answered:
         As `slipway.shadow.answer.Shadow.answer` gives them, oldest first.
     others
         Requests that were passed over because another model answered them, by sha256.
+    faults
+        A sentence for all of the log that was left out.
     """
 
     what: str
@@ -56,6 +58,7 @@ class Answered:
     live: str
     answers: list[dict[str, Any]]
     others: Mapping[str, int] = field(default_factory=dict)
+    faults: Sequence[str] = ()
 
 
 def ask(candidate: str, log: str, rows: int, live: str, memory_mb: int) -> Answered:
@@ -164,4 +167,6 @@ def _read(said: str) -> dict[str, Any]:
 def _answered(what: str, said: dict[str, Any], asked: Newest | None = None) -> Answered:
     live = asked.live if asked else said["live"]
     others = asked.others if asked else said["others"]
-    return Answered(what, said["model"], live, said["answers"], others)
+    # An image that was built before does not report them.
+    faults = asked.faults if asked else said.get("faults", ())
+    return Answered(what, said["model"], live, said["answers"], others, faults)

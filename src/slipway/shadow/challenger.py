@@ -159,10 +159,15 @@ def report(out: Path, params: Params, live: str = "", labels: Path | None = None
 
 
 def _answers(folder: Path) -> Iterator[dict[str, Any]]:
+    """Yield the answers, each once: a prediction that is in the log twice was answered twice."""
+    ids = set[str]()
     for path in sorted(folder.glob("*.jsonl")):
         with path.open("rb") as file:
             for line in file:
-                if line.endswith(b"\n") and "live" in (answer := orjson.loads(line)):
+                if not line.endswith(b"\n") or "live" not in (answer := orjson.loads(line)):
+                    continue
+                if answer["id"] not in ids:
+                    ids.add(answer["id"])
                     yield answer
 
 

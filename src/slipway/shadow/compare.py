@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -55,6 +55,7 @@ class Report:
     first: str
     last: str
     others: dict[str, int]
+    faults: list[str]
     refused: dict[str, Any]
     agreement: dict[str, float]
     flips: dict[str, Any]
@@ -80,6 +81,7 @@ class About:
     live: str
     log: str
     others: Mapping[str, int]
+    faults: Sequence[str] = ()
 
 
 def compare(
@@ -110,6 +112,7 @@ def compare(
         "first": str(pairs.times[0]) if pairs.rows else "",
         "last": str(pairs.times[-1]) if pairs.rows else "",
         "others": dict(about.others),
+        "faults": list(about.faults),
         "refused": {
             "count": pairs.refused,
             "share": _share(pairs.refused, asked),

@@ -17,8 +17,8 @@ import shutil
 import signal
 import sys
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime
-from itertools import islice
 from pathlib import Path
 from typing import IO, Any, NoReturn
 
@@ -26,6 +26,7 @@ import orjson
 
 from slipway.errors import SlipwayError
 from slipway.exits import run_command
+from slipway.log_files import MOST_RECORD, LogFolder
 from slipway.records import parse_record
 from slipway.serve.log import stamp
 from slipway.shadow.answer import VERSION, Shadow
@@ -113,7 +114,9 @@ class Follower:
         return shutil.disk_usage(self._folder).free > ROOM
 
     def _logged(self) -> list[Path]:
-        return [path for path in sorted(self._log.glob("*.jsonl")) if path.name[:10] >= self._since]
+        """Return the files to answer: regular ones only, so that nothing here ever waits."""
+        paths = [Path(file.path) for file in LogFolder(self._log).files]
+        return [path for path in paths if path.name[:10] >= self._since]
 
     def _answers(self, path: Path) -> _Answers:
         if path.name not in self._files:
@@ -126,9 +129,9 @@ class Follower:
             return 0
         written, begin, end = [], answers.end, answers.end
         started = time.monotonic()
-        for line in _lines(path, begin):
-            end += len(line)
-            said = self._say(line, path)
+        for line, size in _lines(path, begin):
+            end += size
+            said = self._say(line)
             if said is not None:
                 said["end"] = end
                 written.append(orjson.dumps(said, option=orjson.OPT_APPEND_NEWLINE))
@@ -138,13 +141,12 @@ class Follower:
         self._answered += len(written)
         return end - begin
 
-    def _say(self, line: bytes, path: Path) -> dict[str, Any] | None:
+    def _say(self, line: bytes) -> dict[str, Any] | None:
         """Return the answer to a line, why there is none, or nothing for a proof."""
-        try:
-            record = parse_record(line, path.name, 0)
-            return None if record.get("proof") else self._shadow.answer(record)
-        except (SlipwayError, KeyError) as error:
-            return {"version": VERSION, "fault": f"not a record: {error}"[:500]}
+        record = parse_record(line)
+        if record is None:
+            return {"version": VERSION, "fault": "not a record"}
+        return None if record.get("proof") is True else self._shadow.answer(record)
 
 
 class _Answers:
@@ -175,12 +177,24 @@ class _Answers:
         self.end = end
 
 
-def _lines(path: Path, start: int) -> list[bytes]:
-    """Return some whole lines of a file from a place on."""
+def _lines(path: Path, start: int) -> Iterator[tuple[bytes, int]]:
+    """Yield some whole lines of a file from a place on, with their size.
+
+    A line that is too long for a record is empty here; one without an end is still being written.
+    """
     with path.open("rb") as file:
         file.seek(start)
-        # A line without an end is still being written.
-        return [line for line in islice(file, TOGETHER) if line.endswith(b"\n")]
+        for _ in range(TOGETHER):
+            line = file.readline(MOST_RECORD)
+            size = len(line)
+            while line and not line.endswith(b"\n") and size >= MOST_RECORD:
+                more = file.readline(BLOCK)
+                if not more:
+                    return
+                line, size = more[-1:], size + len(more)
+            if not line.endswith(b"\n"):
+                return
+            yield line if size <= MOST_RECORD else b"", size
 
 
 def _whole_lines(file: IO[bytes]) -> int:

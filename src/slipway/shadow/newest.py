@@ -28,11 +28,14 @@ class Newest:
         As the log has them, oldest first.
     others
         Records of other models met on the way, by sha256.
+    faults
+        A sentence for all of the log that was left out on the way.
     """
 
     live: str
     records: list[dict[str, Any]]
     others: dict[str, int] = field(default_factory=dict)
+    faults: list[str] = field(default_factory=list)
 
 
 def newest(url: str | Path, rows: int, live: str = "") -> Newest:
@@ -55,7 +58,8 @@ def newest(url: str | Path, rows: int, live: str = "") -> Newest:
     held: dict[str, list[tuple[str, int, dict[str, Any]]]] = {}
     seen: Counter[str] = Counter()
     order = count()
-    for days, day in enumerate(reversed(log.days())):
+    # Files that are not named after a day may hold any: they come with the newest.
+    for days, day in enumerate(sorted(log.days(), key=lambda day: day or "9999", reverse=True)):
         before = seen[live]
         for record in log.of_day(day):
             model = record["model"]
@@ -67,6 +71,8 @@ def newest(url: str | Path, rows: int, live: str = "") -> Newest:
             elif record["id"] > heap[0][0]:
                 heapq.heapreplace(heap, entry)
         live = live or (max(held, key=lambda model: max(held[model])[0]) if held else "")
+        if not day:
+            continue
         complete = len(held.get(live, ())) >= rows
         began_later = held.get(live) and seen[live] == before
         if complete or began_later or days >= LOOK_BACK:
@@ -78,4 +84,5 @@ def newest(url: str | Path, rows: int, live: str = "") -> Newest:
             "name the log of the service that answers now with --log",
         )
     del seen[live]
-    return Newest(live, [record for _, _, record in sorted(held[live])], dict(seen))
+    records = [record for _, _, record in sorted(held[live])]
+    return Newest(live, records, dict(seen), log.skipped.sentences())

@@ -18,7 +18,7 @@ def to_text(report: Report) -> str:
         lines.append(f"  flips {_who(row)}")
     for metric in _metrics(report):
         lines.append(f"  label {metric['name']}: {_metric(metric)}; {metric['verdict']}")
-    return "\n".join(lines)
+    return "\n".join(_printable(line) for line in lines)
 
 
 def to_markdown(report: Report) -> str:
@@ -64,6 +64,7 @@ def _facts(report: Report) -> list[str]:
     if report.others:
         count = sum(report.others.values())
         facts.append(f"{count:,} requests that other models answered were passed over")
+    facts += [f"fault in the log: {fault}" for fault in report.faults]
     if report.labels is None:
         facts.append("no label of these requests has come yet")
     if report.following:
@@ -112,7 +113,11 @@ def _who(row: dict[str, Any]) -> str:
 
 def _plain(text: str) -> str:
     """Return text of the log so that Markdown shows it and does nothing else with it."""
-    kept = "".join(letter if letter.isprintable() else " " for letter in str(text))[:200]
+    kept = _printable(text)[:400]
     for letter in "\\`*_[]<>|#@!":
         kept = kept.replace(letter, f"\\{letter}" if letter != "<" else "&lt;")
     return kept
+
+
+def _printable(text: str) -> str:
+    return "".join(letter if letter.isprintable() else " " for letter in str(text))

@@ -70,7 +70,9 @@ def shadow_container(container: Container, params: Params, log: str, live: str =
 
 def report(answered: Answered, log: str, params: Params, labels: Labels) -> Report:
     """Compare what was answered with what the live model did."""
-    about = About(answered.what, answered.model, answered.live, log, answered.others)
+    about = About(
+        answered.what, answered.model, answered.live, log, answered.others, answered.faults
+    )
     pairs = to_pairs(answered.answers)
     return compare(pairs, about, params.deploy.shadow, params.judge, labels)
 
