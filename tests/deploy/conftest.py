@@ -29,7 +29,6 @@ from slipway.deploy.status import exit_code, status, to_text
 from slipway.deploy.stop import stop
 from slipway.docker import Container, docker
 
-ROOT = Path(__file__).parents[2]
 TOKEN = "a-token-for-the-tests"
 SECONDS = 180.0
 
@@ -130,7 +129,7 @@ class Place:
         process = subprocess.Popen(
             [sys.executable, "-u", "-m", "slipway", *command],
             cwd=self.tree,
-            env=self._environment() | {"PYTHONPATH": str(ROOT / "src")},
+            env=self._environment() | {"PYTHONPATH": str(self.tree / "src")},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
