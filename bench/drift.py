@@ -42,7 +42,11 @@ FILE_ROWS = 100_000
 
 DAYS = 35
 
-SIZES = (1, 10, 50)
+SIZES = (1, 10)
+
+SMALL_FILES = 10_000
+
+LONG_LINE = 200_000_000
 
 TRIES = 10
 
@@ -79,6 +83,10 @@ def speed(folder: Path) -> None:
     spoil(folder / "log-1", folder / "log-faulty")
     faulty = ours(model, folder / "log-faulty")
     rows.append(measured("`slipway drift`, 1 million, the first line of each file broken", faulty))
+    for name, make in OTHER_LOGS.items():
+        other = folder / make.__name__
+        make(folder / "log-1", other)
+        rows.append(measured(f"`slipway drift`, 1 million, {name}", ours(model, other)))
     peer, first = evidently_speed(folder), taken[1]
     rows.append(measured("Evidently's data-drift preset, 1 million rows", peer))
     print("### A log of 15 columns, every row read\n")
@@ -87,7 +95,7 @@ def speed(folder: Path) -> None:
     print(
         f"\nOne million rows: {ratio:.0f} times as fast (aim: 20), {memory:.2f} of the memory "
         "beyond imports and data (aim: 0.25). Slipway reads JSON lines from the disk, Evidently "
-        "two tables that are in memory already. Larger logs are the same files under more names.\n"
+        "two tables that are in memory already. Larger logs are the same rows with other ids.\n"
     )
 
 
@@ -111,15 +119,45 @@ def write_log(folder: Path, rng: np.random.Generator) -> None:
         parts = [
             b"".join(lines[at::DAYS]).replace(b"2024-06-01", day) for at, day in enumerate(days)
         ]
-        (folder / f"2024-07-06_{number}.jsonl").write_bytes(b"".join(parts))
+        own = f'"id":"018f{number:04x}'.encode()
+        content = b"".join(parts).replace(b'"id":"018f0000', own)
+        (folder / f"2024-07-06_{number}.jsonl").write_bytes(content)
 
 
 def repeat(source: Path, folder: Path, times: int) -> None:
-    """Make a log so many times as large from the same files."""
+    """Make a log so many times as large of the same rows, each with an id of its own."""
     folder.mkdir()
     for path in source.iterdir():
+        content = path.read_bytes()
         for number in range(times):
-            os.link(path, folder / f"{path.stem}-{number}.jsonl")
+            own = f'"id":"{number:04x}'.encode()
+            name = f"{path.stem}-{number}.jsonl"
+            (folder / name).write_bytes(content.replace(b'"id":"018f', own))
+
+
+def cut(source: Path, folder: Path) -> None:
+    """Write a log again as many small files."""
+    folder.mkdir()
+    lines = [line for path in sorted(source.iterdir()) for line in path.open("rb")]
+    for number in range(SMALL_FILES):
+        part = b"".join(lines[number::SMALL_FILES])
+        (folder / f"2024-07-06_{number:06d}.jsonl").write_bytes(part)
+
+
+def twice(source: Path, folder: Path) -> None:
+    """Make a log of each file and a copy of it."""
+    folder.mkdir()
+    for path in source.iterdir():
+        for name in (path.name, f"{path.stem}-copy.jsonl"):
+            os.link(path, folder / name)
+
+
+def lengthen(source: Path, folder: Path) -> None:
+    """Make a log with a line that is far too long."""
+    folder.mkdir()
+    for path in source.iterdir():
+        os.link(path, folder / path.name)
+    (folder / "2024-07-06_a.jsonl").write_bytes(b'{"id":"' + b"x" * LONG_LINE + b'"}\n')
 
 
 def spoil(source: Path, folder: Path) -> None:
@@ -127,6 +165,13 @@ def spoil(source: Path, folder: Path) -> None:
     folder.mkdir()
     for path in source.iterdir():
         (folder / path.name).write_bytes(b"broken\n" + path.read_bytes())
+
+
+OTHER_LOGS = {
+    f"in {SMALL_FILES:,} files": cut,
+    "every file twice": twice,
+    f"and a line of {LONG_LINE // 1_000_000} MB": lengthen,
+}
 
 
 def ours(model: Path, log: Path) -> dict[str, Any]:

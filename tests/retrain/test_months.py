@@ -189,3 +189,25 @@ def test_settings_are_changed_and_every_other_line_is_kept(tmp_path: Path) -> No
     ]
     assert changed == ["learning_rate: 0.5", "l2: 2.5"]
     assert all(line in after for line in before if line.strip().startswith("#"))
+
+
+def test_rows_of_an_older_schema_and_of_no_time_are_left_out_and_named(
+    september: pd.DataFrame, data: Path, places: Places, tmp_path: Path, nothing_at_source: None
+) -> None:
+    log(september, places)
+    label(september, places, tmp_path)
+    path = Path(places.log) / "2026-01-01_a.jsonl"
+    lines = path.read_bytes().splitlines(keepends=True)
+    older, untimed = (orjson.loads(lines[at]) for at in (4, 5))
+    del older["input"]["carrier"]
+    untimed["input"]["scheduled_departure"] = "9999-12-31T23:59:59-05:00"
+    lines[4:6] = [orjson.dumps(older) + b"\n", orjson.dumps(untimed) + b"\n"]
+    path.write_bytes(b"".join(lines))
+
+    added, why = add_months(data, settings(), places, "2013-09")
+
+    (month,) = added
+    assert (month.rows, month.refused) == (len(september) - 2, 1)
+    assert "1 rows do not fit the schema" in month.text()
+    assert "line 5: `carrier`" in month.text()
+    assert any("no time of their event" in said and "line 6" in said for said in why)
