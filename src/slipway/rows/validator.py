@@ -143,27 +143,56 @@ class RowValidator:
         TooManyRows
             There are more than `max_rows`, counted before anything else is looked at.
         """
-        many = body.lstrip(b" \t\r\n")[:1] == b"["
+        rows = self.accept(body)
+        return self.explain(body) if rows is None else rows
+
+    def accept(self, body: bytes) -> Rows | None:
+        """Return the rows of a request, or None if something is wrong with them.
+
+        Raises
+        ------
+        TooManyRows
+            As `parse`.
+        """
         try:
             content = orjson.loads(body)
-        except ValueError as error:
-            return self._explain_json(body, many, str(error))
+        except ValueError:
+            return None
+        many = isinstance(content, list)
         sent = content if many else [content]
         self._count(sent)
         rows = self._validated(sent)
-        if rows is None or self._has_repeated_keys(body, sent):
-            del content, sent
-            return self._explain(body, many)
+        if not rows or self._has_repeated_keys(body, sent):
+            return None
+        columns = self._columns(rows)
+        keys = [row[self._key] for row in rows]
+        if len(set(keys)) < len(keys) or self._breaks_a_rule(columns, len(rows)):
+            return None
+        return Rows(columns, keys, sent, many)
+
+    def explain(self, body: bytes) -> Faults:
+        """Return what is wrong with the rows of a request that were not accepted.
+
+        Raises
+        ------
+        TooManyRows
+            As `parse`.
+        """
+        try:
+            content = from_json(body)  # which keeps integers of any length
+        except ValueError as error:
+            try:
+                content = orjson.loads(body)
+            except ValueError:
+                return _not_json(_encoding(body) or str(error))
+        many = isinstance(content, list)
+        rows = content if many else [content]
+        self._count(rows)
         if not rows:
             message = "expected one row or a list of rows, got an empty list"
             return Faults([_fault(0, "", "rows", message)])
-        columns = self._columns(rows)
-        keys = [row[self._key] for row in rows]
-        found = self._broken_rules(columns, len(rows))
-        if len(set(keys)) < len(keys):
-            found.append(self._repeated(dict(enumerate(keys))))
-        faults = self._together(found)
-        return faults if faults.total else Rows(columns, keys, sent, many)
+        faults = self._explain_rows(rows, body, many=many)
+        return faults if faults.total else _not_json("a number in it has no finite value")
 
     def _count(self, rows: list[Any]) -> None:
         if len(rows) > self._max_rows:
@@ -197,31 +226,15 @@ class RowValidator:
     def _columns(self, rows: list[dict[str, Any]]) -> dict[str, np.ndarray]:
         return {name: np.array([row[name] for row in rows], dtype) for name, dtype in self._dtypes}
 
-    def _broken_rules(self, columns: contract.Columns, rows: int) -> list[Faults]:
-        found = []
-        for name, (rule, _) in self._rules.items():
-            in_order = ask(name, rule, columns, rows)
-            if np.count_nonzero(in_order) < rows:
-                found.append(self._broken(name, columns, in_order, range(rows)))
-        return found
+    def _breaks_a_rule(self, columns: contract.Columns, rows: int) -> bool:
+        return any(
+            np.count_nonzero(ask(name, rule, columns, rows)) < rows
+            for name, (rule, _) in self._rules.items()
+        )
 
     # --- what is wrong: the slow path, taken only when something is ---
 
-    def _explain_json(self, body: bytes, many: bool, reason: str) -> Faults:
-        """Return why a body is not JSON, or what is wrong with JSON that orjson does not take."""
-        try:
-            from_json(body)
-        except ValueError as error:
-            return Faults([_fault(0, "", "json", f"not JSON: {_encoding(body) or error}")])
-        return self._explain(body, many) or Faults([_fault(0, "", "json", f"not JSON: {reason}")])
-
-    def _explain(self, body: bytes, many: bool) -> Faults:
-        try:
-            content = from_json(body)  # which keeps integers of any length
-        except ValueError:
-            content = orjson.loads(body)
-        rows = content if many else [content]
-        self._count(rows)
+    def _explain_rows(self, rows: list[Any], body: bytes, *, many: bool) -> Faults:
         found, readable, unusable = _Found(self._max_faults), {}, set[tuple[int, str]]()
         for number, row in enumerate(rows):
             if isinstance(row, dict):
@@ -461,6 +474,10 @@ def _broken_message(meaning: str, fields: list[str], columns: contract.Columns, 
 
 def _fault(row: int, field: str, rule: str, message: str) -> Fault:
     return {"row": row, "field": field[:MOST_OF_A_NAME], "rule": rule, "message": message}
+
+
+def _not_json(reason: str) -> Faults:
+    return Faults([_fault(0, "", "json", f"not JSON: {reason}")])
 
 
 def _encoding(body: bytes) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from itertools import repeat
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 
@@ -23,10 +23,11 @@ from slipway.serve.review import Review, known_categories
 from slipway.settings import Serve
 
 Clock = Callable[[], datetime]
+Checked = TypeVar("Checked")
 
 MOST_FAULTS = 100  # that an answer lists
 
-LARGE = 16 * 1024  # bytes; a smaller body is checked in less time than a thread takes to start
+LARGE = 16 * 1024  # bytes; a smaller body is accepted, or not, within a millisecond
 
 
 class BadRows(Exception):
@@ -100,19 +101,17 @@ class Predictor:
         return orjson.dumps(answers if rows.many else answers[0])
 
     async def _parse(self, body: bytes) -> Rows | Faults:
-        """Check a body; a large one in a thread, so that other requests are answered meanwhile."""
+        """Check a body; where that takes long, in a thread: others are answered meanwhile."""
         if len(body) <= LARGE:
-            return self._rows.parse(body)
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._thread, self._parse_large, body)
+            rows = self._rows.accept(body)
+            if rows is not None:
+                return rows
+            return await self._in_thread(self._rows.explain, body)
+        return await self._in_thread(self._rows.parse, body)
 
-    def _parse_large(self, body: bytes) -> Rows | Faults:
-        # The collector would search again and again what parsing makes: nine tenths of the time.
-        gc.disable()
-        try:
-            return self._rows.parse(body)
-        finally:
-            gc.enable()
+    async def _in_thread(self, check: Callable[[bytes], Checked], body: bytes) -> Checked:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._thread, _without_collector, check, body)
 
     def _answers(self, rows: Rows, now: datetime) -> list[dict[str, Any]]:
         answers = []
@@ -133,6 +132,15 @@ class Predictor:
     def _count(self, answers: list[dict[str, Any]]) -> None:
         for answer in answers:
             self._metrics.predicted(answer["probability"], answer["decision"], answer["review"])
+
+
+def _without_collector(check: Callable[[bytes], Checked], body: bytes) -> Checked:
+    # The collector would search again and again what parsing makes: nine tenths of the time.
+    gc.disable()
+    try:
+        return check(body)
+    finally:
+        gc.enable()
 
 
 def _record(answer: dict[str, Any], key: Any, row: Any, about: dict[str, Any]) -> bytes:
