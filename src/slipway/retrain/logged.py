@@ -44,8 +44,13 @@ class Logged:
     why: str = ""
 
 
-def months_in(log: str) -> tuple[set[str], Skipped]:
-    """Return the months of which the log has rows, by the time of the event, as ``YYYY-MM``.
+def months_in(log: str) -> set[str]:
+    """Return the months of which the log has rows, by the time of the event, as ``YYYY-MM``."""
+    return read_months(log)[0]
+
+
+def read_months(log: str) -> tuple[set[str], Skipped]:
+    """Return what `months_in` does, and what of the log was left out.
 
     Raises
     ------

@@ -17,7 +17,7 @@ from slipway import contract
 from slipway.data import make_months, write_month
 from slipway.errors import SlipwayError
 from slipway.months import last_event, month_files
-from slipway.retrain.logged import months_in, rows_of
+from slipway.retrain.logged import read_months, rows_of
 from slipway.settings import Params
 from slipway.tables import read_columns, row_count
 
@@ -148,7 +148,7 @@ def _at_source() -> list[str]:
 def _logged(log: str) -> tuple[set[str], list[str]]:
     """Return the months of the log, and what of it was left out; or why it was not read."""
     try:
-        months, skipped = months_in(log)
+        months, skipped = read_months(log)
     except SlipwayError as error:
         return set(), [f"the prediction log was not read: {error}"]
     return months, [f"in the prediction log, {said.rstrip('.')}" for said in skipped.sentences()]
