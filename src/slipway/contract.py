@@ -32,6 +32,7 @@ __all__ = [
     "Scorer",
     "as_binary",
     "behaviours",
+    "check_served",
     "estimator",
     "event_time",
     "features",
@@ -78,6 +79,12 @@ def _load(module: str, name: str) -> Any:
         raise SlipwayError(
             f"src/model/{module}.py defines no `{name}`", "define it, as docs/model.md shows"
         ) from None
+
+
+def check_served() -> None:
+    """Load what a service needs of the package, so that it fails before any worker starts."""
+    _load("rules", "RULES")
+    _load("features", "features")
 
 
 def schema() -> DataFrameSchema:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import orjson
 
+from slipway import contract
 from slipway.rows import Fault, Faults, TooManyRows
 from slipway.score import MANIFEST_FILE, MODEL, Model
 from slipway.serve import LOG, SMOKE_SECRET, TOKENS
@@ -63,6 +64,7 @@ def check_start() -> None:
     SlipwayError
         As `Api`.
     """
+    contract.check_served()
     verify_model(MODEL)
     Release.of_model(MODEL)
     open_log(read_params().serve)
