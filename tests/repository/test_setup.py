@@ -28,14 +28,19 @@ def test_ci_tests_in_the_environment_of_an_ordinary_shell(tmp_path: Path, name: 
         (tmp_path / command).chmod(0o755)
     done = subprocess.run(
         [tmp_path / ".ci/run"],
-        env={"PATH": f"{tmp_path}/bin:/usr/bin:/bin", "HOME": "/tmp", name: "1"},
+        env={
+            "PATH": f"{tmp_path}/bin:/usr/bin:/bin",
+            "HOME": "/tmp",
+            "OPENBLAS_CORETYPE": "Haswell",
+            name: "1",
+        },
         check=True,
         capture_output=True,
         text=True,
     )
     seen = {line.partition("=")[0] for line in done.stdout.splitlines()}
     assert name not in seen
-    assert {"HOME", "CI"} <= seen
+    assert {"HOME", "CI", "OPENBLAS_CORETYPE"} <= seen
 
 
 def test_an_environment_is_made_of_wheels_here_and_for_a_champion() -> None:

@@ -27,7 +27,8 @@ PINNED_PACKAGE = re.compile(
 
 # The house: what somebody who knows one fork of Slipway expects to find in another.
 HOUSE = {
-    *("README.md", "LICENSE", "params.yaml", "dvc.yaml", "dvc.lock", "data.dvc", "bentofile.yaml"),
+    *("README.md", "LICENSE", "CHANGELOG.md", "SECURITY.md"),
+    *("params.yaml", "dvc.yaml", "dvc.lock", "data.dvc", "bentofile.yaml"),
     *(
         "pyproject.toml",
         "requirements.lock",

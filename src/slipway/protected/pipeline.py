@@ -7,17 +7,17 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-import yaml
-
+from slipway.errors import SlipwayError
 from slipway.protected.paths import REMOTE
+from slipway.texts import parse_yaml
 
 DATA, LOCK, PARAMS = "data.dvc", "dvc.lock", "params.yaml"
 
 # What the data and the model are held to.
 JUDGING = ("judge", "prepare", "validate")
 
-# Real files have some 10,000 characters; PyYAML needs seconds for a million.
-LARGEST = 400_000
+# Real files have some 10,000 characters; ten times as many take two seconds.
+LARGEST = 100_000
 
 OBJECT = re.compile(re.escape(REMOTE) + r"files/md5/([0-9a-f]{2})/([0-9a-f]{30}(?:\.dir)?)")
 
@@ -28,15 +28,6 @@ OF_THE_DATA = ("md5", "size", "nfiles")
 MOST_FOLDERS = 100
 
 Read = Callable[[str], str | None]
-
-
-class _Loader(yaml.SafeLoader):
-    """Refuses anchors and aliases, with which a short text can describe endless data."""
-
-    def compose_node(self, parent: Any, index: Any) -> Any:
-        if self.check_event(yaml.AliasEvent):
-            raise yaml.YAMLError("aliases are not read")
-        return super().compose_node(parent, index)
 
 
 def pipeline_changes(before: Read, after: Read) -> Iterator[str]:
@@ -185,6 +176,6 @@ def _parsed(text: str | None) -> Any:
     if text is None or len(text) > LARGEST:
         return None
     try:
-        return yaml.load(text, Loader=_Loader)  # noqa: S506 -- a SafeLoader that refuses more
-    except (yaml.YAMLError, ValueError, RecursionError):
+        return parse_yaml(text, "")
+    except SlipwayError:
         return None
