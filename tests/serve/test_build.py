@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 import shutil
@@ -16,6 +17,11 @@ from slipway.serve.start import serving
 from slipway.tables import digest, read_json
 
 ROOT = Path(__file__).parents[2]
+
+SOURCE = ROOT / "src"
+
+# What an image starts.
+ENTRIES = ["slipway.serve.service", "slipway.shadow.answer", "slipway.shadow.follow"]
 
 
 @pytest.fixture(scope="module")
@@ -54,30 +60,39 @@ def test_it_says_which_commit_and_which_data_it_comes_from(bento, commit, model)
     assert release["built_at"]
 
 
-def test_it_holds_nothing_that_is_not_listed(bento):
+def test_it_holds_what_its_code_imports_and_nothing_else(bento):
     packages = re.compile(r"(model|slipway/rows|slipway/serve)/\w+\.py")
-    others = {name for name in files_of(bento) if not packages.fullmatch(name)}
+    held = {name for name in files_of(bento) if not packages.fullmatch(name)}
+    code = {name for name in imported(ENTRIES) if not packages.fullmatch(name)}
 
-    assert others == {
+    assert {name for name in held if not name.endswith(".py")} == {
         "bentofile.yaml",
         "params.yaml",
         "requirements-serve.lock",
-        "slipway/__init__.py",
-        "slipway/contract.py",
-        "slipway/errors.py",
-        "slipway/records.py",
-        "slipway/score.py",
-        "slipway/settings.py",
-        "slipway/shadow/__init__.py",
-        "slipway/shadow/answer.py",
-        "slipway/shadow/follow.py",
-        "slipway/shadow/newest.py",
-        "slipway/storage.py",
-        "slipway/tables.py",
         "build/model/manifest.json",
         "build/model/model.onnx",
         "build/model/release.json",
     }
+    assert {name for name in held if name.endswith(".py")} == code
+
+
+def imported(modules: list[str]) -> set[str]:
+    """Return the files of slipway that these modules load when they are imported."""
+    found: dict[str, str] = {}
+    waiting = list(modules)
+    while waiting:
+        path = SOURCE / waiting.pop().replace(".", "/")
+        file = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+        name = file.relative_to(SOURCE).as_posix()
+        if not file.exists() or name in found:
+            continue
+        found[name] = name
+        waiting.append(".".join(path.relative_to(SOURCE).parts[:-1]) or "slipway")
+        for node in ast.parse(file.read_text("utf-8")).body:
+            module = node.module if isinstance(node, ast.ImportFrom) else None
+            if module and module.startswith("slipway"):
+                waiting += [module, *(f"{module}.{each.name}" for each in node.names)]
+    return set(found)
 
 
 def test_building_again_gives_the_same_files(bento, tree):
