@@ -24,7 +24,6 @@ OPTIONS = (
     "description",
     "element_wise",
     "groupby",
-    "native",
 )
 
 TOKEN = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|\$|.", re.DOTALL)
