@@ -113,7 +113,7 @@ def known_before(column: Any) -> bool:
 
 
 def features(columns: Columns) -> dict[str, np.ndarray]:
-    """Return the features of some rows.
+    """Return the features of some rows; missing text is ''.
 
     Raises
     ------
@@ -123,7 +123,16 @@ def features(columns: Columns) -> dict[str, np.ndarray]:
     """
     make = _load("features", "features")
     with user_code("src/model/features.py: what `features` returns is not a dict of arrays"):
-        return dict(make(_OnlyThese(columns)))
+        found = dict(make(_OnlyThese(columns)))
+    return {name: _without_none(values) for name, values in found.items()}
+
+
+def _without_none(values: np.ndarray) -> np.ndarray:
+    """Return a feature with '' for missing text: ONNX has no other way to write it."""
+    if not isinstance(values, np.ndarray) or values.dtype.kind != "O":
+        return values
+    missing = values == None  # noqa: E711
+    return np.where(missing, "", values) if missing.any() else values
 
 
 def label(columns: Columns) -> np.ndarray:

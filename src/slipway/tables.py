@@ -69,12 +69,18 @@ def write_columns(columns: Columns, path: Path) -> None:
 
     path.parent.mkdir(parents=True, exist_ok=True)
     arrays = {
-        name: pa.array(values, from_pandas=False).dictionary_encode()
-        if values.dtype == object
-        else pa.array(values)
+        name: _text(values).dictionary_encode() if values.dtype == object else pa.array(values)
         for name, values in columns.items()
     }
     pq.write_table(pa.table(arrays), path, compression="zstd")
+
+
+def _text(values: np.ndarray) -> pa.Array:
+    import pyarrow as pa
+
+    array = pa.array(values, from_pandas=False)
+    # Without any value Arrow finds no type, and cannot write it as a dictionary.
+    return array.cast(pa.string()) if pa.types.is_null(array.type) else array
 
 
 def take(columns: Columns, rows: np.ndarray | slice) -> dict[str, np.ndarray]:

@@ -62,7 +62,6 @@ __all__ = [
 MOST_ROWS = 5
 MOST_EXAMPLES = 3
 MOST_UNKNOWN = 20
-MOST_LETTERS = 300
 
 # Keys confirmed at once when hashes meet: bounds the memory that repeated keys can take.
 KEYS_AT_ONCE = 500_000
@@ -500,7 +499,7 @@ class _Look:
         if self._first_repeats:
             rows, keys, _ = zip(*self._first_repeats, strict=True)
             _, key, (file, row) = self._first_repeats[0]
-            again = f"{key} is also row {row:,} of {shown_name(file, MOST_LETTERS)}"
+            again = f"{key} is also row {row:,} of {shown_name(file)}"
             expected = f"every {shown_name(self._plan.key)} once; {again}"
             examples = list(keys[:MOST_EXAMPLES])
             yield _Tally(self._plan.key, "unique", expected, self._repeats, list(rows), examples)

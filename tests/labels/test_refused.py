@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -164,3 +165,23 @@ def test_a_place_that_cannot_be_written_is_told(labels: pd.DataFrame, tmp_path: 
     with pytest.raises((SlipwayError, OSError)) as error:
         import_labels([tmp_path / "labels.csv"], tmp_path / "labels")
     assert "labels" in str(error.value)
+
+
+def test_a_label_that_contradicts_what_it_is_made_of_is_refused_by_row(
+    outcomes: pd.DataFrame, place: Path, tmp_path: Path
+) -> None:
+    known = outcomes[outcomes["arr_delay"].notna()].head(3).reset_index(drop=True)
+    late = (known["arr_delay"] >= 15).astype(int)
+    known.assign(late=1 - late).to_csv(tmp_path / "opposite.csv", index=False)
+    with pytest.raises(Refused, match=r"row 0, key .*: `late` is .*, but `arr_delay`"):
+        import_labels([tmp_path / "opposite.csv"], place)
+    assert not place.exists()
+
+
+def test_a_label_counts_where_what_it_is_made_of_is_missing(
+    outcomes: pd.DataFrame, place: Path, tmp_path: Path
+) -> None:
+    rows = outcomes.head(2).assign(late=[1, 0], arr_delay=np.nan)
+    rows.to_csv(tmp_path / "labels.csv", index=False)
+    import_labels([tmp_path / "labels.csv"], place)
+    assert read_labels(place)["label"].tolist() == [1, 0]

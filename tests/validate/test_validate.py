@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -20,7 +21,9 @@ from tests.validate.conftest import GOOD, HERE, settings_of
 
 from model.rules import RULES
 from model.schema import schema
+from slipway import contract
 from slipway.errors import SlipwayError
+from slipway.rows import specify
 from slipway.settings import Params
 from slipway.validate import (
     Fault,
@@ -450,3 +453,26 @@ def test_the_same_files_give_the_same_json(params: Params) -> None:
     assert json.loads(texts[0])["faults"] == [
         asdict(fault) for fault in validate_files([folder], params).faults
     ]
+
+
+def test_a_pattern_ends_at_the_end_of_the_text_in_files_and_in_requests(
+    good: pd.DataFrame, write: Write, params: Params, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    column = Column(str, Check.str_matches("^[A-Z]{3}$"), metadata={"known": "before"})
+    other = DataFrameSchema(schema.columns | {"dest": column}, checks=schema.checks, strict=True)
+    monkeypatch.setattr("model.schema.schema", other)
+    good.loc[4, "dest"] = "EWR\n"
+    for name in ("2013-09.parquet", "2013-09.csv"):
+        assert found(validate_files([write(good, name)], params))["dest", "str_matches"] == 1
+    (rule,) = next(c["rules"] for c in specify(contract.schema()) if c["name"] == "dest")
+    assert re.match(rule["arguments"]["pattern"], "EWR\n") is None
+
+
+def test_a_column_name_shows_the_blank_that_is_wrong_with_it(
+    good: pd.DataFrame, write: Write, params: Params
+) -> None:
+    rows = good.rename(columns={"dest": " dest"}).assign(**{"": 1, "a\u202eb": 2})
+    text = render_text(validate_files([write(rows, "2013-09.csv")], params))
+    assert "' dest' is unknown" in text
+    assert "index=False" in text
+    assert r"'a\u202eb' is unknown" in text

@@ -62,7 +62,7 @@ def shown(value: Any, limit: int = 40) -> str:
     return text if len(text) <= limit else text[:limit] + "…"
 
 
-def shown_name(name: str, limit: int = 80) -> str:
+def shown_name(name: str, limit: int = 300) -> str:
     """Return a name as a message may hold it: in quotes unless it is a plain word or path."""
     if len(name) <= limit and PLAIN_NAME.fullmatch(name):
         return name
