@@ -84,14 +84,13 @@ def imported(modules: list[str]) -> set[str]:
         path = SOURCE / waiting.pop().replace(".", "/")
         file = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
         name = file.relative_to(SOURCE).as_posix()
-        if not file.exists() or name in found:
+        if not file.exists() or name in found or not name.startswith("slipway/"):
             continue
         found[name] = name
         waiting.append(".".join(path.relative_to(SOURCE).parts[:-1]) or "slipway")
         for node in ast.parse(file.read_text("utf-8")).body:
-            module = node.module if isinstance(node, ast.ImportFrom) else None
-            if module and module.startswith("slipway"):
-                waiting += [module, *(f"{module}.{each.name}" for each in node.names)]
+            if isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+                waiting += [node.module, *(f"{node.module}.{each.name}" for each in node.names)]
     return set(found)
 
 
