@@ -44,7 +44,7 @@ RESTORE = "write it again, or restore it with `dvc checkout`"
 STARTS = (
     (b"version https://git-lfs", "a Git LFS pointer, not the data", "run `git lfs pull`"),
     (b"/annex/objects/", "a git-annex pointer, not the data", "run `git annex get`"),
-    (b"outs:", "a pointer that DVC wrote, not the data", "run `dvc pull`"),
+    (b"outs:", "a pointer that DVC wrote, not the data", "run `make data`"),
     (b"<!doctype html", "a web page, not the data", "download it again, signed in if need be"),
     (b"<html", "a web page, not the data", "download it again, signed in if need be"),
     (b"\x1f\x8b", "compressed with gzip", "decompress it with `gzip -d`"),
