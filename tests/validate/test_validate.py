@@ -274,6 +274,19 @@ def test_a_time_lies_in_the_years_that_the_service_takes(
     assert faults.get(("scheduled_departure", "time_range")) == (None if in_range else 1)
 
 
+@pytest.mark.parametrize("time", ["9999-12-31T23:59:59-23:59", "0000-01-01T00:00:00Z"])
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_a_time_in_a_year_that_python_lacks_is_a_fault(
+    time: str, kind: str, good: pd.DataFrame, write: Write, params: Params
+) -> None:
+    texts = good["scheduled_departure"].dt.strftime("%Y-%m-%dT%H:%M:%SZ")
+    texts.loc[0] = time
+    times = texts if kind == "csv" else pd.to_datetime(texts, utc=True).dt.as_unit("us")
+    rows = good.assign(scheduled_departure=times)
+    faults = found(validate_files([write(rows, f"2013-09.{kind}")], params))
+    assert faults[("scheduled_departure", "time_range")] == 1
+
+
 def test_a_file_not_named_after_a_month_says_what_was_not_checked(
     good: pd.DataFrame, write: Write
 ) -> None:

@@ -58,7 +58,10 @@ def shown(value: Any, limit: int = 40) -> str:
         return {None: "null", True: "true", False: "false"}[value]
     if isinstance(value, (dict, list)):
         return "an object" if isinstance(value, dict) else "a list"
-    text = str(value)
+    try:
+        text = str(value)
+    except NotImplementedError:  # pandas has years that it cannot write
+        text = str(value.to_datetime64())
     return text if len(text) <= limit else text[:limit] + "…"
 
 
