@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from slipway.errors import SlipwayError
+from slipway.log_files import MOST_RECORD
 from slipway.texts import read_yaml
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -32,6 +33,10 @@ def _as_json(value: Any) -> Any:
 
 Setting = Annotated[Any, AfterValidator(_as_json)]
 """A setting of the user's estimator: text, a number, true or false, null, a list or a section."""
+
+
+MOST_BODY = MOST_RECORD - 2**20
+"""Bytes of a request: with what the service adds, the record of a row is one that readers take."""
 
 
 class Section(BaseModel):
@@ -91,7 +96,7 @@ class Judge(Section):
 class Serve(Section):
     review_band: Share
     max_rows: Count
-    max_body_bytes: Count
+    max_body_bytes: Annotated[int, Field(ge=1, le=MOST_BODY)]
     log: str
     log_durable: Literal["disk", "process"]
 

@@ -4,6 +4,7 @@ import pytest
 import yaml
 
 from slipway.errors import SlipwayError
+from slipway.log_files import MOST_RECORD
 from slipway.settings import read_params
 
 
@@ -31,6 +32,13 @@ def test_a_value_out_of_range_is_named(project):
     broken(project, lambda params: params["evaluate"].update(confidence=95))
 
     with pytest.raises(SlipwayError, match=r"`evaluate\.confidence`: .*less than 1"):
+        read_params()
+
+
+def test_a_request_whose_record_no_reader_takes_is_not_allowed(project):
+    broken(project, lambda params: params["serve"].update(max_body_bytes=MOST_RECORD))
+
+    with pytest.raises(SlipwayError, match=r"`serve\.max_body_bytes`: .*less than or equal"):
         read_params()
 
 
