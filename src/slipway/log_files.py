@@ -22,7 +22,7 @@ from slipway.storage import reaching
 SUFFIX = ".jsonl"
 
 MOST_RECORD = 16 * 2**20
-"""Bytes of a line. One request may have `serve.max_body_bytes`, 1 MiB unless it is changed."""
+"""Bytes of a line. `serve.max_body_bytes` may not be more than what makes such a record."""
 
 BLOCK = 2**18
 
@@ -69,6 +69,8 @@ class Skipped:
     ----------
     unread
         Files by name, with the reason.
+    unnamed
+        More files that are not in `unread`.
     records
         Lines that were records, for comparison.
     unreadable
@@ -84,6 +86,7 @@ class Skipped:
     """
 
     unread: dict[str, str] = field(default_factory=dict)
+    unnamed: int = 0
     records: int = 0
     unreadable: Count = field(default_factory=Count)
     torn: int = 0
@@ -115,9 +118,10 @@ class Skipped:
     def _sentences(self) -> Iterator[str]:
         if self.unread:
             shown = [f"{name} ({why})" for name, why in list(self.unread.items())[:NAMES_SHOWN]]
-            more = len(self.unread) - len(shown)
+            number = len(self.unread) + self.unnamed
+            more = number - len(shown)
             rest = f" and {more:,} more" if more else ""
-            files = "1 file was" if len(self.unread) == 1 else f"{len(self.unread):,} files were"
+            files = "1 file was" if number == 1 else f"{number:,} files were"
             yield f"{files} not read: {', '.join(shown)}{rest}."
         if self.unreadable.number:
             number = self.unreadable.number

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import sys
 import tarfile
 import threading
@@ -78,12 +79,41 @@ def test_a_log_that_grows_meanwhile_arrives_up_to_a_point(service, asked):
     assert path.read_bytes().startswith(arrived)
 
 
-def test_links_and_hidden_files_stay_where_they_are(service, asked):
+def test_what_is_not_a_file_of_a_plain_name_stays_where_it_is_and_is_named(service, asked):
     (service / "log/secret.jsonl").symlink_to("/etc/passwd")
     (service / "log/.7.probe").write_bytes(b"")
-    unpack(SEND, asked)
+    os.mkfifo(service / "log/pipe.jsonl")
+    (service / "log/my log.jsonl").write_bytes(LINES)
+    (service / "log" / os.fsdecode(b"\xff.jsonl")).write_bytes(LINES)
+    fetched = unpack(SEND, asked)
 
     assert [path.name for path in (asked / "log").iterdir()] == ["2026-03-01_a.jsonl"]
+    (left,) = fetched.left
+    assert left.startswith("4 files were not read: ")
+    assert "my log.jsonl" in left
+    assert "pipe.jsonl (not a regular file)" in left
+    assert left.encode()
+
+
+def test_files_that_are_left_are_counted_however_many_and_however_long(service, asked):
+    for number in range(300):
+        (service / f"log/{number}{'ü ' * 60}.jsonl").write_bytes(b"")
+    fetched = unpack(SEND, asked)
+
+    assert fetched.left[0].startswith("300 files were not read: ")
+
+
+@pytest.mark.parametrize("note", [b"[]", b"{", b'{"files": 3, "more": 0}', b"[" * 50_000])
+def test_a_list_of_other_files_that_is_not_one_is_refused(asked, note, tmp_path):
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w") as archive:
+        about = tarfile.TarInfo("left")
+        about.size = len(note)
+        archive.addfile(about, io.BytesIO(note))
+    (tmp_path / "sent.tar").write_bytes(stream.getvalue())
+
+    with pytest.raises(SlipwayError, match="list of other files"):
+        unpack(["cat", str(tmp_path / "sent.tar")], asked)
 
 
 @pytest.mark.parametrize("name", ["../evil", "log/../../evil", "/etc/evil", "log/a/b", "other/a"])

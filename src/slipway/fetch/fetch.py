@@ -90,6 +90,7 @@ def _from_address(url: str, out: Path) -> Fetched:
                 shutil.copyfileobj(source, target)
         except OSError as error:
             folder.unread[file.shown] = str(error.strerror or error)
+            (out / file.name).unlink(missing_ok=True)
             continue
         fetched += Fetched(1, file.size)
     return replace(fetched, left=Skipped(unread=folder.unread).sentences())

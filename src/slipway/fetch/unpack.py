@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -9,11 +10,12 @@ import subprocess
 import tarfile
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, cast
 
 from slipway.errors import SlipwayError
+from slipway.log_files import Skipped, shown_name
 
 NAME = re.compile(r"(log|model)/[A-Za-z0-9][A-Za-z0-9._-]{0,200}")
 
@@ -28,6 +30,9 @@ SPARED = 2**30
 MOST_ABOUT = 2**16
 
 PADDING = 2**20
+
+# The entry that names the files that were not sent.
+LEFT = "left"
 
 CONTENT = (tarfile.REGTYPE, tarfile.AREGTYPE)
 
@@ -112,8 +117,10 @@ def unpack(command: Sequence[str], out: Path) -> Fetched:
         said.seek(max(0, said.seek(0, os.SEEK_END) - MOST_ABOUT))
         lines = said.read().decode("utf-8", "replace").strip().splitlines()[-LINES_SHOWN:]
     if fault or process.returncode:
+        # A sender that is cut off complains too.
+        reasons = "; ".join(filter(None, [fault, " ".join(lines)]))
         raise SlipwayError(
-            f"`{command[0]}` did not send the log: {' '.join(lines) or fault}",
+            f"`{command[0]}` did not send the log: {reasons}",
             "see whether the service runs: `slipway status`",
         )
     return fetched
@@ -121,9 +128,12 @@ def unpack(command: Sequence[str], out: Path) -> Fetched:
 
 def _take(stream: IO[bytes], out: Path) -> Fetched:
     out.mkdir(parents=True, exist_ok=True)
-    fetched, limits = Fetched(), Limits(out)
+    fetched, limits, left = Fetched(), Limits(out), Skipped()
     with tarfile.open(fileobj=stream, mode="r|", tarinfo=_Entry) as entries:
         for entry in entries:
+            if entry.name == LEFT and entry.type in CONTENT and entry.size <= MOST_ABOUT:
+                left = _parse_left(cast("IO[bytes]", entries.extractfile(entry)).read())
+                continue
             if entry.type not in CONTENT or not NAME.fullmatch(entry.name):
                 raise SlipwayError(
                     f"the service sent a file called {entry.name[:80]!r}",
@@ -138,4 +148,15 @@ def _take(stream: IO[bytes], out: Path) -> Fetched:
                 fetched += Fetched(1, entry.size)
     if len(stream.read(PADDING)) == PADDING:  # unread, what pads the stream would end the sender
         raise tarfile.ReadError("it goes on after its end")
-    return fetched
+    return replace(fetched, left=left.sentences())
+
+
+def _parse_left(note: bytes) -> Skipped:
+    """Return what `pack` did not send."""
+    try:
+        found = json.loads(note)
+        files = {shown_name(str(name)): shown_name(str(why)) for name, why in found["files"]}
+        more = len(found["files"]) - len(files) + int(found["more"])
+        return Skipped(unread=files, unnamed=max(0, more))
+    except (ValueError, TypeError, KeyError, RecursionError):
+        raise tarfile.ReadError("its list of other files cannot be read") from None
