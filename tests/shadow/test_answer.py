@@ -13,8 +13,9 @@ from tests.serve.conftest import BROKEN_DEST
 from tests.shadow.conftest import START, records
 
 from slipway.errors import SlipwayError
-from slipway.shadow.answer import Shadow
+from slipway.shadow.answer import Shadow, answer_all
 from slipway.shadow.newest import newest
+from slipway.shadow.pairs import to_pairs
 from slipway.workspace import environment
 
 
@@ -109,6 +110,16 @@ def test_a_row_that_the_candidate_does_not_take_is_refused_with_the_reason(tree,
 
     assert answer["refused"] == "carrier: this field is missing"
     assert "probability" not in answer
+
+
+def test_a_time_of_a_form_that_is_accepted_no_more_is_no_refusal_of_the_candidate(tree, log):
+    first, second = newest(log, 2).records
+    first["input"]["scheduled_departure"] = "20131001T0930Z"
+
+    pairs = to_pairs(answer_all(Shadow(tree / "build/model"), [first, second]))
+
+    assert (pairs.rows, pairs.refused, pairs.untimed.number) == (1, 0, 1)
+    assert first["key"] in pairs.untimed.first
 
 
 def test_a_model_that_stops_at_a_row_costs_no_other_row_its_answer(tree, log):

@@ -21,8 +21,11 @@ from slipway.exits import run_command
 from slipway.rows import Rows, RowValidator
 from slipway.score import MODEL, Model
 from slipway.shadow.newest import newest
+from slipway.times import time_or_none
 
 VERSION = 1
+
+TIME = "timestamp"
 
 
 class Shadow:
@@ -40,6 +43,7 @@ class Shadow:
         try:
             self._rows = RowValidator(manifest["inputs"], contract.RULES)
             self._threshold: float = manifest["threshold"]
+            self._times = [each["name"] for each in manifest["inputs"] if each["type"] == TIME]
         except (KeyError, TypeError, StopIteration):
             raise SlipwayError(
                 f"{folder}: the manifest does not say what a row is and when the decision is yes",
@@ -58,15 +62,24 @@ class Shadow:
         dict
             `id`, `time` and `key` of the request; `live`, the answer that was given; and
             `probability`, `decision`, `ms` (to check and score the row) and `slices`; or
-            `refused`, why there is no answer. Nothing that the row holds makes it raise.
+            `refused`, why there is no answer; or `untimed`, the input whose time has a form that
+            an older service accepted. Nothing that the row holds makes it raise.
         """
         asked = {name: record[name] for name in ("id", "time", "key")}
         given = {name: record[name] for name in ("model", "probability", "decision")}
         about = asked | {"live": given, "model": self.sha256, "version": VERSION}
+        if untimed := self._untimed(record["input"]):
+            return about | {"untimed": untimed}
         try:
             return about | self._answer(orjson.dumps(record["input"]))
         except Exception as error:  # noqa: BLE001 - one row that the user's code trips over
             return about | {"refused": f"the model failed: {error!r}"}
+
+    def _untimed(self, row: dict[str, Any]) -> str:
+        """Return the first input whose time is not one that the service accepts today, or ''."""
+        given = ((name, row.get(name)) for name in self._times)
+        untimed = (name for name, time in given if isinstance(time, str) and not time_or_none(time))
+        return next(untimed, "")
 
     def _answer(self, row: bytes) -> dict[str, Any]:
         started = time.perf_counter()

@@ -11,6 +11,7 @@ import numpy as np
 from slipway import paired, stats
 from slipway.errors import NO, NO_ANSWER, YES
 from slipway.judge import verdict
+from slipway.log_files import Skipped
 from slipway.shadow.pairs import Pairs
 
 if TYPE_CHECKING:
@@ -112,7 +113,7 @@ def compare(
         "first": str(pairs.times[0]) if pairs.rows else "",
         "last": str(pairs.times[-1]) if pairs.rows else "",
         "others": dict(about.others),
-        "faults": list(about.faults),
+        "faults": [*about.faults, *Skipped(untimed=pairs.untimed).sentences()],
         "refused": {
             "count": pairs.refused,
             "share": _share(pairs.refused, asked),

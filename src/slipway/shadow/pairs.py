@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
+
+from slipway.log_files import Count
+from slipway.rows.words import shown, shown_name
 
 REASONS_KEPT = 5
 
@@ -30,6 +34,9 @@ class Pairs:
         How many rows the candidate did not take.
     reasons
         Key and reason of some of those.
+    untimed
+        Requests of which a time has a form that the service accepted once: neither answered nor
+        refused.
     """
 
     keys: np.ndarray
@@ -42,6 +49,7 @@ class Pairs:
     slices: Mapping[str, tuple[list[str], np.ndarray]]
     refused: int
     reasons: list[tuple[str, str]]
+    untimed: Count
 
     @property
     def rows(self) -> int:
@@ -61,7 +69,11 @@ def to_pairs(answers: Iterable[Mapping[str, Any]]) -> Pairs:
     coded: dict[str, list[int]] = {}
     refused = 0
     reasons: list[tuple[str, str]] = []
+    untimed = Count()
     for answer in answers:
+        if "untimed" in answer:
+            untimed.add(1, partial(_named, answer))
+            continue
         if "refused" in answer:
             refused += 1
             if len(reasons) < REASONS_KEPT:
@@ -88,4 +100,9 @@ def to_pairs(answers: Iterable[Mapping[str, Any]]) -> Pairs:
         slices={name: (list(codes[name]), np.array(coded[name])) for name in codes},
         refused=refused,
         reasons=reasons,
+        untimed=untimed,
     )
+
+
+def _named(answer: Mapping[str, Any]) -> str:
+    return f"key {shown(answer['key'])}, {shown_name(str(answer['untimed']))}"
