@@ -159,6 +159,21 @@ def test_a_line_longer_than_a_record_can_be_is_named_and_never_held(tmp_path, re
 
 
 @READERS
+@pytest.mark.parametrize(
+    "time", ["1500-01-01T00:00:00Z", "2300-01-01T00:00Z", "2024-06-01T12:00+00"]
+)
+def test_a_record_whose_own_time_is_not_one_is_no_record(tmp_path, reader, time):
+    lines = [record(1), record(2, time=time), record(3, time="2024-06-01 12:00+02:00")]
+    (tmp_path / "2024-06-01_a.jsonl").write_bytes(b"".join(lines))
+
+    keys, skipped = reader(tmp_path)
+
+    assert keys == ["k1", "k3"]
+    assert skipped.unreadable.number == 1
+    assert skipped.unreadable.first.endswith("line 2")
+
+
+@READERS
 def test_a_record_that_is_there_again_counts_once(tmp_path, reader):
     lines = [record(number) for number in range(100)]
     (tmp_path / "2024-06-01.jsonl").write_bytes(b"".join(lines))

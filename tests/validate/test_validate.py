@@ -281,7 +281,11 @@ def test_a_time_in_a_year_that_python_lacks_is_a_fault(
 ) -> None:
     texts = good["scheduled_departure"].dt.strftime("%Y-%m-%dT%H:%M:%SZ")
     texts.loc[0] = time
-    times = texts if kind == "csv" else pd.to_datetime(texts, utc=True, format="ISO8601").dt.as_unit("us")
+    times = (
+        texts
+        if kind == "csv"
+        else pd.to_datetime(texts, utc=True, format="ISO8601").dt.as_unit("us")
+    )
     rows = good.assign(scheduled_departure=times)
     faults = found(validate_files([write(rows, f"2013-09.{kind}")], params))
     assert faults[("scheduled_departure", "time_range")] == 1

@@ -25,7 +25,8 @@ from slipway.log_files import BLOCK, MOST_RECORD, LogFile, LogFolder, Skipped
 from slipway.progress import track
 from slipway.records import parse_record
 from slipway.seen import Seen
-from slipway.serve.log import VERSION
+from slipway.serve.log import VERSION, stamp
+from slipway.times import EARLIEST, END, EPOCH, PATTERN, microseconds
 
 if TYPE_CHECKING:
     import duckdb
@@ -47,6 +48,8 @@ PIECE = 64 * 2**20
 CHECK_MB, THREAD_MB = 100, 50
 
 INT64 = 2**63
+
+LETTERS_OF_TIME = len(stamp(EPOCH))
 
 # Of a record: what names it and what it says, as 64 bits each.
 ID, CONTENT = "hash of id", "hash of content"
@@ -244,15 +247,32 @@ def _key_is_number(inputs: Inputs) -> bool:
 
 def _are_records(batch: pa.RecordBatch) -> bool:
     """Return whether every row is a record of this version."""
-    import pyarrow as pa
     import pyarrow.compute as pc
 
     needed = ("version", "id", "time", "probability", "model", "key", "decision", "input")
     if any(batch[name].null_count for name in needed):
         return False
-    batch["time"].cast(pa.timestamp("us", "UTC"))
+    if not _are_times(batch["time"]):
+        return False
     right = pc.and_(pc.equal(batch["version"], VERSION), pc.is_finite(batch["probability"]))
     return bool(pc.all(right, min_count=0).as_py())
+
+
+def _are_times(texts: pa.Array) -> bool:
+    """Return whether all are times as `slipway.times` defines them."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    moments = texts.cast(pa.timestamp("us", "UTC")).cast(pa.int64())
+    early, late = pc.less(moments, microseconds(EARLIEST)), pc.less(moments, microseconds(END))
+    if pc.any(early).as_py() or not pc.all(late, min_count=0).as_py():
+        return False
+    length = pc.binary_length(texts)
+    # Those that the service writes need no search.
+    ours = pc.and_(pc.equal(length, LETTERS_OF_TIME), pc.ends_with(texts, "Z"))
+    if pc.all(ours, min_count=0).as_py():
+        return True
+    return bool(pc.all(pc.match_substring_regex(texts, f"^(?:{PATTERN})$")).as_py())
 
 
 def _flat(table: pa.Table) -> pa.Table:
