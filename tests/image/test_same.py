@@ -79,7 +79,7 @@ def test_a_model_that_changed_after_the_bento_was_built_is_refused(small, servic
     manifest["model"]["sha256"] = hashlib.sha256(b"retrained").hexdigest()
     (other / MODEL / "manifest.json").write_text(json.dumps(manifest))
 
-    with pytest.raises(SlipwayError, match="holds the model"):
+    with pytest.raises(SlipwayError, match=r"model\.onnx of the model has sha256"):
         check_inside(image, context, other)
 
 
