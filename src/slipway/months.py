@@ -152,9 +152,10 @@ def _event_times(path: Path) -> np.ndarray:
     name = contract.event_time()
     see = f"see `slipway validate {path}`"
     with open_parquet(path) as file, reading(path):
-        if name not in file.schema_arrow.names:
+        if (number := file.schema_arrow.names.count(name)) != 1:
+            found = "there more than once" if number else "missing"
             raise SlipwayError(
-                f"{path}: column {shown_name(name)}, the event time, is missing", see
+                f"{path}: column {shown_name(name)}, the event time, is {found}", see
             )
         column = file.read(columns=[name])[name]
     if not pa.types.is_timestamp(column.type) or column.type.tz is None:

@@ -39,6 +39,8 @@ def read_columns(
 
     wanted = None if names is None else list(names)
     tables = [_read(path, wanted) for path in paths]
+    if any(not table.schema.equals(tables[0].schema) for table in tables):
+        tables = [_plain_text(table, tables[0].column_names) for table in tables]
     for path, table in zip(paths, tables, strict=True):
         if not table.schema.equals(tables[0].schema):
             raise SlipwayError(
@@ -160,6 +162,23 @@ def _read(path: Path, names: list[str] | None) -> pa.Table:
         return pa.Table.from_arrays(table.columns, names=table.column_names)
 
 
+def _plain_text(table: pa.Table, names: list[str]) -> pa.Table:
+    """Return a table with its columns in this order, and text stored in one way.
+
+    Libraries differ in both: ``string``, ``large_string`` and dictionaries hold the same text.
+    """
+    import pyarrow as pa
+
+    if sorted(names) == sorted(table.column_names) and len(set(names)) == len(names):
+        table = table.select(names)
+    columns = []
+    for column in table.columns:
+        values = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
+        is_text = pa.types.is_string(values) or pa.types.is_string_view(values)
+        columns.append(column.cast(pa.large_string() if is_text else values))
+    return pa.Table.from_arrays(columns, names=table.column_names)
+
+
 def _difference(table: pa.Table, other: pa.Table) -> str:
     """Return how the columns of a table differ from those of another one."""
     found, expected = set(table.column_names), set(other.column_names)
@@ -169,7 +188,7 @@ def _difference(table: pa.Table, other: pa.Table) -> str:
     for field in table.schema:
         if field.type != other.schema.field(field.name).type:
             return f"column {shown_name(field.name)} has type {field.type}"
-    return "the order of the columns is another one"
+    return "a column is there more than once"
 
 
 def _plain(values: np.ndarray) -> list[Any]:

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from model import features as features_module
@@ -11,7 +13,7 @@ from slipway.errors import Refused, SlipwayError
 from slipway.months import split_months
 from slipway.prepare import check_leak, prepare
 from slipway.settings import read_params
-from slipway.tables import keys_digest, read_columns, read_json
+from slipway.tables import digest, keys_digest, read_columns, read_json
 
 
 def test_the_newest_month_is_held_out_and_no_row_is_on_both_sides(project):
@@ -118,3 +120,22 @@ def test_a_month_whose_labels_have_not_come_yet_is_refused(project, monkeypatch)
 
     with pytest.raises(Refused, match="of the train rows have no label"):
         prepare(read_params())
+
+
+def test_how_a_file_stores_its_text_and_orders_its_columns_changes_nothing(project):
+    prepare(read_params())
+    before = digest(project / "build/prepared/train.parquet")
+    for month, store in (("2013-06", pa.large_string()), ("2013-07", pa.string())):
+        path = project / f"data/{month}.parquet"
+        table = pq.read_table(path)
+        texts = [field.name for field in table.schema if field.name in ("carrier", "dest")]
+        for name in texts:
+            at, column = table.column_names.index(name), table[name].cast(store)
+            table = table.set_column(at, name, column)
+        at = table.column_names.index("origin")
+        table = table.set_column(at, "origin", table["origin"].cast(store).dictionary_encode())
+        pq.write_table(table.select(table.column_names[::-1]), path)
+
+    prepare(read_params())
+
+    assert digest(project / "build/prepared/train.parquet") == before
