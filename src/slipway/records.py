@@ -27,8 +27,8 @@ INPUT = "input."
 
 CHUNK = 20_000  # records
 
-# Records that are compared with those before them in one step.
-TOGETHER = 5_000
+# Records that are compared with those before them in one step, and bytes of their lines.
+TOGETHER, TOGETHER_BYTES = 5_000, 8 * 2**20
 
 
 def read_log(
@@ -136,8 +136,7 @@ class Records:
         return [file for file in self._folder.files if day_of(file) == day]
 
     def _of_files(self, files: Iterable[LogFile]) -> Iterator[tuple[Place, dict[str, Any]]]:
-        remaining = iter(self._lines(files))
-        while some := list(islice(remaining, TOGETHER)):
+        for some in _in_steps(self._lines(files)):
             for line in self._once(some):
                 record = line.record
                 if self._since <= record["time"] < self._until and record.get("proof") is not True:
@@ -153,7 +152,7 @@ class Records:
                     start += len(line)
                     if record is not None:
                         self.skipped.records += 1
-                        yield _Line(record, hash(line.strip()), place)
+                        yield _Line(record, hash(line.strip()), place, len(line))
                     elif line.strip():
                         self.skipped.add_line(line, partial(self.where, place))
 
@@ -182,6 +181,20 @@ class _Line(NamedTuple):
     record: dict[str, Any]
     content: int
     place: Place
+    size: int
+
+
+def _in_steps(lines: Iterable[_Line]) -> Iterator[list[_Line]]:
+    some: list[_Line] = []
+    size = 0
+    for line in lines:
+        some.append(line)
+        size += line.size
+        if len(some) >= TOGETHER or size >= TOGETHER_BYTES:
+            yield some
+            some, size = [], 0
+    if some:
+        yield some
 
 
 def parse_record(line: bytes, *, answers: bool = True) -> dict[str, Any] | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -171,6 +172,20 @@ def test_a_record_whose_own_time_is_not_one_is_no_record(tmp_path, reader, time)
     assert keys == ["k1", "k3"]
     assert skipped.unreadable.number == 1
     assert skipped.unreadable.first.endswith("line 2")
+
+
+def test_large_records_are_not_held_together(tmp_path):
+    lines = (record(number, key="x" * 2**20) for number in range(64))
+    (tmp_path / "2024-06-01_a.jsonl").write_bytes(b"".join(lines))
+
+    tracemalloc.start()
+    try:
+        assert sum(1 for _ in Records(str(tmp_path))) == 64
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert peak < 40 * 2**20
 
 
 @READERS
