@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 import numpy as np
 
 from slipway.errors import NO, YES, SlipwayError
+from slipway.files import open_parquet
 from slipway.months import list_data
 from slipway.progress import track
 from slipway.proxies import connect
@@ -139,13 +140,8 @@ def _read_rows(paths: list[Path], names: list[str]) -> dict[str, np.ndarray]:
 
 
 def _types(path: Path) -> dict[str, pa.DataType]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        return {field.name: field.type for field in pq.read_schema(path)}
-    except (pa.ArrowException, OSError):
-        return {}  # reading the rows says why
+    with open_parquet(path) as file:
+        return {field.name: field.type for field in file.schema_arrow}
 
 
 def _is_sent(kind: pa.DataType) -> bool:

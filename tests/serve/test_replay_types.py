@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -48,3 +49,10 @@ def test_infinity_is_named_with_its_row(tmp_path):
 def test_other_types_are_sent(tmp_path):
     for values in (["a"], [1], [2**60], [1.5], [True], pa.array(["a"]).dictionary_encode()):
         assert len(_read_rows(write(tmp_path, values), ["temp"])["temp"]) == 1
+
+
+def test_a_named_pipe_is_refused_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "rows.parquet")
+
+    with pytest.raises(SlipwayError, match="a named pipe, not a file"):
+        _read_rows([tmp_path / "rows.parquet"], ["temp"])
