@@ -27,7 +27,9 @@ OF_ROWS = re.compile(
     r"pkl|pickle|h5|hdf5|sqlite3?|db|duckdb|npz|dta|sas7bdat|sav)",
     re.IGNORECASE,
 )
-COMPRESSED = re.compile(r"\.(gz|gzip|bz2|xz|zstd?|lz4|sz|snappy|br|z|zip|7z)", re.IGNORECASE)
+COMPRESSED = re.compile(
+    r"\.(gz|gzip|bz2|xz|zstd?|lz4|sz|snappy|br|z|zip|7z|rar|tar|tgz|tbz2?|txz)", re.IGNORECASE
+)
 
 # Of a parquet file's description of itself; a million columns and row groups fit.
 MOST_FOOTER_BYTES = 64 << 20

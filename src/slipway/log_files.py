@@ -144,7 +144,7 @@ class Skipped:
             )
         if self.torn:
             files = "1 file ends" if self.torn == 1 else f"{self.torn:,} files end"
-            yield f"{files} within a record; nobody was given its answer."
+            yield f"{files} within a record, whose answer was not sent."
 
 
 @dataclass(frozen=True)

@@ -73,7 +73,7 @@ def test_times_without_a_zone_or_a_value_have_no_order(times: list[str], tmp_pat
         month_files(tmp_path)
 
 
-UNREAD = ["2013-10.csv", "2013-10.parq", "2013-10.parquet.gz", "day=1/part.parquet", "rows.zip"]
+UNREAD = ["2013-10.csv", "2013-10.parq", "2013-10.parquet.gz", "day=1/part.parquet", "rows.zip", "rows.tar.gz"]
 
 
 @pytest.mark.parametrize("name", UNREAD)

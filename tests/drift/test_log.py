@@ -82,7 +82,7 @@ def test_a_record_half_written_when_the_power_went_is_counted_and_costs_nothing(
     report = look()
 
     assert report.status == "quiet"
-    assert report.faults == ["1 file ends within a record; nobody was given its answer."]
+    assert report.faults == ["1 file ends within a record, whose answer was not sent."]
 
 
 def test_a_line_that_is_no_record_is_named_and_costs_only_itself(place, look, usual):
