@@ -163,6 +163,10 @@ class LogFile:
         return shown_name(self.path)
 
 
+class NoFolderError(SlipwayError):
+    """There is no such folder: nothing has been logged there yet, or the address is wrong."""
+
+
 class LogFolder:
     """A folder of the log, here or elsewhere.
 
@@ -194,7 +198,7 @@ class LogFolder:
             self._system, self._folder = fsspec.core.url_to_fs(self.url)
             self._local = isinstance(self._system, LocalFileSystem)
             if not self._system.isdir(self._folder):
-                raise SlipwayError(
+                raise NoFolderError(
                     f"{self.url}: no such folder", "name the folder of the prediction log"
                 )
             listed = self._listed_here() if self._local else self._listed_there()

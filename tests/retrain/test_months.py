@@ -12,6 +12,7 @@ import pytest
 
 from model import source
 from slipway.data import write_month
+from slipway.errors import SlipwayError
 from slipway.labels.store import import_labels
 from slipway.retrain.months import Places, add_months
 from slipway.retrain.steps import set_train
@@ -176,6 +177,17 @@ def test_no_further_month_is_told_with_where_was_looked(
     assert added == []
     assert "neither src/model/source.py nor the prediction log" in why[0]
     assert "no such folder" in why[1]
+
+
+def test_a_log_that_cannot_be_read_is_no_answer_where_no_other_month_is(
+    september: pd.DataFrame, data: Path, places: Places, tmp_path: Path, nothing_at_source: None
+) -> None:
+    log(september, places)
+    (Path(places.log) / "2026-01-02_a.jsonl").write_bytes(b"not a record\n" * len(september))
+
+    with pytest.raises(SlipwayError, match="are no records") as error:
+        add_months(data, settings(), places, "")
+    assert error.value.exit_code == 2
 
 
 def test_settings_are_changed_and_every_other_line_is_kept(tmp_path: Path) -> None:

@@ -60,7 +60,7 @@ def read_months(log: str) -> tuple[set[str], Skipped]:
     records = Records(log, answers=False)
     found = {month for _, _, month in _timed(records)}
     if too_many := records.skipped.too_many():
-        raise SlipwayError(too_many)
+        raise SlipwayError(f"{log}: {too_many}")
     return found, records.skipped
 
 

@@ -16,6 +16,7 @@ import numpy as np
 from slipway import contract
 from slipway.data import make_months, write_month
 from slipway.errors import SlipwayError
+from slipway.log_files import NoFolderError
 from slipway.months import last_event, month_files
 from slipway.retrain.logged import read_months, rows_of
 from slipway.settings import Params
@@ -72,12 +73,17 @@ def add_months(
         The folder of the monthly files; months after its newest are looked for.
     until
         The last month to add; empty for no limit.
+
+    Raises
+    ------
+    SlipwayError
+        There is no month to add elsewhere, and the prediction log cannot be read.
     """
     newest = month_files(data)[-1].stem
     added: list[Added] = []
     why: list[str] = []
     last = min(filter(None, [until, _month_before(datetime.now(UTC))]))
-    logged, faults = _logged(places.log)
+    logged, faults, unread = _logged(places.log)
     candidates = sorted({*_at_source(), *logged})
     for month in (name for name in candidates if newest < name <= last):
         path = data / f"{month}.parquet"
@@ -92,10 +98,14 @@ def add_months(
                 added.append(made)
                 break
         else:
+            if unread and not added:
+                raise unread
             # A month that waits holds up those after it: the newest is the one judged on.
             return added, [*why, *reasons, *faults]
     if not candidates or candidates[-1] <= newest:
         why.append(f"neither {SOURCE} nor {LOG} have a month after {newest}")
+    if unread and not added:
+        raise unread
     return added, [*why, *faults]
 
 
@@ -145,13 +155,16 @@ def _at_source() -> list[str]:
     return list(source.MONTHS)
 
 
-def _logged(log: str) -> tuple[set[str], list[str]]:
-    """Return the months of the log, and what of it was left out; or why it was not read."""
+def _logged(log: str) -> tuple[set[str], list[str], SlipwayError | None]:
+    """Return the months of the log, what of it was left out, and why it cannot be read."""
     try:
         months, skipped = read_months(log)
+    except NoFolderError as error:
+        return set(), [f"the prediction log was not read: {error}"], None
     except SlipwayError as error:
-        return set(), [f"the prediction log was not read: {error}"]
-    return months, [f"in the prediction log, {said.rstrip('.')}" for said in skipped.sentences()]
+        return set(), [f"the prediction log was not read: {error}"], error
+    faults = [f"in the prediction log, {said.rstrip('.')}" for said in skipped.sentences()]
+    return months, faults, None
 
 
 def _keys(data: Path, month: str) -> set[str]:
