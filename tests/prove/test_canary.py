@@ -65,6 +65,21 @@ def test_a_version_that_fails_is_stopped_and_the_numbers_are_said():
     )
 
 
+def test_answers_without_a_prediction_are_errors():
+    """Such as a page, a redirection or an empty object with status 200."""
+    passed = Passed(given=100, waiting=0, failed=0, refused=0)
+    without = dataclasses.replace(sample(100), scores=histogram([], SCORES))
+
+    assert crossed(sample(900), passed.count(without, fresh=True))
+    assert not crossed(sample(900), passed.count(sample(100), fresh=True))
+
+
+def test_answers_that_came_after_the_service_was_asked_are_no_errors():
+    passed = Passed(given=100, waiting=0, failed=0, refused=0)
+
+    assert not crossed(sample(900), passed.count(sample(50)))
+
+
 def test_one_unlucky_request_of_a_hundred_stops_nothing():
     assert not crossed(sample(900), sample(100, errors=1))
     assert not crossed(sample(900), sample(100, errors=3))

@@ -159,7 +159,7 @@ class _Watch:
             raise
         except SlipwayError as error:
             self._missed(error)
-        self.new = self._passed(servers).count(self._own)
+        self.new = self._passed(servers).count(self._own, fresh=not self._misses)
         return self._check_limits()
 
     def _look_at_old(self, servers: dict[str, dict[str, str]]) -> None:

@@ -24,8 +24,8 @@ ALPHA = 0.01
 # One hiccup can fail the few requests that a candidate has in hand: that is one event, and no rate.
 FEWEST_ERRORS = 3
 
-# Of the share of refusals: it is compared with that of the old version, again and again.
-ALPHA_REFUSED = 0.001
+# Of a share that is compared with that of the old version, again and again: refusals, errors.
+ALPHA_OLD = 0.001
 
 # Of the score distribution: real traffic comes in bursts of like rows, which is no drift.
 ALPHA_SCORES = 0.001
@@ -159,13 +159,21 @@ class Passed:
             self.refused - before.refused,
         )
 
-    def count(self, own: Sample) -> Sample:
+    def count(self, own: Sample, *, fresh: bool = False) -> Sample:
         """Return a version's own sample with the counts of the proxy in place of its own.
 
         A version that does not answer does not count that either.
+
+        Parameters
+        ----------
+        fresh
+            The version's own sample is newer than these counts. Then it holds at least one score
+            for each answer: an answer without one is no prediction, so it counts as an error.
         """
         ended = max(self.given - self.waiting, self.failed + self.refused)
-        return replace(own, requests=ended, errors=self.failed, refused=self.refused)
+        answered = ended - self.failed - self.refused
+        empty = max(0, answered - own.scores.total) if fresh else 0
+        return replace(own, requests=ended, errors=self.failed + empty, refused=self.refused)
 
 
 @dataclass(frozen=True)
@@ -274,7 +282,12 @@ def _errors(old: Sample, new: Sample, limits: Canary) -> tuple[str, Row]:
     before = min(1.0, _share(old.errors + late, old.requests))
     now, limit = _share(new.errors, new.requests), limits.max_error_share
     evidence = new.errors >= FEWEST_ERRORS or limit == 0
-    crossed = now > before and evidence and unlikely(new.errors, new.requests, max(limit, before))
+    crossed = now > before and evidence and unlikely(new.errors, new.requests, limit)
+    if before > limit:  # the old version's share is an estimate too, and it is compared again
+        failed = round(before * old.requests)
+        crossed = (
+            crossed and _more_often(old.requests, failed, new.requests, new.errors) < ALPHA_OLD
+        )
     row = Row("errors", f"{before:.2%}", f"{now:.2%}", f"≤ {limit:.2%}", crossed)
     sentence = (
         f"errors: {new.errors:,} of {new.requests:,} requests failed ({now:.2%}); the limit is "
@@ -286,7 +299,8 @@ def _errors(old: Sample, new: Sample, limits: Canary) -> tuple[str, Row]:
 def _refused(old: Sample, new: Sample, limits: Canary) -> tuple[str, Row]:
     before, now = _share(old.refused, old.requests), _share(new.refused, new.requests)
     limit = before + limits.max_refused_share
-    crossed = now > limit and _more_often(old, new) < ALPHA_REFUSED
+    p_value = _more_often(old.requests, old.refused, new.requests, new.refused)
+    crossed = now > limit and p_value < ALPHA_OLD
     row = Row("refused (4xx)", f"{before:.2%}", f"{now:.2%}", f"≤ {limit:.2%}", crossed)
     sentence = (
         f"refused: {new.refused:,} of {new.requests:,} requests were answered with a 4xx "
@@ -323,17 +337,16 @@ def _scores(old: Sample, new: Sample, limits: Canary) -> tuple[str, Row]:
     return sentence if crossed else "", row
 
 
-def _more_often(old: Sample, new: Sample) -> float:
-    """Return the p-value of Fisher's exact test that the new version refuses more often.
+def _more_often(old_requests: int, old: int, new_requests: int, new: int) -> float:
+    """Return the p-value of Fisher's exact test that the new version has the larger share.
 
     Exact, since chance alone decides which version gets a request.
     """
     from scipy.stats import hypergeom
 
-    if not old.requests or not new.requests:
+    if not old_requests or not new_requests:
         return 1.0
-    rows, refused = old.requests + new.requests, old.refused + new.refused
-    return float(hypergeom.sf(new.refused - 1, rows, refused, new.requests))
+    return float(hypergeom.sf(new - 1, old_requests + new_requests, old + new, new_requests))
 
 
 def unlikely(count: int, rows: int, share: float) -> bool:
