@@ -18,6 +18,7 @@ import uvicorn
 from slipway.serve.connections import LimitedProtocol
 
 PATIENCE = 20  # seconds
+LARGE = 32 << 20  # bytes: no socket holds as much
 GET = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n"
 
 
@@ -29,7 +30,7 @@ class Quick(LimitedProtocol):
 
 
 async def app(scope: Any, receive: Any, send: Any) -> None:
-    """Answer with the length of the body; nothing but HTTP is asked for."""
+    """Answer with the length of the body, or with much; nothing but HTTP is asked for."""
     if scope["type"] != "http":
         return
     length, more = 0, True
@@ -38,7 +39,7 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
         if message["type"] == "http.disconnect":
             return
         length, more = length + len(message["body"]), message.get("more_body", False)
-    body = str(length).encode()
+    body = bytes(LARGE) if scope["path"] == "/large" else str(length).encode()
     headers = [(b"content-length", str(len(body)).encode())]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": body})
@@ -165,6 +166,33 @@ def test_headers_beyond_the_limits_are_431(
             client.sendall(GET + b"Connection: close\r\n" + b"\r\n".join(headers) + b"\r\n\r\n")
 
         assert rest_of(client).startswith(b"HTTP/1.1 " + status)
+
+
+def test_trailers_are_limited_as_headers_are(quick: int) -> None:
+    with connected(quick) as client:
+        with suppress(ConnectionError):
+            client.sendall(b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\na: ")
+            client.sendall(b"x" * 10_000_000)
+
+        assert rest_of(client).startswith(b"HTTP/1.1 431 ")
+
+
+def test_a_request_for_a_websocket_is_answered_as_any_other(quick: int) -> None:
+    with connected(quick) as client:
+        client.sendall(
+            GET + b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+            b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+        )
+
+        assert rest_of(client).startswith(b"HTTP/1.1 200 ")
+
+
+def test_a_client_that_does_not_read_its_answer_is_disconnected(quick: int) -> None:
+    with connected(quick) as client:
+        client.sendall(b"GET /large HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        time.sleep(4 * Quick.request_seconds)
+
+        assert len(rest_of(client)) < LARGE
 
 
 def test_headers_do_not_take_the_memory_of_the_service(service: Any) -> None:

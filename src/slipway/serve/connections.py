@@ -39,8 +39,9 @@ class LimitedProtocol(HttpToolsProtocol):
         self._phase: Literal["idle", "head", "body"] = "idle"
         self._since: float | None = None  # the client is expected to complete a request
         self._head_bytes = 0  # of the line and of complete headers
-        self._unparsed_bytes = 0  # at most, of a header that is not complete
-        self._began = False  # a request, within the data that is being parsed
+        self._unparsed_bytes = 0  # at most, of a header or trailer that is not complete
+        self._began = False  # a request or a part of its body, within the data that is being parsed
+        self._unread_since: float | None = None  # the client does not read what it was sent
         self._refusal: Refusal | None = None
         self._timer: TimerHandle | None = None
 
@@ -65,12 +66,20 @@ class LimitedProtocol(HttpToolsProtocol):
             return  # It lingers.
         self._began = False
         super().data_received(data)
-        if self._phase == "head" and not self._began:
+        if self._phase != "idle" and not self._began:
             self._unparsed_bytes += len(data)
             if self._unparsed_bytes > self.most_head_bytes:
                 self._refuse_head()
         if self._since is None and self._answered():
             self._since = self.loop.time()  # Blank lines end the time to keep the connection.
+
+    def pause_writing(self) -> None:
+        self._unread_since = self.loop.time()
+        super().pause_writing()
+
+    def resume_writing(self) -> None:
+        self._unread_since = None
+        super().resume_writing()
 
     # --- from the parser; what is raised here makes it call `send_400_response` ---
 
@@ -95,8 +104,12 @@ class LimitedProtocol(HttpToolsProtocol):
         if len(self.pipeline) >= self.most_pipelined:
             self._refuse(429, "too_many_requests", "wait for answers before you send more requests")
             raise ValueError("too many")
-        self._phase = "body"
+        self._phase, self._unparsed_bytes = "body", 0
         super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        self._began, self._unparsed_bytes = True, 0
+        super().on_body(body)
 
     def on_message_complete(self) -> None:
         self._phase, self._since = "idle", None
@@ -105,6 +118,12 @@ class LimitedProtocol(HttpToolsProtocol):
     def send_400_response(self, msg: str) -> None:
         self._refuse(400, "bad_http", msg)
 
+    def _should_upgrade(self) -> bool:
+        return False  # A WebSocket would be under none of these limits.
+
+    def _unsupported_upgrade_warning(self) -> None:
+        pass
+
     # --- limits ---
 
     def _answered(self) -> bool:
@@ -112,6 +131,9 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def _check_time(self) -> None:
         now = self.loop.time()
+        if self._unread_since is not None and now - self._unread_since >= self.request_seconds:
+            self.transport.abort()
+            return
         allowed = self.request_seconds if self._phase == "body" else self.head_seconds
         due = now + self.head_seconds if self._since is None else self._since + allowed
         if now < due:
