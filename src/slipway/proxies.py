@@ -42,12 +42,15 @@ def connect(url: str, seconds: float) -> tuple[http.client.HTTPConnection, str, 
     SlipwayError
         The URL is not one of http or https, or the proxy is of another kind.
     """
-    parts = urlsplit(url)
-    if parts.scheme not in PORTS or not parts.hostname:
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", parts.port or PORTS.get(parts.scheme, 0)
+    except ValueError:  # no port, or no IPv6 address
+        host, port = "", 0
+    if not host or not port or parts.scheme not in PORTS:
         raise SlipwayError(
             f"{url}: not the address of a service", "write it like http://127.0.0.1:3000"
         )
-    host, port = parts.hostname, parts.port or PORTS[parts.scheme]
     kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
     proxy = _proxy_for(parts)
     if proxy is None:

@@ -117,7 +117,7 @@ def run(
         log = tmp_path_factory.mktemp("log")
         environment = {
             "SLIPWAY_TOKENS": TOKEN,
-            "SLIPWAY_SMOKE_SECRET": SMOKE_SECRET,
+            "SLIPWAY_SMOKE_SECRET": f"{SMOKE_SECRET}\n",  # as secrets made from files end
             "SLIPWAY_LOG": str(log),
         }
         with serving(of, environment=os.environ | environment) as running:

@@ -115,6 +115,14 @@ def test_a_host_that_no_proxy_names_is_asked_directly(dead_proxy, monkeypatch):
         Service("http://service.invalid").manifest()
 
 
+@pytest.mark.parametrize(
+    "url", ["http://a:x", "http://a:70000", "http://[::1", "ftp://a", "a:3000"]
+)
+def test_what_is_no_address_of_a_service_is_refused(url):
+    with pytest.raises(SlipwayError, match="not the address of a service"):
+        Service(url)
+
+
 def test_a_proxy_of_a_kind_that_is_not_known_is_refused(monkeypatch):
     monkeypatch.setenv("all_proxy", "socks5://127.0.0.1:9")
     monkeypatch.delenv("http_proxy", raising=False)

@@ -23,7 +23,7 @@ def ask(port: int, body: str, smoke_test: bool) -> str:
     if token:
         headers["Authorization"] = f"Bearer {token}"
     if smoke_test:
-        headers["X-Slipway-Smoke-Test"] = os.environ.get("SLIPWAY_SMOKE_SECRET", "")
+        headers["X-Slipway-Smoke-Test"] = os.environ.get("SLIPWAY_SMOKE_SECRET", "").strip()
         headers["X-Slipway-Proof"] = "1"
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=SECONDS)
     try:

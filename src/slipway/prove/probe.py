@@ -37,7 +37,7 @@ class Asker:
         self.port = port
         self.deadline = deadline
         self.headers = {
-            "X-Slipway-Smoke-Test": os.environ.get("SLIPWAY_SMOKE_SECRET", ""),
+            "X-Slipway-Smoke-Test": os.environ.get("SLIPWAY_SMOKE_SECRET", "").strip(),
             # What releases built before there was a secret know; a rollback asks them too.
             "X-Slipway-Proof": "1",
             "Content-Type": "application/json",

@@ -239,7 +239,8 @@ def _check_loopback(scope: Scope) -> None:
         raise Refusal(
             403,
             "foreign_host",
-            f"this service has no tokens and is asked as localhost only, not as {shown(host)}",
+            f"this service has no tokens and is asked as localhost only, not as {shown(host)}: "
+            "start it with SLIPWAY_TOKENS set in its environment",
         )
 
 
