@@ -182,10 +182,10 @@ def _try(
     labels = np.concatenate([months[at][1] for at in learned])
     try:
         fitted = fit(train, features, labels)
-    except (ValueError, TypeError) as error:
+    except SlipwayError as error:
         raise SlipwayError(
             f"nothing can be learned with {named(train)}: {' '.join(str(error).split())[:300]}",
-            "mend the challenger in params.yaml",
+            "correct the challenger in params.yaml",
         ) from None
     scores = fitted.predict_proba(pd.DataFrame(months[held][0]))[:, 1]
     truth = months[held][1].astype("float64")

@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 import yaml
 from tests.retrain.conftest import Slipway
@@ -48,12 +49,12 @@ def searched(repository: Path) -> Search:
     return search(read_params(repository / "params.yaml"), repository / "data", None)
 
 
-def test_the_best_challenger_is_named_and_the_holdout_is_never_read(
+def test_the_best_challenger_is_named_and_of_the_holdout_only_the_times_are_read(
     fast: Path, slipway: Slipway
 ) -> None:
     holdout = fast / "data/2013-09.parquet"
-    holdout.unlink()
-    holdout.mkdir()  # whoever opens it fails
+    times = pq.read_table(holdout, columns=["scheduled_departure"])
+    pq.write_table(times, holdout)  # reading anything else of it fails
     done = slipway("search")
     assert done.returncode == 0, done.stderr
     found = json.loads((fast / "build/search.json").read_text("utf-8"))
