@@ -29,6 +29,7 @@ from tests.services.load import traffic
 from tests.services.repository import edit_params
 
 from slipway.serve.start import free_port
+from slipway.settings import read_params
 
 TOKEN = "a-token-for-the-benchmark"
 RATES = (100, 150, 200)
@@ -63,13 +64,15 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="slipway-bench-") as name:
         copy = clean_copy(Path(name))
         seconds([str(BIN / "dvc"), "pull", "--quiet"], copy)
-        edit_params(copy, deploy={"base_image": BASE, "proxy_image": BASE, "canary": CANARY})
+        canary = read_params(copy / "params.yaml").deploy.canary.model_dump() | CANARY
+        edit_params(copy, deploy={"base_image": BASE, "proxy_image": BASE, "canary": canary})
         try:
             images.append(_build(copy))
             _measure(copy, images, runs)
         finally:
             _slipway(copy, "stop", "--target", "local", "--forget")
-            docker("rmi", "--force", *images)
+            for image in reversed(images):  # an engine may keep one that others are made from
+                docker("rmi", "--force", image)
     _simulate()
 
 
