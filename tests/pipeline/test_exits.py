@@ -207,6 +207,8 @@ def test_an_interrupt_is_no_answer(package: Path) -> None:
         env=os.environ | {"PYTHONPATH": path},
         stderr=subprocess.PIPE,
         text=True,
+        # A shell that runs the tests in the background lets its children ignore the interrupt.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
     )
     deadline = time.monotonic() + 60
     while not (project / "here").exists() and time.monotonic() < deadline:

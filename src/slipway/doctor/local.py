@@ -91,10 +91,18 @@ def _absent(root: Path) -> list[str]:
 
 def hooks(root: Path) -> Finding:
     """Return whether git checks before a commit what CI checks after it."""
-    folder = git(root, "rev-parse", "--git-path", "hooks").strip()
-    if (root / folder / "pre-commit").exists():
+    if (root / _hooks_folder(root) / "pre-commit").exists():
         return Finding("ok", "git runs the checks before each commit")
     return Finding("note", "no hook runs the checks before a commit", "`pre-commit install`")
+
+
+def _hooks_folder(root: Path) -> str:
+    """Return where the user's own git looks for hooks; `slipway.git` runs none."""
+    settings = ("--null", "--show-scope", "--type=path", "--get-all", "core.hooksPath")
+    listed = git(root, "config", *settings).removesuffix("\0").split("\0")
+    pairs = zip(listed[::2], listed[1::2], strict=True)
+    own = [path for scope, path in pairs if scope != "command"]
+    return own[-1] if own else f"{git(root, 'rev-parse', '--git-common-dir').strip()}/hooks"
 
 
 def live_target(params: Params) -> Finding:
