@@ -9,6 +9,12 @@ ACTIONS := $(wildcard .github/actions/*/action.yml)
 # Where tests/services/install puts what the system does not have.
 export PATH := $(CURDIR)/.services/bin:$(PATH)
 
+# What this file fills, and then runs, must not come with a commit.
+COMMITTED := $(shell git ls-files -- .venv .services 2>/dev/null | head -n 1)
+ifneq ($(COMMITTED),)
+$(error $(COMMITTED) is committed and would run as one of the tools: git rm -r --cached .venv .services)
+endif
+
 .PHONY: help setup data demo test lint bench lock clean
 
 help: ## List what can be made

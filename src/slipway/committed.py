@@ -21,6 +21,9 @@ from slipway.pointers import LOCK, PIPELINE, POINTER, check_conflicts
 # Code, settings, and what runs it.
 PROTECTED = ("src", "tests", "packages")
 
+# What `make` fills: a commit's own files there would run as the tools.
+INSTALLED = (".venv", ".services")
+
 # Folders whose tracked files DVC may write: each stage of the pipeline checks its own.
 REPORTS = "reports"
 
@@ -66,9 +69,10 @@ def check_repository(root: Path) -> list[str]:
     """
     tracked = names(root, "ls-files", "-z")
     for name in tracked:
-        if _canonical(PurePosixPath(name).parts[0]) == ".dvc" and not DVC_FILES.fullmatch(name):
+        top = _canonical(PurePosixPath(name).parts[0])
+        if top in INSTALLED or (top == ".dvc" and not DVC_FILES.fullmatch(name)):
             raise Refused(
-                f"{shown(name)}: is committed, and DVC trusts what it finds there",
+                f"{shown(name)}: is committed, and runs, or is trusted, without being installed",
                 f"`git rm --cached {shown(name)}`",
             )
     for name in (".dvc", str(CONFIG), str(POINTER), str(LOCK), str(PIPELINE)):
@@ -148,11 +152,11 @@ def check_listing(path: str, listing: object) -> dict[str, str]:
         name, md5 = entry.get("relpath"), entry.get("md5")
         if not isinstance(name, str) or not isinstance(md5, str) or not MD5.fullmatch(md5):
             raise Refused(f"{path}: an entry of its listing is not written by DVC", ASK)
-        if fault := _unusable(name):
+        if fault := _unusable(name) or _obeyed(name):
             quoted = json.dumps(name)[:200]
             raise Refused(
-                f"{path}: its listing has a file {quoted}, with {fault}: it could be written "
-                "outside this folder",
+                f"{path}: its listing has a file {quoted}, with {fault}: it is not safe to write "
+                "it",
                 "keep plain files in this folder, without folders in it; if you did not make this "
                 "change, " + ASK,
             )
@@ -262,6 +266,12 @@ def _unusable(name: str) -> str:
     if name != name.strip(" ") or name.endswith("."):
         return "a space or a dot at its end"
     return ""
+
+
+def _obeyed(name: str) -> str:
+    """Return why a tool that is started in the folder obeys a file of this name, or ''."""
+    obeyed = _canonical(name).startswith((".git", ".dvc", ".env"))
+    return "a name that git, DVC or a shell obeys" if obeyed else ""
 
 
 def _hidden(name: str) -> str:

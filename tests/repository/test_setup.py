@@ -53,3 +53,19 @@ def test_an_environment_is_made_of_wheels_here_and_for_a_champion() -> None:
     lock = (ROOT / "requirements.lock").read_text("utf-8")
     assert all(f"\n{name}==" in lock for name in but.split(","))
     assert "$(WHEELS)" in makefile
+
+
+def test_make_runs_no_tool_that_came_with_a_commit(tmp_path: Path) -> None:
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    subprocess.run(["git", "init", "-q"], cwd=tmp_path, check=True)
+    assert _make(tmp_path).returncode == 0
+    (tmp_path / ".venv/bin").mkdir(parents=True)
+    (tmp_path / ".venv/bin/slipway").touch()
+    subprocess.run(["git", "add", "--force", ".venv"], cwd=tmp_path, check=True)
+    done = _make(tmp_path)
+    assert done.returncode == 2
+    assert ".venv/bin/slipway" in done.stderr
+
+
+def _make(folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["make", "help"], cwd=folder, capture_output=True, text=True, check=False)

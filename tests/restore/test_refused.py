@@ -143,6 +143,7 @@ NAMES = st.one_of(
             "a/b", "a\\b", "..\\src\\x.py", "a\0b", "C:x", "c:\\x", "GIT~1", "x.", "x ", "a:stream",
             "./x", "../data/x", "sub/../x", "../.git/hooks/post-checkout", "../.dvc/config", "~/x",
             "2013-02.parquet", "sitecustomize.py", "Ein Monat.parquet", "\u200b..", "\ud800",
+            ".git", ".gitmodules",
         )
     ),
     st.text(max_size=8),
@@ -309,6 +310,19 @@ def a_committed_cache(project: Project) -> None:
     git(project.root, "add", "--force", ".dvc/tmp/hashes")
 
 
+def a_repository_in_the_data(project: Project) -> None:
+    project.name(project.entry(".GIT", b"gitdir: ../data-remote/x\n"))
+
+
+def settings_of_a_shell_in_the_data(project: Project) -> None:
+    project.name(project.entry(".envrc", b"touch owned\n"))
+
+
+def a_committed_environment(project: Project) -> None:
+    project.write(".venv/lib/python3.11/site-packages/sitecustomize.py", "code\n")
+    git(project.root, "add", "--force", ".venv")
+
+
 def settings_behind_a_link(project: Project) -> None:
     (project.root / ".dvc").rename(project.root / "settings")
     (project.root / ".dvc").symlink_to("settings")
@@ -322,6 +336,7 @@ UNSAFE: list[Callable[[Project], None]] = [
     pickles_of_a_commit, remote_in_the_code, a_command_for_the_remote,
     remote_in_the_code_by_a_url, another_spelling, another_spelling_for_the_remote,
     local_settings_that_are_committed, a_committed_cache, settings_behind_a_link,
+    a_repository_in_the_data, settings_of_a_shell_in_the_data, a_committed_environment,
 ]  # fmt: skip
 
 

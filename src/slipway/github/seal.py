@@ -44,7 +44,7 @@ def main(arguments: Sequence[str]) -> int:
     """Write the seal of the files as the output `seal`, or compare with ``--expect SEAL``."""
     expected = None
     if arguments[:1] == ["--expect"]:
-        expected, arguments = arguments[1], arguments[2:]
+        expected, arguments = "".join(arguments[1:2]), arguments[2:]
     try:
         found = seal(arguments)
     except (OSError, ValueError) as error:

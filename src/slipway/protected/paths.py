@@ -50,8 +50,21 @@ GROUPS = (
     Group(
         "machine: trains, judges, verifies and releases",
         True,
-        # A Python file beside `src` or in it is imported instead of a library of its name.
-        ("/packages/", "/*.py", "/*/__init__.py", "*.pth", "*.so"),
+        # A Python file beside `src` or in it is imported instead of a library of its name, bytecode
+        # instead of the source next to it, and what `make` would put into its folders as it is.
+        (
+            "/packages/",
+            "/*.py",
+            "/*/__init__.py",
+            "*.pth",
+            "*.so",
+            "*.pyd",
+            "*.pyc",
+            "__pycache__/",
+            "/.venv/",
+            "/.services/",
+            "/build/",
+        ),
         broad=("/src/",),
     ),
     Group("workflows: run on GitHub", True, ("/.github/", "/.ci/")),
@@ -83,7 +96,11 @@ GROUPS = (
     Group(
         "rules of the model: data checks, target, slices, behaviours",
         True,
-        tuple(f"/{name}" for name in JUDGES),
+        # A folder of the same name is imported instead of the file.
+        (
+            *(f"/{name}" for name in JUDGES),
+            *(f"/{name.removesuffix('.py')}/" for name in JUDGES),
+        ),
     ),
     Group(
         "test configuration",
