@@ -15,7 +15,7 @@ FAULTS = {
     "leaks memory": ("prove", "memory"),
     "500 under traffic": ("canary", "errors:"),
     "slow under traffic": ("canary", "latency:"),
-    "dies under traffic": ("canary", "it (ended with|stopped answering|does not answer)"),
+    "dies under traffic": ("canary", "it (ended with|stopped answering|does not answer)|errors:"),
 }
 
 # What has to be waited for: an answer that says no, and enough slow ones.
