@@ -31,7 +31,7 @@ def with_footer_of(length: int) -> bytes:
 
 CAUSES = {
     "lfs.parquet": (b"version https://git-lfs.github.com/spec/v1\noid x\n", "git lfs pull"),
-    "dvc.parquet": (b"outs:\n- md5: x\n", "dvc pull"),
+    "dvc.parquet": (b"outs:\n- md5: x\n", "make data"),
     "page.parquet": (b"<!DOCTYPE html><html>", "download it again"),
     "zipped.parquet": (b"\x1f\x8b\x08\0\0\0", "gzip -d"),
     "empty.parquet": (b"", "write it again"),
