@@ -33,7 +33,7 @@ def asking(service, row) -> Iterator[socket.socket]:
     """A request that has begun and does not end: half of its body is missing."""
     body = as_bytes(row)
     host, _, port = service.url.removeprefix("http://").partition(":")
-    head = "POST /predict HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
+    head = "POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
     with socket.create_connection((host, int(port))) as client:
         client.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body[:10])
         yield client
@@ -134,7 +134,7 @@ def test_while_the_disk_hangs_the_numbers_are_shown_and_say_so(tree, row, tmp_pa
     async def ask() -> None:
         api = Api()
         transport = httpx.ASGITransport(api)
-        async with httpx.AsyncClient(transport=transport, base_url="http://service") as client:
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
             (await client.post("/predict", json=row)).raise_for_status()
             assert value(await told(client), WAITING) == 0
             monkeypatch.setattr(os, "fdatasync", hang)

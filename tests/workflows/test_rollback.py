@@ -22,6 +22,7 @@ def two_releases(
     for name, value in releasing.surroundings.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("SLIPWAY_TOKENS", "a-token-for-the-tests")
+    monkeypatch.setenv("SLIPWAY_ON_INCONCLUSIVE", "go")  # nothing is asked here
     run(["dvc", "pull", "-q", "build/model"], releasing.origin)
     for image in (service_image.built.image, build_variant(commit=NEWER)):
         run(["slipway", "deploy", "--to", "local", "--image", image], releasing.origin)
