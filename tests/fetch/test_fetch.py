@@ -206,7 +206,7 @@ def test_a_rehearsal_sends_months_to_come_through_the_real_service(
     small_repository, tmp_path, monkeypatch
 ):
     from slipway.fetch import rehearse
-    from slipway.labels import read_labels
+    from slipway.labels.store import read_labels
     from slipway.records import read_log
 
     monkeypatch.chdir(small_repository)

@@ -14,8 +14,7 @@ from tests.labels.conftest import KEYS
 from typer.testing import CliRunner
 
 from slipway.cli import app
-from slipway.labels import history, read_labels, read_outcomes
-from slipway.labels.store import Imported, import_labels
+from slipway.labels.store import Imported, history, import_labels, read_labels, read_outcomes
 from slipway.serve.log import VERSION
 
 ROOT = Path(__file__).parents[2]

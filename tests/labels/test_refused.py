@@ -12,8 +12,7 @@ import pandas as pd
 import pytest
 
 from slipway.errors import Refused, SlipwayError
-from slipway.labels import history, read_labels
-from slipway.labels.store import import_labels
+from slipway.labels.store import history, import_labels, read_labels
 
 Break = Callable[[pd.DataFrame], pd.DataFrame]
 

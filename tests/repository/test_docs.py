@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -67,3 +69,12 @@ def test_every_link_of_a_page_leads_somewhere(page: Path) -> None:
         if not target.exists() or (anchor and anchor not in anchors(target)):
             broken.append(link)
     assert broken == []
+
+
+def test_the_command_line_starts_without_a_numeric_library() -> None:
+    heavy = "{'numpy', 'pandas', 'pyarrow', 'scipy', 'sklearn'} & sys.modules.keys()"
+    program = f"import sys, slipway.cli; print(*{heavy})"
+    done = subprocess.run(
+        [sys.executable, "-c", program], check=False, capture_output=True, text=True
+    )
+    assert (done.stdout.split(), done.stderr) == ([], "")

@@ -258,7 +258,7 @@ class _Labels:
     def __init__(self, manifest: Mapping[str, Any], params: Params, model: Path) -> None:
         from slipway.drift.arrived import Join
         from slipway.drift.performance import STREAMS
-        from slipway.labels import labels_place, read_labels
+        from slipway.labels.store import labels_place, read_labels
 
         self.streams = len(STREAMS)
         self._manifest, self._params, self._model = manifest, params, model

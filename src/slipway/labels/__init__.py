@@ -6,7 +6,3 @@
 `verbs`    the command line
 ========== =====================================================================
 """
-
-from slipway.labels.store import history, labels_place, read_labels, read_outcomes
-
-__all__ = ["history", "labels_place", "read_labels", "read_outcomes"]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from slipway.errors import SlipwayError
-from slipway.labels import read_labels
+from slipway.labels.store import read_labels
 from slipway.tables import read_columns
 from slipway.times import time_or_none
 

@@ -15,7 +15,7 @@ from slipway.errors import SlipwayError
 from slipway.files import list_folder
 from slipway.git import git, names
 from slipway.judge.record import JUDGEMENTS
-from slipway.labels import labels_place
+from slipway.labels.store import labels_place
 from slipway.months import DATA
 from slipway.page.days import Traffic, known_labels, read_days
 from slipway.score import MANIFEST_FILE, MODEL

@@ -16,8 +16,8 @@ import orjson
 
 from slipway import contract
 from slipway.errors import SlipwayError
-from slipway.labels import read_outcomes
 from slipway.labels.arrivals import columns_of_label, outcomes
+from slipway.labels.store import read_outcomes
 from slipway.log_files import Skipped
 from slipway.records import Place, Records
 from slipway.rows import Rows, RowValidator, column_type, specify

@@ -13,7 +13,7 @@ from typing import Any, Literal
 from slipway.errors import NO, NO_ANSWER, YES, Refused, SlipwayError
 from slipway.git import resolve
 from slipway.judge.champion import tree_of
-from slipway.labels import labels_place
+from slipway.labels.store import labels_place
 from slipway.pointers import POINTER
 from slipway.progress import busy
 from slipway.report.words import summary

@@ -104,8 +104,8 @@ def write(found: Report, json: Path = REPORT, markdown: Path | None = None) -> N
 
 def labels_of(params: Params, file: Path | None) -> Labels:
     """Return the labels that have come, by key as text."""
-    from slipway.labels import labels_place, read_labels
     from slipway.labels.arrivals import read_arrivals
+    from slipway.labels.store import labels_place, read_labels
 
     rows = read_labels(labels_place(params)) if file is None else read_arrivals(file).rows
     return {str(key): int(label) for key, label in zip(rows["key"], rows["label"], strict=True)}
