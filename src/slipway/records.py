@@ -74,11 +74,6 @@ def read_log(
 class Records:
     """The records of a log, one after the other, each once, file by file; proofs are left out.
 
-    Parameters
-    ----------
-    answers
-        Whether a record must hold the answer; else what was asked is enough.
-
     Attributes
     ----------
     skipped
@@ -97,10 +92,7 @@ class Records:
         url: str,
         since: datetime | None = None,
         until: datetime | None = None,
-        *,
-        answers: bool = True,
     ) -> None:
-        self._answers = answers
         self._folder = LogFolder(url)
         self.skipped = Skipped(unread=dict(self._folder.unread))
         self.inputs: dict[str, None] = {}
@@ -147,7 +139,7 @@ class Records:
         for file in files:
             for start, lines in self._folder.blocks(file, self.skipped):
                 for line in BytesIO(lines):
-                    record = parse_record(line, answers=self._answers)
+                    record = parse_record(line)
                     place = Place(file, start)
                     start += len(line)
                     if record is not None:
@@ -197,30 +189,27 @@ def _in_steps(lines: Iterable[_Line]) -> Iterator[list[_Line]]:
         yield some
 
 
-def parse_record(line: bytes, *, answers: bool = True) -> dict[str, Any] | None:
-    """Return the record in a line, or None if it is not one that this service writes.
-
-    Parameters
-    ----------
-    answers
-        As `Records`.
-    """
+def parse_record(line: bytes) -> dict[str, Any] | None:
+    """Return the record in a line, or None if it is not one that this service writes."""
     try:
         record = orjson.loads(line)
     except ValueError:
         return None
-    if not isinstance(record, dict) or not _is_record(record):
-        return None
-    return record if not answers or _has_answer(record) else None
+    return record if isinstance(record, dict) and _is_record(record) else None
 
 
 def _is_record(record: Mapping[str, Any]) -> bool:
+    """Return whether this is a record to every reader; `drift.records` checks the same in SQL."""
+    version, key = record.get("version"), record.get("key")
     return (
-        record.get("version") == VERSION
+        version == VERSION
+        and type(version) is int  # True and 1.0 equal 1
         and isinstance(record.get("id"), str)
-        and isinstance(record.get("key"), str | int)
+        and isinstance(key, str | int)
+        and not isinstance(key, bool)
         and isinstance(record.get("input"), dict)
         and time_or_none(record.get("time")) is not None
+        and _has_answer(record)
     )
 
 
@@ -230,6 +219,7 @@ def _has_answer(record: Mapping[str, Any]) -> bool:
         isinstance(record.get("model"), str)
         and isinstance(record.get("decision"), bool)
         and isinstance(score, int | float)
+        and not isinstance(score, bool)
         and math.isfinite(score)
     )
 

@@ -6,6 +6,7 @@ import os
 import socket
 import tracemalloc
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,8 @@ from slipway.drift.windows import UNREAD, _days_of
 from slipway.log_files import Skipped
 from slipway.page.days import read_days
 from slipway.records import Records
+from slipway.retrain.logged import Calendar, read_months
+from slipway.shadow.newest import newest
 from slipway.times import PATTERN, microseconds, time_or_none
 
 INPUTS = [
@@ -344,3 +347,98 @@ def test_a_record_of_an_older_schema_is_named_by_column(place, look, usual):
     (fault,) = report.faults
     assert fault.startswith("`wind` is missing in 2 records")
     assert fault.endswith("line 11.")
+
+
+# Each is what its reader might take for a record: a value of another type that can be converted,
+# or JSON that only some parsers accept.
+NO_RECORDS = {
+    "an id that is a number": record(9, id=9),
+    "an id that is a list": record(9, id=["a"]),
+    "an empty id": record(9, id=None),
+    "a model that is a number": record(9, model=3),
+    "a model that is an object": record(9, model={"sha256": "m"}),
+    "a probability that is text": record(9, probability="0.5"),
+    "a probability that is true": record(9, probability=True),
+    "a probability that is missing": record(9, probability=None),
+    "a probability that is no number": record(9).replace(b"0.5", b"NaN"),
+    "a probability without end": record(9).replace(b"0.5", b"1e999"),
+    "a decision that is a number": record(9, decision=1),
+    "a decision that is text": record(9, decision="true"),
+    "a version that is text": record(9, version="1"),
+    "a version that is true": record(9, version=True),
+    "a version with decimals": record(9, version=1.0),
+    "another version": record(9, version=2),
+    "a key that is true": record(9, key=True),
+    "a key with decimals": record(9, key=1.5),
+    "a key that is a list": record(9, key=[1]),
+    "a time that is a number": record(9, time=20240601),
+    "an input that is text": record(9, input='{"id": "k9"}'),
+    "an input that is a list": record(9, input=["k9", 9]),
+    "an input that is not JSON": record(9).replace(b'"size":9', b'"size":NaN'),
+    "an input that is infinite": record(9).replace(b'"size":9', b'"size":-Infinity'),
+}
+
+RECORDS = {
+    "a proof that is text is traffic": record(9, proof="true"),
+    "a proof that is a number is traffic": record(9, proof=1),
+    "a probability that is an integer": record(9, probability=1),
+    "a probability with an exponent": record(9).replace(b"0.5", b"5E-1"),
+    "a letter that is escaped": record(9).replace(b'"m"', b'"\\u006d"'),
+    "a number as text in the input": record(9, input={"id": "k9", "size": "9", "at": None}),
+    "a key that is an integer": record(9, key=9),
+}
+
+
+def page(log: Path | str) -> tuple[int, str]:
+    traffic = read_days(str(log), "at", {})
+    return sum(day["rows"] for day in traffic.days), " ".join(traffic.faults)
+
+
+def retrained(log: Path | str) -> tuple[int, str]:
+    skipped = read_months(str(log), Calendar(datetime(2024, 5, 31, tzinfo=UTC), timedelta()))[1]
+    return skipped.records, " ".join(skipped.sentences())
+
+
+def drift_checked(log: Path | str) -> tuple[int, str]:
+    keys, skipped = as_tables(log)
+    return len(keys), " ".join(skipped.sentences())
+
+
+def drift_checked_by_number(log: Path | str) -> tuple[int, str]:
+    """Read a log whose keys are integers: they are numbers to DuckDB."""
+    skipped = Skipped()
+    inputs = [{"name": "size", "type": "number", "unique": False}]
+    key = {"name": "number", "type": "integer", "unique": True}
+    tables = [each.table for each in read(str(log), [key, *inputs], 300, skipped)]
+    return sum(table.num_rows for table in tables), " ".join(skipped.sentences())
+
+
+def shadowed(log: Path | str) -> tuple[int, str]:
+    found = newest(log, 1_000)
+    return len(found.records), " ".join(found.faults)
+
+
+EVERY_READER = [drift_checked, drift_checked_by_number, page, retrained, shadowed]
+
+
+@pytest.mark.parametrize("line", NO_RECORDS.values(), ids=NO_RECORDS)
+def test_what_is_no_record_is_none_to_every_reader_and_is_named_by_each(tmp_path, line):
+    others = [record(number) for number in range(100, 300)]
+    (tmp_path / "2024-06-01.jsonl").write_bytes(b"".join([*others[:5], line, *others[5:]]))
+
+    for reader in EVERY_READER:
+        count, skipped = reader(tmp_path)
+        assert (reader.__name__, count) == (reader.__name__, 200)
+        assert "1 line" in skipped, reader.__name__
+        assert "2024-06-01.jsonl: line 6" in skipped, reader.__name__
+
+
+@pytest.mark.parametrize("line", RECORDS.values(), ids=RECORDS)
+def test_what_is_a_record_is_one_to_every_reader(tmp_path, line):
+    others = [record(number) for number in range(100, 300)]
+    (tmp_path / "2024-06-01.jsonl").write_bytes(b"".join([*others[:5], line, *others[5:]]))
+
+    for reader in EVERY_READER:
+        count, skipped = reader(tmp_path)
+        assert (reader.__name__, count) == (reader.__name__, 201)
+        assert "no record" not in skipped, reader.__name__

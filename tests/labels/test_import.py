@@ -139,6 +139,7 @@ def test_the_verb_counts_and_names_keys_that_the_log_does_not_have(
     with (log / "2013-10-01_a.jsonl").open("w") as file:
         for number, key in enumerate(KEYS[:60]):
             record = {"version": VERSION, "id": f"{number:04d}", "key": key, "input": {}}
+            record |= {"model": "m", "probability": 0.5, "decision": True}
             file.write(json.dumps(record | {"time": "2013-10-01T00:00:00.000000Z"}) + "\n")
     labels.to_csv(tmp_path / "labels.csv", index=False)
     monkeypatch.setenv("SLIPWAY_LABELS", str(tmp_path / "labels"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from model import source
 from slipway.data import write_month
 from slipway.errors import SlipwayError
 from slipway.labels.store import import_labels
+from slipway.months import month_files
 from slipway.retrain.months import Places, add_months
 from slipway.retrain.steps import set_train
 from slipway.serve.log import VERSION
@@ -71,6 +73,9 @@ def log(rows: pd.DataFrame, places: Places, *, again: int = 0) -> None:
                 "time": "2026-01-01T00:00:00.000000Z",
                 "key": row["flight_id"],
                 "input": row,
+                "probability": 0.5,
+                "decision": False,
+                "model": "a" * 64,
             }
             file.write(orjson.dumps(record) + b"\n")
 
@@ -223,3 +228,50 @@ def test_rows_of_an_older_schema_and_of_no_time_are_left_out_and_named(
     assert "1 rows do not fit the schema" in month.text()
     assert "line 5: `carrier`" in month.text()
     assert any("no time of their event" in said and "line 6" in said for said in why)
+
+
+@pytest.mark.parametrize(
+    "zone", ["Pacific/Auckland", "Asia/Kolkata", "Asia/Tokyo", "UTC", "America/Los_Angeles"]
+)
+def test_months_from_the_log_follow_files_of_any_time_zone_without_a_row_lost_or_twice(
+    zone: str,
+    september: pd.DataFrame,
+    data: Path,
+    places: Places,
+    tmp_path: Path,
+    nothing_at_source: None,
+) -> None:
+    hours = pd.date_range("2013-08-01", "2013-10-31 23:30", freq="30min", tz=zone).as_unit("us")
+    rows = september.sample(len(hours), replace=True, random_state=1, ignore_index=True)
+    rows["scheduled_departure"] = hours.tz_convert("UTC")
+    rows["flight_id"] = [f"{number:08d}-AA1-EWR" for number in range(len(rows))]
+    month = hours.strftime("%Y-%m")
+    write_month(rows[month == "2013-08"].reset_index(drop=True), data / "2013-08.parquet")
+    log(rows[month != "2013-08"], places)
+    label(rows, places, tmp_path)
+
+    added, why = add_months(data, settings(), places, "")
+
+    assert ([each.month for each in added], why) == (["2013-09", "2013-10"], [])
+    month_files(data)  # refuses files that overlap, or hold rows of another month
+    found = [read_columns([data / f"{each.month}.parquet"])["flight_id"].tolist() for each in added]
+    assert sorted(chain(*found)) == rows["flight_id"][month != "2013-08"].tolist()
+    for each, ids in zip(added, found, strict=True):
+        # Where clocks change in a month, its last hour may be in the next.
+        assert len({*ids} ^ {*rows["flight_id"][month == each.month]}) <= 2
+
+
+def test_rows_before_the_last_event_in_the_data_are_counted(
+    september: pd.DataFrame, data: Path, places: Places, tmp_path: Path, nothing_at_source: None
+) -> None:
+    late = september.head(3).assign(
+        flight_id=["late-1", "late-2", "late-3"],
+        scheduled_departure=pd.Timestamp("2013-08-20 12:00", tz="UTC").as_unit("us"),
+    )
+    log(pd.concat([september, late]), places)
+    label(september, places, tmp_path)
+
+    (added,), _ = add_months(data, settings(), places, "")
+
+    assert (added.rows, added.late) == (len(september), 3)
+    assert "3 more are not in data/" in added.text()

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 TEXTS = ("string", "timestamp")
 
+FIELDS = ("version", "id", "time", "probability", "model", "proof", "key", "decision")
+
 WRONG = "wrong."
 
 # The position of a row in its piece.
@@ -53,6 +55,10 @@ LETTERS_OF_TIME = len(stamp(EPOCH))
 
 # Of a record: what names it and what it says, as 64 bits each.
 ID, CONTENT = "hash of id", "hash of content"
+
+# Whether a row is a record as `slipway.records` defines it. DuckDB would read a number as text and
+# a text as a number, so the fields of a record are read as JSON, whose first letter tells the type.
+FITS = "is a record"
 
 HASHED = (
     f'*, hash(id) AS "{ID}", hash(time, probability, model, coalesce(proof, false), key, decision, '
@@ -207,7 +213,8 @@ def _of_piece(
             format="newline_delimited",
             maximum_object_size=MOST_RECORD + BLOCK,
         )
-        for batch in whole.project(HASHED).to_arrow_reader(ROWS):
+        typed = whole.project(_typed(inputs))
+        for batch in typed.project(HASHED).to_arrow_reader(ROWS):
             if not _are_records(batch):
                 break
             rows = pa.array(np.arange(done, done + batch.num_rows))
@@ -224,17 +231,34 @@ def _columns(inputs: Inputs) -> dict[str, str]:
     import duckdb
 
     kinds = {each["name"]: _kind(each) for each in inputs}
-    return {
-        "version": "BIGINT",
-        "id": "VARCHAR",
-        "time": "VARCHAR",
-        "probability": "DOUBLE",
-        "model": "VARCHAR",
-        "proof": "BOOLEAN",
-        "key": "BIGINT" if _key_is_number(inputs) else "VARCHAR",
-        "decision": "BOOLEAN",
-        "input": str(duckdb.struct_type(kinds)),
-    }
+    return dict.fromkeys(FIELDS, "JSON") | {"input": str(duckdb.struct_type(kinds))}
+
+
+def _typed(inputs: Inputs) -> str:
+    """Return the columns of a record in their types, and whether each row is a record."""
+    texts = ", ".join(f"{name}->>'$' AS {name}" for name in ("id", "time", "model"))
+    number = "CAST(TRY_CAST(key AS BIGINT) AS VARCHAR) = CAST(key AS VARCHAR)"
+    key, is_key = (
+        ("TRY_CAST(key AS BIGINT)", number)
+        if _key_is_number(inputs)
+        else ("key->>'$'", _is_text("key"))
+    )
+    fits = [
+        f"version = '{VERSION}'",
+        *(_is_text(name) for name in ("id", "time", "model")),
+        "NOT starts_with(probability, '\"') AND probability NOT IN ('true', 'false')",
+        "decision IN ('true', 'false')",
+        is_key,
+    ]
+    return (
+        f"{texts}, TRY_CAST(probability AS DOUBLE) AS probability, "
+        f"coalesce(proof = 'true', false) AS proof, {key} AS key, decision = 'true' AS decision, "
+        f'input, {" AND ".join(fits)} AS "{FITS}"'
+    )
+
+
+def _is_text(name: str) -> str:
+    return f"starts_with({name}, '\"')"
 
 
 def _kind(each: Mapping[str, Any]) -> str:
@@ -247,15 +271,18 @@ def _key_is_number(inputs: Inputs) -> bool:
 
 def _are_records(batch: pa.RecordBatch) -> bool:
     """Return whether every row is a record of this version."""
+    import pyarrow as pa
     import pyarrow.compute as pc
 
-    needed = ("version", "id", "time", "probability", "model", "key", "decision", "input")
+    needed = ("id", "time", "probability", "model", "key", "decision", "input", FITS)
     if any(batch[name].null_count for name in needed):
         return False
     if not _are_times(batch["time"]):
         return False
-    right = pc.and_(pc.equal(batch["version"], VERSION), pc.is_finite(batch["probability"]))
-    return bool(pc.all(right, min_count=0).as_py())
+    # DuckDB takes NaN, which is not JSON.
+    numbers = [each for each in batch["input"].flatten() if pa.types.is_floating(each.type)]
+    finite = (pc.is_finite(each) for each in [batch["probability"], *numbers])
+    return all(pc.all(each, min_count=0).as_py() for each in [batch[FITS], *finite])
 
 
 def _are_times(texts: pa.Array) -> bool:
@@ -279,7 +306,7 @@ def _flat(table: pa.Table) -> pa.Table:
     import pyarrow as pa
 
     nested = table["input"].combine_chunks()
-    left_out = ("version", "id", "decision", "input", ID, CONTENT)
+    left_out = ("id", "decision", "input", FITS, ID, CONTENT)
     columns = {name: table[name] for name in table.column_names if name not in left_out}
     names = [f"input.{each.name}" for each in nested.type]
     return pa.table(columns | dict(zip(names, nested.flatten(), strict=True)))

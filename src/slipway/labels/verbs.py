@@ -54,7 +54,7 @@ def _unknown(keys: set[Any], params: Params, log: str) -> str:
     place = log or os.environ.get("SLIPWAY_LOG") or params.serve.log
     unknown = set(keys)
     try:
-        records = Records(place, answers=False)
+        records = Records(place)
         with busy("Looking for the keys in the prediction log"):
             for record in records:
                 unknown.discard(record["key"])

@@ -7,8 +7,10 @@ together are what a file in ``data/`` holds.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,14 +21,56 @@ from slipway.errors import SlipwayError
 from slipway.labels.arrivals import columns_of_label, outcomes
 from slipway.labels.store import read_outcomes
 from slipway.log_files import Skipped
+from slipway.months import last_event, month_window
 from slipway.records import Place, Records
 from slipway.rows import Rows, RowValidator, column_type, specify
+from slipway.tables import read_columns
 from slipway.times import time_or_none
 
 if TYPE_CHECKING:
     import pandas as pd
 
 TOGETHER = 1_000  # rows that are checked in one step
+
+STEP = timedelta(minutes=30)
+"""Time zones differ by multiples of this, but for a few."""
+
+
+@dataclass(frozen=True)
+class Calendar:
+    """Where the month of a row of the log begins and ends, so that it follows the files in data/.
+
+    These are by the calendar of some time zone (`slipway.months`), which their events show: months
+    of a zone west of UTC end after those of UTC, and east of UTC they begin before.
+
+    Parameters
+    ----------
+    after
+        The last event in data/: rows before it have no file that they could be added to.
+    shift
+        How much later than in UTC months begin.
+    """
+
+    after: datetime
+    shift: timedelta
+
+    @classmethod
+    def of(cls, newest: Path) -> Calendar:
+        """Return the calendar that the newest file in data/ is written by."""
+        times = read_columns([newest], [contract.event_time()])[contract.event_time()]
+        start = np.datetime64(newest.stem, "M")
+        early = _between(start, times.min())
+        late = _between(start + 1, last_event(newest))
+        steps = late // STEP + 1 if late >= timedelta() else min(early // STEP, 0)
+        return cls(_utc(last_event(newest)), steps * STEP)
+
+    def month_of(self, time: datetime) -> str:
+        return f"{time - self.shift:%Y-%m}"
+
+    def follows(self, time: datetime, month: str) -> bool:
+        """Return whether a row may be in the file of a month, after what is in data/."""
+        start, _ = month_window(month)
+        return time >= self.after and time >= _utc(start)
 
 
 @dataclass(frozen=True)
@@ -37,35 +81,35 @@ class Logged:
     ----------
     refused, why
         How many, and where the first is and what is wrong with it.
+    late
+        Rows that data/ does not have, of events before the last one that it has.
     """
 
     rows: pd.DataFrame
     refused: int = 0
     why: str = ""
+    late: int = 0
 
 
-def months_in(log: str) -> set[str]:
-    """Return the months of which the log has rows, by the time of the event, as ``YYYY-MM``."""
-    return read_months(log)[0]
-
-
-def read_months(log: str) -> tuple[set[str], Skipped]:
-    """Return what `months_in` does, and what of the log was left out.
+def read_months(log: str, calendar: Calendar) -> tuple[set[str], Skipped]:
+    """Return the months (``YYYY-MM``) of the log's events, and what of the log was left out.
 
     Raises
     ------
     SlipwayError
         The log cannot be read, or is something else.
     """
-    records = Records(log, answers=False)
-    found = {month for _, _, month in _timed(records)}
+    records = Records(log)
+    found = {calendar.month_of(time) for _, _, time in _timed(records)}
     if too_many := records.skipped.too_many():
         raise SlipwayError(f"{log}: {too_many}")
     return found, records.skipped
 
 
-def rows_of(month: str, log: str, labels: str, known: set[Any]) -> Logged:
+def rows_of(month: str, log: str, labels: str, known: set[Any], calendar: Calendar) -> Logged:
     """Return the rows of a month in the columns and types of the schema, oldest first.
+
+    Rows between the last event in data/ and the beginning of the month are added to it.
 
     Parameters
     ----------
@@ -79,37 +123,42 @@ def rows_of(month: str, log: str, labels: str, known: set[Any]) -> Logged:
     """
     import pandas as pd
 
-    asked, refused, why = _asked(month, log, known)
+    asked = _asked(month, log, known, calendar)
     key = contract.key()
     said = read_outcomes(labels).rename(columns={"key": key}).drop(columns="label")
     _check_outcomes(said, labels)
-    rows = asked.merge(said, on=key, how="left")
+    rows = asked.rows.merge(said, on=key, how="left")
     columns = contract.schema().columns
     typed = {name: _typed(rows, name, month) for name in columns}
     order = [contract.event_time(), key]
-    return Logged(pd.DataFrame(typed).sort_values(order, ignore_index=True), refused, why)
+    return replace(asked, rows=pd.DataFrame(typed).sort_values(order, ignore_index=True))
 
 
-def _timed(records: Records) -> Iterator[tuple[Place, dict[str, Any], str]]:
-    """Yield the records whose event has a time, with the month of it."""
+def _timed(records: Records) -> Iterator[tuple[Place, dict[str, Any], datetime]]:
+    """Yield the records whose event has a time, with that time."""
     name = contract.event_time()
     for place, record in records.placed():
         time = time_or_none(record["input"].get(name))
         if time is None:
             records.skipped.untimed.add(1, partial(records.where, place))
         else:
-            yield place, record, f"{time:%Y-%m}"
+            yield place, record, time
 
 
-def _asked(month: str, log: str, known: set[Any]) -> tuple[pd.DataFrame, int, str]:
+def _asked(month: str, log: str, known: set[Any], calendar: Calendar) -> Logged:
     """Return a month's rows as they were sent; of a key that was sent again, the last."""
     import pandas as pd
 
     kept: dict[Any, tuple[str, Place, dict[str, Any]]] = {}
-    records = Records(log, answers=False)
-    for place, record, of in _timed(records):
+    late: set[Any] = set()
+    records = Records(log)
+    for place, record, time in _timed(records):
         key = record["key"]
-        if of == month and key not in known and (key not in kept or record["id"] > kept[key][0]):
+        if key in known or calendar.month_of(time) > month:
+            continue
+        if not calendar.follows(time, month):
+            late.add(key)
+        elif key not in kept or record["id"] > kept[key][0]:
             kept[key] = (record["id"], place, record["input"])
     rows = [row for _, _, row in kept.values()]
     faults = _refused(rows)
@@ -118,8 +167,10 @@ def _asked(month: str, log: str, known: set[Any]) -> tuple[pd.DataFrame, int, st
         first = min(faults)
         place = list(kept.values())[first][1]
         why = f"{records.where(place)}: {faults[first]}"
-    fit = [row for at, row in enumerate(rows) if at not in faults]
-    return pd.DataFrame(fit, columns=contract.inputs()), len(faults), why
+    fit = pd.DataFrame(
+        [row for at, row in enumerate(rows) if at not in faults], columns=contract.inputs()
+    )
+    return Logged(fit, len(faults), why, len(late - kept.keys()))
 
 
 def _refused(rows: list[dict[str, Any]]) -> dict[int, str]:
@@ -164,3 +215,11 @@ def _typed(rows: pd.DataFrame, name: str, month: str) -> Any:
             f"{month}, from the log: column `{name}` does not fit the schema: {error}",
             "look at the records of that month",
         ) from None
+
+
+def _utc(time: np.datetime64) -> datetime:
+    return time.astype("datetime64[us]").astype(datetime).replace(tzinfo=UTC)
+
+
+def _between(start: np.datetime64, end: np.datetime64) -> timedelta:
+    return _utc(end) - _utc(start)

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,13 +16,10 @@ from slipway import contract
 from slipway.data import make_months, write_month
 from slipway.errors import SlipwayError
 from slipway.log_files import NoFolderError
-from slipway.months import last_event, month_files
-from slipway.retrain.logged import read_months, rows_of
+from slipway.months import month_files
+from slipway.retrain.logged import Calendar, Logged, read_months, rows_of
 from slipway.settings import Params
 from slipway.tables import read_columns, row_count
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 SOURCE = "src/model/source.py"
 LOG = "the prediction log and the labels"
@@ -37,6 +33,8 @@ class Added:
     ----------
     refused, why
         Rows of the log that do not fit the schema, and the first of them.
+    late
+        Rows of the log that data/ does not have, of events before the last one that it has.
     """
 
     month: str
@@ -45,10 +43,17 @@ class Added:
     origin: str
     refused: int = 0
     why: str = ""
+    late: int = 0
 
     def text(self) -> str:
         said = f"{self.month}: {self.rows:,} rows from {self.origin}"
-        return f"{said} ({self.refusal()})" if self.refused else said
+        left_out = [self.refusal()] if self.refused else []
+        if self.late:
+            left_out.append(
+                f"{self.late:,} more are not in data/ and not added: their events are earlier than "
+                "the last one there"
+            )
+        return f"{said} ({'; '.join(left_out)})" if left_out else said
 
     def refusal(self) -> str:
         return f"{self.refused:,} rows do not fit the schema; the first is {self.why}"
@@ -79,11 +84,12 @@ def add_months(
     SlipwayError
         There is no month to add elsewhere, and the prediction log cannot be read.
     """
-    newest = month_files(data)[-1].stem
+    files = month_files(data)
+    newest = files[-1].stem
     added: list[Added] = []
     why: list[str] = []
     last = min(filter(None, [until, _month_before(datetime.now(UTC))]))
-    logged, faults, unread = _logged(places.log)
+    logged, faults, unread = _logged(places.log, Calendar.of(files[-1]))
     candidates = sorted({*_at_source(), *logged})
     for month in (name for name in candidates if newest < name <= last):
         path = data / f"{month}.parquet"
@@ -119,12 +125,17 @@ def _ways(month: str, path: Path, places: Places, is_logged: bool) -> Iterator[A
             yield f"{month}: {error}"
     if is_logged:
         try:
-            logged = rows_of(month, places.log, places.labels, _keys(path.parent, month))
-            write_month(_after(_others(path.parent, month)[-1], logged.rows), path)
+            logged = _from_log(month, path.parent, places)
+            write_month(logged.rows, path)
             made = _about(month, path, LOG)
-            yield replace(made, refused=logged.refused, why=logged.why)
+            yield replace(made, refused=logged.refused, why=logged.why, late=logged.late)
         except SlipwayError as error:
             yield f"{month}: {error}"
+
+
+def _from_log(month: str, data: Path, places: Places) -> Logged:
+    calendar = Calendar.of(_others(data, month)[-1])
+    return rows_of(month, places.log, places.labels, _keys(data, month), calendar)
 
 
 def _about(month: str, path: Path, origin: str) -> Added:
@@ -155,10 +166,10 @@ def _at_source() -> list[str]:
     return list(source.MONTHS)
 
 
-def _logged(log: str) -> tuple[set[str], list[str], SlipwayError | None]:
+def _logged(log: str, calendar: Calendar) -> tuple[set[str], list[str], SlipwayError | None]:
     """Return the months of the log, what of it was left out, and why it cannot be read."""
     try:
-        months, skipped = read_months(log)
+        months, skipped = read_months(log, calendar)
     except NoFolderError as error:
         return set(), [f"the prediction log was not read: {error}"], None
     except SlipwayError as error:
@@ -175,17 +186,6 @@ def _keys(data: Path, month: str) -> set[str]:
 
 def _others(data: Path, month: str) -> list[Path]:
     return [path for path in month_files(data) if path.stem != month]
-
-
-def _after(newest: Path, rows: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows after the last event of the newest month.
-
-    That month may be one of local time, and then the first hours of the next one are its own.
-    """
-    import pandas as pd
-
-    last = pd.Timestamp(last_event(newest), tz="UTC")
-    return rows[rows[contract.event_time()] >= last].reset_index(drop=True)
 
 
 def _month_before(now: datetime) -> str:
