@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -14,6 +15,9 @@ from slipway.errors import SlipwayError
 
 # Where Dask itself looks for its scheduler.
 ADDRESS = "DASK_SCHEDULER_ADDRESS"
+
+# Where joblib looks for the number of cores that it may use.
+MOST_CORES = "LOKY_MAX_CPU_COUNT"
 
 SECONDS = 20
 
@@ -36,7 +40,17 @@ class _Cores:
         from joblib import Parallel, delayed
 
         parallel = Parallel(n_jobs=-1, return_as="generator")
-        yield from parallel(delayed(work)(*job, shared) for job in jobs)
+        try:
+            yield from parallel(delayed(work)(*job, shared) for job in jobs)
+        except BrokenProcessPool as error:
+            # Each worker holds a copy of what is shared, and joblib starts one for each core.
+            ended = " (SIGKILL)" if "SIGKILL" in str(error) else ""
+            raise SlipwayError(
+                f"a worker process was killed{ended}, probably for lack of memory; each of "
+                f"{self.where} has one",
+                f"set {MOST_CORES} to a lower number of workers, such as 1, use fewer or smaller "
+                "months, or run it on a machine with more memory",
+            ) from None
 
 
 class _Cluster:

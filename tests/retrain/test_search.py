@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -19,7 +21,7 @@ from tests.retrain.conftest import Slipway
 from slipway.errors import SlipwayError
 from slipway.search import Search, search
 from slipway.settings import read_params
-from slipway.workers import ADDRESS
+from slipway.workers import ADDRESS, workers
 from slipway.workspace import environment
 
 ROOT = Path(__file__).parents[2]
@@ -183,3 +185,18 @@ def _address(known: Path, own: dict[str, str]) -> str:
         timeout=120,
     )
     return done.stdout.split()[-1]
+
+
+def be_killed(_: Any) -> float:
+    os.kill(os.getpid(), signal.SIGKILL)
+    return 0.0
+
+
+def test_a_worker_that_is_killed_is_no_answer_and_memory_is_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv(ADDRESS, raising=False)
+    with workers() as found, pytest.raises(SlipwayError, match="memory") as error:
+        list(found.run(be_killed, [(), ()], None))
+    assert error.value.exit_code == 2
+    assert "LOKY_MAX_CPU_COUNT" in error.value.do

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from slipway.committed import check_repository
+from slipway.errors import SlipwayError, how_it_ended
 from slipway.git import worktree
 from slipway.lock import outputs
 from slipway.pointers import LOCK, POINTER, read_stages
@@ -90,7 +91,13 @@ def build(root: Path, tree: Path) -> Built:
 
 
 def score(built: Built, rows: Path, out: Path) -> tuple[np.ndarray | None, str]:
-    """Return what a commit's own code makes of the rows, or None and why it cannot read them."""
+    """Return what a commit's own code makes of the rows, or None and why it cannot read them.
+
+    Raises
+    ------
+    SlipwayError
+        It was killed, which tells nothing about the rows.
+    """
     command = [built.python, "-m", "slipway", "score"]
     options = ["--rows", str(rows), "--model", str(built.model), "--out", str(out)]
     done = subprocess.run(
@@ -101,6 +108,11 @@ def score(built: Built, rows: Path, out: Path) -> tuple[np.ndarray | None, str]:
         text=True,
         check=False,
     )
+    if done.returncode < 0:
+        raise SlipwayError(
+            f"`slipway score` of the champion ended with {how_it_ended(done.returncode)}",
+            "free memory, or run it on a machine with more",
+        )
     if done.returncode:
         return None, (done.stderr.strip() or "it said nothing").splitlines()[0]
     scores = read_columns([out])["score"]

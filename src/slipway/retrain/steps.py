@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from slipway.errors import NO, YES, Refused, SlipwayError
+from slipway.errors import NO, YES, Refused, SlipwayError, how_it_ended
 from slipway.git import names
 from slipway.rebuild import FAILED, REPRO
 from slipway.search import SEARCH
@@ -46,7 +46,11 @@ def verb(tree: Path, *arguments: str) -> tuple[int, str]:
     said = done.stdout.strip() or done.stderr.strip()
     if done.returncode not in (YES, NO):
         reason = "\n".join(done.stderr.strip().splitlines()[-LINES_SAID:])
-        raise SlipwayError(f"`slipway {arguments[0]}` could not answer: {reason}")
+        ended = how_it_ended(done.returncode)
+        raise SlipwayError(
+            f"`slipway {arguments[0]}` could not answer ({ended})"
+            + (f": {reason}" if reason else "")
+        )
     return done.returncode, said
 
 
