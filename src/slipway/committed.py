@@ -17,6 +17,7 @@ from typing import Any
 from slipway.errors import Refused, SlipwayError
 from slipway.git import names, shown
 from slipway.pointers import LOCK, PIPELINE, POINTER, check_conflicts
+from slipway.texts import read_text
 
 # Code, settings, and what runs it.
 PROTECTED = ("src", "tests", "packages")
@@ -176,6 +177,7 @@ def _check_config(root: Path) -> None:
 
     if not (root / CONFIG).exists():
         return
+    read_text(root / CONFIG)
     try:
         config = Config.load_file(str(root / CONFIG))  # as DVC reads it: any other reader differs
     except (ConfigError, ValueError) as error:

@@ -15,6 +15,7 @@ from slipway.committed import check_repository
 from slipway.errors import SlipwayError, how_it_ended
 from slipway.git import PREFIX, clean, git, names
 from slipway.restore import DVC_OWN
+from slipway.texts import read_text
 
 
 @contextmanager
@@ -45,6 +46,9 @@ def cache_of(root: Path) -> Path:
     """Return the folder of DVC's cache, as the settings of this repository and user place it."""
     from dvc.config import Config, ConfigError
 
+    for name in ("config", "config.local"):
+        if (root / ".dvc" / name).is_file():
+            read_text(root / ".dvc" / name)
     try:
         placed = Config(str((root / ".dvc").resolve()))["cache"].get("dir")
     except ConfigError as error:

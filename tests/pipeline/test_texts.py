@@ -6,6 +6,7 @@ import string
 import time
 from collections.abc import Callable
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,8 +16,14 @@ from dvc.utils.serialize import parse_yaml as dvc_parse
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from slipway.committed import check_repository
+from slipway.deploy.overlay import render
 from slipway.errors import SlipwayError
+from slipway.git import git
+from slipway.github.owner import owners
+from slipway.settings import read_params
 from slipway.texts import decode, parse_yaml, read_yaml
+from slipway.workspace import cache_of
 
 # What is one thing in YAML 1.1 and another in 1.2, or in neither.
 SCALARS = [
@@ -111,3 +118,37 @@ def test_a_byte_order_mark_of_utf_8_is_accepted(tmp_path) -> None:
     path = tmp_path / "params.yaml"
     path.write_bytes(b"\xef\xbb\xbfa: 1\n")
     assert read_yaml(path) == {"a": 1}
+
+
+def check_committed(root: Path) -> None:
+    git(root, "init", "-q")
+    git(root, "add", ".")
+    check_repository(root)
+
+
+READERS: dict[str, Callable[[Path], Any]] = {
+    "params.yaml": lambda root: read_params(root / "params.yaml"),
+    ".dvc/config": check_committed,
+    ".dvc/config.local": cache_of,
+    ".github/CODEOWNERS": owners,
+    "overlay/kustomization.yaml": lambda root: render(root / "overlay"),
+    "overlay/limits.env": lambda root: render(root / "overlay"),
+    "base/deployment.yaml": lambda root: render(root / "overlay"),
+}
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_settings_that_are_not_utf8_are_refused_by_file_and_line(tmp_path: Path, name: str) -> None:
+    overlay = tmp_path / "overlay"
+    overlay.mkdir()
+    (overlay / "kustomization.yaml").write_text("resources: [../base]\n", "utf-8")
+    path = tmp_path / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(b"# a comment\n# caf\xe9\n")
+
+    with pytest.raises(SlipwayError) as error:
+        READERS[name](tmp_path)
+
+    assert error.value.exit_code == 2
+    assert Path(name).name in str(error.value)
+    assert "0xe9 in line 2" in str(error.value)

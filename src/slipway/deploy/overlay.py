@@ -12,10 +12,13 @@ from slipway.deploy.kubectl import kubectl
 from slipway.deploy.release import Record
 from slipway.errors import SlipwayError
 from slipway.settings import Deploy
-from slipway.texts import parse_yaml_documents
+from slipway.texts import parse_yaml_documents, read_text, read_yaml
 
 OVERLAY = "SLIPWAY_OVERLAY"  # in the environment, goes before deploy.overlay of params.yaml
 WRITTEN = Path("build/kubernetes")
+
+# Files that kustomize reads as text.
+TEXTS = {".yaml", ".yml", ".json", ".env", ".properties"}
 NAME = "slipway"
 RELEASE = "slipway/release"  # the record, on the pod template: it comes back with a rollback
 CAUSE = "kubernetes.io/change-cause"  # what `kubectl rollout history` shows
@@ -81,8 +84,10 @@ def render(folder: Path) -> list[Manifest]:
     Raises
     ------
     SlipwayError
-        It makes none, or not exactly one deployment, with a namespace and the service's name.
+        It makes none, or not exactly one deployment, with a namespace and the service's name; or
+        a file of it is not UTF-8, which kubectl would replace without a word.
     """
+    _check_text(folder, set())
     made = kubectl("kustomize", str(folder))
     found = [one for one in parse_yaml_documents(made, f"what {folder} makes") if one]
     deployments = [one for one in found if one["kind"] == "Deployment"]
@@ -97,6 +102,24 @@ def render(folder: Path) -> list[Manifest]:
             "add `namespace: …` to its kustomization.yaml; two releases must not meet in `default`",
         )
     return found
+
+
+def _check_text(folder: Path, checked: set[Path]) -> None:
+    """Refuse files that are not UTF-8, in a folder of kustomize and those that it builds on."""
+    if folder.resolve() in checked:
+        return
+    checked.add(folder.resolve())
+    for path in sorted(folder.iterdir()):
+        if path.suffix in TEXTS or path.name in TEXTS:
+            read_text(path)
+    kustomization = folder / "kustomization.yaml"
+    settings = read_yaml(kustomization) if kustomization.is_file() else None
+    if not isinstance(settings, dict):
+        return
+    for key in ("resources", "components"):
+        for name in settings.get(key) or ():
+            if (folder / str(name)).is_dir():
+                _check_text(folder / str(name), checked)
 
 
 def deployment_of(manifests: list[Manifest]) -> Manifest:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from slipway.errors import SlipwayError
+from slipway.texts import read_text
 
 SSH = re.compile(
     r"ssh://(?:\w[\w.-]*@)?(?P<host>[A-Za-z0-9][A-Za-z0-9.-]*|\[[0-9A-Fa-f:]+\])(?::(?P<port>\d+))?"
@@ -139,7 +140,7 @@ def _write_ssh(
         SETTINGS.format(host=host, key=key, known=known), "utf-8"
     )
     config = folder / "config"
-    present = config.read_text("utf-8") if config.exists() else ""
+    present = read_text(config) if config.exists() else ""
     if INCLUDE not in present:  # first: ssh takes the first value that it finds
         config.write_text(INCLUDE + present, "utf-8")
 

@@ -9,6 +9,7 @@ from slipway.github.api import Api
 from slipway.github.branch import find_branch, open_pull, people_on, put_files
 from slipway.image.digests import Renewal, renew
 from slipway.settings import read_params
+from slipway.texts import read_text
 
 BRANCH = "slipway/images"
 
@@ -31,7 +32,7 @@ def renew_images(api: Api, root: Path, commit: str, run_url: str) -> str:
         A registry or GitHub does not answer, or a person works on the branch.
     """
     deploy = read_params(root / PARAMS).deploy
-    old = (root / PARAMS).read_text("utf-8")
+    old = read_text(root / PARAMS)
     new, renewals = renew(old, [deploy.base_image, deploy.proxy_image])
     if not renewals:
         return "every image is pinned to the newest digest of its tag"

@@ -6,6 +6,8 @@ import os
 import re
 from pathlib import Path
 
+from slipway.texts import read_text
+
 VARIABLE = "SLIPWAY_OWNER"
 
 PLACES = (".github/CODEOWNERS", "CODEOWNERS", "docs/CODEOWNERS")
@@ -21,7 +23,7 @@ def owners(root: Path) -> list[str]:
     named = os.environ.get(VARIABLE, "").replace(",", " ").split()
     if not named:
         file = next((root / place for place in PLACES if (root / place).is_file()), None)
-        named = _owners_of_the_model(file.read_text("utf-8")) if file else []
+        named = _owners_of_the_model(read_text(file)) if file else []
     whole = (name if name.startswith("@") else f"@{name}" for name in named)
     return [name for name in whole if NAME.fullmatch(name)]
 

@@ -79,9 +79,10 @@ def comment(
     from slipway.github.bind import read_event, run_of
     from slipway.github.comment import post
     from slipway.github.placeholder import mark_outdated
+    from slipway.texts import read_text
 
     api, event = api_of_job(), read_event()
-    text = body.read_text("utf-8")
+    text = read_text(body)
     typer.echo(post(api, number, run_of(event).sha, text, cml, create=create))
     # A commit may have come while CML was writing.
     typer.echo(mark_outdated(api, event))

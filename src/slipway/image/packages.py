@@ -18,6 +18,7 @@ from pathlib import Path
 from slipway.docker import docker
 from slipway.errors import SlipwayError
 from slipway.tables import read_json, write_json
+from slipway.texts import read_text
 
 PULL_SECONDS = 900
 
@@ -151,7 +152,7 @@ def _fill(folder: Path, lock: Path, target: Target) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     wanted, report = folder / "requirements.lock", folder / "report.json"
-    wanted.write_text("\n".join(lines_for(lock.read_text("utf-8"), target)) + "\n", "utf-8")
+    wanted.write_text("\n".join(lines_for(read_text(lock), target)) + "\n", "utf-8")
     command = [
         *(sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"),
         *("--no-deps", "--require-hashes", "--only-binary=:all:", "--no-compile"),
