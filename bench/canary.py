@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from support.measure import BIN, ROOT, clean_copy, machine, seconds, table
+from support.measure import ROOT, clean_copy, machine, restore, table
 
 from slipway.docker import docker
 
@@ -63,7 +63,7 @@ def main() -> None:
     images: list[str] = []
     with tempfile.TemporaryDirectory(prefix="slipway-bench-") as name:
         copy = clean_copy(Path(name))
-        seconds([str(BIN / "dvc"), "pull", "--quiet"], copy)
+        restore(copy, "data.dvc", "build/model")
         canary = read_params(copy / "params.yaml").deploy.canary.model_dump() | CANARY
         edit_params(copy, deploy={"base_image": BASE, "proxy_image": BASE, "canary": canary})
         try:

@@ -17,7 +17,7 @@ import uuid
 from pathlib import Path
 from typing import Any
 
-from support.measure import BIN, ROOT, clean_copy, machine, seconds, table
+from support.measure import ROOT, clean_copy, machine, restore, seconds, table
 
 from slipway.docker import docker
 
@@ -43,7 +43,7 @@ def main() -> None:
     os.environ.pop("DOCKER_HOST", None)
     with tempfile.TemporaryDirectory(prefix="slipway-bench-") as name:
         copy = clean_copy(Path(name))
-        seconds([str(BIN / "dvc"), "pull", "--quiet"], copy)
+        restore(copy, "data.dvc", "build/model")
         (first, fetching), (second, built) = _build(copy, "first"), _build(copy, "second")
         images = [first, second]
         # As the workflow does after the merge of the second, but for setting its machines up.

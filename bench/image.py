@@ -18,7 +18,7 @@ import uuid
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from support.measure import BIN, clean_copy, machine, median, seconds, table
+from support.measure import clean_copy, machine, median, restore, seconds, table
 
 from slipway.docker import Container, docker
 from slipway.proxies import open_here
@@ -77,7 +77,7 @@ class Image:
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         copy = clean_copy(Path(folder))
-        seconds([str(BIN / "dvc"), "pull", "--quiet"], copy)
+        restore(copy, "data.dvc", "build/model")
         images = [ours(copy), theirs(copy, Path(folder))]
     for _ in range(ROUNDS):
         for image in images:

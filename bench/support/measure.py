@@ -30,8 +30,13 @@ def clean_copy(folder: Path) -> Path:
     """Clone the last commit into a folder and fetch its data; return where it is."""
     copy = folder / "slipway"
     subprocess.run(["git", "clone", "--quiet", str(ROOT), str(copy)], check=True)
-    seconds([str(BIN / "dvc"), "pull", "--quiet", "data.dvc"], copy)
+    restore(copy, "data.dvc")
     return copy
+
+
+def restore(copy: Path, *targets: str) -> None:
+    """Restore data and model of a copy, checked as everywhere else."""
+    seconds([sys.executable, "-m", "slipway", "restore", *targets], copy)
 
 
 def environment(copy: Path) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""`slipway lock`: nobody has to trust `dvc.lock`; rebuild from the inputs and compare."""
+"""`slipway lock`: verify `dvc.lock` by a rebuild from the inputs."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from slipway.equivalence import compare_folders, compare_report
 from slipway.errors import NO, YES
 from slipway.pointers import LOCK, POINTER, read_stages
 from slipway.restore import Missing, restore
-from slipway.score import MODEL, MODEL_FILE
+from slipway.score import MANIFEST_FILE, MODEL, MODEL_FILE
 from slipway.tables import digest, files_of
 from slipway.workspace import copy_of_worktree, run
 
 # Outputs under this folder are in git; all others are left to DVC, or made again.
 REPORTS = "reports"
 
-MEND = "run `dvc repro` and commit dvc.lock with reports/"
+FIX = "run `dvc repro` and commit dvc.lock with reports/"
 
 # What differs is named up to this many.
 NAMED = 5
@@ -42,12 +42,16 @@ class LockVerdict:
     recorded, rebuilt
         sha256 of the model that the lock names, and of the one that was rebuilt; empty where
         it is not available.
+    recorded_manifest, rebuilt_manifest
+        sha256 of their manifests.
     """
 
     status: Status
     why: list[str] = field(default_factory=list)
     recorded: str = ""
     rebuilt: str = ""
+    recorded_manifest: str = ""
+    rebuilt_manifest: str = ""
 
     @property
     def exit_code(self) -> int:
@@ -56,7 +60,7 @@ class LockVerdict:
     def text(self) -> str:
         lines = [f"lock: {self.status}", *(f"  {reason}" for reason in self.why)]
         if self.exit_code == NO:
-            lines.append(f"  → {MEND}")
+            lines.append(f"  → {FIX}")
         return "\n".join(lines)
 
 
@@ -112,7 +116,7 @@ def compare_locks(
         why = "is not the file that the lock records"
         return LockVerdict("different", [f"`{name}` {why}" for name in edited])
     differing = differing_outputs(recorded, rebuilt)
-    sha256 = model_sha256(root / MODEL)
+    new = _hashes(root / MODEL)
     if not differing:
         if old_model and files_of(old_model) != files_of(root / MODEL):
             why = (
@@ -120,7 +124,7 @@ def compare_locks(
             )
             return LockVerdict("different", [why])
         words = f"{len(outputs(rebuilt))} outputs, the same bytes"
-        return LockVerdict("identical", [words], sha256, sha256)
+        return _matching("identical", [words], new, new)
     if unequal := _unequal_reports(root, reports, differing):
         return LockVerdict("different", _first(unequal))
     return _compare_predictions(root, old_model, differing)
@@ -213,10 +217,10 @@ def _unequal_reports(root: Path, reports: Mapping[str, bytes], differing: list[s
 def _compare_predictions(root: Path, old: Path | None, differing: list[str]) -> LockVerdict:
     """Compare the recorded model folder `old` with the one in `root`, where it differs."""
     named = f"other bytes: {', '.join(differing)}"
-    sha256 = model_sha256(root / MODEL)
+    new = _hashes(root / MODEL)
     if str(MODEL) not in differing:
         if any(_is_report(name) for name in differing):
-            return LockVerdict("equivalent", [named, "only last digits differ"], sha256, sha256)
+            return _matching("equivalent", [named, "only last digits differ"], new, new)
         why = "the model and the reports are the same: these were not made with them"
         return LockVerdict("different", [named, why])
     if old is None:
@@ -226,7 +230,19 @@ def _compare_predictions(root: Path, old: Path | None, differing: list[str]) -> 
     unequal, measured = compare_folders(root, old, root / MODEL)
     if unequal:
         return LockVerdict("different", [named, *_first(unequal)])
-    return LockVerdict("equivalent", [named, measured], model_sha256(old), sha256)
+    return _matching("equivalent", [named, measured], _hashes(old), new)
+
+
+def _matching(
+    status: Status, why: list[str], old: tuple[str, str], new: tuple[str, str]
+) -> LockVerdict:
+    return LockVerdict(status, why, old[0], new[0], old[1], new[1])
+
+
+def _hashes(folder: Path) -> tuple[str, str]:
+    """Return the sha256 of a folder's model and of its manifest; empty where there is none."""
+    manifest = folder / MANIFEST_FILE
+    return model_sha256(folder), digest(manifest) if manifest.is_file() else ""
 
 
 def model_sha256(folder: Path) -> str:

@@ -140,6 +140,8 @@ class TestReview:
 
 MODEL, OLD, RECORDED = "1" * 64, "2" * 64, "3" * 64
 
+MANIFEST, OTHER = "4" * 64, "5" * 64
+
 LOCK = "stages:\n  train:\n    cmd: x\n    outs:\n    - path: build/model\n      md5: {}.dir\n"
 
 
@@ -228,6 +230,26 @@ class TestApproval:
 
         assert main.review().number == 7
 
+    def test_a_later_change_of_the_manifest_alone_without_a_report_is_a_stop(self, main):
+        main.merge(7, "b", MODEL)
+        main.merge(8, "c", None)
+
+        with pytest.raises(Refused, match="another model folder"):
+            main.review()
+
+    def test_a_report_on_another_manifest_is_a_stop(self, main):
+        main.merge(7, "b", MODEL, manifest=OTHER)
+
+        with pytest.raises(Refused, match="#7 was reviewed with manifest 5555"):
+            main.review()
+
+    def test_a_report_that_names_no_manifest_is_a_stop(self, main):
+        main.merge(7, "b", MODEL, manifest="")
+
+        with pytest.raises(Refused, match="does not name the manifest") as stop:
+            main.review()
+        assert "Re-run all jobs" in stop.value.do
+
     def test_the_first_release_of_a_fork_is_a_stop_until_a_person_accepts_the_model(self, main):
         main.released = False
         main.merge(7, "a", None, code="print(1)\n")
@@ -262,7 +284,9 @@ class Main:
                 (self.root / name).write_text(text, "utf-8")
         return commit(self.root, f"Model {model}")
 
-    def merge(self, number, model, report, recorded="", *, ran=True, fast=True, code=""):
+    def merge(
+        self, number, model, report, recorded="", *, manifest=MANIFEST, ran=True, fast=True, code=""
+    ):
         head = f"{number:040x}"
         if not fast:
             run(["git", "checkout", "-q", "-b", "change"], self.root)
@@ -279,12 +303,15 @@ class Main:
         if report:
             written = judged(BETTER)
             written["challenger"]["model"] = report
+            written["challenger"].pop("manifest", None)
+            if manifest:
+                written["challenger"]["manifest"] = manifest
             if recorded:
                 written["challenger"]["recorded"] = recorded
             self.github.add_report(number, written)
 
     def review(self, accepted=None):
-        lock = LockVerdict("equivalent", [], RECORDED, MODEL)
+        lock = LockVerdict("equivalent", [], RECORDED, MODEL, MANIFEST, MANIFEST)
         newest = run(["git", "rev-parse", "HEAD"], self.root).strip()
         before = Base(self.base, self.released)
         return check_review(self.root, newest, before, lock, self.api, accepted)

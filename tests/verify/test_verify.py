@@ -101,9 +101,11 @@ def nudge_golden(path: Path) -> None:
     path.write_text(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n", "utf-8")
 
 
-def report_on(sha256: str, numbers: Any = BETTER) -> dict[str, Any]:
+def report_on(sha256: str, numbers: Any = BETTER, folder: Path | None = None) -> dict[str, Any]:
+    """Return a report on a model, with the manifest of a model folder."""
     report = judged(numbers)
-    report["challenger"]["model"] = sha256
+    manifest = digest(folder / "manifest.json") if folder else "0" * 64
+    report["challenger"] |= {"model": sha256, "manifest": manifest}
     return report
 
 
@@ -123,9 +125,9 @@ def object_of(remote: Path, md5: str) -> Path:
 
 
 def test_a_reviewed_model_is_verified_and_what_was_found_is_written(
-    main, model, github, on_github, summary
+    main, model, merged, github, on_github, summary
 ):
-    review(github, main, report_on(model))
+    review(github, main, report_on(model, folder=merged / "build/model"))
 
     found = verify(main, "", on_github)
 
@@ -166,7 +168,11 @@ def test_it_is_judged_against_what_was_released_not_against_a_merge_that_was_sto
     edit_params(main, train={"iterations": 75})
     rebuild(main)
     stopped = commit(main, "Merge a model that is stopped")
-    review(github, main, report_on(digest(main / "build/model/model.onnx")))
+    review(
+        github,
+        main,
+        report_on(digest(main / "build/model/model.onnx"), folder=main / "build/model"),
+    )
     (main / "docs/new.md").write_text("# New\n", "utf-8")
     commit(main, "Write something down")
     github.watched.runs["deploy.yml"] = [
@@ -236,7 +242,7 @@ def test_what_another_processor_recorded_is_equivalent_and_the_rebuilt_bytes_are
     main, model, merged, github, on_github, summary
 ):
     swap_recorded(main, "manifest.json", nudge_golden)
-    review(github, main, report_on(model))
+    review(github, main, report_on(model, folder=merged / "build/model"))
 
     found = verify(main, run(["git", "rev-parse", "HEAD^1"], main).strip(), on_github)
 

@@ -197,6 +197,15 @@ class TestDvc:
 
         assert "data.dvc: more than its hash" in warning()
 
+    def test_a_dependency_in_the_lock_explains_no_object(self, pull, warning):
+        stage = {"cmd": "slipway train", "deps": [{"path": "data", "md5": self.OBJECT}]}
+        lock = {"schema": "2.0", "stages": {"train": {"cmd": "slipway train"}}}
+        more = {"schema": "2.0", "stages": {"train": stage}}
+        pull("dvc.lock", before=yaml.safe_dump(lock).encode(), after=yaml.safe_dump(more).encode())
+        pull(self.place(self.OBJECT), "added", after=b"rows")
+
+        assert self.place(self.OBJECT) in warning()
+
     def test_a_command_that_dvc_would_run_is_named(self, pull, warning):
         stage = {"cmd": "slipway train", "deps": [{"path": "data", "md5": self.OBJECT}]}
         lock = {"schema": "2.0", "stages": {"train": stage}}

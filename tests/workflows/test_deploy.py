@@ -76,7 +76,9 @@ def test_a_model_that_the_judge_refuses_gets_no_image(releasing, github):
     run(["dvc", "push", "-q"], releasing.origin)
     commit(releasing.origin, "Merge in spite of a red gate")
     report = judged(BETTER)
-    report["challenger"]["model"] = digest(releasing.origin / "build/model/model.onnx")
+    folder = releasing.origin / "build/model"
+    report["challenger"]["model"] = digest(folder / "model.onnx")
+    report["challenger"]["manifest"] = digest(folder / "manifest.json")
     releasing.review(report)
 
     outcome = releasing.push()

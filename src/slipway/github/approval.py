@@ -73,10 +73,44 @@ def check_review(
         raise Refused(
             f"#{judged.number} was reviewed with model {judged.sha256[:SHORT]}, and this commit "
             f"has {lock.rebuilt[:SHORT]}",
-            "the branch has changed between the review and the merge: open a pull request "
-            f"against what main is now, so that this model is reviewed; or, {_by_hand(lock)}",
+            _review_again(lock),
         )
+    _check_manifest(root, judged, lock)
     return judged
+
+
+def _check_manifest(root: Path, judged: Review, lock: LockVerdict) -> None:
+    """Raise unless the review is also of this manifest, which has the threshold and the rules.
+
+    The report names the manifest that its run rebuilt. Where that was another one than here, on
+    another processor, the lock has to name the same model folder as when it was merged.
+    """
+    if not judged.manifest:
+        raise Refused(
+            f"the report of #{judged.number} does not name the manifest of its model: slipway 0.1 "
+            "wrote it",
+            f"Re-run all jobs of the last run of #{judged.number}, then this job; {_by_hand(lock)}",
+        )
+    if model_of(root, judged.commit) != model_of_tree(root):
+        raise Refused(
+            f"#{judged.number} is the newest pull request with a report, and dvc.lock names "
+            "another model folder since then",
+            _review_again(lock),
+        )
+    of_model = {
+        manifest
+        for model, manifest in (
+            (lock.recorded, lock.recorded_manifest),
+            (lock.rebuilt, lock.rebuilt_manifest),
+        )
+        if model == judged.sha256
+    }
+    if of_model and judged.manifest not in of_model:
+        raise Refused(
+            f"#{judged.number} was reviewed with manifest {judged.manifest[:SHORT]}, and this "
+            f"commit has {lock.rebuilt_manifest[:SHORT]}",
+            _review_again(lock),
+        )
 
 
 def _accept(accepted: Acceptance, lock: LockVerdict) -> Review:
@@ -87,7 +121,8 @@ def _accept(accepted: Acceptance, lock: LockVerdict) -> Review:
     ):
         raise Refused(
             f"model {quote(typed, 64)} was accepted, and this commit has {lock.recorded[:SHORT]}",
-            _by_hand(lock),
+            f"enter {lock.recorded[:SHORT]} as *model* of Actions → Deploy → Run workflow "
+            "(docs/release.md)",
         )
     return Review(words=f"none was looked for: {accepted.by} has accepted this model by hand")
 
@@ -95,14 +130,18 @@ def _accept(accepted: Acceptance, lock: LockVerdict) -> Review:
 def _not_reviewed(why: str, lock: LockVerdict) -> Refused:
     return Refused(
         f"no review of this model can be found: {why}",
-        "if a pull request brought it, run its checks again (Re-run all jobs), then this job; "
-        f"else propose the change by a pull request, or, {_by_hand(lock)}",
+        "Re-run all jobs of the pull request that brought this model, then this job; if there is "
+        f"none, open one; {_by_hand(lock)}",
     )
+
+
+def _review_again(lock: LockVerdict) -> str:
+    return f"Open a pull request against the newest main to have it reviewed; {_by_hand(lock)}"
 
 
 def _by_hand(lock: LockVerdict) -> str:
     return (
-        "if you have looked at this model yourself: Actions → Deploy → Run workflow with *model* "
+        "or release it without a review: Actions → Deploy → Run workflow with *model* "
         f"{lock.recorded[:SHORT]} (docs/release.md)"
     )
 
@@ -113,7 +152,11 @@ def _released_before(review: Review, before: Base) -> str:
 
 
 def same_model(root: Path, commit: str) -> bool:
-    return model_of(root, commit) == outputs(read_lock(root / LOCK))[str(MODEL)]
+    return model_of(root, commit) == model_of_tree(root)
+
+
+def model_of_tree(root: Path) -> str:
+    return outputs(read_lock(root / LOCK))[str(MODEL)]
 
 
 def model_of(root: Path, commit: str) -> str:

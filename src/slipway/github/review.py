@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from slipway.errors import Refused, SlipwayError
@@ -31,6 +31,10 @@ class Review:
         no report.
     recorded
         Of the model that its lock named, where that was another one (equivalent).
+    manifest
+        sha256 of the manifest of the rebuilt model; empty in a report of version 0.1.
+    commit
+        The newest commit by which it came to the branch.
     words
         Why there is no pull request, or no report.
     """
@@ -40,6 +44,8 @@ class Review:
     run: int = 0
     sha256: str = ""
     recorded: str = ""
+    manifest: str = ""
+    commit: str = ""
     words: str = ""
 
     @property
@@ -49,7 +55,7 @@ class Review:
     def as_record(self) -> dict[str, Any] | None:
         if not self.number:
             return None
-        return {key: value for key, value in asdict(self).items() if key != "words"}
+        return {key: value for key, value in asdict(self).items() if key not in {"words", "commit"}}
 
 
 def find_reviews(api: Api, commits: Sequence[str], branch: str) -> Iterator[Review]:
@@ -86,7 +92,7 @@ def find_reviews(api: Api, commits: Sequence[str], branch: str) -> Iterator[Revi
             yield Review(words=f"{commit[:7]} came to {branch} by {count}")
         elif int(pulls[0]["number"]) not in seen:
             seen.add(int(pulls[0]["number"]))
-            yield _review(api, pulls[0])
+            yield replace(_review(api, pulls[0]), commit=commit)
 
 
 def _review(api: Api, pull: Mapping[str, Any]) -> Review:
@@ -108,7 +114,8 @@ def _review(api: Api, pull: Mapping[str, Any]) -> Review:
     except Refused as error:
         raise _not_believed(number, str(error)) from None
     made = report["challenger"]
-    return Review(number, url, run, str(made["model"]), str(made.get("recorded", "")))
+    hashes = (str(made.get(name, "")) for name in ("model", "recorded", "manifest"))
+    return Review(number, url, run, *hashes)
 
 
 def _last_run(api: Api, head: str) -> int | None:
@@ -122,5 +129,6 @@ def _last_run(api: Api, head: str) -> int | None:
 def _not_believed(number: int, why: str) -> Refused:
     return Refused(
         f"the report of #{number} is not believed: {why}",
-        f"look at the last run of #{number}: who wrote this report? Then propose the change anew",
+        f"check which job uploaded the report in the last run of #{number}, then open a new pull "
+        "request",
     )

@@ -74,8 +74,10 @@ def unexplained(changed: Mapping[str, str], read: Read) -> Iterator[tuple[str, s
 
 
 def _named_objects(read: Read) -> set[str]:
-    """Return the hashes that data.dvc and dvc.lock lead to."""
-    found = {md5 for name in (DATA, LOCK) for md5 in _hashes(_parsed(read(name)))}
+    """Return the hashes that data.dvc and the outputs in dvc.lock lead to, the only ones pushed."""
+    stages = (_stages(read(LOCK)) or {}).values()
+    made = [stage.get("outs") for stage in stages if isinstance(stage, dict)]
+    found = set(_hashes([_parsed(read(DATA)), made]))
     folders = sorted(md5 for md5 in found if md5.endswith(".dir"))
     for md5 in folders[:MOST_FOLDERS]:
         listed = read(f"{REMOTE}files/md5/{md5[:2]}/{md5[2:]}")
@@ -94,7 +96,7 @@ def _listed(text: str) -> Iterator[str]:
 
 
 def _hashes(value: Any) -> Iterator[str]:
-    """Yield the hashes of outputs and dependencies anywhere in one of DVC's files."""
+    """Yield the hashes anywhere in a part of DVC's files."""
     if isinstance(value, dict):
         if isinstance(value.get("md5"), str):
             yield value["md5"]
