@@ -64,4 +64,6 @@ def _bentoml_build(tree: Path, version: str) -> None:
     )
     if done.returncode:
         said = done.stderr.strip() or done.stdout.strip()
-        raise SlipwayError(f"BentoML could not build the service:\n{said}", "mend what it names")
+        raise SlipwayError(
+            f"BentoML could not build the service:\n{said}", "fix the error that it reports"
+        )

@@ -103,7 +103,7 @@ class Container:
 
 
 def _end_of(said: str) -> str:
-    return "\n  ".join(said.splitlines()[-5:]) or "it said nothing"
+    return "\n  ".join(said.splitlines()[-5:]) or "no output"
 
 
 def _advice(said: str) -> str:
@@ -120,4 +120,4 @@ def _advice(said: str) -> str:
     for words, advice in known.items():
         if words in said.lower():
             return advice
-    return "mend what Docker names, then try again"
+    return "fix the error that Docker reports, then retry"

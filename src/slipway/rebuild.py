@@ -223,7 +223,9 @@ def _stopped(said: list[str]) -> Stopped:
     found = next((match for line in said if (match := FAILED.search(line))), None)
     if not found:
         tail = "\n  ".join(said[-LINES_SAID:])
-        raise SlipwayError(f"`{' '.join(REPRO)}` failed:\n  {tail}", "mend what it names")
+        raise SlipwayError(
+            f"`{' '.join(REPRO)}` failed:\n  {tail}", "fix the error that it reports"
+        )
     starts = [number for number, line in enumerate(said) if line.startswith("> ")]
     ends = [number for number, line in enumerate(said) if line.startswith("ERROR: failed")]
     own = said[starts[-1] + 1 if starts else 0 : ends[0] if ends else None]

@@ -234,7 +234,7 @@ def _judge_again(root: Path, base: Base, lock: LockVerdict) -> tuple[str, str]:
     raise Refused(
         f"judged again on main: {plain(headline(report)).removeprefix('Not merged: ')}",
         plain(" ".join(advice(report)))
-        or "revert the change, or open a pull request that mends it",
+        or "revert the change, or open a pull request that fixes it",
     )
 
 

@@ -82,7 +82,7 @@ def run(command: Sequence[str], cwd: Path, python: str = sys.executable) -> str:
         raise SlipwayError(
             f"`{' '.join(command)}` failed with {how_it_ended(done.returncode)}:\n  "
             + "\n  ".join(written),
-            "mend what it names, then try again",
+            "fix the error that it reports, then retry",
         )
     return done.stdout
 

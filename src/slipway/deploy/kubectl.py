@@ -64,7 +64,7 @@ def _verb(arguments: tuple[str, ...]) -> str:
 
 
 def _end_of(said: str) -> str:
-    return "\n  ".join(said.splitlines()[-5:]) or "it said nothing"
+    return "\n  ".join(said.splitlines()[-5:]) or "no output"
 
 
 def _advice(said: str) -> str:
@@ -79,4 +79,4 @@ def _advice(said: str) -> str:
     for words, advice in known.items():
         if words in said.lower():
             return advice
-    return "mend what kubectl names, then try again"
+    return "fix the error that kubectl reports, then retry"

@@ -30,7 +30,7 @@ class Outcome:
     Attributes
     ----------
     exit_code
-        0 it is done, 1 a gate said no and all is as before, 2 it could not be answered.
+        0 it is done, 1 a gate stopped it and all is as before, 2 it could not be answered.
     words
         One or two sentences: what runs now, and why.
     steps

@@ -14,7 +14,7 @@ from slipway.errors import SlipwayError
 from slipway.settings import Deploy
 from slipway.texts import parse_yaml_documents, read_text, read_yaml
 
-OVERLAY = "SLIPWAY_OVERLAY"  # in the environment, goes before deploy.overlay of params.yaml
+OVERLAY = "SLIPWAY_OVERLAY"  # in the environment, overrides deploy.overlay of params.yaml
 WRITTEN = Path("build/kubernetes")
 
 # Files that kustomize reads as text.

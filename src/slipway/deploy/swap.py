@@ -68,7 +68,7 @@ class Undone(SlipwayError):
     Parameters
     ----------
     exit_code
-        1 when a gate said no, 2 when something else came in between.
+        1 when a gate stopped it, 2 when something else came in between.
     details
         Sections of Markdown.
     """

@@ -18,7 +18,7 @@ from slipway.pointers import data_revision
 from slipway.settings import Params
 from slipway.workspace import run
 
-MEND = "`dvc repro`, then commit dvc.lock with reports/; or the button *Update lock*"
+FIX = "`dvc repro`, then commit dvc.lock with reports/; or the button *Update lock*"
 
 # Asks the remote for one object, in a process of its own: stores fail in ways of their own, and
 # the question whether something exists is answered with no by one that cannot be reached.
@@ -55,7 +55,7 @@ def lock(root: Path) -> Finding:
         return Finding("unknown", f"dvc.lock could not be looked at: {_last_line(error)}")
     changed = sorted({name for parts in stages.values() for name in _modified(parts)})
     if changed:
-        return Finding("wrong", f"dvc.lock is stale: {', '.join(changed[:5])} changed since", MEND)
+        return Finding("wrong", f"dvc.lock is stale: {', '.join(changed[:5])} changed since", FIX)
     return Finding("ok", "dvc.lock is in step with its inputs")
 
 

@@ -1,6 +1,6 @@
 """One comment for each pull request, written and updated by CML.
 
-CML finds its comment by a watermark, among the first 30, whoever wrote it. So CML is asked
+CML finds its comment by a watermark, among the first 30, by any author. So CML is asked
 to update only where it would find ours, and to create only where there is none; a comment
 of ours that it cannot see is updated here.
 """
@@ -198,7 +198,7 @@ def _without_report(run: Run, foot: list[str]) -> Document:
 
 def _not_shown(tone: str, headline: str, error: Exception, foot: list[str]) -> Document:
     """Return a document that reports why nothing of an artifact is shown."""
-    # An exception that nobody foresaw may carry anything: its kind has to do.
+    # An unexpected exception may carry any text: only its type is shown.
     known = isinstance(error, SlipwayError)
     why = str(error) if known else f"it cannot be read ({type(error).__name__})"
     annotate("error", plain(headline), plain(quote(why, 300)))

@@ -57,7 +57,7 @@ def advice_on(report: Report, stop: Mapping[str, str]) -> str:
         "cannot tell": f"Hold out more months with `prepare.holdout_months` (now {per_month:,.0f} "
         "rows a month), or make a larger change.",
         "not better": "Make a larger change, or let `judge.require` say `not worse`.",
-        "behaviour": "See what it asks in src/model/behaviours.py: mend the model, or a question "
+        "behaviour": "See what it asks in src/model/behaviours.py: fix the model, or a question "
         "that is wrong.",
         "cost": "Make the model smaller, or raise the limit in the section `judge` of params.yaml.",
         "lock": "Run `dvc repro` and commit dvc.lock with reports/.",
