@@ -6,6 +6,5 @@
 `fetch`  which container to ask, on an engine or in a cluster; or a bucket
 `rehearse` no live target: months that the model has not seen, through the
          real service on this machine
-`verbs`  the command line
 ======== ===================================================================
 """

@@ -3,6 +3,5 @@
 ========== =====================================================================
 `arrivals` a file of labels, read whole and believed only if all of it is right
 `store`    the labels that have arrived: only ever added to, the latest counts
-`verbs`    the command line
 ========== =====================================================================
 """

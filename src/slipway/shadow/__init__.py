@@ -10,7 +10,6 @@
 `render`     the report as text and as Markdown
 `run`        `slipway shadow`
 `challenger` the container that follows
-`verbs`      `slipway challenger`: the command line of that
 ============ =====================================================================
 
 The image of the service holds the first three, and they need nothing that it has not.

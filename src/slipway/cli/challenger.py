@@ -1,4 +1,4 @@
-"""The command line of the challenger."""
+"""`slipway challenger`: a second model in shadow mode."""
 
 from __future__ import annotations
 
@@ -7,66 +7,86 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from slipway.cli.help import Command, Group
+from slipway.cli.options import Labels, LiveModel, MarkdownFile
+
 if TYPE_CHECKING:
     from slipway.settings import Params
     from slipway.shadow.challenger import Challenger
 
 app = typer.Typer(
-    help="Let a second model answer beside the one that runs; nobody is told what it says.",
+    help="Run a second model in shadow mode; its predictions are never returned.",
     no_args_is_help=True,
     rich_markup_mode=None,
+    cls=Group,
 )
 
 Target = Annotated[
-    str, typer.Option("--to", help="local or host; default: deploy.target of params.yaml.")
+    str,
+    typer.Option(
+        "--to", metavar="TARGET", help="local or host; default: deploy.target of params.yaml."
+    ),
 ]
 
 
-@app.command()
+@app.command(cls=Command)
 def start(
     candidate: Annotated[
-        str, typer.Option(help="Image by its digest, or the file that names one.")
+        str, typer.Option(metavar="IMAGE", help="Image by digest, or the file that names one.")
     ] = "build/image.json",
     since: Annotated[
-        str, typer.Option(help="First day of the log to answer, as YYYY-MM-DD; default: all of it.")
+        str,
+        typer.Option(
+            metavar="YYYY-MM-DD", help="First day of the log to score; default: all of it."
+        ),
     ] = "",
     to: Target = "",
 ) -> None:
-    """Start an image as the challenger, in place of any other."""
+    """Start an image in shadow mode, in place of any other.
+
+    Reads build/image.json and the prediction log on the engine.
+
+    Example: slipway challenger start
+    """
     from slipway.settings import read_params
 
     typer.echo(_challenger(to, read_params()).start(candidate, since))
 
 
-@app.command()
+@app.command(cls=Command)
 def stop(to: Target = "") -> None:
-    """Stop the challenger; what it answered stays."""
+    """Stop the model in shadow mode; its predictions are kept.
+
+    Example: slipway challenger stop
+    """
     from slipway.settings import read_params
 
     typer.echo(_challenger(to, read_params()).stop())
 
 
-@app.command()
+@app.command(cls=Command)
 def report(
     answers: Annotated[
         Path | None,
-        typer.Option(help="Folder that `slipway shadow --follow` writes; default: the engine's."),
+        typer.Option(
+            metavar="FOLDER",
+            help="Folder that `slipway shadow --follow` writes; default: the engine's.",
+        ),
     ] = None,
-    live: Annotated[
-        str, typer.Option(help="sha256 of the model to compare with; default: the newest.")
-    ] = "",
-    labels: Annotated[
-        Path | None, typer.Option(help="File of labels; default: those that were imported.")
-    ] = None,
-    json: Annotated[Path, typer.Option(help="Write the report as JSON here.")] = Path(
+    live: LiveModel = "",
+    labels: Labels = None,
+    json: Annotated[Path, typer.Option(metavar="FILE", help="Report as JSON.")] = Path(
         "build/challenger.json"
     ),
-    markdown: Annotated[
-        Path | None, typer.Option(help="Write the report as Markdown here.")
-    ] = None,
+    markdown: MarkdownFile = None,
     to: Target = "",
 ) -> None:
-    """Compare what the challenger answered with what was answered: 0 yes, 1 no, 2 cannot say."""
+    """Compare its predictions with the live model's: 0 ready for traffic, 1 not, 2 no answer.
+
+    Reads the predictions on the engine; writes build/challenger.json.
+
+    Example: slipway challenger report
+    """
     from slipway.settings import read_params
     from slipway.shadow import challenger
     from slipway.shadow.render import to_text

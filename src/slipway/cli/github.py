@@ -1,4 +1,4 @@
-"""`slipway github`: the verbs that only a job of GitHub Actions can use."""
+"""`slipway github`: commands that only a job of GitHub Actions can use."""
 
 from __future__ import annotations
 
@@ -8,21 +8,26 @@ from typing import Annotated
 
 import typer
 
+from slipway.cli.help import Command, Group
+
 app = typer.Typer(
-    help="What the workflows do; each works only in a job of GitHub Actions.",
+    help="Commands of the workflows; each works only in a job of GitHub Actions.",
     no_args_is_help=True,
     rich_markup_mode=None,
+    cls=Group,
 )
 
-Number = Annotated[int, typer.Argument(help="Number of the pull request.")]
-Environment = Annotated[str, typer.Argument(help="Name of the environment: staging, production.")]
-Sha = Annotated[str, typer.Option(help="Its newest commit.")]
+Number = Annotated[int, typer.Argument(metavar="NUMBER", help="Number of the pull request.")]
+Environment = Annotated[
+    str, typer.Argument(metavar="NAME", help="Name of the environment: staging or production.")
+]
+Sha = Annotated[str, typer.Option(metavar="COMMIT", help="Its newest commit.")]
 
 
-@app.command()
+@app.command(cls=Command)
 def tell(
-    commit: Annotated[str, typer.Option(help="Commit that was judged.")] = "",
-    run_url: Annotated[str, typer.Option(help="Address of the run.")] = "",
+    commit: Annotated[str, typer.Option(metavar="COMMIT", help="Commit that was judged.")] = "",
+    run_url: Annotated[str, typer.Option(metavar="URL", help="Address of the run.")] = "",
 ) -> None:
     """Tell what the steps before found: summary, title of the check, JSON and HTML."""
     from slipway.github import tell
@@ -30,7 +35,7 @@ def tell(
     raise typer.Exit(tell.tell(Path(), commit, run_url))
 
 
-@app.command()
+@app.command(cls=Command)
 def bind() -> None:
     """Say which pull request the run belongs to that started this job."""
     from slipway.github import bind
@@ -47,11 +52,12 @@ def bind() -> None:
     typer.echo(f"the run belongs to #{number}")
 
 
-@app.command()
+@app.command(cls=Command)
 def render(
-    out: Annotated[Path, typer.Option(help="Markdown file to write.")],
+    out: Annotated[Path, typer.Option(metavar="FILE", help="Markdown file to write.")],
     number: Annotated[
-        int | None, typer.Option(help="Pull request whose protected files to list.")
+        int | None,
+        typer.Option(metavar="NUMBER", help="Pull request whose protected files to list."),
     ] = None,
 ) -> None:
     """Check the report of the run that started this job, and render it again."""
@@ -67,11 +73,11 @@ def render(
     typer.echo(f"{out}: {len(text):,} characters")
 
 
-@app.command()
+@app.command(cls=Command)
 def comment(
     number: Number,
-    body: Annotated[Path, typer.Option(help="Markdown file to post.")],
-    cml: Annotated[Path, typer.Option(help="Folder of CML.")],
+    body: Annotated[Path, typer.Option(metavar="FILE", help="Markdown file to post.")],
+    cml: Annotated[Path, typer.Option(metavar="FOLDER", help="Folder of CML.")],
     create: Annotated[bool, typer.Option(help="Write one where there is none.")] = True,
 ) -> None:
     """Write the comment on a pull request, or update it."""
@@ -88,7 +94,7 @@ def comment(
     typer.echo(mark_outdated(api, event))
 
 
-@app.command()
+@app.command(cls=Command)
 def find(number: Number) -> None:
     """Say which commit of a pull request to rebuild, if its lock may be committed here."""
     from slipway.github.api import api_of_job
@@ -100,7 +106,7 @@ def find(number: Number) -> None:
     typer.echo(f"#{number} is at {sha}")
 
 
-@app.command()
+@app.command(cls=Command)
 def commit(number: Number, sha: Sha) -> None:
     """Commit the lock and the reports that this run rebuilt to the pull request's branch."""
     from slipway.github.api import api_of_job
@@ -118,10 +124,14 @@ def commit(number: Number, sha: Sha) -> None:
     )
 
 
-@app.command()
+@app.command(cls=Command)
 def watch(
-    why: Annotated[str, typer.Option(help="What stopped the check before it had a report.")] = "",
-    retrain: Annotated[str, typer.Option(help="What `slipway github retrain` said.")] = "",
+    why: Annotated[
+        str, typer.Option(metavar="TEXT", help="Why the check stopped before it had a report.")
+    ] = "",
+    retrain: Annotated[
+        str, typer.Option(metavar="TEXT", help="Result of `slipway github retrain`.")
+    ] = "",
 ) -> None:
     """Open, update or close the one drift issue, by the report of this run's check."""
     from slipway.github.api import api_of_job
@@ -135,7 +145,7 @@ def watch(
     raise typer.Exit(told.exit_code)
 
 
-@app.command()
+@app.command(cls=Command)
 def retrain() -> None:
     """Start a retrain run for the drift that this run has found, if params.yaml says so."""
     from datetime import UTC, datetime
@@ -151,10 +161,13 @@ def retrain() -> None:
     annotate("notice", f"Retrain run: {words}")
 
 
-@app.command()
+@app.command(cls=Command)
 def propose(
     drift_run: Annotated[
-        str, typer.Option(help="Number of the run of the drift check that asked for it.")
+        str,
+        typer.Option(
+            metavar="NUMBER", help="Number of the run of the drift check that asked for it."
+        ),
     ] = "",
 ) -> None:
     """Open, update or close the one pull request of the retrain run; never merge it."""
@@ -168,7 +181,7 @@ def propose(
     raise typer.Exit(exit_code)
 
 
-@app.command()
+@app.command(cls=Command)
 def images() -> None:
     """Open or update the pull request that moves pinned images to their tags' newest digests."""
     from slipway.github.api import api_of_job
@@ -180,7 +193,7 @@ def images() -> None:
     add_summary(words)
 
 
-@app.command()
+@app.command(cls=Command)
 def login() -> None:
     """Log in to the registry for images, and say which it is."""
     from slipway.github.registry import log_in
@@ -191,7 +204,7 @@ def login() -> None:
     typer.echo(f"{said}; images go to {registry}")
 
 
-@app.command()
+@app.command(cls=Command)
 def image() -> None:
     """Hand the image on to the next jobs, if it holds what was verified."""
     from slipway.github.handover import hand_over
@@ -202,7 +215,7 @@ def image() -> None:
     typer.echo(found["image"])
 
 
-@app.command()
+@app.command(cls=Command)
 def host(
     environment: Environment,
     rehearsal: Annotated[
@@ -226,10 +239,10 @@ def host(
     typer.echo(f"{environment}: {found.address or found.to}")
 
 
-@app.command()
+@app.command(cls=Command)
 def mark(
     environment: Environment,
-    url: Annotated[str, typer.Option(help="Address of the service there.")] = "",
+    url: Annotated[str, typer.Option(metavar="URL", help="Address of the service there.")] = "",
 ) -> None:
     """Let GitHub's Deployments of an environment say what runs there now."""
     from slipway.github.api import api_of_job
@@ -238,7 +251,7 @@ def mark(
     typer.echo(mark(api_of_job(), Path(), environment, os.environ["GITHUB_SHA"], url))
 
 
-@app.command()
+@app.command(cls=Command)
 def release() -> None:
     """Write the GitHub Release of what reached production: card, verdict, manifest, SBOM."""
     from datetime import UTC, datetime
@@ -254,7 +267,7 @@ def release() -> None:
     typer.echo(url)
 
 
-@app.command()
+@app.command(cls=Command)
 def drift(
     rehearsal: Annotated[
         bool, typer.Option("--rehearsal", help="There is no live target: say so.")
@@ -269,7 +282,7 @@ def drift(
     raise typer.Exit(exit_code)
 
 
-@app.command()
+@app.command(cls=Command)
 def pages() -> None:
     """Say whether GitHub Pages is on, so that there is a page to publish."""
     from slipway.github.api import api_of_job

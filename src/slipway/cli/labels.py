@@ -1,4 +1,4 @@
-"""`slipway labels`: the verbs."""
+"""`slipway labels`: labels that arrive late."""
 
 from __future__ import annotations
 
@@ -8,32 +8,42 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from slipway.cli.help import Command, Group
+from slipway.cli.options import Log
+
 if TYPE_CHECKING:
     from slipway.settings import Params
 
 app = typer.Typer(
-    help="Labels that arrive late: what became of the rows that were predicted.",
+    help="Import labels that arrive after the prediction.",
     no_args_is_help=True,
     rich_markup_mode=None,
+    cls=Group,
 )
 
 
 @app.callback()
 def labels() -> None:
-    """Labels that arrive late: what became of the rows that were predicted."""
+    """Import labels that arrive after the prediction."""
 
 
-@app.command("import")
+@app.command("import", cls=Command)
 def import_(
     files: Annotated[
         list[Path],
-        typer.Argument(help="Parquet or CSV files: the key, and the label or what it is made of."),
+        typer.Argument(
+            metavar="FILE",
+            help="Parquet or CSV files: the key, and the label or the column it is derived from.",
+        ),
     ],
-    log: Annotated[
-        str, typer.Option(help="Folder or URL of the prediction log; default as in params.yaml.")
-    ] = "",
+    log: Log = "",
 ) -> None:
-    """Add labels that have arrived; the same ones twice change nothing (docs/labels.md)."""
+    """Add labels that have arrived. Imports are idempotent (docs/labels.md).
+
+    Reads the files and the prediction log; writes the folder watch.labels of params.yaml.
+
+    Example: slipway labels import arrived.csv
+    """
     from slipway.labels.store import import_labels, labels_place
     from slipway.settings import read_params
 

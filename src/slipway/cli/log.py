@@ -1,4 +1,4 @@
-"""`slipway log`: bring a prediction log here."""
+"""`slipway log`: a prediction log on this machine."""
 
 from __future__ import annotations
 
@@ -7,23 +7,34 @@ from typing import Annotated
 
 import typer
 
+from slipway.cli.help import Command, Group
+
 app = typer.Typer(
-    help="Bring the prediction log of the live service here, or make one to try things on.",
+    help="Fetch the prediction log of the live service, or make one to try things on.",
     no_args_is_help=True,
     rich_markup_mode=None,
+    cls=Group,
 )
 
-Out = Annotated[Path, typer.Option(help="Folder to write to.")]
+Out = Annotated[Path, typer.Option(metavar="FOLDER", help="Folder to write to.")]
 
 
-@app.command()
+@app.command(cls=Command)
 def fetch(
     source: Annotated[
-        str, typer.Option("--from", help="local, host, kubernetes, or a folder or URL of a log.")
+        str,
+        typer.Option(
+            "--from", metavar="SOURCE", help="local, host, kubernetes, or a folder or URL of a log."
+        ),
     ],
     out: Out = Path("build/live"),
 ) -> None:
-    """Fetch the log and the model that wrote it from where the service runs."""
+    """Fetch the log and the model that wrote it from where the service runs.
+
+    Writes build/live.
+
+    Example: slipway log fetch --from local
+    """
     from slipway.errors import SlipwayError
     from slipway.fetch.fetch import fetch
     from slipway.github.runner import set_outputs
@@ -37,9 +48,14 @@ def fetch(
         raise
 
 
-@app.command()
+@app.command(cls=Command)
 def rehearse(out: Out = Path("build/rehearsal")) -> None:
-    """Make a log without a live service: send it months that the model has not seen."""
+    """Make a log without a live service: send it months that the model has not seen.
+
+    Writes build/rehearsal.
+
+    Example: slipway log rehearse
+    """
     from slipway.fetch.rehearse import rehearse
 
     typer.echo(rehearse(out).text())
