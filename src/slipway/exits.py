@@ -11,6 +11,7 @@ import io
 import os
 import platform
 import re
+import select
 import sys
 import tempfile
 import threading
@@ -70,7 +71,7 @@ def _report(command: str, error: BaseException) -> int:
     """Write why a command ended; return its exit code."""
     if isinstance(error, SystemExit) and not place(error):
         return YES if error.code in (None, YES) else _say_text(error.code)
-    if isinstance(error, BrokenPipeError) and not _can_write(sys.stdout):
+    if isinstance(error, BrokenPipeError) and _reader_is_gone(sys.stdout):
         return NO_ANSWER  # as in `slipway … | head`: the reader has seen enough
     if isinstance(error, KeyboardInterrupt):
         _write("slipway: stopped")
@@ -175,6 +176,18 @@ def _can_write(stream: TextIO | None) -> bool:
     except (OSError, ValueError):
         return False
     return True
+
+
+def _reader_is_gone(stream: TextIO | None) -> bool:
+    """Return whether a stream has no reader any more, also where Python does not buffer it."""
+    if not _can_write(stream):
+        return True
+    if stream is None:
+        return False
+    ends = select.poll()
+    with suppress(OSError, ValueError):
+        ends.register(stream.fileno(), 0)
+    return any(event & select.POLLERR for _, event in ends.poll(0))
 
 
 def _drop_unwritten() -> None:

@@ -126,11 +126,13 @@ def test_details_that_cannot_be_written_cost_no_sentence(package: Path) -> None:
     assert "src/model/features.py" in ends_with_a_sentence(done)
 
 
-def test_a_reader_that_has_seen_enough_is_no_fault(project: Path) -> None:
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_reader_that_has_seen_enough_is_no_fault(project: Path, unbuffered: str) -> None:
     command = f"{sys.executable} -m slipway validate data | true; echo ${{PIPESTATUS[0]}}"
     done = subprocess.run(
         ["bash", "-c", f"exec 2>&1; {command}"],
         cwd=project,
+        env=os.environ | {"PYTHONUNBUFFERED": unbuffered},
         capture_output=True,
         text=True,
         check=False,
