@@ -5,15 +5,27 @@ from __future__ import annotations
 from typing import Any
 
 from bentoml._internal.utils import circus
+from circus.exc import ConflictError  # type: ignore[import-untyped]
 
 CHECK_SECONDS = 1.0
 
+STOP_AGAIN_SECONDS = 0.05
+
 
 class Supervisor(circus.Arbiter):  # type: ignore[misc]
-    """BentoML's, but it looks at its workers every second: ten pass otherwise without an answer."""
+    """BentoML's, but it looks at its workers every second: ten pass otherwise without an answer.
+
+    And it stops when it is asked to while it looks: circus drops a signal that comes meanwhile.
+    """
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **(named | {"check_delay": CHECK_SECONDS}))
+
+    def stop(self) -> Any:
+        try:
+            return super().stop()
+        except ConflictError:
+            return self.loop.call_later(STOP_AGAIN_SECONDS, self.stop)
 
 
 def check_workers_often() -> None:
