@@ -130,7 +130,7 @@ def rebuild(root: Path, base: str) -> Rebuild:
         trusted = _start_from(root, commit)
         changed = claims.stages != trusted or bool(claims.edited) or not _is_up_to_date(root)
         stopped = _run_stages(root) if changed else None
-        lock = None if stopped else _judge_lock(root, claims)
+        lock = None if stopped else judge_claims(root, claims)
     except SlipwayError:
         _put_back(root, claims.lock)
         raise
@@ -232,7 +232,8 @@ def _stopped(said: list[str]) -> Stopped:
     return Stopped(found[1], int(found[2]), [line for line in own if line][-LINES_SAID:])
 
 
-def _judge_lock(root: Path, claims: Claims) -> LockVerdict:
+def judge_claims(root: Path, claims: Claims) -> LockVerdict:
+    """Return what the lock of a change is worth, with what was rebuilt of it in `root`."""
     if claims.fault:
         return LockVerdict("stale", [claims.fault])
     rebuilt = read_lock(root / LOCK)

@@ -13,7 +13,17 @@ import pytest
 import yaml
 
 from slipway.errors import SlipwayError
-from slipway.lock import changed_inputs, check_lock, differing_outputs, read_lock
+from slipway.lock import (
+    LockVerdict,
+    changed_inputs,
+    check_lock,
+    compare_locks,
+    differing_outputs,
+    edited_reports,
+    fetch_recorded_model,
+    read_lock,
+    read_reports,
+)
 from slipway.tables import digest
 from slipway.workspace import run
 
@@ -49,6 +59,16 @@ def record_model(repository: Path, change) -> None:
     run(["dvc", "commit", "-q", "-f", "train"], repository)
 
 
+def verdict_on(repository: Path, rebuilt: Path) -> LockVerdict:
+    """Compare a lock with a rebuild: the repository that it was copied from is one."""
+    recorded = read_lock(repository / "dvc.lock")
+    edited, reports = edited_reports(recorded, repository), read_reports(recorded, repository)
+    old_model = fetch_recorded_model(repository)
+    return compare_locks(
+        recorded, read_lock(rebuilt / "dvc.lock"), edited, rebuilt, old_model, reports
+    )
+
+
 def test_an_honest_lock_is_identical(repository):
     answer = slipway_lock(repository)
 
@@ -56,10 +76,10 @@ def test_an_honest_lock_is_identical(repository):
     assert answer.stdout.startswith("lock: identical")
 
 
-def test_other_bytes_with_the_same_predictions_are_equivalent(repository):
+def test_other_bytes_with_the_same_predictions_are_equivalent(repository, small_repository):
     record_model(repository, lambda model: setattr(model, "doc_string", "another compiler"))
 
-    verdict = check_lock(repository)
+    verdict = verdict_on(repository, small_repository)
 
     assert verdict.status == "equivalent"
     assert verdict.exit_code == 0
@@ -81,12 +101,12 @@ def test_a_lock_that_records_another_model_is_different_and_says_how_to_mend_it(
     assert "dvc repro" in answer.stdout
 
 
-def test_a_lock_edited_by_hand_is_different(repository):
+def test_a_lock_edited_by_hand_is_different(repository, small_repository):
     stages = yaml.safe_load((repository / "dvc.lock").read_text())
     stages["stages"]["train"]["outs"][0]["md5"] = "0" * 32 + ".dir"
     (repository / "dvc.lock").write_text(yaml.safe_dump(stages))
 
-    verdict = check_lock(repository)
+    verdict = verdict_on(repository, small_repository)
 
     assert verdict.status == "different"
     assert any("in no cache or remote" in reason for reason in verdict.why)
