@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from tests.judge.cases import BETTER, judged
+from tests.judge.cases import BETTER, WORSE, judged
 from tests.services.repository import AUTHOR, commit
 from tests.workflows.api import ID
 from tests.workflows.conftest import RUN
@@ -133,6 +133,15 @@ class TestReview:
         github.released.merge(COMMIT, head=HEAD)
         self.runs(github, (RUN, HEAD, "success"))
         github.add_report(RUN, {"challenger": {"model": "f" * 64}})
+
+        with pytest.raises(Refused, match="the report of #7 is not believed"):
+            review_of(api)
+
+    def test_a_report_that_contradicts_itself_is_refused(self, api, github):
+        github.released.merge(COMMIT, head=HEAD)
+        self.runs(github, (RUN, HEAD, "success"))
+        lie = {"verdict": "better", "may_merge": True, "stops": []}
+        github.add_report(RUN, judged(WORSE) | lie)
 
         with pytest.raises(Refused, match="the report of #7 is not believed"):
             review_of(api)
