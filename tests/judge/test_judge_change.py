@@ -16,7 +16,9 @@ from slipway.git import resolve
 from slipway.judge import champion as champions
 from slipway.judge.opponents import incomparable
 from slipway.report.check import check, read_report
-from slipway.tables import read_columns, write_columns
+from slipway.restore import Missing, restore
+from slipway.score import MODEL
+from slipway.tables import digest, read_columns, write_columns
 from slipway.workspace import run
 
 JUDGEMENTS = "reports/judgements"
@@ -88,25 +90,32 @@ def test_small_losses_are_measured_against_the_best_champion_not_the_last(
     assert models[1]["holdout"]["uses"] == 2
 
 
-@pytest.mark.parametrize("what_happened", ["lost", "altered"])
-def test_a_champion_whose_stored_bytes_cannot_be_had_is_rebuilt_to_the_same(
-    repository: Path, what_happened: str
-) -> None:
+def stored_model(repository: Path) -> Path:
+    """Return the one place in the cache where the bytes of the model are."""
     content = (repository / "build/model/model.onnx").read_bytes()
-    stored = [
+    [stored] = [
         file
         for file in (repository / ".dvc/cache").rglob("*")
         if file.is_file() and file.read_bytes() == content
     ]
-    assert len(stored) == 1
-    stored[0].chmod(0o644)
-    stored[0].write_bytes(content[:-1] + b"!")
-    if what_happened == "lost":
-        stored[0].unlink()
+    stored.chmod(0o644)
+    return stored
+
+
+def test_a_champion_whose_stored_bytes_are_lost_is_rebuilt_to_the_same(repository: Path) -> None:
+    content = (repository / "build/model/model.onnx").read_bytes()
+    stored_model(repository).unlink()
     with champions.tree_of(repository, "HEAD") as tree:
         built = champions.build(repository, tree)
         assert built.how == "rebuilt"
         assert (built.model / "model.onnx").read_bytes() == content
+
+
+def test_stored_bytes_that_were_altered_count_as_lost(repository: Path) -> None:
+    stored = stored_model(repository)
+    stored.write_bytes(stored.read_bytes()[:-1] + b"!")
+    with champions.tree_of(repository, "HEAD") as tree, pytest.raises(Missing):
+        restore(tree, MODEL, force=True)
 
 
 def test_a_champion_that_cannot_read_the_rows_says_which_column(
@@ -182,22 +191,21 @@ def test_a_folder_outside_git_is_named(tmp_path: Path) -> None:
 def test_a_commit_that_locks_another_environment_gets_its_own(repository: Path) -> None:
     (repository / "requirements.lock").write_text("# nothing is needed\n", "utf-8")
     head = commit(repository, "another environment")
+    # One that was copied with another checkout runs that one's Python: it is made anew.
+    name = digest(repository / "requirements.lock")[:12]
+    copied = repository.resolve() / champions.ENVIRONMENTS / name
+    copied.mkdir(parents=True)
+    (copied / "ready").write_text("/another/checkout cpython-311\n", "utf-8")
     shutil.copy(Path(__file__).parents[2] / "requirements.lock", repository / "requirements.lock")
     with champions.tree_of(repository, head) as tree:
         built = champions.build(repository, tree)
-        assert built.python.startswith(str(repository.resolve() / "build/environments"))
+        assert built.python == str(copied / "bin/python")
+        assert "/another/checkout" not in (copied / "ready").read_text("utf-8")
         assert built.how == "restored by hash, in its own environment"
         # That environment has no numpy, so its own code cannot run there: it says so.
         scores, why = champions.score(built, Path("rows"), Path("out"))
         assert scores is None
         assert why
-
-        # One that was copied with another checkout runs that one's Python: it is made anew.
-        environment = Path(built.python).parents[1]
-        (environment / "ready").write_text("/another/checkout cpython-311\n", "utf-8")
-        (environment / "copied").touch()
-        assert champions.build(repository, tree).python == built.python
-        assert not (environment / "copied").exists()
 
 
 def test_a_record_that_is_none_is_named(repository: Path, slipway: Slipway) -> None:
