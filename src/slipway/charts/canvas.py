@@ -8,8 +8,12 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
+from slipway.schemas import leave_iris_out
+
 if TYPE_CHECKING:
     import altair as alt
+
+leave_iris_out()
 
 Row = Mapping[str, Any]
 

@@ -11,11 +11,11 @@ import json
 import math
 import zipfile
 from collections.abc import Callable, Iterator
-from itertools import islice
 from typing import Any, NoReturn
 
 from slipway.errors import SlipwayError
 from slipway.github.api import Api
+from slipway.schemas import find_fault
 
 # A full report has some 100,000 characters, and all files under reports/ are a few times that.
 MOST_BYTES = 4_000_000
@@ -106,14 +106,10 @@ def drift_report(archive: bytes) -> dict[str, Any]:
     NotBelieved
         What is there is no such report.
     """
-    from jsonschema import Draft202012Validator
-    from jsonschema.exceptions import best_match
-
     from slipway.drift.report import schema
-    from slipway.report.believe import FAULTS
 
     report = parse(unpack(archive, DRIFT.__eq__)[DRIFT])
-    if fault := best_match(islice(Draft202012Validator(schema()).iter_errors(report), FAULTS)):
+    if fault := find_fault(report, schema()):
         raise NotBelieved(
             f"{DRIFT} is not a report of `slipway drift`: {fault.json_path}: {fault.message[:200]}"
         )

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from itertools import islice
 from typing import Any
 
 from slipway.errors import Refused
-
-# A file made to hurt has a hundred thousand faults; the best of a few will do.
-FAULTS = 20
+from slipway.schemas import find_fault
 
 
 class Newer(Refused):
@@ -24,11 +21,7 @@ def check_schema(report: Mapping[str, Any], schema: Mapping[str, Any], what: str
     Refused
         Names the place and what was expected there.
     """
-    from jsonschema import Draft202012Validator
-    from jsonschema.exceptions import best_match
-
-    faults = Draft202012Validator(schema).iter_errors(report)
-    if fault := best_match(islice(faults, FAULTS)):
+    if fault := find_fault(report, schema):
         raise Refused(f"not {what}: {fault.json_path[:200]}: {fault.message[:200]}")
 
 
