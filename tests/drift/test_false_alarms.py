@@ -25,6 +25,12 @@ DAYS = 365 * YEARS
 
 MONTHS = DAYS / runs.DAYS_A_MONTH
 
+# More of them take minutes: `make bench BENCH=drift`.
+WORLDS = 4
+
+# The table has four million: `python -m slipway.drift.runs`.
+LOOKS = 50_000
+
 ALPHA = runs.alpha_for(RATE, len(STREAMS))
 
 
@@ -62,16 +68,16 @@ def at_most(rate, months):
     ids=["still", "still, many rows", "weeks", "weeks and days", "weeks, many rows", "alike"],
 )
 def test_traffic_without_drift_alarms_no_more_often_than_the_setting(rows, restless):
-    found = false_alarms(8, rows, restless)
+    found = false_alarms(WORLDS, rows, restless)
 
-    assert found.sum() <= at_most(RATE, 8 * MONTHS)
+    assert found.sum() <= at_most(RATE, WORLDS * MONTHS)
 
 
 @pytest.mark.parametrize("restless", [Restless(), Restless(week=0.1), Restless(week=0.2, day=0.1)])
 def test_nor_does_a_log_with_many_more_rows_than_the_past_had(restless):
-    found = false_alarms(8, 10_000, restless, then=300)
+    found = false_alarms(WORLDS, 10_000, restless, then=300)
 
-    assert found.sum() <= at_most(RATE, 8 * MONTHS)
+    assert found.sum() <= at_most(RATE, WORLDS * MONTHS)
 
 
 def test_a_rule_without_the_past_would_cry_wolf_on_the_same_restless_traffic():
@@ -89,9 +95,9 @@ def test_a_rule_without_the_past_would_cry_wolf_on_the_same_restless_traffic():
 
 
 def test_heavy_tails_cost_false_alarms_and_the_guide_says_how_many():
-    found = false_alarms(8, 1_000, Restless(week=0.2, day=0.1, tails=5))
+    found = false_alarms(WORLDS, 1_000, Restless(week=0.2, day=0.1, tails=5))
 
-    assert found.sum() <= at_most(4 * RATE, 8 * MONTHS)
+    assert found.sum() <= at_most(4 * RATE, WORLDS * MONTHS)
 
 
 def test_a_small_reference_is_no_excuse_for_alarms():
@@ -140,10 +146,10 @@ def test_what_is_dust_never_alarms_however_many_rows_there_are():
 
 def test_the_table_behind_the_limits_is_what_its_simulation_gives():
     for world in runs.WORLDS:
-        again = runs.simulate(world, 1, 200_000, seed=9)
+        again = runs.simulate(world, 1, LOOKS, seed=9)
         known = dict(zip(runs.table()["alpha"], runs.table()["bunches"], strict=True))
         for alpha, rate in zip(runs.ALPHAS[:3], again, strict=False):
-            spread = 4 * np.sqrt(known[alpha] / 200_000)
+            spread = 4 * np.sqrt(known[alpha] / LOOKS)
             assert rate <= known[alpha] + spread
             if world == runs.WORLDS[0]:  # the worst one makes the table
                 assert rate >= 0.8 * known[alpha] - spread
@@ -159,7 +165,7 @@ def test_more_streams_and_fewer_alarms_make_every_limit_stricter(rate):
 def test_days_with_more_and_less_traffic_alarm_no_more_often_than_the_setting():
     rng = np.random.default_rng(4)
     week = np.array([1.0, 1.1, 1.0, 1.0, 1.2, 0.6, 0.5])
-    alarms, years = 0, 40
+    alarms, years = 0, 20
     for _ in range(years):
         mean = 1_000 * np.resize(week, 365) * np.exp(rng.normal(0, 0.15, 365))
         alarms += bunches(watch_volume(rng.poisson(mean).astype(float), 0.15, 1.01, ALPHA).hit)

@@ -78,10 +78,13 @@ def test_every_record_is_read_once_and_in_order(tmp_path, megabytes):
     assert skipped == Skipped(records=60_000)
 
 
-@pytest.mark.parametrize("strange", STRANGE.values(), ids=STRANGE.keys())
-@pytest.mark.parametrize("at", [0, 33_333, 50_000])
+# Each kind in the middle, and one kind at both ends of the file.
+PLACES = [*((name, 33_333) for name in STRANGE), ("zeros", 0), ("zeros", 50_000)]
+
+
+@pytest.mark.parametrize(("strange", "at"), PLACES)
 def test_what_is_no_record_is_named_and_costs_nothing_else(tmp_path, strange, at):
-    content = b"".join(MANY[:at]) + strange + b"".join(MANY[at:50_000])
+    content = b"".join(MANY[:at]) + STRANGE[strange] + b"".join(MANY[at:50_000])
     log = write(tmp_path, content, b"".join(MANY[50_000:]))
 
     found, skipped = parsed(log)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from pathlib import Path
 
@@ -10,6 +11,9 @@ import pytest
 import yaml
 
 from slipway.data import write_month
+from slipway.prepare import prepare
+from slipway.settings import read_params
+from slipway.train import train
 
 ROOT = Path(__file__).parents[2]
 MONTHS = ("2013-01", "2013-02", "2013-06", "2013-07", "2013-08", "2013-09")
@@ -37,5 +41,22 @@ def project(small_project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     """A copy of the small project that a test may break, with the test standing in it."""
     copy = tmp_path / "project"
     shutil.copytree(small_project, copy)
+    monkeypatch.chdir(copy)
+    return copy
+
+
+@pytest.fixture(scope="session")
+def trained_once(small_project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = Path(shutil.copytree(small_project, tmp_path_factory.mktemp("trained") / "project"))
+    with contextlib.chdir(made):
+        prepare(read_params())
+        train(read_params())
+    return made
+
+
+@pytest.fixture
+def trained(trained_once: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the small project, prepared and with its model."""
+    copy = Path(shutil.copytree(trained_once, tmp_path / "trained"))
     monkeypatch.chdir(copy)
     return copy

@@ -13,13 +13,6 @@ from slipway.tables import read_columns
 from slipway.train import train
 
 
-@pytest.fixture
-def trained(project):
-    prepare(read_params())
-    train(read_params())
-    return project
-
-
 def test_every_metric_has_an_interval_around_its_value(trained):
     evaluate(read_params())
 

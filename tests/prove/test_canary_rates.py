@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from tests.prove.simulated import LIMITS, Traffic, Version, runs_stopped
 
+# `make bench BENCH=canary` simulates a thousand of each.
 RUNS = 100
 LITTLE, MUCH = Traffic(100, 0.1), Traffic(200, 0.5)
 
@@ -35,14 +36,14 @@ def test_a_version_that_does_as_the_old_one_is_almost_never_stopped(version, tra
     ids=lambda it: str(it).removeprefix("Version"),
 )
 def test_a_bad_version_is_always_stopped(bad, traffic):
-    assert runs_stopped(Version(refused=0.02), bad, traffic, RUNS // 5) == RUNS // 5
+    assert runs_stopped(Version(refused=0.02), bad, traffic, RUNS // 10) == RUNS // 10
 
 
 @pytest.mark.parametrize("traffic", [LITTLE, MUCH])
 def test_a_version_that_fails_as_often_as_the_old_one_is_almost_never_stopped(traffic):
     """More often than the limit allows, by a cause that both share; over the time as shipped."""
     failing, minute = Version(errors=0.05), LIMITS.model_copy(update={"seconds": 60})
-    assert runs_stopped(failing, failing, traffic, RUNS // 5, limits=minute) <= 1
+    assert runs_stopped(failing, failing, traffic, RUNS // 10, limits=minute) == 0
 
 
 def test_a_candidate_that_refuses_what_the_old_version_refuses_too_is_sound():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from datetime import UTC, datetime
 from itertools import product
 from typing import Any
@@ -20,8 +21,11 @@ from slipway import contract
 from slipway.rows import RowValidator, specify
 from slipway.times import EARLIEST, END
 
+# `make bench BENCH=rows` draws a thousand.
+EXAMPLES = int(os.environ.get("EXAMPLES") or 40)
+
 bounded = settings(
-    max_examples=150,
+    max_examples=EXAMPLES,
     deadline=None,
     derandomize=True,
     database=None,
@@ -228,7 +232,7 @@ COLUMNS: dict[str, tuple[st.SearchStrategy[Check], st.SearchStrategy[Any]]] = {
 
 
 @pytest.mark.parametrize("dtype", COLUMNS)
-@settings(bounded, max_examples=80)
+@bounded
 @given(data=st.data())
 def test_they_read_every_check_of_pandera_alike(dtype: str, data: st.DataObject) -> None:
     checks, values = COLUMNS[dtype]
