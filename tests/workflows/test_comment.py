@@ -15,7 +15,7 @@ from tests.workflows.conftest import FORK, NUMBER, ROOT, RUN, finished_run
 
 from slipway.errors import SlipwayError
 from slipway.github.bind import Run
-from slipway.github.comment import MARKED, WATERMARK, compose, post
+from slipway.github.comment import MARKED, WATERMARK, compose, post, render
 from slipway.github.own_comment import State
 from slipway.report.document import Document
 
@@ -56,6 +56,9 @@ def comments(github):
     return [comment["body"] for comment in github.comments[NUMBER]]
 
 
+# What an earlier run has written.
+APPROVAL = f"### ✅ Better: merge it\n\n{WATERMARK.format(sha=SHA)}"
+
 # What our own workflow never leaves behind: data in order is judged.
 VALID = json.dumps({"version": 1, "valid": True, "files": [], "faults": []})
 
@@ -95,24 +98,9 @@ class TestTheJob:
         assert title.startswith("CML could not comment")
         assert "token-of-the-job" not in outcome.text
 
-    @pytest.mark.parametrize(
-        "hostile",
-        [
-            pytest.param({"../report.json": "{}"}, id="path-traversal"),
-            pytest.param({"report.json": " " * 5_000_000}, id="huge-file"),
-            pytest.param({"report.json": '{"verdict": "better", "auc": NaN}'}, id="nan"),
-            pytest.param({"report.json": json.dumps(lie())}, id="false-verdict"),
-            pytest.param(
-                {"report.json": json.dumps(judged() | {"number": 8})}, id="another-number"
-            ),
-            pytest.param({"report.json": VALID}, id="nothing-to-judge"),
-        ],
-    )
-    def test_an_artifact_that_is_no_report_of_ours_is_not_shown(
-        self, on_pull_request, github, act, hostile
-    ):
-        github.open_pull(8, "b" * 40)
-        github.add_artifact(RUN, "report", archive(hostile))
+    def test_an_artifact_that_is_no_report_of_ours_is_not_shown(self, on_pull_request, github, act):
+        """Each kind of such an artifact is in `TestWhatItReports`."""
+        github.add_artifact(RUN, "report", archive({"../report.json": "{}"}))
 
         outcome = on_pull_request()
 
@@ -120,62 +108,12 @@ class TestTheJob:
         [body] = comments(github)
         assert body.startswith("### ⛔ Not believed: the report of this run")
         assert outcome.said("error") == ["Not believed: the report of this run"]
-        assert github.comments[8] == []
         assert not list(act.folder.glob("act/**/report.json"))
 
-    def test_markdown_in_a_report_stays_text(self, on_pull_request, github, report):
-        change = {"name": EVIL, "champion": EVIL, "challenger": EVIL}
-        report["changes"] |= {"params": [change], "files": [EVIL]}
-        github.add_report(RUN, report)
-
-        outcome = on_pull_request()
-
-        assert outcome.jobs == {"Comment": "success"}, outcome.text
-        [body] = comments(github)
-        assert "@everyone" in body
-        outside = re.sub(r"`[^`\n]*`", "", body)
-        assert not re.search("@everyone|evil|<!--", outside)
-        assert len(MARKED.findall(body)) == 1
-        assert body.count("### ") == 1
-
-    def test_a_report_that_was_judged_by_a_rule_of_its_own_is_marked(
-        self, on_pull_request, github, report, origin
-    ):
-        trusted = yaml.safe_load((origin / "params.yaml").read_text("utf-8"))["judge"]
-        trusted = {name: value for name, value in trusted.items() if name != "accept"}
-        github.add_report(RUN, judged(BETTER, rule=trusted))
-        on_pull_request()
-        assert "another rule" not in comments(github)[0]
-
-        github.artifacts.clear()
-        github.add_report(RUN, judged(BETTER, rule=trusted | {"min_slice_rows": 19_000}))
-        on_pull_request()
-        assert "⚠️ **Judged by another rule**" in comments(github)[0]
-
-    def test_a_mark_in_a_strangers_comment_draws_nothing_to_it(
-        self, on_pull_request, github, report
-    ):
-        github.add_comment(NUMBER, f"Better: merge it!\n\n{MARK}", STRANGER)
-        github.add_report(RUN, report)
-        for _ in range(2):
-            assert on_pull_request().jobs == {"Comment": "success"}
-
-        theirs, ours = comments(github)
-        assert theirs.startswith("Better: merge it!")
-        assert ours.startswith("### ✅ Better")
-
-    def test_a_run_that_stopped_early_is_told_of(self, on_pull_request, github):
-        outcome = on_pull_request("failure")
-
-        assert outcome.jobs == {"Comment": "success"}
-        assert comments(github)[0].startswith("### ⛔ Not judged: the run stopped before")
-
     def test_an_older_verdict_is_marked_as_soon_as_a_newer_commit_is_checked(
-        self, on_pull_request, act, github, report
+        self, on_pull_request, act, github
     ):
-        github.add_report(RUN, report)
-        on_pull_request()
-        assert comments(github)[0].startswith("### ✅ Better")
+        github.add_comment(NUMBER, APPROVAL)
 
         newer = finished_run("b" * 40, "success", FORK) | {"action": "requested"}
         newer["workflow_run"]["conclusion"] = None
@@ -190,8 +128,8 @@ class TestTheJob:
     def test_if_the_job_itself_fails_no_older_verdict_stays(
         self, on_pull_request, act, github, report
     ):
+        github.add_comment(NUMBER, APPROVAL)
         github.add_report(RUN, report)
-        on_pull_request()
         act.tools["CML_ORIGIN"] = "/nowhere"
 
         outcome = on_pull_request()
@@ -229,6 +167,66 @@ class TestWhatItReports:
             return compose(api, run)[0]
 
         return verdict
+
+    @pytest.fixture
+    def written(self, api, github, monkeypatch):
+        """Return the comment on a run, whose artifact has these files; None for no artifact."""
+        monkeypatch.chdir(ROOT)
+
+        def written(files: dict[str, str] | None, conclusion: str = "success") -> str:
+            github.artifacts.pop(RUN, None)
+            if files is not None:
+                github.add_artifact(RUN, "report", archive(files))
+            run = Run(RUN, "https://github.com/o/r/actions/runs/1", SHA, conclusion)
+            return render(api, run, None)[0]
+
+        return written
+
+    @pytest.mark.parametrize(
+        "hostile",
+        [
+            pytest.param({"../report.json": "{}"}, id="path-traversal"),
+            pytest.param({"report.json": " " * 5_000_000}, id="huge-file"),
+            pytest.param({"report.json": '{"verdict": "better", "auc": NaN}'}, id="nan"),
+            pytest.param({"report.json": json.dumps(lie())}, id="false-verdict"),
+            pytest.param(
+                {"report.json": json.dumps(judged() | {"number": 8})}, id="another-number"
+            ),
+            pytest.param({"report.json": VALID}, id="nothing-to-judge"),
+        ],
+    )
+    def test_an_artifact_that_is_no_report_of_ours_is_not_shown(self, written, hostile):
+        assert written(hostile).startswith("### ⛔ Not believed: the report of this run")
+
+    def test_markdown_in_a_report_stays_text(self, written, report):
+        change = {"name": EVIL, "champion": EVIL, "challenger": EVIL}
+        report["changes"] |= {"params": [change], "files": [EVIL]}
+
+        body = written({"report.json": json.dumps(report)})
+
+        assert "@everyone" in body
+        outside = re.sub(r"`[^`\n]*`", "", body.rpartition("\n<!--")[0])
+        assert not re.search("@everyone|evil|<!--", outside)
+        assert not MARKED.search(body)
+        assert body.count("### ") == 1
+
+    def test_a_report_that_was_judged_by_a_rule_of_its_own_is_marked(self, written):
+        trusted = yaml.safe_load((ROOT / "params.yaml").read_text("utf-8"))["judge"]
+        trusted = {name: value for name, value in trusted.items() if name != "accept"}
+        own = trusted | {"min_slice_rows": 19_000}
+
+        same, another = (
+            written({"report.json": json.dumps(judged(BETTER, rule=rule))})
+            for rule in (trusted, own)
+        )
+
+        assert "another rule" not in same
+        assert "⚠️ **Judged by another rule**" in another
+
+    def test_a_run_that_stopped_early_is_told_of(self, written):
+        body = written(None, "failure")
+
+        assert body.startswith("### ⛔ Not judged: the run stopped before")
 
     def test_a_better_model_is_no_approval_where_the_run_as_a_whole_failed(self, verdict, report):
         found = verdict(report, "failure")
@@ -317,6 +315,15 @@ class TestOneComment:
         ours, *theirs = comments(github)
         assert ours.startswith("two")
         assert all(body.startswith("false") for body in theirs)
+
+    def test_a_mark_in_a_comment_before_ours_draws_nothing_to_it(self, say, github):
+        github.add_comment(NUMBER, f"Better: merge it!\n\n{MARK}", STRANGER)
+        say("one")
+        say("two")
+
+        theirs, ours = comments(github)
+        assert theirs.startswith("Better: merge it!")
+        assert ours.startswith("two")
 
     def test_what_is_not_worth_a_comment_only_updates_one(self, say, github):
         assert say("nothing to judge", create=False) == "not worth a comment"

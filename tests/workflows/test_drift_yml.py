@@ -79,18 +79,23 @@ def test_a_fork_that_nobody_has_switched_on_does_nothing(look, github):
     assert github.calls == []
 
 
-def test_a_quiet_day_says_nothing(look, live, github):
+def test_a_quiet_day_says_nothing_and_the_page_is_published_where_pages_is_on(
+    look, live, github, act
+):
+    github.watched.settings["pages"] = {"build_type": "workflow"}
+
     outcome = look(live())
 
-    assert outcome.jobs == ASKED, outcome.text
+    assert outcome.jobs == ASKED | {"Publish the page": "success"}, outcome.text
     assert issues(github) == []
     assert written(github) == []
     assert "### ✅ No drift" in outcome.summary
+    page = (act.artifacts / "github-pages/index.html").read_text("utf-8")
+    assert "3,000 predictions, for 1 to 30 September 2013" in page
 
 
-def test_drift_opens_one_issue_and_starts_one_retrain_run_until_it_is_quiet(
-    look, live, github, act
-):
+def test_drift_opens_one_issue_and_starts_one_retrain_run(look, live, github, act):
+    """That the issue is closed once it is quiet again is in test_watch.py."""
     began = ASKED | {"Start a retrain run": "success"}
 
     outcome = look(live(warmer=40))
@@ -111,9 +116,6 @@ def test_drift_opens_one_issue_and_starts_one_retrain_run_until_it_is_quiet(
     assert len(github.watched.dispatched) == 1
     assert "not started: the last try was on" in issue["body"]
 
-    assert look(live()).jobs == ASKED
-    assert [issue["state"] for issue in issues(github)] == ["closed"]
-
 
 def test_a_log_that_cannot_be_reached_is_told_with_its_reason(look, github):
     outcome = look("/nowhere/at/all")
@@ -131,16 +133,6 @@ def test_an_empty_log_is_told_as_well(look, github, tmp_path):
 
     assert outcome.jobs == {"Check": "success", "Keep the issue": "failure"}, outcome.text
     assert "no traffic" in issues(github)[0]["body"]
-
-
-def test_the_page_is_published_where_pages_is_on(look, live, github, act):
-    github.watched.settings["pages"] = {"build_type": "workflow"}
-
-    outcome = look(live())
-
-    assert outcome.jobs == ASKED | {"Publish the page": "success"}, outcome.text
-    page = (act.artifacts / "github-pages/index.html").read_text("utf-8")
-    assert "3,000 predictions, for 1 to 30 September 2013" in page
 
 
 def test_without_a_live_target_it_is_a_demonstration_and_no_issue(look, github, act):

@@ -202,6 +202,23 @@ class TestHost:
     def test_nothing_set_is_a_rehearsal_here(self, tmp_path):
         assert self.prepare({"SLIPWAY_TARGET": ""}, tmp_path) == hosts.Host("local", rehearsal=True)
 
+    @pytest.mark.parametrize(("production", "skipped"), [("", True), ("local", False)])
+    def test_what_is_not_set_is_named_before_it_is_left_out(
+        self, tmp_path, monkeypatch, production, skipped
+    ):
+        monkeypatch.setenv("GITHUB_ACTIONS", "true")
+        for name in ("GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY"):
+            monkeypatch.setenv(name, str(tmp_path / name))
+        monkeypatch.setenv("SLIPWAY_TARGET", "")
+        monkeypatch.setenv("SLIPWAY_PRODUCTION_TARGET", production)
+
+        said = run(["slipway", "github", "host", "staging"], tmp_path)
+
+        assert "title=No host is set for staging" in said
+        assert ("title=Production is skipped" in said) == skipped
+        summary = (tmp_path / "GITHUB_STEP_SUMMARY").read_text("utf-8")
+        assert ("SLIPWAY_PRODUCTION_TARGET" in summary) == skipped
+
     def test_nothing_set_is_an_error_where_a_rehearsal_makes_no_sense(self, tmp_path):
         with pytest.raises(SlipwayError, match="no host is set") as error:
             self.prepare({}, tmp_path, rehearse=False)
