@@ -1,6 +1,6 @@
 """Drift: how fast a log is watched, what is found, and what is said of three months of flights.
 
-    .venv/bin/python bench/drift.py [speed] [rates] [found] [flights]
+    .venv/bin/python bench/drift.py [speed] [rates] [labels] [found] [flights]
 
 Evidently and NannyML run with their defaults, each in an environment of its own that is made here:
 neither can be imported beside what Slipway needs.
@@ -57,6 +57,7 @@ def main(wanted: list[str]) -> None:
     parts: dict[str, Callable[[Path], None]] = {
         "speed": speed,
         "rates": rates,
+        "labels": labels,
         "found": found,
         "flights": flights,
     }
@@ -226,6 +227,20 @@ def rates(_: Path) -> None:
         "that moves for good alarms.\n"
     )
     print(tables() + "\n")
+
+
+def labels(_: Path) -> None:
+    """Say in how many years the label checks cry wolf."""
+    sys.path.insert(0, str(ROOT))
+    from tests.drift.labelled import years_with_an_alarm
+
+    print("### Years with a false alarm of the labels, looked at weekly\n")
+    sizes = {1_000: 40, 10_000: 12}
+    for name, rest in {"days alike": 0.0, "days that differ": 0.2}.items():
+        for size, years in sizes.items():
+            alarmed = years_with_an_alarm(years, size, rest)
+            print(f"- {size:,} labels a week, {name}: {alarmed} of {years}")
+    print()
 
 
 def found(folder: Path) -> None:

@@ -8,12 +8,19 @@ import numpy as np
 import pandas as pd
 
 from slipway.drift.arrived import Arrived, Join
+from slipway.drift.harm import looks_between
 from slipway.drift.memory import Memory
+from slipway.drift.performance import STREAMS, watch_streams
 from slipway.settings import Params, read_params
 
 START = np.datetime64("2024-01-01")  # a Monday
 
 THRESHOLD = 0.3
+
+# A false alarm in ten months, on average and at the most.
+RATE = 0.1
+
+WEEKS = 52
 
 MANIFEST = {
     "event_time": "asked_for",
@@ -82,3 +89,21 @@ def params() -> Params:
 
 def sigmoid(values: Any) -> Any:
     return 1 / (1 + np.exp(-values))
+
+
+def years_with_an_alarm(years: int, rows: int, rest: float) -> int:
+    """Return in how many years, in which nothing changes, there is an alarm; weekly looks."""
+    return sum(first_alarm(seed, rows, WEEKS, rest) <= WEEKS for seed in range(years))
+
+
+def first_alarm(seed: int, rows: int, weeks: int, rest: float = 0.0, change: str = "") -> float:
+    """Return the week of the first alarm, from 1; infinite if there is none."""
+    rng = np.random.default_rng(seed)
+    known = memory(rng, rest)
+    looked = [
+        {"shifts": known.shifts(*draw(rng, rows, week, rest=rest, change=change))}
+        for week in range(weeks)
+    ]
+    watched = watch_streams(looked, known, params(), looks_between(RATE, len(STREAMS), 7))
+    hit = np.any([watched[stream].evidence >= 1 for stream in STREAMS], axis=0)
+    return float(np.argmax(hit) + 1) if hit.any() else np.inf
