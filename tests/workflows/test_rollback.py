@@ -29,10 +29,18 @@ def two_releases(
     return service_image.built.commit
 
 
-def test_the_release_before_is_live_again_and_github_says_so(releasing, two_releases, github):
-    replaced = github.released.deploy(NEWER, "production")
-    assert releasing.live()["commit"] == NEWER
+def test_a_release_that_never_ran_there_is_an_error_and_the_one_before_is_live_again(
+    releasing, two_releases, github
+):
+    refused = releasing.roll_back("0123456")
 
+    assert refused.jobs == {"Roll back": "failure"}
+    assert "no release of that name, commit or digest ran here" in refused.said("error")[0]
+    assert two_releases[:7] in refused.summary
+    assert releasing.live()["commit"] == NEWER
+    assert github.released.deployments == []
+
+    replaced = github.released.deploy(NEWER, "production")
     outcome = releasing.roll_back()
 
     assert outcome.jobs == {"Roll back": "success"}, outcome.text
@@ -48,18 +56,6 @@ def test_the_release_before_is_live_again_and_github_says_so(releasing, two_rele
     )
     assert github.released.statuses[replaced][0]["state"] == "inactive"
     assert "token-of-the-job" not in outcome.text
-
-
-def test_a_release_that_never_ran_there_is_an_error_that_names_those_that_did(
-    releasing, two_releases, github
-):
-    outcome = releasing.roll_back("0123456")
-
-    assert outcome.jobs == {"Roll back": "failure"}
-    assert "no release of that name, commit or digest ran here" in outcome.said("error")[0]
-    assert two_releases[:7] in outcome.summary
-    assert releasing.live()["commit"] == NEWER
-    assert github.released.deployments == []
 
 
 def test_where_no_host_is_set_there_is_nothing_to_roll_back(releasing, github):
