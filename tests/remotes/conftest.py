@@ -51,7 +51,8 @@ class Clone:
     def forget_data(self) -> None:
         """Become a clone on another machine: no data, no cache, no remote in the repository."""
         for name in ("data", ".dvc/cache", "data-remote"):
-            shutil.rmtree(self.folder / name)
+            if (self.folder / name).exists():
+                shutil.rmtree(self.folder / name)
 
 
 def tamper(files: AbstractFileSystem, remote: str, name: str) -> None:
