@@ -70,6 +70,7 @@ def test_a_worse_model_is_a_red_gate_that_says_so(act, origin):
     assert gate == "Not merged: `model` failed"
     assert f"### ⛔ {title}" in outcome.summary
     assert report(act)["verdict"] == "worse"
+    assert report(act)["lock"] == "stale"
     assert "<html" in (act.artifacts / "report-html" / "report.html").read_text("utf-8")
 
 
@@ -92,16 +93,10 @@ def test_faulty_data_from_a_fork_is_told_and_nothing_is_trained(act, origin):
     assert "token-of-the-job" not in outcome.text
 
 
-def test_a_stale_lock_is_told_mended_by_the_button_and_then_green(act, origin, github):
+def test_a_stale_lock_is_renewed_by_the_button_and_then_green(act, origin, github):
+    """What a stale lock alone does to a merge is in test_verdict.py and test_render.py."""
     edit_params(origin, train={"l2": 1.02})
-    event = propose(origin)
-    stale = act.run("pull_request", event, *WORKFLOW)
-
-    assert stale.jobs == GREEN | {"Model": "failure", "All checks": "failure"}
-    assert stale.said("error")[0] == "Not merged: dvc.lock is stale"
-    assert report(act)["verdict"] == "not worse"
-
-    head = head_of(event)
+    head = head_of(propose(origin))
     github.open_pull(NUMBER, head)
     run(["git", "checkout", "-q", "main"], origin)
     button = act.run("workflow_dispatch", DISPATCH, *BUTTON)
