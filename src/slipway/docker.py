@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 from collections.abc import Mapping
@@ -12,6 +13,9 @@ from typing import Any
 from slipway.errors import SlipwayError
 
 SECONDS = 120
+
+# Of containers, images, networks and volumes, as the engine and its command word it.
+NOT_THERE = re.compile(r"\bno such (container|image|network|object|volume)|\bnot found\b", re.I)
 
 
 def docker(
@@ -62,6 +66,11 @@ def docker(
     return done.stdout.decode("utf-8", "replace")
 
 
+def is_not_there(error: SlipwayError) -> bool:
+    """Return whether Docker refused because the engine does not have what a command names."""
+    return bool(NOT_THERE.search(str(error)))
+
+
 @dataclass(frozen=True)
 class Container:
     """A container of the engine, by its name."""
@@ -73,7 +82,7 @@ class Container:
         try:
             found: list[dict[str, Any]] = json.loads(docker("container", "inspect", self.name))
         except SlipwayError as error:
-            if "no such container" in str(error).lower():
+            if is_not_there(error):
                 return None
             raise
         return found[0]

@@ -1,7 +1,11 @@
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
+import uuid
+from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pandas as pd
@@ -10,7 +14,7 @@ from rich.console import Console
 from tests.services.repository import commit, edit_params
 
 from slipway.demo.chapters import above_the_fold, break_rows, change_params
-from slipway.demo.live import NAMES, without_docker
+from slipway.demo.live import NAMES, remove_left_over, without_docker
 from slipway.demo.story import Story
 from slipway.docker import docker
 from slipway.errors import YES, SlipwayError
@@ -59,6 +63,48 @@ def test_the_merged_model_is_released_to_docker_and_taken_off_again(told):
     assert "deployed" in told
     assert docker("ps", "-aq", "--filter", f"name=^{NAMES}") == ""
     assert docker("volume", "ls", "-q", "--filter", f"name=^{NAMES}") == ""
+
+
+@pytest.fixture
+def killed(base_image: str) -> Iterator[str]:
+    """The prefix of a demo that was killed before its deployment had a proxy."""
+    # Names of its own: demos of others may run on this engine.
+    prefix = f"t{uuid.uuid4().hex[:8]}-{uuid.uuid4().hex[:8]}"
+    label = ("--label", f"slipway.service={prefix}")
+    docker("network", "create", *label, prefix)
+    docker("volume", "create", *label, f"{prefix}-log")
+    options = ("--detach", "--init", *label, "--name", f"{prefix}-setup")
+    docker("run", *options, "--network", "none", base_image, "sleep", "600")
+    try:
+        yield prefix
+    finally:
+        docker("rm", "--force", f"{prefix}-setup")
+        for kind in ("network", "volume"):
+            if found := labelled(kind, prefix):
+                docker(kind, "rm", *found)
+
+
+def labelled(kind: str, prefix: str) -> list[str]:
+    every = ("--all",) if kind == "container" else ()
+    label = ("--filter", f"label=slipway.service={prefix}")
+    return docker(kind, "ls", "--quiet", *every, *label).split()
+
+
+@pytest.mark.parametrize("missing", ["container", "network", "volume", "nothing"])
+def test_whatever_a_killed_demo_has_left_is_removed_once_no_demo_can_be_so_old(
+    killed: str, tmp_path: Path, missing: str
+) -> None:
+    shutil.copy(ROOT / "params.yaml", tmp_path)
+    story = Story(tmp_path, tmp_path / "site", Console())
+    if found := missing != "nothing" and labelled(missing, killed):
+        docker(missing, "rm", *(["--force"] if missing != "network" else []), *found)
+    kinds = {"container", "network", "volume"} - {missing}
+
+    names = killed.rpartition("-")[0]
+    remove_left_over(story, names)
+    assert all(labelled(kind, killed) for kind in kinds)
+    remove_left_over(story, names, timedelta(0))
+    assert not any(labelled(kind, killed) for kind in kinds)
 
 
 def test_without_docker_the_model_is_served_as_a_process_and_the_story_says_so(clone, monkeypatch):

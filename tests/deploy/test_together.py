@@ -25,7 +25,7 @@ def add_network(place: Place) -> None:
         assert engine.post("/v1.40/networks/create", json=body).status_code in (201, 409)
 
 
-def test_two_first_deployments_at_once_make_one_network_and_one_release(
+def test_two_first_deployments_at_once_make_one_release_and_two_that_forget_remove_it(
     make_place: MakePlace, first: str, second: str
 ) -> None:
     place = make_place()
@@ -37,9 +37,11 @@ def test_two_first_deployments_at_once_make_one_network_and_one_release(
     assert len(networks(place)) == 1
     assert place.live() in (first, commit_of("second"))
     assert place.deploy().ok
-    outcome = place.stop(forget=True)
-    assert outcome.ok, outcome.to_text()
+    processes = [place.start("stop", "--target", "local", "--forget") for _ in range(2)]
+    said = [process.communicate()[0] for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], said
     assert not networks(place)
+    assert not docker("ps", "--all", "--quiet", "--filter", f"name=^{place.prefix}")
     assert not docker("volume", "ls", "-q", "--filter", f"name={place.prefix}").split()
 
 

@@ -5,13 +5,17 @@ Either way October's flights are sent to it, and the prediction log is left in `
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import secrets
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 from slipway.demo.story import Story
-from slipway.deploy.engine import PORT, PREFIX, engine_of, pull
-from slipway.docker import docker
+from slipway.deploy.engine import LABEL, PORT, PREFIX, engine_of, pull
+from slipway.deploy.state import SLOTS
+from slipway.docker import docker, is_not_there
 from slipway.errors import SlipwayError
 from slipway.image.build import RECORD
 from slipway.serve import LOG as LOG_VARIABLE
@@ -27,6 +31,13 @@ NAMES = "slipway-demo"
 
 OLDEST = timedelta(hours=2)
 """No demo takes longer."""
+
+# By the kind of thing: how all of it is listed, the name of one, and when one was made.
+KINDS = {
+    "container": (("--all",), "{{.Names}}", "{{json .Created}}"),
+    "network": ((), "{{.Name}}", "{{json .Created}}"),
+    "volume": ((), "{{.Name}}", "{{json .CreatedAt}}"),
+}
 
 
 def go_live(story: Story, rows: str) -> str:
@@ -51,18 +62,52 @@ def without_docker(story: Story) -> str:
     return ""
 
 
-def _remove_left_over(story: Story) -> None:
-    """Take off what demos that were killed have left; one that still runs is younger."""
-    names = ("--all", "--filter", f"name=^{NAMES}-[0-9a-f]+-proxy$", "--format", "{{.Names}}")
-    for name in docker("container", "ls", *names).split():
-        made = docker("container", "inspect", "--format", "{{.Created}}", name)
-        if datetime.now(UTC) - datetime.fromisoformat(f"{made[:19]}Z") > OLDEST:
-            settings = {PREFIX: name.removesuffix("-proxy")}
-            story.slipway("stop", "--target", "local", "--forget", settings=settings)
+def remove_left_over(story: Story, names: str = NAMES, oldest: timedelta = OLDEST) -> None:
+    """Remove what demos that were killed have left, as far as it is older than any demo takes."""
+    newest: dict[str, datetime] = {}
+    for kind in KINDS:
+        for prefix, made in _made_by_demos(kind, names):
+            newest[prefix] = max(made, newest.get(prefix, made))
+    for prefix, made in newest.items():
+        if datetime.now(UTC) - made > oldest:
+            images = _images_of(prefix)
+            try:
+                story.slipway("stop", "--target", "local", "--forget", settings={PREFIX: prefix})
+                for image in images:
+                    docker("rmi", "--force", image)
+            except SlipwayError as error:
+                story.console.print(f"{prefix}, of an earlier demo, is not wholly removed: {error}")
+
+
+def _made_by_demos(kind: str, names: str) -> Iterator[tuple[str, datetime]]:
+    """Yield the prefix and time of all containers, networks or volumes that demos have made."""
+    every, name, created = KINDS[kind]
+    shown = f'{name} {{{{.Label "{LABEL}"}}}}'
+    for line in docker(kind, "ls", *every, "--format", shown).splitlines():
+        thing, _, label = line.partition(" ")
+        # Version 0.1 set no labels.
+        prefix = re.match(rf"{names}-[0-9a-f]+(?=-|$)", label or thing)
+        if not prefix:
+            continue
+        try:
+            made = json.loads(docker(kind, "inspect", "--format", created, thing))
+        except SlipwayError as error:
+            if is_not_there(error):
+                continue
+            raise
+        yield prefix[0], datetime.fromisoformat(made)
+
+
+def _images_of(prefix: str) -> set[str]:
+    """Return the images of the releases of a demo."""
+    label = ("--filter", f"label={LABEL}={prefix}")
+    names = docker("container", "ls", "--all", *label, "--format", "{{.Names}}").split()
+    slots = [name for name in names if name.removeprefix(f"{prefix}-") in SLOTS]
+    return {docker("inspect", "--format", "{{.Image}}", name).strip() for name in slots}
 
 
 def _release(story: Story, rows: str) -> str:
-    _remove_left_over(story)
+    remove_left_over(story)
     settings = {
         PREFIX: f"{NAMES}-{secrets.token_hex(4)}",
         PORT: str(free_port()),

@@ -14,7 +14,7 @@ from typing import get_args
 
 from slipway.deploy.outcome import Say
 from slipway.deploy.state import CONFIG, SLOTS, State
-from slipway.docker import Container, docker
+from slipway.docker import Container, docker, is_not_there
 from slipway.errors import SlipwayError
 from slipway.settings import Canary, Deploy
 
@@ -183,7 +183,7 @@ def has_image(image: str) -> bool:
     try:
         docker("image", "inspect", "--format", "{{.Id}}", image)
     except SlipwayError as error:
-        if "no such image" in str(error).lower():
+        if is_not_there(error):
             return False
         raise
     return True
@@ -289,7 +289,12 @@ def networks_of(engine: Engine) -> list[str]:
 def users_of(network: str) -> list[str]:
     """Return the names of the running containers in a network, given by its id."""
     shown = "{{range .Containers}}{{.Name}} {{end}}"
-    return docker("network", "inspect", "--format", shown, network).split()
+    try:
+        return docker("network", "inspect", "--format", shown, network).split()
+    except SlipwayError as error:
+        if is_not_there(error):
+            return []
+        raise
 
 
 def _keep_one_network(engine: Engine, say: Say) -> None:
@@ -323,7 +328,7 @@ def remove_network(network: str) -> None:
     try:
         docker("network", "rm", network)
     except SlipwayError as error:
-        if "not found" not in str(error).lower() and "no such network" not in str(error).lower():
+        if not is_not_there(error):
             raise
 
 

@@ -34,7 +34,20 @@ class GuardLost(SlipwayError):
 
 
 class Busy(SlipwayError):
-    """Somebody else changes something there."""
+    """Somebody else changes something there.
+
+    Parameters
+    ----------
+    holder
+        Who that is and what they do, as they gave it to their `Guard`; may be empty.
+    """
+
+    def __init__(self, holder: str) -> None:
+        super().__init__(
+            f"another one deploys here: {holder or 'just begun'}",
+            "wait until it has ended (`slipway status`), then try again",
+        )
+        self.holder = holder
 
 
 class Guard:
@@ -78,10 +91,7 @@ class Guard:
         try:
             first, _, holder = self._line().partition(" ")
             if first == "held":
-                raise Busy(
-                    f"another one deploys here: {_decoded(holder).strip() or 'just begun'}",
-                    "wait until it has ended (`slipway status`), then try again",
-                )
+                raise Busy(_decoded(holder).strip())
         except BaseException:
             self._close()
             raise

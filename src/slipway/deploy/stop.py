@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import time
 from collections.abc import Callable, Sequence
 
 from slipway.deploy.engine import (
@@ -14,13 +15,19 @@ from slipway.deploy.engine import (
     remove_network,
     users_of,
 )
+from slipway.deploy.guard import Busy
 from slipway.deploy.outcome import Outcome, Say, Steps
 from slipway.deploy.site import opened
 from slipway.deploy.state import State
 from slipway.deploy.tell import told
-from slipway.docker import docker
+from slipway.docker import Container, docker, is_not_there
 from slipway.errors import NO_ANSWER, YES, SlipwayError
 from slipway.settings import read_params
+
+WHAT = "stop"
+
+PATIENCE_SECONDS = 60.0
+"""For another `slipway stop`: a proxy has 40 seconds to finish its requests."""
 
 
 def stop(target: str, say: Say, *, forget: bool = False) -> Outcome:
@@ -38,10 +45,7 @@ def stop(target: str, say: Say, *, forget: bool = False) -> Outcome:
 def _stop(engine: Engine, steps: Steps, say: Say, *, forget: bool) -> Outcome:
     with steps.step("engine") as step:
         step.words = check(engine)
-    about = engine.proxy.about()
-    if about and about["State"]["Running"]:
-        with opened(engine, "stop", steps, say) as site:
-            site.keep(State())
+    _release_traffic(engine, steps, say)
     work = _Removal()
     with steps.step("stop") as step:
         _stop_containers(engine, work)
@@ -62,6 +66,36 @@ def _stop(engine: Engine, steps: Steps, say: Say, *, forget: bool) -> Outcome:
     return Outcome(YES, f"Nothing of {engine.prefix} is on {engine.place}. {gone}")
 
 
+def _release_traffic(engine: Engine, steps: Steps, say: Say) -> None:
+    """Write down that nothing has the traffic, unless another `slipway stop` takes the proxy away.
+
+    Raises
+    ------
+    Busy
+        A release is under way.
+    """
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while _runs(engine.proxy):
+        try:
+            with opened(engine, WHAT, steps, say) as site:
+                site.keep(State())
+            return
+        except SlipwayError as error:
+            if _is_release(error) or (time.monotonic() > deadline and _runs(engine.proxy)):
+                raise
+            time.sleep(0.2)
+
+
+def _is_release(error: SlipwayError) -> bool:
+    """Return whether the lock is held by something else than another `slipway stop`."""
+    return isinstance(error, Busy) and bool(error.holder) and f", {WHAT}, " not in error.holder
+
+
+def _runs(container: Container) -> bool:
+    about = container.about()
+    return bool(about and about["State"]["Running"])
+
+
 class _Removal:
     """What was removed, and a sentence for each thing that was not."""
 
@@ -73,6 +107,8 @@ class _Removal:
         try:
             work()
         except SlipwayError as error:
+            if is_not_there(error):  # somebody else has removed it meanwhile
+                return
             self.left.append(f"{thing} could not be removed: {why or error}.")
         else:
             self.removed.append(thing)
@@ -90,7 +126,21 @@ def _stop_containers(engine: Engine, work: _Removal) -> None:
 
 def _stop_container(name: str) -> None:
     docker("stop", "-t", "30", name)
-    docker("rm", "--force", name)
+    try:
+        docker("rm", "--force", name)
+    except SlipwayError as error:
+        if "already in progress" not in str(error):
+            raise
+        _wait_until_gone(Container(name))
+
+
+def _wait_until_gone(container: Container) -> None:
+    """Wait for a removal that another command began: until then its volumes are in use."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while container.about():
+        if time.monotonic() > deadline:
+            raise SlipwayError("another command has been removing it for a minute")
+        time.sleep(0.1)
 
 
 def _remove_networks(engine: Engine, work: _Removal) -> None:
