@@ -15,7 +15,9 @@ from slipway.errors import SlipwayError
 SECONDS = 120
 
 # Of containers, images, networks and volumes, as the engine and its command word it.
-NOT_THERE = re.compile(r"\bno such (container|image|network|object|volume)|\bnot found\b", re.I)
+NOT_THERE = re.compile(
+    r"\bno such (container|image|network|object|volume)|\bnot found\b", re.IGNORECASE
+)
 
 
 def docker(

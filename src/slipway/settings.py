@@ -150,6 +150,8 @@ class Deploy(Section):
     overlay: Annotated[str, Field(min_length=1)]
     memory_mb: Annotated[int, Field(ge=128)]
     start_seconds: Annotated[float, Field(gt=0)]
+    # With fewer, memory that a service takes once looks as if each request took some.
+    smoke_requests: Literal[0] | Annotated[int, Field(ge=600)] = 2400
     drain_seconds: Annotated[float, Field(ge=0)]
     shadow_rows: Count
     shadow: Shadow

@@ -34,6 +34,7 @@ SECONDS = 180.0
 
 SETTINGS: dict[str, Any] = {
     "start_seconds": 60,
+    "smoke_requests": 0,
     "drain_seconds": 5,
     "shadow_rows": 200,
     "shadow": {"min_rows": 20, "max_flipped": 0.1, "max_refused": 0, "max_row_ms": 1000},
@@ -51,21 +52,18 @@ SETTINGS: dict[str, Any] = {
     },
 }
 
-# What a candidate does with what is no proof.
-UNDER_TRAFFIC = """
+LEAK = """
 
-import asyncio, os
 _sound = Api._predict
 _hoard = []
 
 
-async def _spoiled(self, scope, receive):
-    if {always} or b"x-slipway-proof" not in dict(scope["headers"]):
-        {fault}
+async def _leaking(self, scope, receive):
+    _hoard.append(bytearray(1 << 18))
     return await _sound(self, scope, receive)
 
 
-Api._predict = _spoiled
+Api._predict = _leaking
 """
 
 UNREADY = """
@@ -267,18 +265,11 @@ def faulty(service_image: ServiceImage, build_variant: BuildVariant) -> Faulty:
     """Builds the image of a candidate with a fault, by the name of the fault."""
     source = service_image.tree / "src"
 
-    def spoiled(fault: str, always: str = "False") -> dict[str, str]:
-        added = UNDER_TRAFFIC.format(fault=fault, always=always)
-        return {f"/app/{API}": (source / API).read_text("utf-8") + added}
-
     files = {
         "crashes at start": {"/app/slipway/serve/service.py": "raise SystemExit('no such luck')\n"},
         "never ready": {f"/app/{API}": (source / API).read_text("utf-8") + UNREADY},
         "other answers": {f"/app/{SCORE}": (source / SCORE).read_text("utf-8") + OTHER_ANSWERS},
-        "leaks memory": spoiled("_hoard.append(bytearray(1 << 17))", "True"),
-        "500 under traffic": spoiled("raise RuntimeError('a fault that only traffic finds')"),
-        "slow under traffic": spoiled("await asyncio.sleep(1.5)"),
-        "dies under traffic": spoiled("os.kill(1, 9); os._exit(9)"),
+        "leaks memory": {f"/app/{API}": (source / API).read_text("utf-8") + LEAK},
     }
     built: dict[str, str] = {}
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from tests.deploy.conftest import MakePlace, Place, commit_of, wait_for
+from tests.deploy.conftest import MakePlace, Place, wait_for
 from tests.deploy.test_crashes import lock_is_free, until
 from tests.services.servers import Server
 
@@ -118,9 +118,10 @@ def test_a_server_is_deployed_to_and_a_cut_line_leaves_the_traffic_where_it_was(
     assert "slipway status" in said
     assert not tally.failed(), tally.failed()[:3]
     assert "half done" in there.told()
-    outcome = there.deploy(second)
+    outcome = there.deploy()
     assert "undid the deploy" in outcome.steps[1].words
     assert outcome.ok, outcome.to_text()
-    assert there.live() == commit_of("second")
+    assert there.live() == first
+    assert there.well()
     logged = there.logged()
     assert tally.ids() <= logged.keys()

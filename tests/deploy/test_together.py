@@ -45,19 +45,32 @@ def test_two_first_deployments_at_once_make_one_release_and_two_that_forget_remo
     assert not docker("volume", "ls", "-q", "--filter", f"name={place.prefix}").split()
 
 
-@pytest.mark.parametrize("runs", [False, True], ids=["stopped", "running"])
-def test_a_second_network_of_the_name_is_removed_by_the_next_deployment(
-    make_place: MakePlace, first: str, second: str, runs: bool
-) -> None:
+@pytest.fixture(scope="module")
+def place(make_place: MakePlace) -> Place:
+    """A place that had two networks of its name when the first release was deployed to it."""
     place = make_place()
-    if runs:
-        assert place.deploy().ok
-    for _ in range(2 - runs):
+    for _ in range(2):
         add_network(place)
-    outcome = place.deploy(second if runs else "")
+    outcome = place.deploy()
+    assert outcome.ok, outcome.to_text()
+    return place
+
+
+def test_a_second_network_of_the_name_is_removed_by_the_first_deployment(
+    place: Place, first: str
+) -> None:
+    assert len(networks(place)) == 1
+    assert place.live() == first
+
+
+def test_a_second_network_of_the_name_is_removed_by_the_next_deployment(
+    place: Place, second: str
+) -> None:
+    add_network(place)
+    outcome = place.deploy(second)
     assert outcome.ok, outcome.to_text()
     assert len(networks(place)) == 1
-    assert place.live() == (commit_of("second") if runs else first)
+    assert place.live() == commit_of("second")
 
 
 def test_forgetting_removes_what_a_first_deployment_that_died_has_left(

@@ -1,10 +1,23 @@
-"""200 requests a second through a deploy, a rollback and an automatic rollback: none fails."""
+"""Traffic through a deploy, a rollback and candidates that fail: no request does."""
 
 from __future__ import annotations
+
+import json
+import re
 
 import pytest
 from tests.deploy.conftest import Faulty, Place, commit_of
 from tests.services.load import Tally
+
+# What a candidate does, the step that stops it, and what the reason says. What only traffic shows:
+# test_canary.py.
+FAULTS = {
+    "crashes at start": ("start", "it ended with exit code"),
+    "never ready": ("start", "/readyz says 503"),
+    "other answers": ("prove", "differ by more than 1e-9"),
+    "leaks memory": ("prove", "memory"),
+}
+SETTINGS_FOR = {"never ready": {"start_seconds": 12}, "leaks memory": {"smoke_requests": 600}}
 
 
 def steps_of(place: Place) -> list[str]:
@@ -70,19 +83,29 @@ def test_a_rollback_fails_no_request_and_starts_nothing(place: Place, first: str
     assert place.events()[-1] == f"rolled back {first[:7]}"
 
 
-def test_a_release_that_fails_under_traffic_goes_back_and_fails_no_request(
-    place: Place, first: str, faulty: Faulty
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_faulty_candidate_is_taken_back_and_no_caller_notices(
+    place: Place, first: str, faulty: Faulty, fault: str
 ) -> None:
-    with place.traffic(rate=200) as tally:
-        outcome = place.deploy(faulty("500 under traffic"))
-    assert outcome.exit_code == 1
-    assert "errors:" in outcome.words
+    image = faulty(fault)
+    step, reason = FAULTS[fault]
+    place.edit(**SETTINGS_FOR.get(fault, {}))
+    with place.traffic() as tally:
+        outcome = place.deploy(image)
+    place.edit()
+    assert outcome.exit_code == 1, outcome.to_text()
+    assert re.search(reason, outcome.words)
+    assert [it.name for it in outcome.steps if not it.ok] == [step]
     check(tally, place, {first})
     assert place.live() == first
-    assert any("a fault that only traffic finds" in section for section in outcome.details)
+    assert place.container("green").about() is None
+    assert place.events()[-1] == f"undone {commit_of(fault)[:7]}"
+    assert re.search(reason, place.told())
+    assert "Its last words" in outcome.to_markdown()
 
 
 def test_a_rollback_names_a_release_of_the_history(place: Place, first: str) -> None:
+    """Its container is gone, since candidates were in its slot."""
     second = commit_of("second")
     with place.traffic(rate=200) as tally:
         outcome = place.rollback(second[:7])
@@ -91,7 +114,7 @@ def test_a_rollback_names_a_release_of_the_history(place: Place, first: str) -> 
     assert place.live() == second
 
 
-@pytest.mark.parametrize("name", ["nobody", "0" * 40, commit_of("500 under traffic")[:7]])
+@pytest.mark.parametrize("name", ["nobody", "0" * 40, commit_of("never ready")[:7]])
 def test_a_rollback_to_what_never_ran_is_told_what_did(place: Place, first: str, name: str) -> None:
     outcome = place.rollback(name)
     assert outcome.exit_code == 2
@@ -100,8 +123,6 @@ def test_a_rollback_to_what_never_ran_is_told_what_did(place: Place, first: str,
 
 
 def test_the_page_gets_the_releases_that_ran(place: Place, first: str) -> None:
-    import json
-
     found = json.loads((place.tree / "build/releases.json").read_text("utf-8"))
     assert [it["event"] for it in found] == ["deployed", "deployed", "rolled back", "rolled back"]
     assert found[0]["commit"] == first

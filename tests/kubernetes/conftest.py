@@ -193,7 +193,7 @@ def make_place(
         name = f"test-{uuid.uuid4().hex[:8]}"
         tree = tmp_path_factory.mktemp("place") / "repository"
         shutil.copytree(service_image.tree, tree, symlinks=True)
-        edit_params(tree, deploy={"start_seconds": 90, "canary": CANARY})
+        edit_params(tree, deploy={"start_seconds": 90, "smoke_requests": 0, "canary": CANARY})
         place = Place(api_server, tree, name, service_image.built)
         place.wait_at_most(120)
         node.namespaces.add(name)

@@ -19,7 +19,7 @@ from tests.serve.conftest import SMOKE_SECRET, TOKEN, commit, model, tree
 from slipway.docker import Container
 from slipway.errors import SlipwayError
 from slipway.prove import Check, Expected, prove
-from slipway.prove.prove import LOAD, PROBE
+from slipway.prove.prove import CONNECTIONS, PROBE, ROUNDS
 from slipway.serve.start import free_port, serving
 from slipway.settings import Deploy, read_params
 from slipway.tables import digest
@@ -82,7 +82,10 @@ class Release:
 
     def facts(self) -> dict[str, Any]:
         """What the probe says, before anybody judges it."""
-        asked = LOAD | {
+        asked = {
+            "rounds": ROUNDS,
+            "requests": 400,
+            "connections": CONNECTIONS,
             "port": self.port,
             "pid": self.pid,
             "rows": [example["row"] for example in self.expected.golden],

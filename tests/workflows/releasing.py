@@ -144,6 +144,7 @@ def prepare(origin: Path, base_image: str) -> None:
             "base_image": base_image,
             "proxy_image": base_image,
             "drain_seconds": 1,
+            "smoke_requests": 600,
             "canary": {
                 "share": 0.1,
                 "seconds": 1,

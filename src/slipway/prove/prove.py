@@ -32,8 +32,8 @@ HEARS_WITHIN = 3.0
 
 ASK_SECONDS = 20.0
 
-LOAD = {"rounds": 6, "requests": 400, "connections": 4}
-NO_LOAD = LOAD | {"rounds": 0}
+ROUNDS = 6
+CONNECTIONS = 4
 
 
 class Container(Protocol):
@@ -82,14 +82,20 @@ def prove(
         The engine cannot be reached.
     """
     say(f"asking {container.name}")
-    asked = {
+    asked: dict[str, Any] = {
         "port": port,
         "pid": pid,
         "rows": [dict(example["row"]) for example in expected.golden],
         "start_seconds": settings.start_seconds,
         "seconds": ASKING,
     }
-    checks = _checks(container, asked | (LOAD if load else NO_LOAD), expected, settings)
+    requests = settings.smoke_requests if load else 0
+    asked |= {
+        "rounds": ROUNDS if requests else 0,
+        "requests": requests // ROUNDS,
+        "connections": CONNECTIONS,
+    }
+    checks = _checks(container, asked, expected, settings)
     for check in checks:
         say(f"{'ok' if check.ok else 'NOT OK'}  {check.name}: {check.words}")
     return checks
