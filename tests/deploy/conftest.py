@@ -252,11 +252,6 @@ def second(build_variant: BuildVariant) -> str:
     return build_variant(commit=commit_of("second"))
 
 
-@pytest.fixture(scope="session")
-def third(build_variant: BuildVariant) -> str:
-    return build_variant(commit=commit_of("third"))
-
-
 Faulty = Callable[[str], str]
 
 

@@ -151,7 +151,7 @@ def test_a_proxy_that_restarts_mid_way_comes_back_with_the_old_version(
     said, _ = process.communicate()
     assert process.returncode == 2
     assert "undid the deploy" in said
-    assert f"{commit_of('third')[:7]} (model" in said
+    assert f"{commit_of('second')[:7]} (model" in said
     wait_for(lambda: place.live() == commit_of("second"), "the old version")
     assert place.well()
     with place.traffic() as tally:

@@ -86,7 +86,7 @@ def test_push_alone_is_no_request(copy):
     told = slipway(copy, "build", "--push")
 
     assert told.returncode == 2
-    assert "add --image" in told.stderr
+    assert "--image" in told.stderr
 
 
 @pytest.mark.parametrize(
