@@ -33,7 +33,10 @@ class Prometheus:
 
     def ask(self, query: str) -> list[dict[str, Any]]:
         """The result of a query, now."""
-        answer = httpx.get(f"{self.url}/api/v1/query", params={"query": query}).json()
+        found = httpx.get(f"{self.url}/api/v1/query", params={"query": query})
+        if found.status_code == httpx.codes.SERVICE_UNAVAILABLE:  # it is still starting
+            return []
+        answer = found.json()
         assert answer["status"] == "success", answer
         result: list[dict[str, Any]] = answer["data"]["result"]
         return result
