@@ -7,19 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from slipway.cli.help import Command, Group
+from slipway.cli.help import Command, group
 from slipway.cli.options import Labels, LiveModel, MarkdownFile
 
 if TYPE_CHECKING:
     from slipway.settings import Params
     from slipway.shadow.challenger import Challenger
 
-app = typer.Typer(
-    help="Run a second model in shadow mode; its predictions are never returned.",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    cls=Group,
-)
+app = group("Run a second model in shadow mode; its predictions are never returned.")
 
 Target = Annotated[
     str,

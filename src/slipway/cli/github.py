@@ -8,14 +8,9 @@ from typing import Annotated
 
 import typer
 
-from slipway.cli.help import Command, Group
+from slipway.cli.help import Command, group
 
-app = typer.Typer(
-    help="Commands of the workflows; each works only in a job of GitHub Actions.",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    cls=Group,
-)
+app = group("Commands of the workflows; each works only in a job of GitHub Actions.")
 
 Number = Annotated[int, typer.Argument(metavar="NUMBER", help="Number of the pull request.")]
 Environment = Annotated[

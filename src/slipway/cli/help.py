@@ -51,6 +51,11 @@ class Group(TyperGroup):
                 formatter.write_dl(rows)
 
 
+def group(text: str) -> typer.Typer:
+    """Return a group of commands with this help."""
+    return typer.Typer(help=text, no_args_is_help=True, rich_markup_mode=None, cls=Group)
+
+
 def summary(text: str) -> str:
     """Return the first paragraph of a help text as one line."""
     return " ".join(text.partition("\n\n")[0].split())

@@ -8,18 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from slipway.cli.help import Command, Group
+from slipway.cli.help import Command, group
 from slipway.cli.options import Log
 
 if TYPE_CHECKING:
     from slipway.settings import Params
 
-app = typer.Typer(
-    help="Import labels that arrive after the prediction.",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    cls=Group,
-)
+app = group("Import labels that arrive after the prediction.")
 
 
 @app.callback()

@@ -7,14 +7,9 @@ from typing import Annotated
 
 import typer
 
-from slipway.cli.help import Command, Group
+from slipway.cli.help import Command, group
 
-app = typer.Typer(
-    help="Fetch the prediction log of the live service, or make one to try things on.",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    cls=Group,
-)
+app = group("Fetch the prediction log of the live service, or make one to try things on.")
 
 Out = Annotated[Path, typer.Option(metavar="FOLDER", help="Folder to write to.")]
 
