@@ -187,7 +187,8 @@ def _reader_is_gone(stream: TextIO | None) -> bool:
     ends = select.poll()
     with suppress(OSError, ValueError):
         ends.register(stream.fileno(), 0)
-    return any(event & select.POLLERR for _, event in ends.poll(0))
+    gone = select.POLLERR | select.POLLHUP  # Linux reports the one, macOS the other
+    return any(event & gone for _, event in ends.poll(0))
 
 
 def _drop_unwritten() -> None:
