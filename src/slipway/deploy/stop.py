@@ -74,7 +74,7 @@ def _release_traffic(engine: Engine, steps: Steps, say: Say) -> None:
     Busy
         A release is under way.
     """
-    deadline = time.monotonic() + PATIENCE_SECONDS
+    deadline, waits = time.monotonic() + PATIENCE_SECONDS, False
     while _runs(engine.proxy):
         try:
             with opened(engine, WHAT, steps, say) as site:
@@ -83,6 +83,9 @@ def _release_traffic(engine: Engine, steps: Steps, say: Say) -> None:
         except SlipwayError as error:
             if _is_release(error) or (time.monotonic() > deadline and _runs(engine.proxy)):
                 raise
+            if not waits:
+                say(f"waiting up to {PATIENCE_SECONDS:g} s: {error}")
+            waits = True
             time.sleep(0.2)
 
 
