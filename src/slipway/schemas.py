@@ -24,7 +24,7 @@ def leave_iris_out() -> None:
 
 
 def find_fault(found: object, schema: Mapping[str, Any]) -> ValidationError | None:
-    """Return the fault that tells most of how JSON breaks its schema; None if it keeps it."""
+    """Return the most relevant violation of a schema by some JSON; None if it is valid."""
     leave_iris_out()
     from jsonschema import Draft202012Validator
     from jsonschema.exceptions import best_match

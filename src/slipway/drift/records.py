@@ -57,7 +57,7 @@ LETTERS_OF_TIME = len(stamp(EPOCH))
 ID, CONTENT = "hash of id", "hash of content"
 
 # Whether a row is a record as `slipway.records` defines it. DuckDB would read a number as text and
-# a text as a number, so the fields of a record are read as JSON, whose first letter tells the type.
+# a text as a number, so the fields of a record are read as JSON, whose first letter shows the type.
 FITS = "is a record"
 
 HASHED = (

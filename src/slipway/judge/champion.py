@@ -96,7 +96,7 @@ def score(built: Built, rows: Path, out: Path) -> tuple[np.ndarray | None, str]:
     Raises
     ------
     SlipwayError
-        It was killed, which tells nothing about the rows.
+        It was killed, which is no answer about the rows.
     """
     command = [built.python, "-m", "slipway", "score"]
     options = ["--rows", str(rows), "--model", str(built.model), "--out", str(out)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from bentoml._internal.utils import circus
-from circus.exc import ConflictError  # type: ignore[import-untyped]
+from circus.exc import ConflictError
 
 CHECK_SECONDS = 1.0
 
