@@ -190,7 +190,9 @@ def _wait_until_ready(process: subprocess.Popen[bytes], url: str, log: Path) -> 
         time.sleep(0.05)
     said = log.read_text("utf-8", "replace").strip().splitlines()[-15:]
     state = "did not get ready" if process.poll() is None else f"ended ({process.returncode})"
-    raise SlipwayError(f"the service {state}; its output:\n  " + "\n  ".join(said), "fix that error")
+    raise SlipwayError(
+        f"the service {state}; its output:\n  " + "\n  ".join(said), "fix that error"
+    )
 
 
 def _is_ready(url: str) -> bool:
