@@ -14,12 +14,14 @@ from typing import Any
 import pytest
 import yaml
 from configobj import ConfigObj
+from dvc.config import Config
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from slipway.committed import check_output
 from slipway.errors import Refused, SlipwayError
 from slipway.git import git
+from slipway.judge.champion import tree_of
 from slipway.restore import Missing, restore, restore_here
 from slipway.workspace import copy_of_worktree
 
@@ -373,6 +375,96 @@ def test_a_copy_shares_the_cache_wherever_it_is(project, tmp_path):
     with copy_of_worktree(project.root) as copy:
         restore_here(copy, ["data.dvc"])
         assert (copy / "data/2013-01.parquet").read_bytes() == MONTH
+
+
+SECRET = "s3cr3t, with a comma and 'quotes'"
+
+LOCAL = f"""\
+[core]
+    remote = mine
+['remote "storage"']
+    keyfile = ../key
+    password = "{SECRET}"
+['remote "mine"']
+    url = ../../mine
+[exp]
+    auto_push = true
+"""
+
+
+def local_settings(tree: Path) -> dict[str, Any]:
+    local: dict[str, Any] = Config(str(tree / ".dvc")).load_one("local")
+    return {section: settings for section, settings in local.items() if settings}
+
+
+@pytest.fixture
+def signed_in(project: Project) -> Project:
+    """A project whose remote is on a server, and whose user has access to it."""
+    project.write(".dvc/config", SERVER)
+    project.commit()
+    git(project.root, "-c", "user.name=T", "-c", "user.email=t@localhost", "commit", "-qm", "Start")
+    project.write(".dvc/config.local", LOCAL)
+    return project
+
+
+SERVER = "[core]\n    remote = storage\n['remote \"storage\"']\n    url = ssh://server/data\n"
+
+
+def test_a_copy_has_the_access_of_the_user_to_the_same_remotes(signed_in):
+    expected = local_settings(signed_in.root)
+    del expected["exp"]  # neither a remote nor where the cache is
+
+    with copy_of_worktree(signed_in.root) as copy, tree_of(signed_in.root, "HEAD") as tree:
+        for each in (copy, tree):
+            found = local_settings(each)
+            assert found.pop("cache")
+            assert found == expected
+            assert found["remote"]["storage"]["keyfile"] == str(signed_in.root / "key")
+            assert (each / ".dvc/config.local").stat().st_mode & 0o777 == 0o600
+            assert SECRET not in git(each, "status", "--porcelain") + git(each, "diff")
+
+
+def test_another_server_of_a_commit_never_receives_the_access_of_the_user(signed_in):
+    signed_in.write(".dvc/config", SERVER.replace("server", "another"))  # the commit has `server`
+
+    with tree_of(signed_in.root, "HEAD") as tree:
+        assert "storage" not in local_settings(tree)["remote"]
+        assert SECRET not in (tree / ".dvc/config.local").read_text("utf-8")
+
+
+def test_a_default_remote_that_a_commit_does_not_have_is_not_asked_for(signed_in):
+    signed_in.write(".dvc/config", SERVER + "['remote \"new\"']\n    url = ssh://new/data\n")
+    signed_in.write(".dvc/config.local", "[core]\n    remote = new\n")
+
+    with tree_of(signed_in.root, "HEAD") as tree:
+        assert "core" not in local_settings(tree)
+
+
+def test_data_behind_a_remote_of_the_user_alone_reaches_a_copy(project, tmp_path):
+    (project.root / "data-remote").rename(tmp_path / "mine")
+    project.write(".dvc/config.local", f"[core]\n    remote = mine\n"
+                  f"['remote \"mine\"']\n    url = {tmp_path}/mine\n")  # fmt: skip
+
+    with copy_of_worktree(project.root) as copy:
+        restore_here(copy, ["data.dvc"])
+        assert (copy / "data/2013-01.parquet").read_bytes() == MONTH
+
+
+def test_a_link_in_the_place_of_the_settings_of_a_copy_is_not_written_through(project, tmp_path):
+    project.write(".gitignore", "/data\n/build\n/.dvc/cache\n/.dvc/tmp\n")
+    (tmp_path / "elsewhere").write_text("[core]\n    analytics = false\n", "utf-8")
+    (project.root / ".dvc/config.local").symlink_to(tmp_path / "elsewhere")
+
+    with copy_of_worktree(project.root):
+        assert "cache" not in (tmp_path / "elsewhere").read_text("utf-8")
+
+
+def test_a_line_that_is_no_setting_is_named_but_not_shown(project):
+    project.write(".dvc/config.local", f"['remote \"storage\"']\n    password: {SECRET}\n")
+
+    with pytest.raises(SlipwayError, match="line 2") as error, copy_of_worktree(project.root):
+        pass
+    assert "s3cr3t" not in str(error.value)
 
 
 @pytest.mark.parametrize("changed", ["a file", "the listing"])
