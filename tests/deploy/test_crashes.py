@@ -4,6 +4,7 @@ run puts everything in order."""
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 
@@ -189,3 +190,38 @@ def test_a_rollback_with_the_proxy_stopped_starts_it_and_gives_the_traffic_back(
     with place.traffic() as tally:
         pass
     assert not tally.failed()
+
+
+def of_version_0_1(config: str) -> str:
+    """Return a configuration without the backend of candidates, which version 0.1 did not have."""
+    config = config.partition("# A hop of its own")[0]
+    lines = config.splitlines(keepends=True)
+    return "".join(it for it in lines if not re.search(r"candidate|-backup", it) or it[0] == "#")
+
+
+def test_a_proxy_of_an_earlier_version_is_named_with_all_that_replaces_its_configuration(
+    place: Place,
+) -> None:
+    proxy, live = place.container("proxy"), place.live()
+    restart = f"docker restart -t 5 {proxy.name}"
+    old = of_version_0_1(proxy.run("cat", "/state/haproxy.cfg"))
+    proxy.run("sh", "-c", "cat >/state/haproxy.cfg", stdin=old)
+
+    for _ in range(2):  # to have it run, and then because a restart alone brings it back
+        docker(*restart.split()[1:])
+        wait_for(lambda: place.status()["healthy"], "the release of before")
+        (words,) = place.status()["words"]
+        assert "slipway deploy" in words
+        assert restart in words
+
+    outcome = place.deploy()
+    assert outcome.exit_code == 2
+    assert restart in outcome.do
+    (words,) = place.status()["words"]
+    assert restart in words
+    assert "slipway deploy" not in words
+
+    docker(*restart.split()[1:])
+    wait_for(lambda: place.live() == live, "the release of before")
+    assert place.status()["words"] == []
+    assert place.deploy().exit_code == 0

@@ -253,5 +253,10 @@ def read_servers(stat: str) -> dict[str, dict[str, str]]:
     }
 
 
+def backends_of(servers: dict[str, dict[str, str]]) -> set[str]:
+    """Return the backends to which some rows of the proxy's table of servers belong."""
+    return {row["pxname"] for row in servers.values()}
+
+
 def _decoded(text: str) -> str:
     return base64.b64decode(text).decode("utf-8", "replace")

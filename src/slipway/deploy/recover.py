@@ -15,10 +15,12 @@ from slipway.deploy.release import RAN, Record
 from slipway.deploy.site import Site, opened
 from slipway.deploy.slot import wait_until_ready
 from slipway.deploy.state import DOING, Placed
-from slipway.docker import docker
+from slipway.docker import Container, docker
 from slipway.errors import NO_ANSWER, SlipwayError
 
 RELOCK_SECONDS = 15.0
+
+OUTDATED = "the proxy runs with the configuration of an earlier version of Slipway"
 
 
 def in_order(
@@ -76,11 +78,27 @@ def _check_proxy(site: Site) -> None:
     if "candidate" in site.guard.api("show backend").split():
         return
     site.keep(site.state)
-    raise SlipwayError(
-        "the proxy runs with the configuration of an earlier version of Slipway",
-        f"restart it once, with a pause of about a second: `docker restart -t 5 "
-        f"{site.engine.proxy.name}`; then run this again",
+    raise SlipwayError(OUTDATED, f"{_restart(site.engine.proxy)}; then run this again")
+
+
+def outdated_proxy(proxy: Container, config: str) -> str:
+    """Return what is needed where a proxy runs with the configuration of version 0.1.
+
+    Parameters
+    ----------
+    config
+        What a restart would read: a restart alone brings the old configuration back.
+    """
+    if "\nbackend candidate\n" in config:
+        return f"{OUTDATED}: {_restart(proxy)}"
+    return (
+        f"{OUTDATED}: run `slipway deploy`, which writes the new one and stops (exit code 2), then "
+        f"{_restart(proxy)}, and run `slipway deploy` again"
     )
+
+
+def _restart(proxy: Container) -> str:
+    return f"restart it once, with a pause of about a second: `docker restart -t 5 {proxy.name}`"
 
 
 def _finish_or_undo(site: Site) -> str:

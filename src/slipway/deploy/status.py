@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from slipway.deploy.engine import Engine, engine_of
-from slipway.deploy.guard import STAT, read_servers
+from slipway.deploy.guard import STAT, backends_of, read_servers
+from slipway.deploy.recover import outdated_proxy
 from slipway.deploy.release import read_history
 from slipway.deploy.slot import is_up
 from slipway.deploy.state import CONFIG, DOING, FULL, HISTORY, SLOTS, Placed, State
@@ -69,7 +70,8 @@ def status_of(engine: Engine) -> dict[str, Any]:
     if not about or not about["State"]["Running"]:
         known = "the proxy has stopped" if about else "nothing is deployed"
         return found | {"words": [f"{known} on {engine.place}: `slipway deploy`"]}
-    state, doing, history, holder, lock, room, servers = _look(engine)
+    config, doing, history, holder, lock, room, servers = _look(engine)
+    state = State.from_config(config)
     found["live"] = _placed(engine, state.live, servers)
     found["standby"] = _placed(engine, state.standby, servers)
     found["room_mb"] = room
@@ -78,6 +80,10 @@ def status_of(engine: Engine) -> dict[str, Any]:
         found["doing"] = (doing or {}) | {"running": lock == "held", "holder": holder.strip()}
     found["healthy"] = bool(found["live"]) and found["live"]["health"] == "healthy"
     found["words"] = _words(found, state, servers)
+    if servers and "candidate" not in backends_of(servers):
+        found["words"].append(outdated_proxy(engine.proxy, config))
+    elif not found["doing"]:
+        found["words"] += _other_weights(state, servers)
     return found
 
 
@@ -105,7 +111,7 @@ def _look(engine: Engine) -> tuple[Any, ...]:
     parts = [*said.split("\n"), *[""] * 8]
     config, doing, history, holder = (_decoded(part) for part in parts[:4])
     return (
-        State.from_config(config),
+        config,
         _json(doing),
         read_history(history),
         holder,
@@ -179,16 +185,19 @@ def _words(found: dict[str, Any], state: State, servers: dict[str, dict[str, str
                 f"the standby {found['standby']['name']} answers in its place: `slipway rollback` "
                 "makes that permanent"
             )
+    return said
+
+
+def _other_weights(state: State, servers: dict[str, dict[str, str]]) -> list[str]:
+    """Return a sentence about the servers that have another weight than the state gives them."""
     elsewhere = [
         f"{server} {_weight(servers, server.removeprefix('slots/'))} instead of {weight}"
         for server, weight in state.traffic().weights().items()
         if _weight(servers, server.removeprefix("slots/")) != weight
     ]
-    if not doing and elsewhere:
-        said.append(
-            f"the proxy shares the traffic otherwise than the state: {', '.join(elsewhere)}"
-        )
-    return said
+    if not elsewhere:
+        return []
+    return [f"the proxy shares the traffic otherwise than the state: {', '.join(elsewhere)}"]
 
 
 def _is_down(state: State, servers: dict[str, dict[str, str]]) -> bool:
