@@ -24,7 +24,7 @@ from slipway.docker import docker
 sys.path.insert(0, str(ROOT))
 from tests.prove.simulated import Traffic, Version, runs_stopped
 from tests.services.candidates import API, BAD, SOUND
-from tests.services.engine import BASE, VARIANT
+from tests.services.engine import BASE, add_to_image
 from tests.services.load import traffic
 from tests.services.repository import edit_params
 
@@ -170,16 +170,13 @@ def _build(copy: Path) -> str:
 
 def _variant(copy: Path, image: str, added: str) -> str:
     """Build the image of a candidate: the same release with something added to its service."""
+    source = (copy / "src" / API).read_text("utf-8")
+    tag = f"slipway-bench:{uuid.uuid4().hex}"
+    docker("tag", image, tag)
     with tempfile.TemporaryDirectory(prefix="slipway-bench-") as name:
-        folder = Path(name)
-        path = folder / "files/app" / API
-        path.parent.mkdir(parents=True)
-        path.write_text((copy / "src" / API).read_text("utf-8") + added, "utf-8")
-        tag = f"slipway-bench:{uuid.uuid4().hex}"
-        docker("tag", image, tag)
-        lines = [VARIANT.format(image=tag), f"LABEL slipway.bench={uuid.uuid4().hex}"]
-        (folder / "Dockerfile").write_text("\n".join(lines), "utf-8")
-        return docker("build", "--quiet", str(folder)).split()[-1]
+        made = f"slipway-bench:{uuid.uuid4().hex}"
+        lines = [f"LABEL slipway.bench={made}"]  # another image each time
+        return add_to_image(tag, {f"/app/{API}": source + added}, made, Path(name), lines)
 
 
 def _slipway(copy: Path, *command: str) -> subprocess.CompletedProcess[str]:

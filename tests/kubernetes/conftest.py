@@ -98,11 +98,11 @@ class Place:
         }
         (self.tree / "build/image.json").write_text(json.dumps(found))
 
-    def wait_at_most(self, seconds: int) -> None:
-        """Let a rollout stand still for so long."""
+    def wait_at_most(self, seconds: int, namespace: str = "") -> None:
+        """Let a rollout, in this namespace or another one, stand still for so long."""
         overlay = self.tree / "deploy/kubernetes/overlays/test"
         overlay.mkdir(exist_ok=True)
-        text = OVERLAY.format(namespace=self.namespace, patience=seconds)
+        text = OVERLAY.format(namespace=namespace or self.namespace, patience=seconds)
         (overlay / "kustomization.yaml").write_text(text)
 
     def deploy(self) -> Outcome:
@@ -131,6 +131,15 @@ class Place:
     def get(self, *what: str) -> dict[str, Any]:
         found: dict[str, Any] = json.loads(self.kubectl("get", *what, "--output", "json"))
         return found
+
+    def give_tokens(self) -> None:
+        values = ("--from-literal=tokens=abc", "--from-literal=smoke=def")
+        self.kubectl("create", "secret", "generic", "slipway-tokens", *values)
+
+    def scale(self, pods: int) -> None:
+        """Do what the autoscaler would do, which is not there."""
+        self.kubectl("scale", "deployment/slipway", f"--replicas={pods}")
+        self.kubectl("rollout", "status", "deployment/slipway", "--timeout=120s")
 
     def renew_lease(self, day: str) -> None:
         """Let the one who deploys have been heard of on that day last."""
@@ -201,14 +210,7 @@ def make_place(
         enforce = "pod-security.kubernetes.io/enforce=restricted"
         api_server.kubectl("label", "namespace", name, enforce)
         place.kubectl("apply", "--filename", str(ROOT / "deploy/kubernetes/deployer.yaml"))
-        place.kubectl(
-            "create",
-            "secret",
-            "generic",
-            "slipway-tokens",
-            "--from-literal=tokens=abc",
-            "--from-literal=smoke=def",
-        )
+        place.give_tokens()
         place.image(service_image.built.image)
         return place
 
@@ -242,9 +244,7 @@ def place(make_place: Callable[[], Place]) -> Place:
 def released(place: Place, second: str) -> Released:
     """Two releases, one after the other; between them the number of pods was set to two."""
     seen = Released([place.deploy()], [place.images()])
-    # What the autoscaler would do, which is not there.
-    place.kubectl("scale", "deployment/slipway", "--replicas=2")
-    place.kubectl("rollout", "status", "deployment/slipway", "--timeout=120s")
+    place.scale(2)
     place.image(second, commit_of("second"))
     seen.outcomes.append(place.deploy())
     seen.pods.append(place.images())

@@ -19,7 +19,7 @@ from slipway.docker import docker
 from slipway.errors import SlipwayError
 
 NAME = "test-node"
-POLL = 0.2
+POLL = 0.3
 LOG = "/var/lib/slipway/log"
 
 Pod = dict[str, Any]
@@ -41,6 +41,7 @@ class Node(threading.Thread):
     def __init__(self, api: httpx.Client, prefix: str, port: int, folder: Path) -> None:
         super().__init__(daemon=True)
         self._api, self._prefix, self._folder = api, prefix, folder
+        self._probes = httpx.Client(timeout=2, headers={"Connection": "close"})
         self._ended = threading.Event()
         self._told: dict[str, Any] = {}
         self.labels: dict[str, dict[str, str]] = {}
@@ -59,6 +60,7 @@ class Node(threading.Thread):
     def stop(self) -> None:
         self._ended.set()
         self.join()
+        self._probes.close()
         names = docker("ps", "--all", "--quiet", "--filter", f"name=^{self._prefix}_").split()
         if names:
             docker("rm", "--force", "--volumes", *names)
@@ -156,7 +158,7 @@ class Node(threading.Thread):
         address = about["NetworkSettings"]["IPAddress"]
         try:
             url = f"http://{address}:{ports[probe['port']]}{probe['path']}"
-            return httpx.get(url, timeout=2).status_code == 200
+            return self._probes.get(url).status_code == 200
         except httpx.TransportError:
             return False
 

@@ -90,18 +90,36 @@ def faulty(service_image: ServiceImage, build_variant: BuildVariant) -> Callable
 
 
 @pytest.fixture
-def live(place: Place, released: Released) -> tuple[str, str]:
-    """What runs now: its image and its commit."""
-    (image,) = set(place.images())
-    return image, place.status()["live"]["commit"]
+def sound(released: Released, service_image: ServiceImage, second: str) -> dict[str, str]:
+    """The commits of the two releases in order, by their image."""
+    return {service_image.built.image: service_image.built.commit, second: commit_of("second")}
 
 
 @pytest.fixture
-def other(live: tuple[str, str], service_image: ServiceImage, second: str) -> tuple[str, str]:
+def live(place: Place, sound: dict[str, str]) -> tuple[str, str]:
+    """What runs now: its image and its commit."""
+    (image,) = set(place.images())
+    return image, sound[image]
+
+
+@pytest.fixture
+def other(live: tuple[str, str], sound: dict[str, str]) -> tuple[str, str]:
     """A release in order that ran before and does not now."""
-    both = {service_image.built.image: service_image.built.commit, second: commit_of("second")}
-    ((image, commit),) = ((image, commit) for image, commit in both.items() if image != live[0])
-    return image, commit
+    (found,) = sound.items() - {live}
+    return found
+
+
+@pytest.fixture(scope="module")
+def alone(place: Place, released: Released) -> None:
+    """Leave one pod, which is enough from here on."""
+    place.scale(1)
+    wait_until(lambda: len(place.pods()) == 1, "still two pods")
+
+
+@pytest.fixture(scope="module")
+def bare(make_place: Callable[[], Place]) -> Place:
+    """A place where nothing was ever released."""
+    return make_place()
 
 
 def test_the_first_release_runs_from_nothing_with_the_role_of_the_example(
@@ -170,11 +188,11 @@ def test_what_runs_already_is_left_alone(place: Place, live):
     assert place.spec() == before
 
 
-def test_a_rollback_brings_the_release_before_back_by_its_digest(place: Place, other):
+def test_a_rollback_brings_the_release_before_back_by_its_digest(place: Place, alone, other):
     outcome = place.rollback()
 
     assert outcome.exit_code == 0, outcome.to_text()
-    assert place.images() == [other[0]] * 2
+    assert place.images() == [other[0]]
     assert place.status()["healthy"]
     assert place.status()["live"]["commit"] == other[1]
     assert place.events()[-1] == f"rolled back {other[1]}"
@@ -197,7 +215,7 @@ def test_a_rollback_to_what_never_ran_says_what_did(place: Place, live):
     ],
 )
 def test_a_candidate_that_fails_gets_no_traffic_and_changes_nothing(
-    place: Place, released: Released, node: Node, faulty, fault, words, last
+    place: Place, alone, node: Node, faulty, fault, words, last
 ):
     before, images = place.spec(), place.images()
     place.image(faulty(fault), commit_of(fault))
@@ -220,10 +238,10 @@ def test_a_candidate_that_fails_gets_no_traffic_and_changes_nothing(
     assert not any(service.items() <= labels.items() for labels in candidates.values())
 
 
-def test_a_rollout_that_stands_still_is_taken_back_and_says_why(place: Place, live, faulty):
+def test_a_rollout_that_stands_still_is_taken_back_and_says_why(place: Place, alone, live, faulty):
     images = place.images()
     place.image(faulty("ready only alone"), commit_of("ready only alone"))
-    place.wait_at_most(15)
+    place.wait_at_most(10)
 
     outcome = place.deploy()
     place.wait_at_most(120)
@@ -240,7 +258,7 @@ def test_a_rollout_that_stands_still_is_taken_back_and_says_why(place: Place, li
 
 
 def test_pods_that_answer_otherwise_than_the_one_that_was_proven_are_taken_back(
-    place: Place, live, faulty
+    place: Place, alone, live, faulty
 ):
     images = place.images()
     place.image(faulty("right answers only alone"), commit_of("right answers only alone"))
@@ -257,7 +275,7 @@ def test_pods_that_answer_otherwise_than_the_one_that_was_proven_are_taken_back(
     assert place.status()["healthy"]
 
 
-def test_an_image_that_no_node_can_get_is_no_fault_of_the_release(place: Place, live):
+def test_an_image_that_no_node_can_get_is_no_fault_of_the_release(place: Place, alone, live):
     images = place.images()
     place.image(f"sha256:{64 * 'a'}", commit_of("not pushed"))
 
@@ -302,7 +320,7 @@ def test_a_manifest_that_was_not_reviewed_is_refused(place: Place, second):
 
 
 def test_a_deployer_that_dies_in_the_rollout_leaves_a_state_that_the_next_one_finishes(
-    place: Place, other
+    place: Place, alone, other
 ):
     image, commit = other
     place.image(image, commit)
@@ -323,42 +341,37 @@ def test_a_deployer_that_dies_in_the_rollout_leaves_a_state_that_the_next_one_fi
     outcome = place.deploy()
 
     assert outcome.ok, outcome.to_text()
-    assert place.images() == [image] * 2
+    assert place.images() == [image]
     assert place.status()["words"] == []
 
 
-def test_without_the_secret_of_the_tokens_nothing_starts_and_it_says_so(make_place):
-    place = make_place()
-    place.kubectl("delete", "secret", "slipway-tokens")
+def test_without_the_secret_of_the_tokens_nothing_starts_and_it_says_so(bare: Place):
+    bare.kubectl("delete", "secret", "slipway-tokens")
 
-    outcome = place.deploy()
+    outcome = bare.deploy()
+    bare.give_tokens()
 
     assert outcome.exit_code == 2
     assert 'secret "slipway-tokens" not found' in outcome.words
     assert "nothing runs, as before" in outcome.words
-    assert not place.status()["healthy"]
+    assert not bare.status()["healthy"]
 
 
-def test_a_namespace_that_is_not_there_or_not_ours_is_named(make_place):
-    place = make_place()
-    place.cluster.kubectl("delete", "namespace", place.namespace, "--wait=false")
-    overlay = place.tree / "deploy/kubernetes/overlays/test/kustomization.yaml"
-    overlay.write_text(overlay.read_text().replace(place.namespace, "elsewhere"))
+def test_a_namespace_that_is_not_there_or_not_ours_is_named(bare: Place):
+    bare.wait_at_most(5, namespace="elsewhere")
 
-    outcome = place.deploy()
+    outcome = bare.deploy()
 
     assert outcome.exit_code == 2
     assert "no namespace elsewhere" in outcome.words
 
 
-def test_a_first_release_that_stands_still_is_removed(make_place, faulty):
-    place = make_place()
-    place.image(faulty("ready only alone"), commit_of("ready only alone"))
-    place.wait_at_most(15)
+def test_a_first_release_that_stands_still_is_removed(bare: Place, faulty):
+    bare.image(faulty("ready only alone"), commit_of("ready only alone"))
+    bare.wait_at_most(5)
 
-    outcome = place.deploy()
-    place.wait_at_most(120)
+    outcome = bare.deploy()
 
     assert outcome.exit_code == 1
     assert "nothing runs, as before" in outcome.words
-    assert place.kubectl("get", "deployments", "--output", "name") == ""
+    assert bare.kubectl("get", "deployments", "--output", "name") == ""

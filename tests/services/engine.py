@@ -6,11 +6,12 @@ line is a failure.
 
 from __future__ import annotations
 
+import functools
 import json
 import shutil
 import subprocess
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,16 +34,6 @@ version: 0.1
 log: {{level: warn}}
 storage: {{filesystem: {{rootdirectory: {folder}}}, delete: {{enabled: true}}}}
 http: {{addr: "127.0.0.1:{port}"}}
-"""
-
-
-VARIANT = f"""\
-FROM {{image}}
-USER root
-COPY files /
-# The service takes what was compiled before what is written, and these files are new.
-RUN find {APP} -name __pycache__ -prune -exec rm -r {{{{}}}} +
-USER 10001:10001
 """
 
 
@@ -97,13 +88,18 @@ def unpacked(base_image: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def service_image(
     base_image: str,
-    unpacked: Path,
-    small_repository: Path,
+    worker_id: str,
+    request: pytest.FixtureRequest,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[ServiceImage]:
     """The image of the small repository, on the tests' own base."""
+    # Each of two processes makes one of these; in the same order, one would wait for the other.
+    parts = ["unpacked", "small_repository"]
+    for name in parts if worker_id == "gw0" else reversed(parts):
+        request.getfixturevalue(name)
+    unpacked: Path = request.getfixturevalue("unpacked")
     tree = tmp_path_factory.mktemp("service") / "repository"
-    shutil.copytree(small_repository, tree)
+    shutil.copytree(request.getfixturevalue("small_repository"), tree)
     edit_params(tree, deploy={"base_image": base_image})
     commit(tree, "Build on the tests' own base")
     (tree / WORK).mkdir(parents=True)
@@ -113,6 +109,46 @@ def service_image(
         yield ServiceImage(built, tree)
     finally:
         docker("rmi", "--force", built.image)
+
+
+@functools.cache
+def cache_tag(image: str) -> str:
+    """Return what an image's Python puts into the name of a compiled file."""
+    ask = "import sys; print(sys.implementation.cache_tag)"
+    return docker("run", "--rm", "--entrypoint=python3", image, "-c", ask).strip()
+
+
+def add_to_image(
+    image: str,
+    files: Mapping[str, str | bytes],
+    tag: str,
+    folder: Path,
+    lines: Sequence[str] = (),
+) -> str:
+    """Build an image with some files, given by their path, added or replaced; return its id.
+
+    Parameters
+    ----------
+    tag
+        Of the new image.
+    folder
+        Empty; Docker builds from it.
+    lines
+        Of a Dockerfile, after these files.
+    """
+    added = folder / "files"
+    added.mkdir()
+    for name, content in files.items():
+        path = added / name.removeprefix("/")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+        if path.suffix == ".py":
+            # The service takes what was compiled before what is written, unless it is empty.
+            compiled = path.parent / "__pycache__" / f"{path.stem}.{cache_tag(image)}.pyc"
+            compiled.parent.mkdir(exist_ok=True)
+            compiled.touch()
+    (folder / "Dockerfile").write_text("\n".join([f"FROM {image}", "COPY files /", *lines]))
+    return docker("build", "--quiet", f"--tag={tag}", str(folder)).split()[-1]
 
 
 BuildVariant = Callable[..., str]
@@ -136,22 +172,14 @@ def build_variant(
         environment: Mapping[str, str] | None = None,
         commit: str = "",
     ) -> str:
-        folder = tmp_path_factory.mktemp("variant")
         lines = [f"ENV {name}={json.dumps(value)}" for name, value in (environment or {}).items()]
         files = dict(files or {})
         if commit:
             release = {"commit": commit, "data": service_image.built.data, "built_at": None}
             files[f"{APP}/{MODEL}/{RELEASE_FILE}"] = json.dumps(release)
             lines.append(f"LABEL slipway.commit={commit}")
-        for name, content in files.items():
-            path = folder / "files" / name.removeprefix("/")
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(content.encode() if isinstance(content, str) else content)
-        (folder / "files").mkdir(exist_ok=True)
-        (folder / "Dockerfile").write_text(VARIANT.format(image=base) + "\n".join(lines))
-        tag = f"slipway-test:{uuid.uuid4().hex}"
-        made.append(tag)
-        return docker("build", "--quiet", f"--tag={tag}", str(folder)).split()[-1]
+        made.append(f"slipway-test:{uuid.uuid4().hex}")
+        return add_to_image(base, files, made[-1], tmp_path_factory.mktemp("variant"), lines)
 
     try:
         yield build
