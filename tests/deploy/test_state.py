@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from dataclasses import replace
 
 import pytest
@@ -10,10 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.deploy.conftest import Place
 
+from slipway.deploy.guard import Guard, Holder
 from slipway.deploy.outcome import Outcome, Step
 from slipway.deploy.release import Event, Record, read_history, to_line
 from slipway.deploy.rollback import choose
 from slipway.deploy.state import FULL, Placed, State, Traffic
+from slipway.deploy.stop import PATIENCE_SECONDS
 from slipway.errors import SlipwayError
 
 
@@ -51,6 +54,26 @@ def test_the_proxy_takes_a_configuration_whatever_people_wrote(place: Place) -> 
     hostile = replace(A, verdict=HOSTILE * 50, by=HOSTILE)
     config = State(Placed("blue", hostile), Placed("green", B)).to_config(place.prefix)
     place.container("proxy").run("haproxy", "-c", "-f", "/dev/stdin", stdin=config)
+
+
+@given(st.builds(Holder, st.text(), st.text(), st.text()))
+def test_the_holder_of_the_lock_comes_back_as_it_was(holder: Holder) -> None:
+    assert Holder.from_text(holder.to_text()) == holder
+    assert Holder.from_text(holder.who).what == ""  # one line of text, as version 0.1 wrote it
+
+
+@pytest.mark.parametrize("who", ["Ada", "Ada, stop, since 2026", '"{stop}"'])
+def test_a_stop_waits_for_no_release_whatever_its_deployer_is_called(
+    place: Place, who: str
+) -> None:
+    begun = time.monotonic()
+    with Guard(place.container("proxy").name, Holder(who, "deploy abc", A.at)):
+        assert who in place.told()
+        outcome = place.stop()
+    assert outcome.exit_code == 2
+    assert who in outcome.words
+    assert time.monotonic() - begun < PATIENCE_SECONDS / 2
+    assert place.well()
 
 
 def test_a_configuration_that_somebody_else_wrote_is_refused() -> None:

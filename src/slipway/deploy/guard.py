@@ -10,12 +10,14 @@ from __future__ import annotations
 import base64
 import csv
 import io
+import json
 import os
 import select
 import subprocess
 import threading
 import time
 from contextlib import suppress
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self, cast
@@ -33,18 +35,45 @@ class GuardLost(SlipwayError):
     """The line to the engine is cut: the traffic is back where it was, the lock is free."""
 
 
-class Busy(SlipwayError):
-    """Somebody else changes something there.
+@dataclass(frozen=True)
+class Holder:
+    """The command that holds the lock of an engine; all empty where it has just begun.
 
-    Parameters
+    Attributes
     ----------
-    holder
-        Who that is and what they do, as they gave it to their `Guard`; may be empty.
+    what
+        ``stop``, ``recover``, or a release in words; empty if version 0.1 holds it, whose line is
+        `who`.
+    since
+        In UTC.
     """
 
-    def __init__(self, holder: str) -> None:
+    who: str = ""
+    what: str = ""
+    since: str = ""
+
+    @classmethod
+    def from_text(cls, text: str) -> Holder:
+        try:
+            found = json.loads(text)
+            return cls(str(found["who"]), str(found["what"]), str(found["since"]))
+        except (ValueError, KeyError, TypeError):
+            return cls(text.strip())
+
+    def to_text(self) -> str:
+        return json.dumps(asdict(self))
+
+    def words(self) -> str:
+        since = f"since {self.since[:19]} UTC" if self.since else ""
+        return ", ".join(filter(None, (self.who, self.what, since)))
+
+
+class Busy(SlipwayError):
+    """Another command changes something there."""
+
+    def __init__(self, holder: Holder) -> None:
         super().__init__(
-            f"another one deploys here: {holder or 'just begun'}",
+            f"another one deploys here: {holder.words() or 'just begun'}",
             "wait until it has ended (`slipway status`), then try again",
         )
         self.holder = holder
@@ -57,8 +86,8 @@ class Guard:
     ----------
     proxy
         Name of the proxy's container.
-    who
-        Told to anybody else who wants the lock.
+    holder
+        What another command that asks for the lock reports.
 
     Raises
     ------
@@ -68,9 +97,9 @@ class Guard:
         The proxy does not run, or the engine cannot be reached.
     """
 
-    def __init__(self, proxy: str, who: str) -> None:
+    def __init__(self, proxy: str, holder: Holder) -> None:
         self._proxy = proxy
-        self._who = who
+        self._holder = holder
         self._lock = threading.Lock()
         self._ended = threading.Event()
         self._waiting = b""
@@ -78,7 +107,17 @@ class Guard:
     def __enter__(self) -> Self:
         script = Path(__file__).with_name("guard.sh").read_text("utf-8")
         self._shell = subprocess.Popen(
-            ["docker", "exec", "-i", self._proxy, "bash", "-c", script, "guard", self._who],
+            [
+                "docker",
+                "exec",
+                "-i",
+                self._proxy,
+                "bash",
+                "-c",
+                script,
+                "guard",
+                self._holder.to_text(),
+            ],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -91,7 +130,7 @@ class Guard:
         try:
             first, _, holder = self._line().partition(" ")
             if first == "held":
-                raise Busy(_decoded(holder).strip())
+                raise Busy(Holder.from_text(_decoded(holder)))
         except BaseException:
             self._close()
             raise

@@ -1,10 +1,10 @@
 # Runs inside the proxy's container while a release is swapped: holds the lock, does what the
 # deployer asks for on its input, and puts the traffic back when the deployer falls silent.
-# Argument: who asks. Each request is a line, and so is each answer: "ok" or "no", then base64.
+# Argument: who asks, as JSON. Each request is a line, and so is each answer: "ok" or "no", then base64.
 cd /state || exit 1
 exec 9>lock
 if ! flock -n 9; then
-  echo "held $(head -c 400 holder | base64 -w0)"
+  echo "held $(head -c 4000 holder | base64 -w0)"
   exit
 fi
 echo "$1" >holder

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from slipway.deploy.engine import Engine
-from slipway.deploy.guard import Guard, GuardLost
+from slipway.deploy.guard import Guard, GuardLost, Holder
 from slipway.deploy.outcome import Say, Step, Steps
 from slipway.deploy.release import Record, now, read_history, to_line, who
 from slipway.deploy.state import CONFIG, DOING, HISTORY, State
@@ -82,7 +82,7 @@ def opened(engine: Engine, what: str, steps: Steps, say: Say) -> Iterator[Site]:
     Busy
         Somebody else has it.
     """
-    with Guard(engine.proxy.name, f"{who()}, {what}, since {now()[:19]} UTC") as guard:
+    with Guard(engine.proxy.name, Holder(who(), what, now())) as guard:
         _wait_for_api(guard)
         yield Site(engine, guard, steps, say, State.from_config(guard.read(CONFIG)))
 

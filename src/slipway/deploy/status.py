@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from slipway.deploy.engine import Engine, engine_of
-from slipway.deploy.guard import STAT, backends_of, read_servers
+from slipway.deploy.guard import STAT, Holder, backends_of, read_servers
 from slipway.deploy.recover import outdated_proxy
 from slipway.deploy.release import read_history
 from slipway.deploy.slot import is_up
@@ -77,7 +77,7 @@ def status_of(engine: Engine) -> dict[str, Any]:
     found["room_mb"] = room
     found["history"] = [record.to_json() for record in history[-EVENTS:]]
     if doing or lock == "held":
-        found["doing"] = (doing or {}) | {"running": lock == "held", "holder": holder.strip()}
+        found["doing"] = (doing or {}) | {"running": lock == "held", "holder": holder}
     found["healthy"] = bool(found["live"]) and found["live"]["health"] == "healthy"
     found["words"] = _words(found, state, servers)
     if servers and "candidate" not in backends_of(servers):
@@ -114,7 +114,7 @@ def _look(engine: Engine) -> tuple[Any, ...]:
         config,
         _json(doing),
         read_history(history),
-        holder,
+        Holder.from_text(holder).words(),
         parts[4],
         int(_decoded(parts[5]).splitlines()[-1].split()[3]) // 1024,
         read_servers(_decoded(parts[6])),

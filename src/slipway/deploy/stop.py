@@ -15,7 +15,7 @@ from slipway.deploy.engine import (
     remove_network,
     users_of,
 )
-from slipway.deploy.guard import Busy
+from slipway.deploy.guard import Busy, Holder
 from slipway.deploy.outcome import Outcome, Say, Steps
 from slipway.deploy.site import opened
 from slipway.deploy.state import State
@@ -91,7 +91,7 @@ def _release_traffic(engine: Engine, steps: Steps, say: Say) -> None:
 
 def _is_release(error: SlipwayError) -> bool:
     """Return whether the lock is held by something else than another `slipway stop`."""
-    return isinstance(error, Busy) and bool(error.holder) and f", {WHAT}, " not in error.holder
+    return isinstance(error, Busy) and error.holder != Holder() and error.holder.what != WHAT
 
 
 def _runs(container: Container) -> bool:
