@@ -204,7 +204,7 @@ def test_no_pod_goes_before_its_successor_is_ready(manifests, container, pod):
     assert "replicas" not in deployment
     for name in ("startupProbe", "readinessProbe"):
         assert container[name]["httpGet"]["path"] == "/readyz"
-    # A service whose log is full must leave the traffic, but a restart would not mend that.
+    # A service whose log is full must leave the traffic, but a restart would not repair that.
     assert container["livenessProbe"]["httpGet"]["path"] == "/livez"
 
 

@@ -1,4 +1,4 @@
-"""What people read: the verdict first, and nothing in it that a stranger could have put there."""
+"""What people read: the verdict first, and no untrusted text that could pass for ours."""
 
 from __future__ import annotations
 
@@ -324,7 +324,7 @@ def test_a_stage_that_stopped_is_named_with_what_it_said() -> None:
     said = ["slipway: feature `x` alone predicts the label with AUC 0.99"]
     stopped = {"stage": "prepare", "exit_code": 1, "said": said}
     markdown = markdown_of({"changed": True, "lock": None, "stopped": stopped})
-    assert markdown.startswith("### ⛔ Not judged: `prepare` said no")
+    assert markdown.startswith("### ⛔ Not judged: `prepare` refused")
     assert "alone predicts the label" in markdown
 
 

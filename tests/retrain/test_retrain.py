@@ -133,7 +133,7 @@ def test_a_stage_that_says_no_to_the_new_model_says_that_it_is_not_better(
     assert done.returncode == 1, done.stdout + done.stderr
     found = answer(repository)
     assert (found["status"], found["branch_files"]) == ("not better", [])
-    assert "`prepare` said no: feature `" in found["words"]
+    assert "`prepare` refused: feature `" in found["words"]
 
 
 def test_without_a_further_month_nothing_is_trained(repository: Path, slipway: Slipway) -> None:

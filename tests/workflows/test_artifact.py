@@ -1,4 +1,4 @@
-"""What a run left behind may be a stranger's: it is read as bytes, and believed last."""
+"""The artifact of a run may be untrusted: it is read as bytes and checked before it is used."""
 
 from __future__ import annotations
 

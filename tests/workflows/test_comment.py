@@ -1,4 +1,4 @@
-"""comment.yml: one comment, written from the report of a run that a stranger may have made."""
+"""comment.yml: one comment, written from the report of a run that may be untrusted."""
 
 from __future__ import annotations
 
@@ -244,7 +244,7 @@ class TestWhatItReports:
     @pytest.mark.parametrize(
         ("exit_code", "wrote", "expected"),
         [
-            (1, ["slipway: no column `dep_hour`"], "said no"),
+            (1, ["slipway: no column `dep_hour`"], "refused"),
             (2, ["slipway: data/2013-10.parquet: not parquet"], "could not answer"),
             (1, ["Traceback (most recent call last):", "ValueError: 3"], "could not answer"),
             (-9, [], "could not answer"),

@@ -93,7 +93,7 @@ def test_a_stage_that_said_no_is_told_with_its_own_reason(tmp_path, capsys):
     leave(tmp_path, rebuild=stopped("prepare", 1, "slipway: feature `x` alone predicts the label"))
 
     assert tell(tmp_path, SHA, RUN) == 1
-    assert title(capsys).startswith("error title=Not judged: prepare said no: feature")
+    assert title(capsys).startswith("error title=Not judged: prepare refused: feature")
 
 
 def test_a_stage_that_broke_is_no_answer(tmp_path, capsys):

@@ -241,7 +241,7 @@ HOSTILE = (
 class TestForeignText:
     @pytest.fixture
     def text(self, check, issues):
-        """What GitHub makes of a report full of a stranger's text."""
+        """Return GitHub's rendering of a report full of untrusted text."""
         check(
             drifted(
                 column("temp", "drift", 0.7, words=HOSTILE, unseen_share=0.2),

@@ -203,13 +203,13 @@ class _Teller:
         if is_number and present and not others:
             mean_before = profile["mean"]
             mean_now = float(self.calendar.total("sums", self.stream.name)[window].sum()) / present
-        strangers = sorted(self.unseen.items(), key=lambda item: (-item[1], item[0]))
+        unseen = sorted(self.unseen.items(), key=lambda item: (-item[1], item[0]))
         return Moved(
             self.stream.names,
             before,
             now,
             is_number,
-            dict(strangers),
+            dict(unseen),
             mean_before,
             mean_now,
             profile.get("sd", 0.0),

@@ -123,8 +123,8 @@ class Tallies:
         for each in sorted(self.samples)[:-SAMPLE_DAYS]:
             del self.samples[each]
         _merge_names(self.others, part.others, MORE)
-        for name, strangers in part.unseen.items():
-            _merge_names(self.unseen[name], strangers)
+        for name, counts in part.unseen.items():
+            _merge_names(self.unseen[name], counts)
         for name, count in part.wrong.items():
             self.wrong[name] = self.wrong.get(name, 0) + count
         for name in ("records", "ahead", "early", "undated", "back"):

@@ -255,10 +255,10 @@ def _count_texts(
     _cells(stream, cell, days, day, found)
     if (to_cell == unseen).any():
         counts = np.bincount(codes, minlength=len(words) + 1)
-        strangers = {
+        unseen_words = {
             word: int(counts[code]) for code, word in enumerate(words) if to_cell[code] == unseen
         }
-        found.unseen[stream.name] = strangers
+        found.unseen[stream.name] = unseen_words
     return cell.astype("int32")
 
 

@@ -60,7 +60,7 @@ def sized(psi: float) -> str:
 
 
 def value(name: str) -> str:
-    """Return a value that a stranger sent, as text that neither a terminal nor Markdown obeys."""
+    """Return an untrusted value of a request, escaped for terminals and Markdown."""
     seen = "".join(letter for letter in name if letter.isprintable() and letter != "`")
     cut = seen if len(seen) <= VALUE_LETTERS else f"{seen[: VALUE_LETTERS - 1]}…"
     return f"`{cut or '(empty)'}`"

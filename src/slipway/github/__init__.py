@@ -6,7 +6,7 @@
 `tell`         a run's report as job summary, HTML and artifact
 `api`          the little of GitHub's API that is needed
 `bind`         which pull request a finished run belongs to
-`artifact`     the report of a run that strangers may have written
+`artifact`     the report of a run, which may be untrusted
 `dangers`      what a pull request touches of what is protected, by GitHub's own account
 `comment`      one comment for each pull request, written and updated by CML
 `own_comment`  which comment is ours, and which commit it is about
@@ -25,7 +25,7 @@
 `issue`        how that is found again, and written
 `evidence`     a drift report as a document, for issue and pull request
 `causes`       from what moved to the next step
-`foreign`      sentences that may quote strangers, as Markdown that obeys nobody
+`foreign`      untrusted text, escaped for Markdown
 `owner`        who is to look
 `retrain`      start a retrain run because of drift, if it may
 `propose`      the one pull request of the retrain run

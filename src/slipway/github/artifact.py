@@ -1,4 +1,4 @@
-"""What a run left behind, which a stranger may have written: bytes first, believed last.
+"""The artifact of a run, which may be untrusted: read as bytes, checked before it is used.
 
 Nothing is ever extracted. An archive is read in memory, up to a limit, and only if every name
 in it is an expected one; a report must be strict JSON before its schema is looked at.

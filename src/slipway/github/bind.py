@@ -1,6 +1,6 @@
 """Which pull request a finished run belongs to.
 
-The run may be a stranger's, and so is everything that it left behind: a number in there proves
+The run may be an untrusted contributor's, and so is all that it uploaded: a number in there proves
 nothing. What GitHub itself says of the run does: its head repository, branch and commit.
 """
 

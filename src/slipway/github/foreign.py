@@ -1,4 +1,4 @@
-"""Sentences of a report, which may quote what strangers sent, as Markdown that obeys nobody."""
+"""Untrusted text in the sentences of a report, escaped for Markdown."""
 
 from __future__ import annotations
 

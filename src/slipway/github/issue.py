@@ -44,7 +44,7 @@ class State:
     streams: list[str] = field(default_factory=list)
 
     def mark(self) -> str:
-        # In base64 no text of a stranger can end the comment.
+        # In base64 no untrusted text can end the comment.
         said = json.dumps({"status": self.status, "streams": self.streams}).encode()
         return f"<!-- slipway:drift {base64.urlsafe_b64encode(said).decode()} -->\n"
 

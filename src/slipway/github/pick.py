@@ -70,7 +70,7 @@ def main() -> int:
 
 
 def _git(root: Path, *arguments: str) -> str | None:
-    """Return what git printed, or None if it said no."""
+    """Return the output of git, or None if it failed."""
     try:
         return git(root, *arguments).strip()
     except GitError:

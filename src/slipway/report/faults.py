@@ -113,7 +113,7 @@ def stopped(report: Mapping[str, Any], foot: list[str]) -> Document:
     check_schema(report, REBUILD, "a report of `slipway rebuild`")
     stop = report["stopped"]
     stage = quote(stop["stage"])
-    why = "said no" if is_refusal(stop) else "could not answer"
+    why = "refused" if is_refusal(stop) else "could not answer"
     reason = next((line[9:] for line in stop["said"] if line.startswith("slipway: ")), "")
     why += f": {quote(reason, 160)}" if reason else ""
     said = [quote(line, 300) for line in stop["said"][-SHOWN:]]

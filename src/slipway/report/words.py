@@ -132,7 +132,7 @@ def doubt(report: Report) -> str:
 def advice(report: Report) -> list[str]:
     """Return what to do, one sentence for each kind of stop."""
     codes = {stop["code"] for stop in report["stops"]}
-    # If the model is worse on the whole, nothing else is worth mending first.
+    # If the model is worse on the whole, nothing else is worth fixing first.
     idle = {"guard", "slice"} if "worse" in codes else set()
     steps: dict[str, str] = {}
     for stop in report["stops"]:

@@ -84,7 +84,7 @@ def train_and_judge(tree: Path, base: str) -> dict[str, Any]:
     Raises
     ------
     Refused
-        A stage looked at the data or the model and said no.
+        A stage refused the data or the model.
     """
     try:
         run([*REPRO], tree)
@@ -92,8 +92,8 @@ def train_and_judge(tree: Path, base: str) -> dict[str, Any]:
         stage = FAILED.search(str(error))
         if stage and int(stage[2]) == NO:
             reasons = [line for line in str(error).splitlines() if "slipway: " in line]
-            said = "; ".join(line.partition("slipway: ")[2] for line in reasons)
-            raise Refused(f"`{stage[1]}` said no: {said or 'it did not say why'}") from None
+            why = "; ".join(line.partition("slipway: ")[2] for line in reasons)
+            raise Refused(f"`{stage[1]}` refused: {why or 'no reason given'}") from None
         raise
     verb(tree, "judge", "--base", base, "--out", str(REPORT))
     report: dict[str, Any] = read_json(tree / REPORT, "slipway judge")
