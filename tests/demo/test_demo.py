@@ -90,21 +90,22 @@ def labelled(kind: str, prefix: str) -> list[str]:
     return docker(kind, "ls", "--quiet", *every, *label).split()
 
 
-@pytest.mark.parametrize("missing", ["container", "network", "volume", "nothing"])
+@pytest.mark.parametrize(
+    "left", [{"container"}, {"network"}, {"volume"}, {"container", "network", "volume"}]
+)
 def test_whatever_a_killed_demo_has_left_is_removed_once_no_demo_can_be_so_old(
-    killed: str, tmp_path: Path, missing: str
+    killed: str, tmp_path: Path, left: set[str]
 ) -> None:
     shutil.copy(ROOT / "params.yaml", tmp_path)
     story = Story(tmp_path, tmp_path / "site", Console())
-    if found := missing != "nothing" and labelled(missing, killed):
-        docker(missing, "rm", *(["--force"] if missing != "network" else []), *found)
-    kinds = {"container", "network", "volume"} - {missing}
+    for kind in {"container", "network", "volume"} - left:
+        docker(kind, "rm", *(["--force"] if kind != "network" else []), *labelled(kind, killed))
 
     names = killed.rpartition("-")[0]
     remove_left_over(story, names)
-    assert all(labelled(kind, killed) for kind in kinds)
+    assert all(labelled(kind, killed) for kind in left)
     remove_left_over(story, names, timedelta(0))
-    assert not any(labelled(kind, killed) for kind in kinds)
+    assert not any(labelled(kind, killed) for kind in left)
 
 
 def test_without_docker_the_model_is_served_as_a_process_and_the_story_says_so(clone, monkeypatch):

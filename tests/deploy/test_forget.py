@@ -26,7 +26,7 @@ exec "{docker}" "$@"
 # What the command line begins with, and how another one removes that thing first.
 COMMANDS = {
     "stop ": "rm --force",
-    "rm --force ": "rm --force",
+    "rm ": "rm --force",
     "network inspect ": "network rm",
     "network rm ": "network rm",
     "volume rm ": "volume rm",
