@@ -149,9 +149,10 @@ def small(bento: BuiltBento, base_image: str, tmp_path: Path) -> Iterator[Small]
 @pytest.fixture(scope="session")
 def small_image(
     bento: BuiltBento, base_image: str, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[str]:
-    """The tag of a small image that is as it should be."""
+) -> Iterator[tuple[str, Context]]:
+    """The tag of a small image that is as it should be, and what it was built from."""
     small = Small(bento, base_image, tmp_path_factory.mktemp("small-image"))
-    small.build(small.context())
-    yield small.tag
+    context = small.context()
+    small.build(context)
+    yield small.tag, context
     docker("rmi", "--force", small.tag)

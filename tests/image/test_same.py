@@ -40,10 +40,10 @@ def test_packages_and_code_are_the_same_layers_whenever_and_wherever_it_is_built
     docker("rmi", "--force", first)
 
 
-def test_what_was_laid_out_is_what_is_inside(small, service_image):
-    context = small.context()
+def test_what_was_laid_out_is_what_is_inside(small_image, service_image):
+    image, context = small_image
 
-    inside = check_inside(small.build(context), context, service_image.tree)
+    inside = check_inside(image, context, service_image.tree)
 
     assert inside.files == context.files
 
@@ -69,9 +69,10 @@ def test_files_swapped_between_laying_out_and_building_are_refused_by_name(small
         assert name in str(error.value)
 
 
-def test_a_model_that_changed_after_the_bento_was_built_is_refused(small, service_image, tmp_path):
-    context = small.context()
-    image = small.build(context)
+def test_a_model_that_changed_after_the_bento_was_built_is_refused(
+    small_image, service_image, tmp_path
+):
+    image, context = small_image
     other = tmp_path / "other"
     (other / MODEL).mkdir(parents=True)
     manifest = json.loads((service_image.tree / MODEL / "manifest.json").read_text())
@@ -94,7 +95,8 @@ def test_a_model_that_changed_after_the_bento_was_built_is_refused(small, servic
     ids=["root", "group", "writable", "git"],
 )
 def test_an_image_that_could_be_misused_is_refused(small_image, lines, word):
-    worse = docker("build", "--quiet", "-", stdin=f"FROM {small_image}\n{lines}\n").split()[-1]
+    image, _ = small_image
+    worse = docker("build", "--quiet", "-", stdin=f"FROM {image}\n{lines}\n").split()[-1]
 
     try:
         with pytest.raises(SlipwayError, match=word) as error:
