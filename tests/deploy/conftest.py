@@ -23,11 +23,14 @@ from tests.services.repository import edit_params
 from tests.services.servers import free_port
 
 from slipway.deploy.outcome import Outcome
+from slipway.deploy.release import read_history
 from slipway.deploy.rollback import rollback
 from slipway.deploy.run import deploy
+from slipway.deploy.state import CONFIG, HISTORY, State
 from slipway.deploy.status import exit_code, status, to_text
 from slipway.deploy.stop import stop
 from slipway.docker import Container, docker
+from slipway.errors import SlipwayError
 
 TOKEN = "a-token-for-the-tests"
 SECONDS = 180.0
@@ -52,27 +55,17 @@ SETTINGS: dict[str, Any] = {
     },
 }
 
-LEAK = """
-
-_sound = Api._predict
-_hoard = []
-
-
-async def _leaking(self, scope, receive):
-    _hoard.append(bytearray(1 << 18))
-    return await _sound(self, scope, receive)
-
-
-Api._predict = _leaking
-"""
-
+# Answers within the time that it has, however slow this machine is: nothing is loaded first.
 UNREADY = """
-
-async def _never(self, _scope, _receive):
-    raise Refusal(503, "log_unavailable", "not today")
+from http.server import BaseHTTPRequestHandler, HTTPServer
 
 
-Api._ready = _never
+class Never(BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_error(503, "not today")
+
+
+HTTPServer(("", 3000), Never).serve_forever()
 """
 
 OTHER_ANSWERS = """
@@ -81,7 +74,7 @@ _true = Model.score
 Model.score = lambda self, columns: _true(self, columns) + 1e-6
 """
 
-API, SCORE = "slipway/serve/api.py", "slipway/score.py"
+SCORE = "slipway/score.py"
 
 
 @dataclass
@@ -116,11 +109,20 @@ class Place:
 
     def live(self) -> str:
         """The commit that has all of the traffic; empty if none has."""
-        live = self.status()["live"]
-        return live["commit"] if live and live["traffic"] == 1 and self.well() else ""
+        found = self.status()
+        well = found["live"] and found["live"]["traffic"] == 1 and exit_code(found) == 0
+        return found["live"]["commit"] if well else ""
 
     def events(self) -> list[str]:
-        return [f"{it['event']} {it['name']}" for it in self.status()["history"]]
+        history = read_history(self.container("proxy").run("cat", f"/state/{HISTORY}"))
+        return [f"{it.event} {it.name}" for it in history]
+
+    def lock_is_free(self) -> bool:
+        try:
+            self.container("proxy").run("flock", "--nonblock", "/state/lock", "true")
+        except SlipwayError:
+            return False
+        return True
 
     def start(self, *command: str) -> subprocess.Popen[str]:
         """Start a verb as a process of its own; its lines come as they are said."""
@@ -136,7 +138,7 @@ class Place:
         return process
 
     @contextlib.contextmanager
-    def traffic(self, rate: float = 100.0) -> Iterator[Tally]:
+    def traffic(self, rate: float = 50.0) -> Iterator[Tally]:
         rows = json.loads((self.tree / "build/model/manifest.json").read_text("utf-8"))["golden"]
         with traffic(self.port, [json.dumps(it["row"]) for it in rows], TOKEN, rate) as tally:
             wait_for(lambda: len(tally.answers) > 20, "the first answers")
@@ -144,13 +146,18 @@ class Place:
 
     def logged(self) -> dict[str, str]:
         """The commit that answered, by the id of the prediction; proofs left out."""
-        container = f"{self.prefix}-{self.status()['live']['slot']}"
-        lines = Container(container).run("sh", "-c", "cat /var/lib/slipway/log/*.jsonl")
+        state = State.from_config(self.container("proxy").run("cat", f"/state/{CONFIG}"))
+        assert state.live
+        slot = self.container(state.live.slot)
+        lines = slot.run("sh", "-c", "cat /var/lib/slipway/log/*.jsonl")
         records = [json.loads(line) for line in lines.splitlines()]
         return {it["id"]: it["commit"] for it in records if not it.get("proof")}
 
     def container(self, name: str) -> Container:
         return Container(f"{self.prefix}-{name}")
+
+    def containers(self) -> list[str]:
+        return docker("ps", "-aq", "--filter", f"name=^{self.prefix}-").split()
 
     def edit(self, **settings: Any) -> None:
         edit_params(self.tree, deploy=SETTINGS | settings)
@@ -159,8 +166,7 @@ class Place:
         for process in self.started:
             process.kill()
             process.wait()
-        names = docker("ps", "-aq", "--filter", f"name=^{self.prefix}-").split()
-        if names:
+        if names := self.containers():
             docker("rm", "--force", "--volumes", *names)
         for kind in ("volume", "network"):
             found = docker(kind, "ls", "-q", "--filter", f"name=^{self.prefix}").split()
@@ -202,21 +208,15 @@ def wait_for(condition: Callable[[], Any], what: str, seconds: float = SECONDS) 
 MakePlace = Callable[..., Place]
 
 
-@pytest.fixture(scope="module")
-def make_place(
-    service_image: ServiceImage,
-    build_variant: BuildVariant,
-    base_image: str,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[MakePlace]:
-    """Makes a place to which nothing is deployed yet; gone before the images that it runs."""
+@contextlib.contextmanager
+def places(tree: Path, proxy_image: str, folders: pytest.TempPathFactory) -> Iterator[MakePlace]:
     made: list[Place] = []
 
     def make(**settings: Any) -> Place:
-        tree = tmp_path_factory.mktemp("place") / "repository"
-        shutil.copytree(service_image.tree, tree, ignore=shutil.ignore_patterns("data", "image"))
-        place = Place(tree, f"t{uuid.uuid4().hex[:10]}", free_port())
-        place.edit(proxy_image=base_image, **settings)
+        copy = folders.mktemp("place") / "repository"
+        shutil.copytree(tree, copy, ignore=shutil.ignore_patterns("data", "image"))
+        place = Place(copy, f"t{uuid.uuid4().hex[:10]}", free_port())
+        place.edit(proxy_image=proxy_image, **settings)
         made.append(place)
         return place
 
@@ -228,12 +228,34 @@ def make_place(
 
 
 @pytest.fixture(scope="module")
-def place(make_place: MakePlace) -> Place:
-    """A place where the first release runs."""
-    place = make_place()
-    outcome = place.deploy()
+def make_place(
+    service_image: ServiceImage,
+    build_variant: BuildVariant,
+    base_image: str,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[MakePlace]:
+    """Makes a place to which nothing is deployed yet; gone before the images that it runs."""
+    with places(service_image.tree, base_image, tmp_path_factory) as make:
+        yield make
+
+
+@pytest.fixture(scope="session")
+def shared_place(
+    service_image: ServiceImage,
+    build_variant: BuildVariant,
+    base_image: str,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Place]:
+    with places(service_image.tree, base_image, tmp_path_factory) as make:
+        yield make()
+
+
+@pytest.fixture(scope="module")
+def place(shared_place: Place) -> Place:
+    """A place where the first release runs; others may have run there before."""
+    outcome = shared_place.deploy()
     assert outcome.ok, outcome.to_text()
-    return place
+    return shared_place
 
 
 @pytest.fixture(scope="session")
@@ -262,9 +284,8 @@ def faulty(service_image: ServiceImage, build_variant: BuildVariant) -> Faulty:
 
     files = {
         "crashes at start": {"/app/slipway/serve/service.py": "raise SystemExit('no such luck')\n"},
-        "never ready": {f"/app/{API}": (source / API).read_text("utf-8") + UNREADY},
+        "never ready": {"/app/slipway/serve/service.py": UNREADY},
         "other answers": {f"/app/{SCORE}": (source / SCORE).read_text("utf-8") + OTHER_ANSWERS},
-        "leaks memory": {f"/app/{API}": (source / API).read_text("utf-8") + LEAK},
     }
     built: dict[str, str] = {}
 

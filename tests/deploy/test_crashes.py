@@ -32,11 +32,6 @@ def kill(process: subprocess.Popen[str]) -> None:
     process.stdout.close()
 
 
-def lock_is_free(place: Place) -> bool:
-    doing = place.status()["doing"]
-    return not doing or not doing["running"]
-
-
 # Before there is a candidate, and when it has had traffic.
 @pytest.mark.parametrize("step", ["recover", "canary"])
 def test_a_deployer_killed_after_a_step_leaves_the_traffic_where_it_was(
@@ -46,7 +41,7 @@ def test_a_deployer_killed_after_a_step_leaves_the_traffic_where_it_was(
         process = place.start("deploy", "--image", second)
         until(process, step)
         kill(process)
-        wait_for(lambda: lock_is_free(place), "the lock")
+        wait_for(place.lock_is_free, "the lock")
         status = place.status()
         assert status["live"]["commit"] == first
         assert status["live"]["traffic"] == 1
@@ -71,7 +66,7 @@ def test_the_next_run_undoes_what_was_left_and_says_so(
         assert f"removed {place.container('green').name}" in said
         until(process, "drain")
         kill(process)
-        wait_for(lambda: lock_is_free(place), "the lock")
+        wait_for(place.lock_is_free, "the lock")
     assert not tally.failed(), tally.failed()[:3]
     status = place.status()
     assert status["live"]["traffic"] == 1
@@ -129,7 +124,7 @@ def test_a_deployer_that_hangs_loses_the_lock_and_the_traffic_goes_back(
         process = place.start("deploy", "--image", image)
         until(process, "shadow")
         process.send_signal(signal.SIGSTOP)
-        wait_for(lambda: lock_is_free(place), "the lock")
+        wait_for(place.lock_is_free, "the lock")
         assert place.status()["live"]["traffic"] == 1
         process.send_signal(signal.SIGCONT)
         said, _ = process.communicate()

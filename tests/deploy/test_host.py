@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from tests.deploy.conftest import MakePlace, Place, wait_for
-from tests.deploy.test_crashes import lock_is_free, until
+from tests.deploy.test_crashes import until
 from tests.services.servers import Server
 
 
@@ -110,7 +110,7 @@ def test_a_server_is_deployed_to_and_a_cut_line_leaves_the_traffic_where_it_was(
         process = host.start("deploy", "--to", "host", "--image", second)
         until(process, "shadow")
         line.cut()
-        wait_for(lambda: lock_is_free(there), "the lock")
+        wait_for(there.lock_is_free, "the lock")
         assert there.status()["live"]["traffic"] == 1
         said, _ = process.communicate()
     assert process.returncode == 2

@@ -64,13 +64,13 @@ def test_a_second_network_of_the_name_is_removed_by_the_first_deployment(
 
 
 def test_a_second_network_of_the_name_is_removed_by_the_next_deployment(
-    place: Place, second: str
+    place: Place, first: str
 ) -> None:
     add_network(place)
-    outcome = place.deploy(second)
+    outcome = place.deploy()
     assert outcome.ok, outcome.to_text()
     assert len(networks(place)) == 1
-    assert place.live() == commit_of("second")
+    assert place.live() == first
 
 
 def test_forgetting_removes_what_a_first_deployment_that_died_has_left(

@@ -6,18 +6,26 @@ import json
 import re
 
 import pytest
-from tests.deploy.conftest import Faulty, Place, commit_of
+from tests.deploy.conftest import Faulty, MakePlace, Place, commit_of
 from tests.services.load import Tally
 
-# What a candidate does, the step that stops it, and what the reason says. What only traffic shows:
-# test_canary.py.
+# What a candidate does, the step that stops it, and what the reason says. What else a proof finds:
+# tests/prove; what only traffic shows: test_canary.py.
 FAULTS = {
     "crashes at start": ("start", "it ended with exit code"),
     "never ready": ("start", "/readyz says 503"),
     "other answers": ("prove", "differ by more than 1e-9"),
-    "leaks memory": ("prove", "memory"),
 }
-SETTINGS_FOR = {"never ready": {"start_seconds": 12}, "leaks memory": {"smoke_requests": 600}}
+SETTINGS_FOR = {"never ready": {"start_seconds": 8}}
+
+
+@pytest.fixture(scope="module")
+def place(make_place: MakePlace) -> Place:
+    """A place of its own, to which the first release is deployed."""
+    place = make_place()
+    outcome = place.deploy()
+    assert outcome.ok, outcome.to_text()
+    return place
 
 
 def steps_of(place: Place) -> list[str]:

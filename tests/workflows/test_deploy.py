@@ -52,7 +52,9 @@ def test_what_reached_production_becomes_a_release_with_card_and_sbom(releasing,
     sbom = json.loads(github.released.assets[release["id"], "sbom.json"])
     assert sbom["bomFormat"] == "CycloneDX"
     assert len(releasing.containers()) == 2  # the release and its proxy
-    assert releasing.live()["verdict"].startswith("Unchanged")
+    live = releasing.live()
+    assert live["image"] == image["image"]
+    assert live["verdict"].startswith("Unchanged")
     assert "token-of-the-job" not in outcome.text
 
 

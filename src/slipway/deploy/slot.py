@@ -14,7 +14,7 @@ from slipway.docker import Container, docker
 from slipway.errors import Refused, SlipwayError
 from slipway.serve import SMOKE_SECRET, TOKENS
 
-POLL_SECONDS = 0.1
+POLL_SECONDS = 0.25  # a look takes processor time from what is starting
 
 
 class Unfit(Refused):
