@@ -55,7 +55,7 @@ SETTINGS: dict[str, Any] = {
     },
 }
 
-# Answers within the time that it has, however slow this machine is: nothing is loaded first.
+# Answers soon even on a slow machine: nothing of the service is loaded first.
 UNREADY = """
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
