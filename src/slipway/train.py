@@ -50,7 +50,7 @@ GOLDEN_ROWS = 20
 # Of the past, to see how restless the score is: two hundred a day are enough, and spare seconds.
 SCORED_ROWS = 60_000
 
-# Rows of the holdout that travel with the model, for what counts of each column cannot tell.
+# Rows of the holdout that travel with the model, for what the counts of each column do not show.
 REFERENCE_FILE, REFERENCE_ROWS = "reference.parquet", 10_000
 
 # Enough rows for a few hundred coefficients, and a fraction of the time.

@@ -548,7 +548,7 @@ def _passes(check: Check, rows: pd.Series | pd.DataFrame, column: str = "") -> p
     try:
         passed = check(rows).check_output
     except Exception as error:  # noqa: BLE001 - the check is the user's code
-        raise SlipwayError(f"{where} stopped: {error!r}", "mend the check") from None
+        raise SlipwayError(f"{where} stopped: {error!r}", "fix the check") from None
     if not isinstance(passed, pd.Series):
         raise SlipwayError(
             f"{where} does not judge row by row, and files are read in chunks",

@@ -139,7 +139,7 @@ class _Faults:
         raise Refused(
             f"{self._path}: nothing of it was imported (rows are counted from 0)\n  "
             + "\n  ".join([*shown_here, *tail]),
-            "mend the file and import it again (docs/labels.md says what it may hold)",
+            "fix the file and import it again (docs/labels.md says what it may hold)",
         )
 
 
