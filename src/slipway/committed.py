@@ -16,7 +16,7 @@ from typing import Any
 
 from slipway.errors import Refused, SlipwayError
 from slipway.git import names, shown
-from slipway.pointers import LOCK, PIPELINE, POINTER, check_conflicts
+from slipway.pointers import LOCK, PIPELINE, POINTER, check_conflicts, read_yaml
 from slipway.texts import read_text
 
 # Code, settings, and what runs it.
@@ -47,6 +47,9 @@ SETTINGS = {
 }  # fmt: skip
 LINKS = {"copy", "reflink"}  # others let a stage that writes in place change the cache
 RUNS_OR_READS = {"bearer_token_command", "configpath", "credentialpath"}  # per remote
+
+# What `dvc add` writes: a pointer with more in it is a stage, which `dvc repro` would run.
+OF_A_POINTER = {"outs", "meta", "desc"}
 
 MD5 = re.compile(r"[0-9a-f]{32}")
 
@@ -81,6 +84,8 @@ def check_repository(root: Path) -> list[str]:
             raise Refused(f"{name}: is a symbolic link", "replace it by what it points to")
     check_conflicts(root)
     _check_config(root)
+    for name in tracked:
+        _check_stages(root, name, tracked)
     return tracked
 
 
@@ -195,6 +200,32 @@ def _check_config(root: Path) -> None:
                 )
 
 
+def _check_stages(root: Path, name: str, tracked: Sequence[str]) -> None:
+    """Refuse a further file of DVC, which it reads wherever it lies, if that runs something."""
+    path = PurePosixPath(name)
+    if name in (str(POINTER), str(LOCK), str(PIPELINE)):
+        return
+    if path.name in (LOCK.name, PIPELINE.name):
+        raise Refused(
+            f"{shown(name)}: DVC would run this pipeline as well",
+            f"describe the stages in the {PIPELINE} of the repository's root",
+        )
+    if path.suffix != ".dvc" or not (root / name).is_file():
+        return
+    content: Any = read_yaml(root / name)
+    outs = content.get("outs") if isinstance(content, dict) else None
+    if not isinstance(outs, list) or content.keys() - OF_A_POINTER:
+        raise Refused(
+            f"{shown(name)}: is not what `dvc add` writes, and `dvc repro` would run it",
+            f"describe it as a stage in {PIPELINE}, or remove it",
+        )
+    for out in outs:
+        place = out.get("path") if isinstance(out, dict) else None
+        if not isinstance(place, str):
+            raise Refused(f"{shown(name)}: an output without a path", ASK)
+        check_output(root, str(root / path.parent / place), tracked)
+
+
 def _links_are_safe(kinds: str | list[str]) -> bool:
     listed = kinds.split(",") if isinstance(kinds, str) else kinds
     return {kind.strip().lower() for kind in listed} <= LINKS
@@ -272,7 +303,8 @@ def _unusable(name: str) -> str:
 
 def _obeyed(name: str) -> str:
     """Return why a tool that is started in the folder obeys a file of this name, or ''."""
-    obeyed = _canonical(name).startswith((".git", ".dvc", ".env"))
+    plain = _canonical(name)
+    obeyed = plain.startswith((".git", ".dvc", ".env")) or plain.endswith((".dvc", "dvc.yaml"))
     return "a name that git, DVC or a shell obeys" if obeyed else ""
 
 

@@ -237,6 +237,31 @@ def an_import(project: Project) -> None:
     )
 
 
+def a_stage_beside_the_model(project: Project) -> None:
+    stage = {
+        "wdir": "../..",
+        "deps": [{"path": "docs/text"}],
+        "outs": [{"path": "src/model/code.py", "cache": False}],
+    }
+    project.write("src/model/evil.dvc", yaml.safe_dump(stage))
+    project.commit()
+
+
+def a_pointer_to_code(project: Project) -> None:
+    out = {"md5": project.store(MONTH), "hash": "md5", "path": "../src/model/code.py"}
+    project.write("docs/more.dvc", yaml.safe_dump({"outs": [out]}))
+    project.commit()
+
+
+def a_pipeline_in_a_folder(project: Project) -> None:
+    project.write("docs/dvc.yaml", "stages: {}\n")
+    project.commit()
+
+
+def a_stage_in_the_data(project: Project) -> None:
+    project.name(project.entry("more.dvc", b"cmd: touch owned\n"))
+
+
 def a_link_on_the_way(project: Project) -> None:
     (project.root / "data").symlink_to("src/model")
 
@@ -332,6 +357,7 @@ def settings_behind_a_link(project: Project) -> None:
 
 UNSAFE: list[Callable[[Project], None]] = [
     escaping, into_source, by_working_directory, two_outputs, another_folder, an_import,
+    a_stage_beside_the_model, a_pointer_to_code, a_pipeline_in_a_folder, a_stage_in_the_data,
     a_link_on_the_way, a_link_inside, a_link_to_the_same_content,
     a_hash_that_is_a_path, a_listing_whose_name_is_a_path,
     one_file_on_some_systems, tracked_by_git, cache_elsewhere, links_to_the_cache,
@@ -353,6 +379,17 @@ def test_what_a_commit_must_not_decide_is_refused(project, unsafe):
     assert error.value.exit_code == 1
     assert error.value.do
     assert project.outside() == before
+
+
+def test_a_further_file_of_dvc_add_is_accepted(project):
+    out = {"md5": project.store(MONTH), "hash": "md5", "path": "table.parquet"}
+    project.write("extra/table.parquet.dvc", yaml.safe_dump({"outs": [out]}))
+    project.write("extra/.gitignore", "/table.parquet\n")
+    project.commit()
+
+    restore_here(project.root, ["data.dvc"])
+
+    assert (project.root / "data/2013-01.parquet").is_file()
 
 
 def test_the_settings_of_the_user_are_not_those_of_a_commit(project, tmp_path):

@@ -239,3 +239,40 @@ class TestDvc:
         pull("params.yaml", before=b"judge: {alpha: 0.05}", after=b"judge: {alpha: 0.2}")
 
         assert "judge.alpha" in warning()
+
+    @pytest.mark.parametrize(
+        ("after", "named"),
+        [
+            ("deploy: {base_image: evil.example/python}", "deploy.base_image"),
+            ("watch: {retrain: never}", "watch.retrain"),
+            ("evaluate: {threshold: 0.99}", "evaluate.threshold"),
+            ("a_later_section: {key: 1}", "a_later_section.key"),
+        ],
+    )
+    def test_a_setting_that_decides_what_is_released_or_run_is_named(
+        self, pull, warning, after, named
+    ):
+        pull("params.yaml", before=b"train: {l2: 1}", after=after.encode())
+
+        assert named in warning()
+
+    def test_what_a_team_tunes_is_not(self, pull, warning):
+        before, after = b"train: {l2: 1}", b"train: {l2: 2}\nchallengers: [{l2: 3}]"
+        pull("params.yaml", before=before, after=after)
+
+        assert warning() == ""
+
+    def test_what_dvc_does_not_write_of_an_output_is_named_and_explains_no_object(
+        self, pull, warning
+    ):
+        out = {"path": "reports/validation.json", "md5": "4" * 32}
+        more = out | {"files": [{"relpath": "x", "md5": self.OBJECT}]}
+        locks = [
+            yaml.safe_dump({"schema": "2.0", "stages": {"train": {"cmd": "t", "outs": [each]}}})
+            for each in (out, more)
+        ]
+        pull("dvc.lock", before=locks[0].encode(), after=locks[1].encode())
+        pull(self.place(self.OBJECT), "added", after=b"rows")
+
+        assert self.place(self.OBJECT) in warning()
+        assert "reports/validation.json files" in warning()

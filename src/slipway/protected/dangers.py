@@ -6,18 +6,28 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from slipway.protected.packages import LOCKS, Change, package_changes
-from slipway.protected.paths import GROUPS, LINKS, OBJECTS, PIPELINE, SETTINGS, Group, group_of
+from slipway.protected.paths import (
+    GROUPS,
+    LINKS,
+    OBJECTS,
+    OPERATIONS,
+    PIPELINE,
+    SETTINGS,
+    Group,
+    group_of,
+)
 from slipway.protected.pipeline import (
     DATA,
     LOCK,
     PARAMS,
     Read,
+    is_of_the_judge,
     pipeline_changes,
     setting_changes,
     unexplained,
 )
 
-ORDER = (*GROUPS[:2], LINKS, OBJECTS, PIPELINE, *GROUPS[2:5], SETTINGS, *GROUPS[5:])
+ORDER = (*GROUPS[:2], LINKS, OBJECTS, PIPELINE, *GROUPS[2:5], SETTINGS, OPERATIONS, *GROUPS[5:])
 
 
 @dataclass(frozen=True)
@@ -70,7 +80,9 @@ def find_dangers(
     if changed.keys() & {DATA, LOCK}:
         found[PIPELINE] = list(pipeline_changes(before, after))
     if PARAMS in changed:
-        found[SETTINGS] = setting_changes(before, after)
+        settings = setting_changes(before, after)
+        found[SETTINGS] = [name for name in settings if is_of_the_judge(name)]
+        found[OPERATIONS] = [name for name in settings if not is_of_the_judge(name)]
     for path in sorted(changed):
         if group := group_of(path):
             found.setdefault(group, []).append(path)

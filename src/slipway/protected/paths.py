@@ -87,7 +87,7 @@ GROUPS = (
             "/bentofile.yaml",
         ),
     ),
-    Group("DVC configuration", True, ("/.dvc/", "dvc.yaml", ".dvcignore"), broad=("*.dvc",)),
+    Group("DVC configuration", True, ("/.dvc/", "dvc.yaml", ".dvcignore", "*.dvc")),
     Group(
         "git configuration: hides or replaces files",
         True,
@@ -109,9 +109,15 @@ GROUPS = (
             "conftest.py",
             "pytest.ini",
             ".pytest.ini",
+            "pytest.toml",
+            ".pytest.toml",
             "tox.ini",
             "mypy.ini",
+            ".mypy.ini",
             "ruff.toml",
+            ".ruff.toml",
+            "zizmor.yml",
+            "zizmor.yaml",
             ".coveragerc",
             "/tests/controls/",
             "/tests/services/",
@@ -130,12 +136,15 @@ LINKS = Group("symbolic links and submodules", True, ())
 
 OBJECTS = Group("objects of the DVC remote that data.dvc and dvc.lock do not explain", True, ())
 
-SETTINGS = Group("settings of the judge in params.yaml", True, ())
+SETTINGS = Group("settings in params.yaml by which a model is judged", True, ())
+
+OPERATIONS = Group("settings in params.yaml of service, release and monitoring", False, ())
 
 PIPELINE = Group("commands and outputs in DVC's files", True, ())
 
-# What a team changes every day.
-OPEN = ("/src/model/", "/data.dvc")
+# What a team changes every day: the first overrides broad patterns, the second all patterns.
+OPEN = ("/src/model/",)
+ALWAYS_OPEN = ("/data.dvc",)
 
 
 def group_of(path: str) -> Group | None:
@@ -195,6 +204,7 @@ def _rules() -> tuple[tuple[str, Group | None], ...]:
         *((pattern, group) for group in groups for pattern in group.broad),
         *((pattern, None) for pattern in OPEN),
         *((pattern, group) for group in groups for pattern in group.patterns),
+        *((pattern, None) for pattern in ALWAYS_OPEN),
     )
 
 

@@ -14,7 +14,13 @@ from slipway.texts import parse_yaml
 DATA, LOCK, PARAMS = "data.dvc", "dvc.lock", "params.yaml"
 
 # What the data and the model are held to.
-JUDGING = ("judge", "prepare", "validate")
+JUDGING = ("judge", "prepare", "validate", "evaluate")
+
+# What a team tunes every day; every other section decides how a model is judged, released or run.
+TUNED = ("train", "challengers")
+
+# What DVC writes of an output in its lock.
+OF_AN_OUTPUT = {"path", "hash", "md5", "size", "nfiles", "isexec"}
 
 # Real files have some 10,000 characters; ten times as many take two seconds.
 LARGEST = 100_000
@@ -44,11 +50,16 @@ def pipeline_changes(before: Read, after: Read) -> Iterator[str]:
 
 
 def setting_changes(before: Read, after: Read) -> list[str]:
-    """Return the settings of the judge that differ, as `judge.alpha`."""
+    """Return the settings that differ, as `judge.alpha`, except those that a team tunes."""
     old, new = _settings(before(PARAMS)), _settings(after(PARAMS))
     if old is None or new is None:
         return [f"{PARAMS}: cannot be read"]
     return [name for name in sorted(old.keys() | new.keys()) if old.get(name) != new.get(name)]
+
+
+def is_of_the_judge(setting: str) -> bool:
+    """Return whether a setting can change how a pull request is judged."""
+    return setting.partition(".")[0] in {*JUDGING, PARAMS.partition(".")[0]}
 
 
 def unexplained(changed: Mapping[str, str], read: Read) -> Iterator[tuple[str, str]]:
@@ -76,8 +87,7 @@ def unexplained(changed: Mapping[str, str], read: Read) -> Iterator[tuple[str, s
 def _named_objects(read: Read) -> set[str]:
     """Return the hashes that data.dvc and the outputs in dvc.lock lead to, the only ones pushed."""
     stages = (_stages(read(LOCK)) or {}).values()
-    made = [stage.get("outs") for stage in stages if isinstance(stage, dict)]
-    found = set(_hashes([_parsed(read(DATA)), made]))
+    found = {md5 for each in (_parsed(read(DATA)), *stages) for md5 in _hashes(each)}
     folders = sorted(md5 for md5 in found if md5.endswith(".dir"))
     for md5 in folders[:MOST_FOLDERS]:
         listed = read(f"{REMOTE}files/md5/{md5[:2]}/{md5[2:]}")
@@ -95,16 +105,11 @@ def _listed(text: str) -> Iterator[str]:
             yield entry["md5"]
 
 
-def _hashes(value: Any) -> Iterator[str]:
-    """Yield the hashes anywhere in a part of DVC's files."""
-    if isinstance(value, dict):
-        if isinstance(value.get("md5"), str):
-            yield value["md5"]
-        for inner in value.values():
-            yield from _hashes(inner)
-    elif isinstance(value, list):
-        for inner in value:
-            yield from _hashes(inner)
+def _hashes(stage: Any) -> Iterator[str]:
+    """Yield the hashes of the outputs of a stage, or of a file of `dvc add`."""
+    for out in _outs(stage):
+        if isinstance(out, dict) and isinstance(out.get("md5"), str):
+            yield out["md5"]
 
 
 def _lock_changes(old: dict[str, Any] | None, new: dict[str, Any] | None) -> Iterator[str]:
@@ -129,11 +134,18 @@ def _command(stage: Any) -> str:
 
 
 def _outputs(stage: Any) -> list[str]:
-    outs = stage.get("outs") if isinstance(stage, dict) else None
+    """Return the paths of the outputs of a stage, with what DVC does not write of one."""
     return [
-        str(out.get("path")) if isinstance(out, dict) else str(out)
-        for out in (outs if isinstance(outs, list) else ())
+        " ".join([str(out.get("path")), *sorted(map(str, out.keys() - OF_AN_OUTPUT))])
+        if isinstance(out, dict)
+        else str(out)
+        for out in _outs(stage)
     ]
+
+
+def _outs(stage: Any) -> list[Any]:
+    outs = stage.get("outs") if isinstance(stage, dict) else None
+    return outs if isinstance(outs, list) else []
 
 
 def _stages(text: str | None) -> dict[str, Any] | None:
@@ -162,7 +174,12 @@ def _settings(text: str | None) -> dict[str, Any] | None:
     found = {} if text is None else _parsed(text)
     if not isinstance(found, dict):
         return None
-    return {name: value for part in JUDGING for name, value in _flat(part, found.get(part))}
+    return {
+        name: value
+        for part, settings in found.items()
+        if part not in TUNED
+        for name, value in _flat(str(part), settings)
+    }
 
 
 def _flat(name: str, value: Any) -> Iterator[tuple[str, Any]]:
