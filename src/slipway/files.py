@@ -31,6 +31,10 @@ COMPRESSED = re.compile(
     r"\.(gz|gzip|bz2|xz|zstd?|lz4|sz|snappy|br|z|zip|7z|rar|tar|tgz|tbz2?|txz)", re.IGNORECASE
 )
 
+# What programs and people add to the name of a copy.
+COPIES = re.compile(r"\.(\d+|bak|backup|old|orig|copy|save|tmp|part)", re.IGNORECASE)
+COPIED = re.compile(r"(~| \(\d+\)| copy| - copy)$", re.IGNORECASE)
+
 # Of a parquet file's description of itself; a million columns and row groups fit.
 MOST_FOOTER_BYTES = 64 << 20
 
@@ -136,7 +140,9 @@ def _why_not_read(path: Path, kinds: Sequence[str]) -> tuple[str, bool]:
 
 
 def _may_hold_rows(name: str) -> bool:
-    endings = Path(name).suffixes
+    endings = Path(COPIED.sub("", name)).suffixes
+    while endings and COPIES.fullmatch(endings[-1]):
+        endings.pop()
     while endings and COMPRESSED.fullmatch(endings[-1]):
         endings.pop()
         if not endings:

@@ -53,6 +53,12 @@ def month_files(folder: Path = DATA) -> list[Path]:
                 "write one file a month, named YYYY-MM.parquet, such as 2013-09.parquet",
             )
     periods = sorted((_period(path) for path in found.read), key=lambda period: period.first)
+    for earlier, later in pairwise(sorted(periods, key=lambda period: period.path.name)):
+        if parse_month(earlier.path.name) == parse_month(later.path.name):
+            raise SlipwayError(
+                f"{earlier.path} and {later.path} are both named after the same month",
+                "write one file a month, named YYYY-MM.parquet",
+            )
     for earlier, later in pairwise(periods):
         if earlier.last > later.first:
             raise SlipwayError(

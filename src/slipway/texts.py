@@ -7,6 +7,7 @@ DVC reads params.yaml as YAML 1.2 with ruamel.yaml. In YAML 1.1, which most libr
 from __future__ import annotations
 
 import codecs
+import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -43,6 +44,12 @@ def read_text(path: Path) -> str:
     except FileNotFoundError:
         raise SlipwayError(f"{path}: no such file", "check the path") from None
     return decode(content, str(path))
+
+
+def folded(name: str) -> str:
+    """Return a name without what the eye misses: spaces, case, marks that do not print."""
+    letters = unicodedata.normalize("NFKC", name).casefold()
+    return "".join(letter for letter in letters if letter.isalnum())
 
 
 def decode(content: bytes, name: str) -> str:

@@ -6,7 +6,6 @@ because pandera's `validate` keeps every failing value and cannot see beyond a c
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -46,7 +45,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from pandera.pandas import Check, Column, DataFrameSchema
 
-    from slipway.settings import Params
+    from slipway.texts import folded
+from slipway.settings import Params
 
 __all__ = [
     "Fault",
@@ -481,7 +481,7 @@ class _Look:
         if not unknown.strip():
             return "; pandas wrote its index? write the file with `index=False`"
         missing = [name for name in self._plan.columns if name not in self.columns]
-        alike = [name for name in missing if _folded(name) == _folded(unknown)]
+        alike = [name for name in missing if folded(name) == folded(unknown)]
         return f"; {shown_name(alike[0])} is meant?" if alike else ""
 
     def _wanted(self, name: str) -> str:
@@ -509,12 +509,6 @@ def _plain_numbers(series: pd.Series) -> pd.Series:
     """Return whole numbers, of which none is missing, in numpy's type instead of pandas' own."""
     name = str(series.dtype)
     return series.astype(np.dtype(name.lower())) if name.startswith(("Int", "UInt")) else series
-
-
-def _folded(name: str) -> str:
-    """Return a name without what the eye misses: spaces, case, marks that do not print."""
-    letters = unicodedata.normalize("NFKC", name).casefold()
-    return "".join(letter for letter in letters if letter.isalnum())
 
 
 def _is_text(found: pa.DataType) -> bool:

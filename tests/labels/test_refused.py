@@ -52,6 +52,10 @@ PLAIN: dict[str, tuple[Break, str]] = {
         lambda rows: rows[["flight_id"]],
         r"column `late` is missing, and so is what makes it: `arr_delay`",
     ),
+    "a label under another spelling": (
+        lambda rows: rows.rename(columns={"late": "Late "}).assign(arr_delay=0.0),
+        r"column 'Late ': `late` is meant\?",
+    ),
     "no rows": (lambda rows: rows.head(0), r"the file has no rows"),
 }
 

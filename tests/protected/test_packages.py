@@ -45,6 +45,9 @@ def test_another_version_from_the_index_is_no_more_than_that():
         pytest.param(f"-i https://e.example\n{LOCK}", "-i https://e.example", id="another index"),
         pytest.param(f"{LOCK}{ANOTHER_INDEX}", ANOTHER_INDEX, id="one index more"),
         pytest.param(f"{LOCK}-e .\n", "-e .", id="a folder"),
+        pytest.param(f"# coding: utf-7\n{LOCK}", "encoding", id="another encoding"),
+        pytest.param(f"\n# vim: set fileencoding=utf-16 :\n{LOCK}", "encoding", id="for an editor"),
+        pytest.param(f"\ufeff{LOCK}", "encoding", id="a mark of another encoding"),
         pytest.param(f"{LOCK}# note \\\n./e\n", "./e", id="after a comment with a backslash"),
     ],
 )

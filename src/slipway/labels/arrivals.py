@@ -15,7 +15,8 @@ import numpy as np
 from slipway import contract
 from slipway.chunks import Source, open_source, values_of
 from slipway.errors import Refused
-from slipway.rows import NOUNS, column_type, describe, shown
+from slipway.rows import NOUNS, column_type, describe, shown, shown_name
+from slipway.texts import folded
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -156,6 +157,10 @@ def _columns_to_read(source: Source, faults: _Faults) -> list[str]:
     names = list(dict.fromkeys([key, *(wanted if made else []), *label]))
     for name in (name for name in names if name in source.repeated):
         faults.add(f"column `{name}` stands there more than once")
+    known = [key, contract.TARGET, *read]
+    for name in source.types.keys() - set(known):
+        for alike in (one for one in known if folded(one) == folded(name)):
+            faults.add(f"column {shown_name(name)}: `{alike}` is meant? rename it, or remove it")
     faults.stop()
     return names
 

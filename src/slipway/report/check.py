@@ -7,6 +7,7 @@ it; whether those numbers are true, only judging again can tell.
 from __future__ import annotations
 
 import json
+import stat
 from collections.abc import Iterator, Mapping
 from math import isclose
 from pathlib import Path
@@ -41,7 +42,10 @@ def read_report(path: Path) -> dict[str, Any]:
         It breaks the schema, or claims what its numbers do not carry.
     """
     try:
-        if path.stat().st_size > LARGEST:
+        about = path.stat()
+        if not stat.S_ISREG(about.st_mode):
+            raise SlipwayError(f"{path}: not a file", "name the JSON that `slipway judge` wrote")
+        if about.st_size > LARGEST:
             raise Refused(f"{path}: larger than {LARGEST:,} bytes", DO)
         report = json.loads(path.read_text("utf-8"), parse_constant=_no_number)
     except FileNotFoundError:
