@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from tests.validate.conftest import settings_of
 
 from slipway.errors import SlipwayError
 from slipway.files import list_folder
 from slipway.months import month_files
 from slipway.validate import validate_files
-from tests.validate.conftest import settings_of
 
 DAY = pd.Timedelta(days=1)
 
@@ -82,7 +82,18 @@ def test_times_without_a_zone_or_a_value_have_no_order(times: list[str], tmp_pat
         month_files(tmp_path)
 
 
-UNREAD = ["2013-10.csv", "2013-10.parq", "2013-10.parquet.gz", "day=1/part.parquet", "rows.zip", "rows.tar.gz", "2013-10.parquet.1", "2013-10.parquet.bak", "2013-10.parquet (1)", "2013-10.csv~"]
+UNREAD = [
+    "2013-10.csv",
+    "2013-10.parq",
+    "2013-10.parquet.gz",
+    "day=1/part.parquet",
+    "rows.zip",
+    "rows.tar.gz",
+    "2013-10.parquet.1",
+    "2013-10.parquet.bak",
+    "2013-10.parquet (1)",
+    "2013-10.csv~",
+]
 
 
 @pytest.mark.parametrize("name", UNREAD)

@@ -24,6 +24,8 @@ WHOLE_COMMENT = re.compile(r"\s*#")
 # pip decodes a file as its first two lines, or its first bytes, ask for (PEP 263).
 DECLARED = re.compile(r"[ \t\f]*#.*?coding[:=][ \t]*[-\w.]+")
 
+PLAIN = "ASCII"
+
 PINNED = re.compile(r"==([\w.!+-]+)")
 
 SHOWN = 200
@@ -69,8 +71,9 @@ def package_changes(before: str, after: str) -> list[Change]:
     old, new = _by_name(before), _by_name(after)
     names = sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
     found = [_change(name, old.get(name, []), new.get(name, [])) for name in names]
-    if before != after and (why := _read_otherwise(after)):
-        found.append(Change("encoding", "UTF-8", f"{why}, so pip may read other lines", True))
+    encodings = _encoding(before), _encoding(after)
+    if before != after and encodings != (PLAIN, PLAIN):
+        found.append(Change("encoding", *encodings, grave=True))
     return sorted(found, key=lambda change: not change.grave)
 
 
@@ -94,11 +97,11 @@ def _change(name: str, old: list[Entry], new: list[Entry]) -> Change:
     return Change(name, before, after, is_grave(before, after))
 
 
-def _read_otherwise(lock: str) -> str:
-    """Return why pip may read other text in a lock than is shown, or ''."""
+def _encoding(lock: str) -> str:
+    """Return whether pip may read other text in a lock than is shown, and why."""
     if any(DECLARED.match(line) for line in lock.split("\n")[:2]):
-        return "declared by the file"
-    return "" if lock.isascii() else "characters that are not ASCII"
+        return "declared by the file, so pip may read other lines"
+    return PLAIN if lock.isascii() else "has more than ASCII, so pip may read other lines"
 
 
 def _all_hashed(entries: list[Entry]) -> bool:
