@@ -199,11 +199,18 @@ def test_no_traffic_crosses_nothing_and_is_not_enough(old, new):
     assert not found.enough
 
 
+@pytest.mark.parametrize("refused", [990, 1000])
+def test_requests_that_are_refused_show_nothing_of_what_a_version_answers(refused):
+    found = compare(sample(1000, refused=refused), sample(110, refused=110), LIMITS)
+
+    assert not found.enough
+
+
 def test_the_table_says_what_was_compared():
     rows = compare(sample(900), sample(100, errors=8), LIMITS).rows
 
     assert [(row.what, row.crossed) for row in rows] == [
-        ("requests", False),
+        ("answered requests", False),
         ("errors", True),
         ("refused (4xx)", False),
         ("latency, p95", False),

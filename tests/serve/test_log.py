@@ -20,6 +20,7 @@ from slipway import contract
 from slipway.errors import SlipwayError
 from slipway.records import read_log
 from slipway.rows import Rows, RowValidator
+from slipway.score import Model
 from slipway.serve.log import Ids, LogUnavailable, PredictionLog, stamp
 from slipway.serve.metrics import Metrics
 from slipway.serve.predict import Predictor
@@ -109,6 +110,29 @@ def test_each_day_has_its_own_file_and_a_prediction_is_in_the_file_of_its_day(
     assert len(read_log(tmp_path, since=MIDNIGHT)) == 2
     assert len(read_log(tmp_path, until=MIDNIGHT)) == 2
     assert len(read_log(tmp_path, MIDNIGHT - timedelta(seconds=1), MIDNIGHT)) == 1
+
+
+class Unsound(Model):
+    """A model that converts and fits its manifest, and has no score for a row."""
+
+    def score(self, columns):
+        return np.full_like(super().score(columns), np.nan)
+
+
+def test_a_score_that_is_not_a_number_is_no_answer_and_is_not_logged(tree, golden, tmp_path):
+    model = Unsound.load(tree / "build/model")
+
+    async def predict():
+        log = PredictionLog(tmp_path, sync=True)
+        settings = read_params(tree / "params.yaml").serve
+        predictor = Predictor(model, settings, RELEASE, log, Metrics(model.sha256, RELEASE))
+        with pytest.raises(ArithmeticError):
+            await predictor.predict(orjson.dumps(golden[0]["row"]))
+        await log.close()
+
+    asyncio.run(predict())
+
+    assert not b"".join(path.read_bytes() for path in tmp_path.iterdir())
 
 
 def test_a_record_is_in_its_file_when_append_returns(tmp_path):

@@ -107,8 +107,8 @@ class _Watch:
 
     def counted(self) -> str:
         return (
-            f"{self._elapsed():.0f} s, {self.new.requests:,} requests to the new version, "
-            f"{self.old.requests:,} to the old"
+            f"{self._elapsed():.0f} s, {self.new.answered:,} requests answered by the new version, "
+            f"{self.old.answered:,} by the old"
         )
 
     def until(self, seconds: float, *, or_enough: bool = False) -> Comparison:

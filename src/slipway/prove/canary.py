@@ -121,6 +121,11 @@ class Sample:
     refused: int = 0
     restarts: int = 0
 
+    @property
+    def answered(self) -> int:
+        """Requests that got a prediction: only these show what a version answers."""
+        return self.requests - self.errors - self.refused
+
 
 @dataclass(frozen=True)
 class Passed:
@@ -196,7 +201,7 @@ class Comparison:
     crossed
         A sentence with numbers for each limit that the new version crossed.
     enough
-        Both versions had the traffic that the comparison asks for.
+        Both versions answered as many requests as the comparison asks for.
     """
 
     crossed: list[str]
@@ -257,10 +262,9 @@ def compare(old: Sample, new: Sample, limits: Canary) -> Comparison:
     """Compare two versions over the same time."""
     tests = (_restarts, _errors, _refused, _latency, _scores)
     found = [test(old, new, limits) for test in tests]
-    enough = min(old.requests, new.requests) >= limits.min_requests
-    traffic = Row(
-        "requests", f"{old.requests:,}", f"{new.requests:,}", f"≥ {limits.min_requests:,}", False
-    )
+    enough = min(old.answered, new.answered) >= limits.min_requests
+    wanted = f"≥ {limits.min_requests:,}"
+    traffic = Row("answered requests", f"{old.answered:,}", f"{new.answered:,}", wanted, False)
     return Comparison(
         [sentence for sentence, _ in found if sentence],
         enough,

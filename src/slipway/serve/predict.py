@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from itertools import repeat
 from typing import Any, TypeVar
 
+import numpy as np
 import orjson
 
 from slipway import contract
@@ -115,7 +116,10 @@ class Predictor:
 
     def _answers(self, rows: Rows, now: datetime) -> list[dict[str, Any]]:
         answers = []
-        for row, probability in enumerate(self._model.score(rows.columns).tolist()):
+        scores = self._model.score(rows.columns)
+        if not np.isfinite(scores).all():
+            raise ArithmeticError("the model gives a row a score that is not a number")
+        for row, probability in enumerate(scores.tolist()):
             reasons = self._review.reasons(rows.columns, row, probability)
             decision = probability >= self._threshold
             answers.append(
