@@ -175,10 +175,15 @@ def require_file(path: Path) -> None:
     Raises
     ------
     SlipwayError
-        It is not there, is not a regular file, is empty, or may not be read.
+        It is not there, is not a regular file, is empty, or may not be read; or its name is not
+        UTF-8, which Arrow asks of a path.
     """
     try:
+        os.fsencode(path).decode("utf-8")
         found = path.stat()
+    except UnicodeDecodeError:
+        shown = os.fsencode(path).decode("utf-8", "backslashreplace")
+        raise SlipwayError(f"{shown}: the name is not UTF-8", "rename the file") from None
     except FileNotFoundError:
         what, do = "no such file", "check the path"
         if path.is_symlink():

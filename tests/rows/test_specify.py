@@ -122,6 +122,11 @@ def test_exactly_one_column_is_the_key(keys: int) -> None:
         specify(DataFrameSchema(columns, strict=True), {})
 
 
+def test_a_key_of_more_numbers_than_every_reader_holds_is_refused() -> None:
+    with pytest.raises(SlipwayError, match="the key `a` has type uint64"):
+        specify(DataFrameSchema({"a": column("uint64", unique=True)}, strict=True), {})
+
+
 def positive(columns: Any) -> Any:
     return columns["x"] > 0
 

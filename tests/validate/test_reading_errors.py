@@ -55,6 +55,15 @@ def test_each_cause_has_its_own_next_step(name: str, tmp_path: Path) -> None:
     assert step in error.value.do
 
 
+@pytest.mark.parametrize("name", [b"d\xe4.parquet", b"d\xe4.csv"])
+def test_a_file_whose_name_is_not_utf8_is_named(name: bytes, tmp_path: Path) -> None:
+    path = tmp_path / os.fsdecode(name)
+    path.write_bytes(parquet())
+    with pytest.raises(SlipwayError, match=r"d\\xe4") as error:
+        open_source(path)
+    str(error.value).encode("utf-8")
+
+
 def test_what_is_not_a_regular_file_is_named_as_what_it_is(tmp_path: Path) -> None:
     (tmp_path / "folder.parquet").mkdir()
     os.mkfifo(tmp_path / "pipe.parquet")

@@ -74,7 +74,8 @@ def _require_key(spec: Spec, name: str) -> None:
     """
     column = next(column for column in spec if column["name"] == name)
     what = "may be missing" if column["nullable"] else f"has type {column['dtype']}"
-    if column["nullable"] or column["type"] not in ("string", "integer"):
+    fits = column["type"] in ("string", "integer") and column["dtype"].lower() != "uint64"
+    if column["nullable"] or not fits:
         raise SlipwayError(
             f"{SCHEMA}: the key `{name}` {what}; a key is text or a whole number, in every row",
             "declare it as str or int64, without `missing`",
