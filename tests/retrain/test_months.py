@@ -11,7 +11,8 @@ import orjson
 import pandas as pd
 import pytest
 
-from model import source
+from model import schema, source
+from slipway import contract
 from slipway.data import write_month
 from slipway.errors import SlipwayError
 from slipway.labels.store import import_labels
@@ -150,6 +151,33 @@ def test_a_month_waits_until_its_labels_have_come(
     label(september, places, tmp_path)
     (added_now,), _ = add_months(data, settings(), places, "")
     assert added_now.month == "2013-09"
+
+
+def test_rows_whose_outcome_is_a_whole_number_that_has_not_come_get_no_label(
+    september: pd.DataFrame,
+    data: Path,
+    places: Places,
+    tmp_path: Path,
+    nothing_at_source: None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rows = september.dropna(subset=NAMES).astype({"arr_delay": "int16"})
+    whole = contract.schema().update_column("arr_delay", dtype="int16", nullable=False)
+    monkeypatch.setattr(schema, "schema", whole)
+    write_month(
+        pd.read_parquet(data / "2013-08.parquet")
+        .dropna(subset=NAMES)
+        .astype({"arr_delay": "int16"}),
+        data / "2013-08.parquet",
+    )
+    log(rows, places)
+    label(rows.head(len(rows) // 2), places, tmp_path)
+    added, (why,) = add_months(data, settings(), places, "")
+    assert added == []
+    assert re.search(r"2013-09: 5\d\.\d% of the rows .* no label yet", why)
+    label(rows.iloc[:-7], places, tmp_path)
+    (added_now,), _ = add_months(data, settings(), places, "")
+    assert (added_now.rows, added_now.waiting) == (len(rows) - 7, 7)
 
 
 def test_labels_without_what_they_are_made_of_cannot_make_a_month(

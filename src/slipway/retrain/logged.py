@@ -83,12 +83,16 @@ class Logged:
         How many, and where the first is and what is wrong with it.
     late
         Rows that data/ does not have, of events before the last one that it has.
+    waiting
+        Rows that are left out until a whole number has come that is known only afterwards: its
+        type has no value for a missing one.
     """
 
     rows: pd.DataFrame
     refused: int = 0
     why: str = ""
     late: int = 0
+    waiting: int = 0
 
 
 def read_months(log: str, calendar: Calendar) -> tuple[set[str], Skipped]:
@@ -129,9 +133,15 @@ def rows_of(month: str, log: str, labels: str, known: set[Any], calendar: Calend
     _check_outcomes(said, labels)
     rows = asked.rows.merge(said, on=key, how="left")
     columns = contract.schema().columns
+    whole = [name for name in outcomes() if column_type(name, columns[name])[0] == "integer"]
+    known_by_now = rows.reindex(columns=whole).notna().all(axis=1)
+    waiting = int((~known_by_now).sum())
+    rows = rows[known_by_now]
     typed = {name: _typed(rows, name, month) for name in columns}
     order = [contract.event_time(), key]
-    return replace(asked, rows=pd.DataFrame(typed).sort_values(order, ignore_index=True))
+    return replace(
+        asked, waiting=waiting, rows=pd.DataFrame(typed).sort_values(order, ignore_index=True)
+    )
 
 
 def _timed(records: Records) -> Iterator[tuple[Place, dict[str, Any], datetime]]:

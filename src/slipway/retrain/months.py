@@ -35,6 +35,8 @@ class Added:
         Rows of the log that do not fit the schema, and the first of them.
     late
         Rows of the log that data/ does not have, of events before the last one that it has.
+    waiting
+        Rows of the log that have no place in a file until their label has come.
     """
 
     month: str
@@ -44,10 +46,13 @@ class Added:
     refused: int = 0
     why: str = ""
     late: int = 0
+    waiting: int = 0
 
     def text(self) -> str:
         said = f"{self.month}: {self.rows:,} rows from {self.origin}"
         left_out = [self.refusal()] if self.refused else []
+        if self.waiting:
+            left_out.append(f"{self.waiting:,} more have no label yet and are left out")
         if self.late:
             left_out.append(
                 f"{self.late:,} more are not in data/ and not added: their events are earlier than "
@@ -128,7 +133,13 @@ def _ways(month: str, path: Path, places: Places, is_logged: bool) -> Iterator[A
             logged = _from_log(month, path.parent, places)
             write_month(logged.rows, path)
             made = _about(month, path, LOG)
-            yield replace(made, refused=logged.refused, why=logged.why, late=logged.late)
+            yield replace(
+                made,
+                refused=logged.refused,
+                why=logged.why,
+                late=logged.late,
+                waiting=logged.waiting,
+            )
         except SlipwayError as error:
             yield f"{month}: {error}"
 
@@ -146,11 +157,11 @@ def _about(month: str, path: Path, origin: str) -> Added:
 
 
 def _incomplete(made: Added, limit: float) -> str:
-    if not made.rows:
+    if not made.rows + made.waiting:
         refused = f" that fits the schema: {made.refusal()}" if made.refused else ""
         return f"{made.month}: {made.origin} have no row{refused}"
-    rows = made.rows + made.refused
-    share = (made.unlabelled + made.refused) / rows
+    rows = made.rows + made.refused + made.waiting
+    share = (made.unlabelled + made.refused + made.waiting) / rows
     if share <= limit:
         return ""
     refused = f" or do not fit the schema: {made.refusal()}" if made.refused else ""
