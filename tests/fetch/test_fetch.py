@@ -186,6 +186,26 @@ class TestAddress:
 
         assert [path.name for path in (asked / "log").iterdir()] == ["second.jsonl"]
 
+    def test_a_log_that_no_fetch_has_written_is_not_replaced(self, settings, tmp_path):
+        (tmp_path / "mine/log").mkdir(parents=True)
+        (tmp_path / "mine/log/a.jsonl").write_bytes(LINES)
+
+        with pytest.raises(SlipwayError, match="no earlier"):
+            fetch(str(tmp_path / "mine/log"), tmp_path / "mine", settings)
+
+        assert (tmp_path / "mine/log/a.jsonl").read_bytes() == LINES
+
+    def test_one_that_fails_keeps_what_was_fetched_before(self, asked, settings, tmp_path):
+        (tmp_path / "first").mkdir()
+        (tmp_path / "first/a.jsonl").write_bytes(LINES)
+        fetch(str(tmp_path / "first"), asked, settings)
+
+        with pytest.raises(SlipwayError):
+            fetch("/nowhere/at/all", asked, settings)
+        fetch(str(asked / "log"), asked, settings)
+
+        assert [path.name for path in (asked / "log").iterdir()] == ["a.jsonl"]
+
     @pytest.mark.parametrize("address", ["/nowhere/at/all", "nothing://x", "s3://nobody/x"])
     @pytest.mark.usefixtures("no_buckets")
     def test_one_that_cannot_be_read_is_an_error_that_a_later_job_is_told(

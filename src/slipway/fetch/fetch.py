@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,6 +23,11 @@ LOG = "log"
 
 HERE = "model"
 
+PARTS = (LOG, HERE)
+
+# In the folder of a fetch: what it wrote there, a later one may replace.
+FETCHED = ".fetched"
+
 
 def fetch(source: str, out: Path, settings: Deploy) -> str:
     """Bring a log to ``OUT/log`` and the model to ``OUT/model``; return what came, in words.
@@ -34,20 +41,41 @@ def fetch(source: str, out: Path, settings: Deploy) -> str:
     Raises
     ------
     SlipwayError
-        It cannot be reached, nothing is deployed there, or it sends something else.
+        It cannot be reached, nothing is deployed there, or it sends something else; then what an
+        earlier fetch brought is kept. Or `out` has a log or a model that no fetch brought.
     """
-    for part in (LOG, HERE):
-        shutil.rmtree(out / part, ignore_errors=True)
-    (out / LOG).mkdir(parents=True)
-    if source in ("local", "host"):
-        fetched = _from_engine(engine_of(source, settings), out)
-    elif source == "kubernetes":
-        fetched = _from_cluster(settings, out)
-    else:
-        fetched = _from_address(source, out / LOG)
-        _model_of_this_commit(out / HERE)
-    model = read_manifest(out / HERE)["model"]["sha256"]
+    _check_target(out)
+    out.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".fetch-", dir=out) as name:
+        new = Path(name)
+        (new / LOG).mkdir()
+        fetched = _fetch(source, new, settings)
+        model = read_manifest(new / HERE)["model"]["sha256"]
+        (out / FETCHED).touch()
+        for part in PARTS:
+            shutil.rmtree(out / part, ignore_errors=True)
+            (new / part).rename(out / part)
     return f"{source}: {fetched.text()}; the model is {model[:12]}"
+
+
+def _check_target(out: Path) -> None:
+    """Refuse to replace what an earlier fetch has not written."""
+    found = [out / part for part in PARTS if os.path.lexists(out / part)]
+    if found and not (out / FETCHED).is_file():
+        raise SlipwayError(
+            f"{found[0]}: is there, and no earlier `slipway log fetch` wrote it",
+            "choose another folder with --out, or move it away",
+        )
+
+
+def _fetch(source: str, out: Path, settings: Deploy) -> Fetched:
+    if source in ("local", "host"):
+        return _from_engine(engine_of(source, settings), out)
+    if source == "kubernetes":
+        return _from_cluster(settings, out)
+    fetched = _from_address(source, out / LOG)
+    _model_of_this_commit(out / HERE)
+    return fetched
 
 
 def _from_engine(engine: Engine, out: Path) -> Fetched:
