@@ -131,8 +131,10 @@ def rebuild(root: Path, base: str) -> Rebuild:
         changed = claims.stages != trusted or bool(claims.edited) or not _is_up_to_date(root)
         stopped = _run_stages(root) if changed else None
         lock = None if stopped else judge_claims(root, claims)
-    except SlipwayError:
+    except BaseException:  # interrupted by the user as well
         _put_back(root, claims.lock)
+        for path, content in claims.reports.items():
+            (root / path).write_bytes(content)
         raise
     if stopped:
         _put_back(root, claims.lock)

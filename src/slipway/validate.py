@@ -38,6 +38,7 @@ from slipway.rows import (
     specify,
 )
 from slipway.tables import write_json
+from slipway.texts import folded
 from slipway.times import EARLIEST, END, RANGE
 
 if TYPE_CHECKING:
@@ -45,8 +46,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from pandera.pandas import Check, Column, DataFrameSchema
 
-    from slipway.texts import folded
-from slipway.settings import Params
+    from slipway.settings import Params
 
 __all__ = [
     "Fault",

@@ -135,6 +135,7 @@ def verify(root: Path, base: str, api: Api | None, accepted: Acceptance | None =
 
 def _verify(root: Path, base: str, api: Api | None, accepted: Acceptance | None) -> Verified:
     release = _release_of(root)
+    restore(root, POINTER)  # not by force: data/ may have a month that no `dvc add` has seen
     lock, files = rebuild_into(root, release.commit)
     before = _find_base(root, release.commit, base, api)
     review = check_review(root, release.commit, before, lock, api, accepted)
@@ -196,7 +197,6 @@ def rebuild_into(root: Path, commit: str) -> tuple[LockVerdict, dict[str, str]]:
         _take(copy / MODEL, root)
     check_files(root, {"files": files})
     verify_model(root / MODEL)
-    restore(root, POINTER, force=True)
     return lock, files
 
 

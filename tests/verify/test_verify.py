@@ -173,6 +173,18 @@ class TestOnALaptop:
         assert "not asked: this does not run on GitHub; the judgement in reports/" in answer.stdout
         assert "Unchanged: the same model as before" in answer.stdout
 
+    def test_a_month_that_no_dvc_add_has_seen_is_named_and_kept(self, merged, tmp_path):
+        clone = tmp_path / "main"
+        run(["git", "clone", "-q", str(merged), str(clone)], tmp_path)
+        (clone / "data").mkdir()
+        (clone / "data/2013-12.parquet").write_bytes(b"mine")
+
+        answer = slipway_verify(clone)
+
+        assert answer.returncode != 0
+        assert "2013-12.parquet" in answer.stderr
+        assert (clone / "data/2013-12.parquet").read_bytes() == b"mine"
+
     def test_the_model_file_in_the_remote_is_made_again_instead(self, swapped, model):
         """What is fetched is hashed, so another file cannot come in; the rebuild is honest."""
         main, _ = swapped
