@@ -121,9 +121,10 @@ def slice_table(
 ) -> list[dict[str, Any]]:
     """Return a row for each value of each slice; metrics only where there are rows enough."""
     return [
-        _slice_row(slice_name, str(value), labels[group == value], scores[group == value], settings)
-        for slice_name, group in contract.slices(rows).items()
-        for value in np.unique(group.astype(str))
+        _slice_row(name, str(value), labels[texts == value], scores[texts == value], settings)
+        for name, group in contract.slices(rows).items()
+        for texts in [_texts(group)]
+        for value in np.unique(texts)
     ]
 
 
@@ -140,6 +141,11 @@ def write_plots(
     folder.mkdir(parents=True, exist_ok=True)
     for name, table in tables.items():
         _write_csv(table, folder / f"{name}.csv")
+
+
+def _texts(group: np.ndarray) -> np.ndarray:
+    missing = np.equal(group.astype(object), None, dtype=object).astype(bool)
+    return np.where(missing, "(none)", group.astype(str))
 
 
 def _slice_row(

@@ -3,10 +3,12 @@ from __future__ import annotations
 import csv
 import json
 
+import numpy as np
 import pytest
 
+from model import slices
 from slipway.errors import Refused
-from slipway.evaluate import check_baselines, evaluate
+from slipway.evaluate import check_baselines, evaluate, slice_table
 from slipway.prepare import prepare
 from slipway.settings import read_params
 from slipway.tables import read_columns
@@ -32,6 +34,20 @@ def test_every_row_of_the_holdout_is_in_one_value_of_each_slice(trained):
         rows = list(csv.DictReader(file))
     for name in ("carrier", "origin", "hour_band", "month"):
         assert sum(int(row["rows"]) for row in rows if row["slice"] == name) == metrics["rows"]
+
+
+@pytest.mark.parametrize(
+    "values", [["a", None, "a", None], [1, 2, 1, 2], [0.5, float("nan"), 0.5, 0.5]]
+)
+def test_a_row_whose_slice_is_missing_or_a_number_is_counted(values, monkeypatch):
+    kind = {"kind": lambda _: np.array(values, dtype=object)}
+    monkeypatch.setattr(slices, "SLICES", kind)
+    labels, scores = np.array([0, 1, 0, 1]), np.full(4, 0.5)
+
+    table = slice_table({}, labels, scores, read_params().evaluate)
+
+    assert sum(row["rows"] for row in table) == 4
+    assert all(row["rows"] for row in table)
 
 
 def test_a_slice_too_small_to_measure_is_listed_without_a_number(trained):
