@@ -8,6 +8,7 @@ import pytest
 from slipway import contract
 from slipway.rows import Rows, RowValidator
 from slipway.score import Model
+from slipway.serve.review import Review
 from slipway.tables import digest, read_columns, take
 
 
@@ -156,3 +157,13 @@ def test_two_workers_are_counted_together(open_service, row):
 @pytest.mark.parametrize("path", ["/livez", "/readyz"])
 def test_probes_need_no_token(service, path):
     assert service.client.get(path, headers={"Authorization": ""}).status_code == 200
+
+
+@pytest.mark.parametrize(("seen", "reasons"), [({"", "a"}, 0), ({"a"}, 1)])
+def test_a_missing_category_is_unseen_only_where_the_model_has_never_had_one(seen, reasons):
+    review = Review(0.5, 0.0, {"kind": seen})
+
+    found = review.reasons({"kind": np.array([None], dtype=object)}, 0, 0.9)
+
+    assert len(found) == reasons
+    assert all("a missing value" in reason["message"] for reason in found)

@@ -36,7 +36,8 @@ class Review:
             found.append(self._uncertain())
         for name, values in self._known.items():
             value = columns[name][row]
-            if value not in values:
+            # A model learns from missing text as from '': `contract.features`.
+            if ("" if value is None else value) not in values:
                 found.append(_unseen(name, value))
         return found
 
@@ -57,5 +58,6 @@ def known_categories(manifest: Mapping[str, Any]) -> dict[str, frozenset[str]]:
     }
 
 
-def _unseen(name: str, value: str) -> Reason:
-    return {"rule": "unseen", "field": name, "message": f"the model has never seen {value!r}"}
+def _unseen(name: str, value: str | None) -> Reason:
+    what = "a missing value" if value is None else repr(value)
+    return {"rule": "unseen", "field": name, "message": f"the model has never seen {what}"}
