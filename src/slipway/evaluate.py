@@ -144,7 +144,7 @@ def write_plots(
 
 
 def _texts(group: np.ndarray) -> np.ndarray:
-    missing = np.equal(group.astype(object), None, dtype=object).astype(bool)
+    missing = group.astype(object) == None  # noqa: E711 - element by element
     return np.where(missing, "(none)", group.astype(str))
 
 

@@ -166,4 +166,4 @@ def test_a_missing_category_is_unseen_only_where_the_model_has_never_had_one(see
     found = review.reasons({"kind": np.array([None], dtype=object)}, 0, 0.9)
 
     assert len(found) == reasons
-    assert all("a missing value" in reason["message"] for reason in found)
+    assert all("a missing value" in str(reason["message"]) for reason in found)
