@@ -117,7 +117,7 @@ def list_folder(folder: Path, kinds: Sequence[str] = (PARQUET,)) -> Listing:
 
 def _why_not_read(path: Path, kinds: Sequence[str]) -> tuple[str, bool]:
     """Return why a file is not read, or '', and whether it may hold rows all the same."""
-    table = _may_hold_rows(path.name)
+    table = may_hold_rows(path.name)
     if path.name.startswith((".", "_")):
         return "hidden: its name begins with a dot or an underscore", False
     try:
@@ -139,7 +139,8 @@ def _why_not_read(path: Path, kinds: Sequence[str]) -> tuple[str, bool]:
     return f"only {wanted} files are read" if table else "not a table", table
 
 
-def _may_hold_rows(name: str) -> bool:
+def may_hold_rows(name: str) -> bool:
+    """Return whether a file of this name may be a table, whether or not it is read."""
     endings = Path(COPIED.sub("", name)).suffixes
     while endings and COPIES.fullmatch(endings[-1]):
         endings.pop()
@@ -155,7 +156,7 @@ def _count_files(folder: Path) -> tuple[int, int]:
     for _, folders, names in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith((".", "_"))]
         files += len(names)
-        tables += sum(_may_hold_rows(name) and not name.startswith((".", "_")) for name in names)
+        tables += sum(may_hold_rows(name) and not name.startswith((".", "_")) for name in names)
         if files > MOST_FILES_OF_A_FOLDER:
             break
     return files, tables

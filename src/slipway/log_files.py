@@ -44,8 +44,6 @@ KINDS = {
     stat.S_IFBLK: "a device",
 }
 
-OTHER_ENDING = f"the name does not end in {SUFFIX}"
-
 
 @dataclass
 class Count:
@@ -174,6 +172,8 @@ class LogFolder:
     ----------
     url
         A path, or any URL that fsspec reads.
+    suffix, what
+        How the names of its files end, and what it is: labels are kept in such a folder too.
 
     Attributes
     ----------
@@ -188,13 +188,13 @@ class LogFolder:
         It cannot be reached, or there is no such folder.
     """
 
-    def __init__(self, url: str | Path) -> None:
+    def __init__(self, url: str | Path, suffix: str = SUFFIX, what: str = "log") -> None:
         import fsspec
         from fsspec.implementations.local import LocalFileSystem
 
-        self.url = str(url)
+        self.url, self._suffix, self._what = str(url), suffix, what
         self.unread: dict[str, str] = {}
-        with reaching(self.url, "log"):
+        with reaching(self.url, what):
             self._system, self._folder = fsspec.core.url_to_fs(self.url)
             self._local = isinstance(self._system, LocalFileSystem)
             if not self._system.isdir(self._folder):
@@ -213,7 +213,7 @@ class LogFolder:
             It cannot be read, or is no longer a regular file.
         """
         if not self._local:
-            with reaching(file.path, "log"):
+            with reaching(file.path, self._what):
                 opened: IO[bytes] = self._system.open(file.path, "rb")
             return opened
         handle = os.open(file.path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -282,8 +282,8 @@ class LogFolder:
             self._leave(path, kind)
         elif name.startswith("."):
             self._leave(path, "a hidden file")
-        elif not name.endswith(SUFFIX):
-            self._leave(path, OTHER_ENDING)
+        elif not name.endswith(self._suffix):
+            self._leave(path, f"the name does not end in {self._suffix}")
         else:
             return True
         return False

@@ -10,9 +10,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from pandera.pandas import Column
 from tests.labels.conftest import KEYS
 from typer.testing import CliRunner
 
+from model import schema
 from slipway.cli import app
 from slipway.labels.store import Imported, history, import_labels, read_labels, read_outcomes
 from slipway.serve.log import VERSION
@@ -82,6 +84,29 @@ def test_the_same_file_or_the_same_rows_twice_change_nothing(
     other = imported(shuffled, tmp_path / "nightly.parquet", place)
     assert (other.new, other.unchanged, other.corrected) == (0, 100, 0)
     pd.testing.assert_frame_equal(history(place), said)
+
+
+@pytest.mark.parametrize("name", ["lab[1]", "lab*", "l a?b"])
+def test_the_name_of_the_folder_is_no_pattern(
+    labels: pd.DataFrame, tmp_path: Path, name: str
+) -> None:
+    for place in (tmp_path / name, tmp_path / "lab1"):
+        assert imported(labels, tmp_path / f"{place.name}.csv", place).new == 100
+    assert len(read_labels(tmp_path / name)) == 100
+    again = imported(labels.iloc[::-1], tmp_path / "again.csv", tmp_path / name)
+    assert (again.new, again.unchanged) == (0, 100)
+
+
+def test_an_outcome_that_is_a_time_is_the_same_the_second_time(
+    outcomes: pd.DataFrame, place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done = Column("datetime64[us, UTC]", nullable=True, metadata={"known": "after"})
+    monkeypatch.setattr(schema, "schema", schema.schema.add_columns({"done": done}))
+    times = pd.to_datetime(pd.Series(["2013-10-05T10:00Z", None] * 50), utc=True)
+    rows = outcomes.assign(done=times.dt.as_unit("us"))
+    imported(rows, tmp_path / "first.parquet", place)
+    again = imported(rows.iloc[::-1], tmp_path / "second.parquet", place)
+    assert (again.new, again.unchanged, again.corrected) == (0, 90, 0)
 
 
 def test_a_late_correction_counts_from_then_on_and_keeps_what_was_said(

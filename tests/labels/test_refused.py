@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -152,6 +153,24 @@ def test_a_store_that_was_damaged_is_told_and_not_believed(
     else:
         part = part.rename(place / "part.parquet")
     with pytest.raises(SlipwayError, match=f"{part.name}: not a part of the labels"):
+        read_labels(place)
+
+
+@pytest.mark.parametrize("name", ["outcomes.csv", "x.PARQUET", "x.parquet.gz", "pipe.parquet"])
+def test_what_may_hold_labels_and_is_no_part_is_named_and_not_waited_for(
+    labels: pd.DataFrame, place: Path, tmp_path: Path, name: str
+) -> None:
+    labels.to_csv(tmp_path / "labels.csv", index=False)
+    import_labels([tmp_path / "labels.csv"], place)
+    (place / ".gitkeep").touch()
+    (place / "README.txt").write_text("what is here")
+    assert len(read_labels(place)) == 100
+    if name == "pipe.parquet":
+        os.mkfifo(place / name)
+    else:
+        (place / name).write_bytes(b"rows")
+
+    with pytest.raises(SlipwayError, match=f"{name}: may hold labels"):
         read_labels(place)
 
 

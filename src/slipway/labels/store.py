@@ -18,8 +18,9 @@ import numpy as np
 
 from slipway import contract
 from slipway.errors import SlipwayError
-from slipway.files import read_parquet_bytes
+from slipway.files import PARQUET, may_hold_rows, read_parquet_bytes
 from slipway.labels.arrivals import OUTCOME, Arrivals, read_arrivals
+from slipway.log_files import LogFile, LogFolder, NoFolderError
 from slipway.storage import reaching
 from slipway.tables import digest
 
@@ -155,16 +156,31 @@ class _Store:
             self._files, self._folder = fsspec.core.url_to_fs(self._url)
 
     def parts(self) -> list[_Part]:
-        """Return every part, the earliest first."""
-        with reaching(self._url, "folder of the labels"):
-            self._files.invalidate_cache()
-            found = sorted(self._files.glob(f"{self._folder}/*.parquet"))
-        return [self._part(path) for path in found]
+        """Return every part, the earliest first.
 
-    def _part(self, path: str) -> _Part:
-        name = path.rpartition("/")[2]
+        Raises
+        ------
+        SlipwayError
+            A part is damaged, or a file that may hold labels is none.
+        """
         try:
-            part = _Part(name, read_parquet_bytes(self._files.cat_file(path), name))
+            folder = LogFolder(self._url, PARQUET, "folder of the labels")
+        except NoFolderError:
+            return []
+        for path, why in folder.unread.items():
+            name = path.rpartition("/")[2]
+            if may_hold_rows(name) and not name.startswith("."):
+                raise SlipwayError(
+                    f"{self._url}/{name}: may hold labels and is not read: {why}",
+                    "take it out of this folder, and import it with `slipway labels import`",
+                )
+        return [self._part(folder, file) for file in folder.files]
+
+    def _part(self, folder: LogFolder, file: LogFile) -> _Part:
+        name = file.name
+        try:
+            with folder.open(file) as source:
+                part = _Part(name, read_parquet_bytes(source.read(), name))
             missing = set(FIELDS) - set(part.table.column_names)
             if missing:
                 reason = f"it has no column {', '.join(sorted(missing))}"
@@ -188,7 +204,8 @@ class _Store:
         rows = arrivals.rows
         known = _latest(_history(parts)).set_index("key").reindex(rows["key"]).reset_index()
         met = known["label"].notna()
-        changed = met & _differs(rows, known)
+        stored = _to_table(rows, source, sha256, datetime.now(UTC)).to_pandas()  # times are text
+        changed = met & _differs(stored, known)
         newest = parts[-1].time if parts else datetime.min.replace(tzinfo=UTC)
         # After the newest part, even when the clock was set back: the latest counts.
         now = max(datetime.now(UTC), newest + timedelta(microseconds=1))
