@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import fsspec
 import numpy as np
 import pandas as pd
 import pytest
@@ -94,6 +95,19 @@ def test_the_name_of_the_folder_is_no_pattern(
         assert imported(labels, tmp_path / f"{place.name}.csv", place).new == 100
     assert len(read_labels(tmp_path / name)) == 100
     again = imported(labels.iloc[::-1], tmp_path / "again.csv", tmp_path / name)
+    assert (again.new, again.unchanged) == (0, 100)
+
+
+@pytest.mark.parametrize("name", ["lab[1]", "lab*", "l a?b"])
+def test_the_name_of_a_folder_elsewhere_is_no_pattern(
+    labels: pd.DataFrame, tmp_path: Path, name: str
+) -> None:
+    elsewhere = f"memory://{tmp_path.name}"
+    for folder in (name, "lab1"):
+        place = f"{elsewhere}/{folder}"
+        assert imported(labels, tmp_path / f"{folder}.csv", place).new == 100
+        assert len(fsspec.filesystem("memory").ls(place)) == 1
+    again = imported(labels.iloc[::-1], tmp_path / "again.csv", f"{elsewhere}/{name}")
     assert (again.new, again.unchanged) == (0, 100)
 
 

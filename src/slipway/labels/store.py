@@ -233,12 +233,22 @@ class _Store:
                 file.flush()
                 if Path(half).exists():
                     os.fsync(file.fileno())
-            self._files.mv(half, f"{self._folder}/{name}")
+            self._move(half, f"{self._folder}/{name}")
         except OSError as error:
             raise SlipwayError(
                 f"{self._url}: labels cannot be written ({error.strerror or error})",
                 "make it writable, or name another place in SLIPWAY_LABELS",
             ) from None
+
+    def _move(self, source: str, target: str) -> None:
+        from fsspec import AbstractFileSystem
+
+        if type(self._files).mv is not AbstractFileSystem.mv:
+            self._files.mv(source, target)
+            return
+        # Made of a copy, as for buckets, `mv` takes its paths as patterns; these two do not.
+        self._files.cp_file(source, target)
+        self._files.rm_file(source)
 
 
 def _are_binary(labels: pa.ChunkedArray) -> bool:
