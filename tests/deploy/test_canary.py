@@ -23,7 +23,7 @@ CANARY: dict[str, Any] = {
     "max_score_psi": 0.25,
 }
 QUIET = {"share": 0.1, "seconds": 1, "min_requests": 20}
-# On a quiet machine it is 2 s (`make bench BENCH=canary`); here other tests run at the same time.
+# `make bench BENCH=canary` shows 2 s; here other tests run at the same time.
 LONGEST_WAIT = 4.0
 SECONDS_TO_END = 2.0
 
