@@ -40,11 +40,12 @@ MOST_BODY = MOST_RECORD - 2**20
 
 
 class Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    # Strict: DVC records the text of a number in quotes, and true for 1.
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 class Validate(Section):
-    rows_per_month: tuple[int, int]
+    rows_per_month: Annotated[tuple[int, int], Field(strict=False)]  # a list in YAML
     chunk_rows: Count
 
 

@@ -98,3 +98,21 @@ def test_a_setting_that_the_manifest_cannot_hold_is_refused_by_name(project, set
 
     with pytest.raises(SlipwayError, match=rf"`train\.mine`: .*{reason}"):
         read_params()
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "value"),
+    [
+        ("prepare", "holdout_months", True),
+        ("evaluate", "threshold", "0.30"),
+        ("validate", "rows_per_month", ["1", 2]),
+        ("deploy", "port", "8080"),
+        ("deploy", "smoke_requests", "700"),
+        ("deploy", "start_seconds", float("inf")),
+    ],
+)
+def test_a_number_is_written_as_one(project, section, key, value):
+    broken(project, lambda params: params[section].update({key: value}))
+
+    with pytest.raises(SlipwayError, match=rf"`{section}\.{key}[`.]"):
+        read_params()
