@@ -5,13 +5,17 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from slipway.errors import SlipwayError
+from slipway.lock import folder_md5, outputs
+from slipway.pointers import LOCK, read_stages
 from slipway.score import MODEL
 from slipway.serve.release import Release, verify_model
 from slipway.serve.start import BENTOS
+from slipway.tables import files_of
+from slipway.verified import VERIFIED, read_verified
 from slipway.workspace import environment
 
 NAME = "slipway"
@@ -39,7 +43,7 @@ def build(tree: Path = Path()) -> BuiltBento:
         failed.
     """
     sha256 = verify_model(tree / MODEL)
-    release = Release.of_tree(tree)
+    release = _release_of(tree)
     bento = tree / BENTOS / NAME / release.commit
     shutil.rmtree(bento, ignore_errors=True)
     _bentoml_build(tree, release.commit)
@@ -48,6 +52,27 @@ def build(tree: Path = Path()) -> BuiltBento:
     if verify_model(bento / "src" / MODEL) != sha256:
         raise SlipwayError(f"{bento}: holds another model than {MODEL}", "build it again")
     return BuiltBento(f"{NAME}:{release.commit}", bento, sha256)
+
+
+def _release_of(tree: Path) -> Release:
+    """Return the release of a tree, dirty as well if its model is not that of the commit."""
+    release = Release.of_tree(tree)
+    if release.commit.endswith("-dirty") or _is_of_commit(tree, release.commit):
+        return release
+    return replace(release, commit=f"{release.commit}-dirty")
+
+
+def _is_of_commit(tree: Path, commit: str) -> bool:
+    """Return whether the model is what dvc.lock names, or what `slipway verify` has rebuilt."""
+    if not (tree / LOCK).exists():
+        return True  # a commit that records no model has no other one
+    locked = outputs(read_stages(tree / LOCK)).get(str(MODEL))
+    if locked == folder_md5(tree / MODEL):
+        return True
+    if not (tree / VERIFIED).exists():
+        return False
+    found = read_verified(tree)
+    return found["commit"] == commit and found["files"] == files_of(tree / MODEL)
 
 
 def _bentoml_build(tree: Path, version: str) -> None:

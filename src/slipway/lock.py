@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -168,6 +170,17 @@ def edited_reports(stages: dict[str, Any], root: Path) -> list[str]:
         for path, md5 in outputs(stages).items()
         if _is_report(path) and not ((root / path).is_file() and digest(root / path, "md5") == md5)
     )
+
+
+def folder_md5(folder: Path) -> str:
+    """Return the name that DVC gives to the content of a folder."""
+    listing = [
+        {"md5": digest(path, "md5"), "relpath": path.relative_to(folder).as_posix()}
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    ]
+    content = json.dumps(listing, sort_keys=True).encode()
+    return f"{hashlib.md5(content, usedforsecurity=False).hexdigest()}.dir"
 
 
 def read_reports(stages: dict[str, Any], root: Path) -> dict[str, bytes]:

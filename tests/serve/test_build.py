@@ -10,9 +10,13 @@ from pathlib import Path
 
 import httpx
 import pytest
+import yaml
+from tests.services.repository import commit as commit_all
 
 from slipway.build import build
 from slipway.errors import SlipwayError
+from slipway.lock import folder_md5
+from slipway.score import MODEL
 from slipway.serve.start import serving
 from slipway.tables import digest, read_json
 
@@ -117,6 +121,17 @@ def test_it_serves_with_its_own_code_and_model(bento, tree, golden, tmp_path):
     assert about["commit"] == bento.tag.removeprefix("slipway:")
     assert about["built_at"]
     assert answer["probability"] == golden[0]["probability"]
+
+
+@pytest.mark.parametrize("model", ["that of the commit", "another one"])
+def test_a_model_that_the_lock_does_not_record_is_not_that_of_the_commit(tree, tmp_path, model):
+    copy = Path(shutil.copytree(tree, tmp_path / "copy", symlinks=True))
+    md5 = folder_md5(copy / MODEL) if model == "that of the commit" else f"{'0' * 32}.dir"
+    lock = {"schema": "2.0", "stages": {"train": {"outs": [{"path": str(MODEL), "md5": md5}]}}}
+    (copy / "dvc.lock").write_text(yaml.safe_dump(lock), "utf-8")
+    commit_all(copy, "Record a model")
+
+    assert build(copy).tag.endswith("-dirty") == (model == "another one")
 
 
 @pytest.fixture

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,7 +15,7 @@ import numpy as np
 from slipway.committed import check_repository
 from slipway.errors import SlipwayError, how_it_ended
 from slipway.git import worktree
-from slipway.lock import outputs
+from slipway.lock import folder_md5, outputs
 from slipway.pointers import LOCK, POINTER, read_stages
 from slipway.restore import Missing, restore
 from slipway.score import MODEL, read_manifest
@@ -119,17 +117,6 @@ def score(built: Built, rows: Path, out: Path) -> tuple[np.ndarray | None, str]:
     if not np.isfinite(scores).all():
         return None, f"{int((~np.isfinite(scores)).sum())} of its scores are not numbers"
     return scores, ""
-
-
-def folder_md5(folder: Path) -> str:
-    """Return the name that DVC gives to the content of a folder."""
-    listing = [
-        {"md5": digest(path, "md5"), "relpath": path.relative_to(folder).as_posix()}
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
-    ]
-    content = json.dumps(listing, sort_keys=True).encode()
-    return f"{hashlib.md5(content, usedforsecurity=False).hexdigest()}.dir"
 
 
 def _python_for(root: Path, tree: Path) -> str:
