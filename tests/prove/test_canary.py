@@ -206,6 +206,15 @@ def test_requests_that_are_refused_show_nothing_of_what_a_version_answers(refuse
     assert not found.enough
 
 
+def test_an_answer_without_a_prediction_is_an_error_however_many_rows_the_others_have():
+    batches = dataclasses.replace(sample(5_500), requests=110, logged=55)
+
+    new = Passed(given=110, waiting=0, failed=0, refused=0).count(batches, fresh=True)
+
+    assert new.errors == 55
+    assert any(said.startswith("errors: 55 of 110") for said in crossed(sample(1000), new))
+
+
 def test_the_table_says_what_was_compared():
     rows = compare(sample(900), sample(100, errors=8), LIMITS).rows
 

@@ -112,6 +112,8 @@ class Sample:
         The probabilities given.
     restarts
         How often its counters began anew.
+    logged
+        Requests whose predictions were written to the log; None where that is not known.
     """
 
     requests: int
@@ -120,6 +122,7 @@ class Sample:
     scores: Histogram
     refused: int = 0
     restarts: int = 0
+    logged: int | None = None
 
     @property
     def answered(self) -> int:
@@ -172,12 +175,13 @@ class Passed:
         Parameters
         ----------
         fresh
-            The version's own sample is newer than these counts. Then it holds at least one score
-            for each answer: an answer without one is no prediction, so it counts as an error.
+            The version's own sample is newer than these counts. Then it has logged each request
+            that it answered: an answer without a record is no prediction, and counts as an error.
         """
         ended = max(self.given - self.waiting, self.failed + self.refused)
         answered = ended - self.failed - self.refused
-        empty = max(0, answered - own.scores.total) if fresh else 0
+        predicted = own.scores.total if own.logged is None else own.logged
+        empty = max(0, answered - predicted) if fresh else 0
         return replace(own, requests=ended, errors=self.failed + empty, refused=self.refused)
 
 
@@ -235,6 +239,7 @@ def read_sample(metrics: str, unanswered: int = 0) -> Sample:
             refused=sum(int(one.value) for one in asked if "400" <= one.labels["status"] < "500"),
             seconds=_histogram(families["slipway_request_seconds"], _counts),
             scores=_histogram(families["slipway_score"], lambda one, end: one.name.endswith(end)),
+            logged=_count(families.get("slipway_log_seconds", [])),
         )
     except KeyError as missing:
         raise ValueError(f"{missing} is not in the metrics") from None
@@ -255,6 +260,7 @@ def difference(before: Sample, after: Sample) -> Sample:
         _less(after.scores, before.scores),
         max(0, after.refused - before.refused),
         after.restarts,
+        None if after.logged is None else max(0, after.logged - (before.logged or 0)),
     )
 
 
@@ -407,6 +413,11 @@ def _together(table: np.ndarray) -> np.ndarray:
     if waiting.sum() and bins:
         bins[-1] = bins[-1] + waiting
     return np.array(bins).T.reshape(2, -1)
+
+
+def _count(samples: list[Any]) -> int | None:
+    """Return how many values a histogram has; None where there is none."""
+    return next((int(one.value) for one in samples if one.name.endswith("_count")), None)
 
 
 def _counts(one: Any, ending: str) -> bool:
