@@ -44,7 +44,7 @@ MOST_ROWS_OF_A_BYTE, ROWS_ALWAYS_ALLOWED = 1_000, 10_000_000
 
 MOST_FILES_OF_A_FOLDER = 10_000
 
-RESTORE = "write it again, or restore it with `dvc checkout`"
+RESTORE = "write it again, or restore it with `slipway restore`"
 
 # The first bytes of a file that is something else: what it is, and what to do.
 STARTS = (
@@ -189,7 +189,7 @@ def require_file(path: Path) -> None:
         what, do = "no such file", "check the path"
         if path.is_symlink():
             what = f"a symbolic link to {shown_name(str(path.readlink()))}, which does not exist"
-            do = "restore it with `dvc checkout`, or replace the link by the file"
+            do = "restore it with `slipway restore`, or replace the link by the file"
         raise SlipwayError(f"{path}: {what}", do) from None
     except OSError as error:
         raise _system_error(path, error) from None
@@ -365,7 +365,7 @@ def _check_footer(path: Path | str, file: BinaryIO) -> int:
             f"{path}: cannot be read: it is not a parquet file (it does not begin with PAR1)", do
         )
     if size < 12 or end[4:] != b"PAR1":
-        do = "copy it again, or restore it with `dvc checkout`"
+        do = "copy it again, or restore it with `slipway restore`"
         raise SlipwayError(
             f"{path}: cannot be read: it is cut short (the end of a parquet file is missing)", do
         )

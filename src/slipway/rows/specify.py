@@ -77,7 +77,8 @@ def _require_key(spec: Spec, name: str) -> None:
     fits = column["type"] in ("string", "integer") and column["dtype"].lower() != "uint64"
     if column["nullable"] or not fits:
         raise SlipwayError(
-            f"{SCHEMA}: the key `{name}` {what}; a key is text or a whole number, in every row",
+            f"{SCHEMA}: the key `{name}` {what}; a key is text or a whole number up to int64, in "
+            "every row",
             "declare it as str or int64, without `missing`",
         )
 

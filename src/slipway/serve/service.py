@@ -12,12 +12,22 @@ from typing import Any
 
 import bentoml
 
+from slipway.errors import SlipwayError
 from slipway.exits import ends_process
 from slipway.serve import WORKERS
 from slipway.serve.api import Api, check_start
 from slipway.serve.connections import limit_connections
 from slipway.serve.guard import Receive, Scope, Send
 from slipway.serve.supervisor import check_workers_often
+
+
+def _workers() -> int:
+    """Return how many processes answer, from the environment; ends this one if it is no number."""
+    given = os.environ.get(WORKERS) or "1"
+    with ends_process("slipway serve"):
+        if not given.isdecimal() or not int(given):
+            raise SlipwayError(f"{WORKERS} is {given!r}", "set it to a whole number from 1 on")
+    return int(given)
 
 
 class Direct(bentoml.Service[Any]):  # type: ignore[misc]
@@ -39,7 +49,7 @@ class Direct(bentoml.Service[Any]):  # type: ignore[misc]
 @bentoml.service(
     name="slipway",
     service_class=Direct,
-    workers=int(os.environ.get(WORKERS, "1")),
+    workers=_workers(),
     metrics={"enabled": False},  # its counters grow with every path that is asked for
     envs=[
         {"name": "OMP_NUM_THREADS", "value": "1"},  # a service scales by processes
