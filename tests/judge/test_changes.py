@@ -76,20 +76,20 @@ def test_what_is_protected_is_named_whole_and_the_gravest_first(repository: Path
 def test_data_that_differ_are_described_by_month_file_column_and_rate(repository: Path) -> None:
     before = read_manifest(repository / "build/model")
     after: dict[str, Any] = read_manifest(repository / "build/model")
-    after["data"] = {"md5": "0" * 32 + ".dir", "months": [*before["data"]["months"][1:], "2013-09"]}
+    after["data"] = {"md5": "0" * 32 + ".dir", "months": [*before["data"]["months"][1:], "2013-10"]}
     after["train"] |= {"rows": 100, "positives": 50}
     del after["reference"]["visib"]
     after["reference"]["colour"] = profile(texts(1.0))
     after["reference"]["carrier"] = profile(texts(0.5, 0.5))
     after["reference"]["temp"] |= {"missing": after["reference"]["temp"]["rows"] // 2}
-    (repository / "data/2013-02.parquet").unlink()
-    (repository / "data/2013-09.parquet").write_bytes(b"new")
+    (repository / "data/2013-01.parquet").unlink()
+    (repository / "data/2013-10.parquet").write_bytes(b"new")
     run(["dvc", "add", "-q", "data"], repository)
 
     found = data_changes(repository, "main", before, after)
     assert found["files"] == {
-        "added": ["data/2013-09.parquet"],
-        "deleted": ["data/2013-02.parquet"],
+        "added": ["data/2013-10.parquet"],
+        "deleted": ["data/2013-01.parquet"],
         "modified": [],
     }
     assert found["columns"] == {"added": ["colour"], "removed": ["visib"]}

@@ -56,7 +56,7 @@ def test_a_worse_change_is_stopped_by_the_rule_of_its_base_and_remembered(
     report = report_of(repository)
     assert report["rule"]["alpha"] == 0.025
     assert "judge.alpha" in report["changes"]["judges"]
-    assert {"name": "train.iterations", "champion": "60", "challenger": "3"} in (
+    assert {"name": "train.iterations", "champion": "120", "challenger": "3"} in (
         report["changes"]["params"]
     )
     assert report["holdout"]["uses"] == 1
@@ -76,7 +76,7 @@ def test_small_losses_are_measured_against_the_best_champion_not_the_last(
 ) -> None:
     first = run(["git", "rev-parse", "HEAD"], repository).strip()
     models = []
-    for iterations in (57, 54):
+    for iterations in (114, 108):
         edit_params(repository, train={"iterations": iterations})
         retrain(repository)
         slipway("judge", "--base", "main")
@@ -90,21 +90,25 @@ def test_small_losses_are_measured_against_the_best_champion_not_the_last(
     assert models[1]["holdout"]["uses"] == 2
 
 
-def stored_model(repository: Path) -> Path:
-    """Return the one place in the cache where the bytes of the model are."""
+def stored_models(repository: Path) -> list[Path]:
+    """Return where the bytes of the model are: in the cache, and in the remote that is committed."""
     content = (repository / "build/model/model.onnx").read_bytes()
-    [stored] = [
+    stored = [
         file
-        for file in (repository / ".dvc/cache").rglob("*")
+        for place in (".dvc/cache", "data-remote")
+        for file in (repository / place).rglob("*")
         if file.is_file() and file.read_bytes() == content
     ]
-    stored.chmod(0o644)
+    for file in stored:
+        file.chmod(0o644)
     return stored
 
 
 def test_a_champion_whose_stored_bytes_are_lost_is_rebuilt_to_the_same(repository: Path) -> None:
     content = (repository / "build/model/model.onnx").read_bytes()
-    stored_model(repository).unlink()
+    for stored in stored_models(repository):
+        stored.unlink()
+    commit(repository, "Lose the model")
     with champions.tree_of(repository, "HEAD") as tree:
         built = champions.build(repository, tree)
         assert built.how == "rebuilt"
@@ -112,8 +116,9 @@ def test_a_champion_whose_stored_bytes_are_lost_is_rebuilt_to_the_same(repositor
 
 
 def test_stored_bytes_that_were_altered_count_as_lost(repository: Path) -> None:
-    stored = stored_model(repository)
-    stored.write_bytes(stored.read_bytes()[:-1] + b"!")
+    for stored in stored_models(repository):
+        stored.write_bytes(stored.read_bytes()[:-1] + b"!")
+    commit(repository, "Alter the model")
     with champions.tree_of(repository, "HEAD") as tree, pytest.raises(Missing):
         restore(tree, MODEL, force=True)
 

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 import yaml
 from tests.retrain.conftest import Slipway
+from tests.services.once import made_once
 from tests.services.repository import ROWS, commit, edit_params
 
 from model import source
@@ -32,26 +33,34 @@ def month(name: str) -> pd.DataFrame:
 '''
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def december(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("source")
-    rows = source.month("2013-12")
-    write_month(rows.iloc[:: len(rows) // ROWS].head(ROWS), folder / "2013-12.parquet")
-    return folder
+    """Few rows of a month that the model has not seen."""
+
+    def make(folder: Path) -> None:
+        rows = source.month("2013-12")
+        write_month(rows.iloc[:: len(rows) // ROWS].head(ROWS), folder / "2013-12.parquet")
+
+    return made_once(tmp_path_factory, "december", make)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def weak(small_repository: Path, december: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A fork whose champion has not learned much, and whose source has a further month."""
-    root = tmp_path_factory.mktemp("weak") / "repository"
-    shutil.copytree(small_repository, root, symlinks=True)
-    (root / "src/model/source.py").write_text(SOURCE.format(folder=str(december)), "utf-8")
-    edit_params(root, train={"iterations": 40}, judge={"budget": 1, "min_slice_rows": 2_800})
-    set_challengers(root, [{"iterations": 120}])
-    run(["dvc", "repro", "-q"], root)
-    run(["dvc", "push", "-q"], root)
-    commit(root, "Learn little")
-    return root
+    """A fork whose champion has not learned much, and whose source has a further month.
+
+    A test works on a copy of it.
+    """
+
+    def make(folder: Path) -> None:
+        root = Path(shutil.copytree(small_repository, folder / "repository", symlinks=True))
+        set_source(root, december)
+        edit_params(root, train={"iterations": 40}, judge={"budget": 1, "min_slice_rows": 2_800})
+        set_challengers(root, [{"iterations": 120}])
+        run(["dvc", "repro", "-q"], root)
+        run(["dvc", "push", "-q"], root)
+        commit(root, "Learn little")
+
+    return made_once(tmp_path_factory, "weak", make) / "repository"
 
 
 @pytest.fixture
@@ -59,6 +68,12 @@ def repository(weak: Path, tmp_path: Path) -> Path:
     copy = tmp_path / "repository"
     shutil.copytree(weak, copy, symlinks=True)
     return copy
+
+
+def set_source(root: Path, folder: Path) -> None:
+    """Let the source have December as the only further month, with the few rows of a folder."""
+    text = SOURCE.format(folder=str(folder))
+    (root / "src/model/source.py").write_text(text, "utf-8")
 
 
 def set_challengers(root: Path, challengers: list[Any]) -> None:
@@ -151,8 +166,7 @@ def test_what_stops_it_is_an_answer_too(
         rows = pd.read_parquet(december / "2013-12.parquet").astype({"carrier": object})
         rows.loc[7, "carrier"] = "XX"
         write_month(rows, tmp_path / "2013-12.parquet")
-        text = SOURCE.format(folder=str(tmp_path))
-        (repository / "src/model/source.py").write_text(text, "utf-8")
+        set_source(repository, tmp_path)
         expected = "not in order"
     elif fault == "no settings":
         set_challengers(repository, [{"iteration": 1}])

@@ -5,14 +5,17 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from slipway.demo.live import LOG, go_live
 from slipway.demo.story import Story
 from slipway.errors import NO, YES, SlipwayError
+from slipway.judge.champion import has_model
 from slipway.pointers import POINTER
-from slipway.restore import restore
+from slipway.restore import Missing, restore
+from slipway.score import MODEL
 from slipway.workspace import copy_of_worktree
 
 if TYPE_CHECKING:
@@ -64,7 +67,10 @@ def _get_data(story: Story) -> str:
     return story.slipway("validate")
 
 
-def _build_champion(story: Story) -> str:
+def _champion(story: Story) -> str:
+    if has_model(story.copy):
+        with suppress(Missing):  # then it is trained
+            restore(story.copy, MODEL)
     story.repro()
     story.commit("The champion")
     return story.slipway("evaluate")
@@ -112,7 +118,7 @@ def _page(story: Story) -> str:
 
 CHAPTERS: tuple[tuple[str, Callable[[Story], RenderableType]], ...] = (
     ("1 Fetch the data and check every row", _get_data),
-    ("2 Build the champion", _build_champion),
+    ("2 Restore the champion by its hash, and measure it", _champion),
     ("3 A pull request that learns faster", _good_change),
     ("4 A pull request with fewer trees", _worse_change),
     ("5 A pull request with a broken month", _broken_data),
