@@ -91,7 +91,7 @@ def test_small_losses_are_measured_against_the_best_champion_not_the_last(
 
 
 def stored_models(repository: Path) -> list[Path]:
-    """Return where the bytes of the model are: in the cache, and in the remote that is committed."""
+    """Return where the bytes of the model are: in the cache and in the committed remote."""
     content = (repository / "build/model/model.onnx").read_bytes()
     stored = [
         file
