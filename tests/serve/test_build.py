@@ -6,6 +6,10 @@ import ast
 import os
 import re
 import shutil
+import subprocess
+import sysconfig
+import time
+import venv
 from pathlib import Path
 
 import httpx
@@ -17,7 +21,7 @@ from slipway.build import build
 from slipway.errors import SlipwayError
 from slipway.lock import folder_md5
 from slipway.score import MODEL
-from slipway.serve.start import serving
+from slipway.serve.start import free_port, serving
 from slipway.tables import digest, read_json
 
 ROOT = Path(__file__).parents[2]
@@ -121,6 +125,40 @@ def test_it_serves_with_its_own_code_and_model(bento, tree, golden, tmp_path):
     assert about["commit"] == bento.tag.removeprefix("slipway:")
     assert about["built_at"]
     assert answer["probability"] == golden[0]["probability"]
+
+
+@pytest.fixture
+def foreign_python(tmp_path):
+    """A Python that has the packages of this one, but neither of this repository's."""
+    venv.create(tmp_path / "venv", with_pip=False)
+    [packages] = (tmp_path / "venv/lib").glob("python*/site-packages")
+    (packages / "packages.pth").write_text(f"{sysconfig.get_path('purelib')}\n")
+    return tmp_path / "venv/bin/python"
+
+
+def test_bentoml_alone_serves_it_where_no_model_is_installed(bento, foreign_python, tmp_path):
+    port = free_port()
+    names = ("PATH", "HOME", "OPENBLAS_CORETYPE")
+    environment = {name: os.environ[name] for name in names if name in os.environ}
+    process = subprocess.Popen(
+        [foreign_python, "-P", "-m", "bentoml", "serve", str(bento.path), "--port", str(port)],
+        cwd=bento.path / "src",
+        env=environment | {"BENTOML_HOME": str(tmp_path), "SLIPWAY_LOG": str(tmp_path / "log")},
+    )
+    try:
+        while not is_ready(port):
+            assert process.poll() is None
+            time.sleep(0.1)
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def is_ready(port):
+    try:
+        return httpx.get(f"http://127.0.0.1:{port}/readyz").status_code == 200
+    except httpx.TransportError:
+        return False
 
 
 @pytest.mark.parametrize("model", ["that of the commit", "another one"])

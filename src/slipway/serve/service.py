@@ -8,6 +8,8 @@ more than validation, model and log together (bench/serve.py).
 from __future__ import annotations
 
 import os
+import sys
+from pathlib import Path
 from typing import Any
 
 import bentoml
@@ -19,6 +21,8 @@ from slipway.serve.api import Api, check_start
 from slipway.serve.connections import limit_connections
 from slipway.serve.guard import Receive, Scope, Send
 from slipway.serve.supervisor import check_workers_often
+
+CODE = str(Path(__file__).parents[2])
 
 
 def _workers() -> int:
@@ -67,6 +71,8 @@ class Slipway:
     def check() -> None:
         """Refuse to start at all: BentoML would restart a worker that cannot start for ever."""
         with ends_process("slipway serve"):
+            if CODE not in sys.path:  # BentoML has taken the bento's folder off it again
+                sys.path.append(CODE)
             check_start()
         check_workers_often()
 
