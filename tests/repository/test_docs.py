@@ -19,6 +19,7 @@ ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 VERB = re.compile(r"\bslipway ([a-z]+)\b")
+IMPORT = re.compile(r"^from slipway[\w.]* import .+$", re.MULTILINE)
 CODE = re.compile(r"^```\w*\n(.*?)^```|`([^`\n]+)`", re.MULTILINE | re.DOTALL)
 
 
@@ -51,6 +52,13 @@ def test_a_verb_explains_itself_and_each_of_its_options(verb: str) -> None:
 @pytest.mark.parametrize("verb", sorted(commands()))
 def test_a_verb_is_in_the_pages(verb: str) -> None:
     assert [page.name for page in PAGES if verb in VERB.findall(code(page))]
+
+
+def test_what_a_page_imports_can_be_imported() -> None:
+    shown = [line for page in PAGES for line in IMPORT.findall(code(page))]
+
+    assert shown
+    subprocess.run([sys.executable, "-c", "\n".join(shown)], check=True)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
