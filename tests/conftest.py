@@ -1,114 +1,60 @@
-"""What every test may use, and the rule that CI skips nothing."""
+"""Fixtures of the tests: the newest labelled rows, and the trained model."""
 
 from __future__ import annotations
 
-import fcntl
-import os
-import shutil
-import subprocess
-from collections.abc import Generator, Iterator
 from pathlib import Path
-from typing import Any
 
+import numpy as np
 import pytest
-from xdist.scheduler import LoadScopeScheduling
 
-from slipway.git import KEPT
-from slipway.pointers import POINTER
-from slipway.restore import restore
-
-pytest_plugins = [
-    "tests.services.repository",
-    "tests.services.servers",
-    "tests.services.engine",  # it imports the one above
-]
-
-# Processes that share the cores train no faster with threads, and wait for each other.
-os.environ.setdefault("OMP_NUM_THREADS", "1")
-
-# Folders whose tests need the Docker engine, with an image that takes a minute to make.
-ENGINE = ("deploy demo fetch prove shadow", "image kubernetes workflows")
-
-# Others that take minutes: what is begun last should be short.
-LONG = "judge retrain controls verify pipeline"
+from slipway import project
+from slipway.dataset.months import month_files
+from slipway.dataset.tables import read_columns, row_count, take
+from slipway.project import Columns
+from slipway.repository.restore import restore
+from slipway.training.score import MODEL, Model
 
 ROOT = Path(__file__).parents[1]
-# git hands its variables to hooks and to `git rebase --exec`; the repositories of the tests are
-# others.
-for name in [name for name in os.environ if name.startswith("GIT_") and not KEPT.fullmatch(name)]:
-    del os.environ[name]
 
-IN_CI = os.environ.get("CI") == "true"
+ROWS = 2_000  # enough for every behaviour, and fast to score
 
 
-class ByFolder(LoadScopeScheduling):
-    """Gives each process whole folders, so that what their tests share is made once or twice."""
-
-    def _split_scope(self, nodeid: str) -> str:
-        folder = _folder(nodeid)
-        return next((group for group in ENGINE if folder in group.split()), folder)
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFolder:
-    return ByFolder(config, log)
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with what takes longest."""
-    order = " ".join([*ENGINE, LONG]).split()
-    ranks = {folder: rank for rank, folder in enumerate(order)}
-    items.sort(key=lambda item: ranks.get(_folder(item.nodeid), len(order)))
-
-
-def _folder(nodeid: str) -> str:
-    return Path(nodeid.partition("::")[0]).parent.name
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, Any]:
-    return _no_skip_in_ci((yield))
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_make_collect_report(collector: pytest.Collector) -> Generator[None, Any, Any]:
-    return _no_skip_in_ci((yield))
-
-
-def _no_skip_in_ci(report: Any) -> Any:
-    """Fail what would be skipped: a check that CI never runs is not a check."""
-    if IN_CI and report.skipped and not hasattr(report, "wasxfail"):
-        path, line, reason = report.longrepr
-        report.outcome = "failed"
-        report.longrepr = f"{path}:{line}: CI must not skip this. {reason}"
-    return report
-
-
-@pytest.fixture
-def without_network() -> list[str]:
-    """What to put before a command so that it has no network at all."""
-    command = ["unshare", "--map-root-user", "--net"]
-    if not shutil.which("unshare") or subprocess.run([*command, "true"], check=False).returncode:
-        pytest.skip("a network namespace cannot be made here: run the tests on Linux, as root")
-    return command
-
-
-@pytest.fixture
-def no_buckets(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Let nothing answer where buckets would be."""
-    import s3fs
-
-    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
-    s3fs.S3FileSystem.clear_instance_cache()  # what an earlier test has reached
-    yield
-    s3fs.S3FileSystem.clear_instance_cache()
+@pytest.fixture(scope="session", autouse=True)
+def here() -> None:
+    """Run the tests in the repository; restore data and model if they are missing."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(ROOT)
+        for target in ("data.dvc", str(MODEL)):
+            if not (ROOT / target.removesuffix(".dvc")).exists():
+                restore(ROOT, target)
 
 
 @pytest.fixture(scope="session")
-def starter_data() -> Path:
-    """The real months, fetched from the remote in the repository when they are not there."""
-    with (ROOT / "data.dvc").open() as named:
-        fcntl.flock(named, fcntl.LOCK_EX)  # another process of the tests may be at it
-        if not list((ROOT / "data").glob("*.parquet")):
-            restore(ROOT, POINTER)
-    return ROOT / "data"
+def columns() -> Columns:
+    """Labelled rows of the newest month, evenly spaced."""
+    rows = read_columns([month_files()[-1]])
+    known = np.flatnonzero(~np.isnan(project.label(rows)))
+    return take(rows, known[:: max(1, len(known) // ROWS)])
+
+
+@pytest.fixture(scope="session")
+def inputs(columns: Columns) -> Columns:
+    """The columns that are known when the prediction is requested."""
+    return {name: columns[name] for name in project.inputs()}
+
+
+@pytest.fixture(scope="session")
+def labels(columns: Columns) -> np.ndarray:
+    return project.label(columns)
+
+
+@pytest.fixture(scope="session")
+def model() -> Model:
+    return Model.load(MODEL)
+
+
+@pytest.fixture(scope="session")
+def scores(model: Model, inputs: Columns) -> np.ndarray:
+    scores = model.score(inputs)
+    assert len(scores) == row_count(inputs)
+    return scores

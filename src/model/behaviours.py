@@ -2,10 +2,10 @@
 
 Good numbers on a holdout do not show that a model has understood anything. Each behaviour
 asks a question with a known answer: it changes some flights, lets the model score them,
-and says for each flight whether the answer was right. The first line of a behaviour's
+and returns for each flight whether the answer was right. The first line of a behaviour's
 docstring is what a pull request shows.
 
-Three kinds are worth having. *Invariance*: what has no say must not change the answer.
+Three kinds are worth having. *Invariance*: an irrelevant input must not change the answer.
 *Direction*: more of this pushes the answer that way. *Minimum*: cases so plain that a
 model which gets them wrong must not be used.
 """

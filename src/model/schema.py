@@ -1,6 +1,6 @@
 """What a row is: one schema for the pipeline, the pull request and the running service.
 
-Each column says when its value is known. The service asks for the columns that are known
+Each column declares when its value is known. The service asks for the columns that are known
 before departure, and only those may reach a feature; what is known after departure makes
 the label and nothing else.
 """

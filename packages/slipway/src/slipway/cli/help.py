@@ -1,0 +1,103 @@
+"""How the help of commands and of groups of commands is printed."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from slipway.errors import SlipwayError
+
+# Commands of earlier versions, and the ones that replace them.
+RENAMED = {
+    "challenger": "shadow",
+    "lock": "verify-lock",
+    "log rehearse": "log simulate",
+    "rebuild": "reproduce",
+    "github bind": "github render-comment",
+    "github commit": "github commit-lock",
+    "github drift": "github publish-drift",
+    "github find": "github find-head",
+    "github host": "github connect-host",
+    "github image": "github publish-image",
+    "github images": "github update-images",
+    "github mark": "github record-deployment",
+    "github pages": "github check-pages",
+    "github propose": "github propose-retrain",
+    "github release": "github publish-release",
+    "github render": "github render-comment",
+    "github retrain": "github start-retrain",
+    "github tell": "github publish-report",
+    "github watch": "github update-issue",
+}
+
+_TYPE = re.compile(r" <[^>]+>$")  # of Python, after the name of an argument
+
+
+class _Formatter(typer.Context.formatter_class):  # type: ignore[valid-type, misc]
+    """Names an argument by its metavar alone."""
+
+    def write_dl(self, rows: Any, *args: Any, **kwargs: Any) -> None:
+        super().write_dl([(_TYPE.sub("", name), text) for name, text in rows], *args, **kwargs)
+
+
+class _Context(typer.Context):
+    formatter_class = _Formatter
+
+
+class Command(TyperCommand):
+    """A command whose help has no names of Python's types."""
+
+    context_class = _Context
+
+
+class Group(TyperGroup):
+    """Lists the commands under the headings of their groups, each with its whole summary.
+
+    A heading is the `rich_help_panel` of its commands.
+    """
+
+    context_class = _Context
+    command_class = Command
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Return the command that is named by the first argument.
+
+        Raises
+        ------
+        SlipwayError
+            It is the name that a command had in an earlier version.
+        """
+        if args and args[0] not in self.commands:
+            old = f"{ctx.command_path} {args[0]}".partition(" ")[2]
+            if old in RENAMED:
+                raise SlipwayError(
+                    f"`slipway {old}` is not a command of this version",
+                    f"use `slipway {RENAMED[old]}`",
+                )
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write one section for each heading; the commands keep their sequence."""
+        sections: dict[str, list[tuple[str, str]]] = {}
+        for name in self.list_commands(ctx):
+            command = self.commands[name]
+            if not command.hidden:
+                heading = getattr(command, "rich_help_panel", None)
+                rows = sections.setdefault(heading if isinstance(heading, str) else "Commands", [])
+                rows.append((name, summary(command.help or "")))
+        for heading, rows in sections.items():
+            with formatter.section(heading):
+                formatter.write_dl(rows)
+
+
+def group(text: str) -> typer.Typer:
+    """Return a group of commands with this help."""
+    return typer.Typer(help=text, no_args_is_help=True, rich_markup_mode=None, cls=Group)
+
+
+def summary(text: str) -> str:
+    """Return the first paragraph of a help text as one line."""
+    return " ".join(text.partition("\n\n")[0].split())

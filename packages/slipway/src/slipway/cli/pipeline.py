@@ -1,0 +1,171 @@
+"""Commands of the group Pipeline: from data to an evaluated model. DVC runs four of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from slipway.cli.options import JsonFile, Model
+
+
+def data(
+    month: Annotated[
+        list[str] | None,
+        typer.Option(metavar="YYYY-MM", help="Month to write; can be repeated."),
+    ] = None,
+    out: Annotated[
+        Path, typer.Option(metavar="FOLDER", help="Folder of the monthly files.")
+    ] = Path("data"),
+) -> None:
+    """Make data from src/model/source.py: one parquet file a month, always the same bytes.
+
+    Writes data/YYYY-MM.parquet.
+
+    Example: slipway data --month 2013-10
+    """
+    from slipway.dataset.make import STARTER, make_months
+
+    for path in make_months(month or STARTER, out):
+        typer.echo(path)
+
+
+def restore(
+    targets: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="TARGET",
+            help="data.dvc, or an output such as build/model; default: data.dvc.",
+        ),
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Overwrite files that are not in the cache.")
+    ] = False,
+) -> None:
+    """Restore data or a model by its hash, after a check of the paths that are written.
+
+    Exit codes: 0 restored, 1 refused. Reads data.dvc and dvc.lock; writes the files that they name.
+
+    Example: slipway restore data.dvc build/model
+    """
+    from slipway.repository.pointers import POINTER
+    from slipway.repository.restore import restore
+
+    for each in restore(Path(), *(targets or [POINTER.name]), force=force):
+        typer.echo(each.text())
+
+
+def validate(
+    paths: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            metavar="FILE", help="Parquet or CSV files, or folders of them; default: data/."
+        ),
+    ] = None,
+    json: JsonFile = None,
+) -> None:
+    """Validate data files. Exit codes: 0 valid, 1 invalid, 2 unreadable.
+
+    Reads data/, src/model and params.yaml; writes the file of --json
+    (`slipway report` renders it).
+
+    Example: slipway validate data/2013-09.parquet
+    """
+    from slipway.dataset.validate import run
+    from slipway.dataset.violations import render_text
+    from slipway.settings import read_params
+
+    report = run(paths or [], read_params(), json)
+    typer.echo(render_text(report))
+    raise typer.Exit(report.exit_code)
+
+
+def prepare() -> None:
+    """Split the data by time, compute the features and check them for leaks.
+
+    Reads data/, src/model and params.yaml; writes build/prepared.
+
+    Example: slipway prepare
+    """
+    from slipway.settings import read_params
+    from slipway.training.prepare import prepare
+
+    typer.echo(prepare(read_params()).summary())
+
+
+def train() -> None:
+    """Fit the estimator and write the model and its manifest.
+
+    Reads build/prepared, data/, src/model and params.yaml; writes build/model.
+
+    Example: slipway train
+    """
+    from slipway.settings import read_params
+    from slipway.training.train import train
+
+    typer.echo(train(read_params()))
+
+
+def evaluate() -> None:
+    """Evaluate the model on the holdout, with intervals, by slice, against two baselines.
+
+    Reads build/model, data/, src/model and params.yaml; writes build/predictions.parquet,
+    reports/metrics.json and reports/plots.
+
+    Example: slipway evaluate
+    """
+    from slipway.settings import read_params
+    from slipway.training.evaluate import evaluate
+
+    typer.echo(evaluate(read_params()))
+
+
+def search() -> None:
+    """Try other parameters on the training data. Exit codes: 0 better ones found, 1 none.
+
+    Reads data/, src/model and `search.candidates` of params.yaml, but not the holdout; writes
+    build/search.json.
+
+    Example: slipway search
+    """
+    from slipway.settings import read_params
+    from slipway.training.search import search
+
+    result = search(read_params())
+    typer.echo(result.text())
+    raise typer.Exit(result.exit_code)
+
+
+# A comparison starts it in the checkout of another commit, with the slipway of that commit: its
+# name and its options must not change.
+def score(
+    rows: Annotated[Path, typer.Option(metavar="FILE", help="Parquet file of rows, as in data/.")],
+    out: Annotated[
+        Path, typer.Option(metavar="FILE", help="Parquet file to write: key and score.")
+    ],
+    model: Model = Path("build/model"),
+) -> None:
+    """Score rows with a model, as the service does.
+
+    Reads build/model and the rows; writes the scores.
+
+    Example: slipway score --rows data/2013-09.parquet --out build/scores.parquet
+    """
+    from slipway.training.score import score_file
+
+    count = score_file(rows, model, out)
+    typer.echo(f"{out}: {count:,} scores")
+
+
+COMMANDS: list[Callable[..., Any]] = [
+    data,
+    restore,
+    validate,
+    prepare,
+    train,
+    evaluate,
+    search,
+    score,
+]

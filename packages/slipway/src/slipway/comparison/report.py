@@ -1,0 +1,513 @@
+"""The report of `slipway judge`, ``report.json``: fields, limits and versions.
+
+A report may come from an untrusted run. Unknown keys, numbers that are not finite, and lists and
+texts longer than a real report has are refused.
+
+Version 1 has other names for some fields, which are the aliases here, and for some values
+(`RENAMED`). Both versions are read; version 2 is written.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    model_validator,
+)
+
+from slipway.metrics import paired
+from slipway.metrics.registry import HEADLINE, METRICS, PRIMARY
+from slipway.schemas import check_version, parse
+
+VERSION: Final = 2
+
+# Values of version 1, and what they are called since.
+RENAMED = {"cannot tell": "inconclusive", "no harm seen": "no regression found"}
+
+
+def current(value: Any) -> Any:
+    """Return a value by its name of this version."""
+    return RENAMED.get(value, value) if isinstance(value, str) else value
+
+
+def _known_metric(name: str) -> str:
+    if name not in METRICS:
+        raise ValueError(f"is not one of {', '.join(METRICS)}")
+    return name
+
+
+def _may_be_primary(name: str) -> str:
+    if name not in PRIMARY:
+        raise ValueError(f"is not one of {', '.join(PRIMARY)}")
+    return name
+
+
+def _complete(margins: dict[str, float]) -> dict[str, float]:
+    if margins.keys() != set(METRICS):
+        raise ValueError("must have a margin for each metric")
+    return margins
+
+
+def many(most: int) -> Any:
+    """Return a limit for a list, whose first invalid item ends its validation."""
+    return Field(max_length=most, fail_fast=True)
+
+
+LONGEST_NAME, LONGEST_TEXT = 500, 2000
+
+Text = Annotated[str, Field(max_length=LONGEST_TEXT)]
+Name = Annotated[str, Field(max_length=LONGEST_NAME)]
+Number = Annotated[float, Field(ge=-1e6, le=1e6)]
+Positive = Annotated[float, Field(ge=0, le=1e9)]
+Count = Annotated[int, Field(ge=0, le=10**12)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+OptionalSha256 = Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")]
+Commit = Annotated[str, Field(pattern=r"^([0-9a-f]{40})?$")]
+Md5 = Annotated[str, Field(pattern=r"^[0-9a-f]{32}(\.dir)?$")]
+Names = Annotated[list[Name], many(1000)]
+MetricName = Annotated[str, AfterValidator(_known_metric)]
+
+read_renamed = BeforeValidator(current)
+
+Verdict = Annotated[Literal["better", "not worse", "worse", "inconclusive"], read_renamed]
+SliceVerdict = Annotated[Literal["worse", "no regression found"], read_renamed]
+StopCode = Annotated[
+    Literal[
+        "worse",
+        "worse than the best",
+        "guard",
+        "slice",
+        "inconclusive",
+        "not better",
+        "behaviour",
+        "cost",
+        "lock",
+        "record",
+    ],
+    read_renamed,
+]
+LockStatus = Literal["identical", "equivalent", "different", "stale", "not checked"]
+
+
+class Part(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, allow_inf_nan=False, validate_by_name=True
+    )
+
+
+class Stop(Part):
+    """Something that stops the change, and the metric, slice or behaviour that it is about."""
+
+    code: StopCode
+    about: Name
+
+
+class Rule(Part):
+    primary: Annotated[str, AfterValidator(_may_be_primary)]
+    alpha: Annotated[float, Field(gt=0, le=0.2)]
+    margins: Annotated[dict[MetricName, Share], AfterValidator(_complete)]
+    guards: Annotated[list[MetricName], many(20)]
+    require: Literal["better", "not worse"]
+    on_inconclusive: Literal["stop", "go"] = Field(validation_alias="on_cannot_tell")
+    min_slice_rows: Annotated[int, Field(ge=50, le=10**12)]
+    budget: Annotated[int, Field(ge=1, le=10**12)]
+    max_row_ms: Positive
+    max_model_mb: Positive
+    bins: Annotated[int, Field(ge=2, le=100)]
+
+
+class Holdout(Part):
+    """The rows of the comparison.
+
+    Attributes
+    ----------
+    moved
+        Whether the champion's holdout has other rows.
+    uses
+        Which judgement on these rows this is, from 1.
+    tampered
+        Records of judgements that the change has edited or deleted.
+    """
+
+    keys_sha256: Sha256
+    rows: Annotated[int, Field(ge=1, le=10**12)]
+    positives: Count
+    months: Names
+    first: Name
+    last: Name
+    moved: bool
+    uses: Count
+    tampered: Names
+    reliability: Share
+
+
+class Training(Part):
+    months: Names
+    rows: Count
+    positives: Count
+
+
+class ModelEntry(Part):
+    """One of the two models.
+
+    Attributes
+    ----------
+    manifest
+        sha256 of its manifest; empty if it is not known.
+    recorded
+        sha256 of the model that ``dvc.lock`` names, if another one was rebuilt; else empty.
+    origin
+        How the model was obtained, such as *restored by hash*.
+    """
+
+    commit: Commit
+    model: Sha256
+    manifest: OptionalSha256 = ""
+    recorded: OptionalSha256 = ""
+    data: Md5
+    threshold: Share
+    train: Training
+    origin: Name = Field(validation_alias="how")
+
+
+class Incomparable(Part):
+    code: Literal["no champion", "unreadable", "another target", "learned from the holdout"]
+    detail: Text
+
+
+class Difference(Part):
+    """Challenger less champion, with its interval and one-sided p-values.
+
+    Attributes
+    ----------
+    insufficient_reason
+        Why the numbers must not decide anything; empty if they may.
+    """
+
+    value: Number
+    se: Positive
+    low: Number
+    high: Number
+    p_up: Share
+    p_down: Share
+    rows: Count
+    insufficient_reason: Annotated[str, Field(max_length=100, pattern=r"^[a-z0-9 ]*$")] = Field(
+        validation_alias="doubt"
+    )
+
+    @classmethod
+    def of(cls, difference: paired.Difference) -> Difference:
+        """Return a difference without the values of the two models."""
+        return cls(
+            value=difference.value,
+            se=difference.se,
+            low=difference.low,
+            high=difference.high,
+            p_up=difference.p_up,
+            p_down=difference.p_down,
+            rows=difference.rows,
+            insufficient_reason=difference.insufficient_reason,
+        )
+
+
+class MetricRow(Part):
+    name: MetricName
+    champion: Number | None
+    challenger: Number | None
+    difference: Difference
+    margin: Share
+    verdict: Verdict
+    rows_needed: Count | None
+
+
+class BestChampion(Part):
+    """The primary metric against the best champion so far.
+
+    Attributes
+    ----------
+    unavailable
+        Why other best champions could not be scored; empty if all were.
+    """
+
+    model: Sha256
+    commit: Commit
+    champion: Number | None = Field(validation_alias="best")
+    challenger: Number | None
+    difference: Difference
+    verdict: Verdict
+    unavailable: Text = Field(validation_alias="lost")
+
+
+class SliceMetric(Part):
+    champion: Number
+    challenger: Number
+    difference: Difference
+    p_adjusted: Share
+
+
+class SliceRow(Part):
+    slice: Name
+    value: Name
+    rows: Count
+    positives: Count
+    metrics: dict[MetricName, SliceMetric | None]
+    verdict: SliceVerdict
+    accepted: Text
+
+    @property
+    def name(self) -> str:
+        return f"{self.slice}={self.value}"
+
+    @property
+    def measured(self) -> dict[str, SliceMetric]:
+        """The metrics that could be tested on this slice."""
+        return {name: entry for name, entry in self.metrics.items() if entry}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _gather_metrics(cls, row: Any) -> Any:
+        """Read version 1, where the metrics of a slice are among its other fields."""
+        if not isinstance(row, dict) or "metrics" in row:
+            return row
+        metrics = {name: entry for name, entry in row.items() if name in METRICS}
+        others = {name: entry for name, entry in row.items() if name not in METRICS}
+        return others | {"metrics": metrics}
+
+    @model_validator(mode="after")
+    def _has_each_metric(self) -> SliceRow:
+        if self.metrics.keys() != set(HEADLINE):
+            raise ValueError(f"must have the metrics {', '.join(HEADLINE)}")
+        return self
+
+
+class Slices(Part):
+    """The slices that are large enough to be tested, and the number of those that are not."""
+
+    tests: Count
+    small: Count
+    rows: Annotated[list[SliceRow], many(2000)]
+
+
+class Direction(Part):
+    count: Count
+    positives: Count
+
+
+class SliceChange(Part):
+    slice: Name
+    value: Name
+    rows: Count
+    changed: Count = Field(validation_alias="flips")
+    share: Share
+
+
+class ChangedDecisions(Part):
+    """Rows that are on the other side of the threshold now.
+
+    Attributes
+    ----------
+    p_value
+        McNemar's, of both models being right equally often.
+    slices
+        The slices in which decisions change most often.
+    """
+
+    count: Count
+    share: Share
+    to_positive: Direction
+    to_negative: Direction
+    now_right: Count
+    now_wrong: Count
+    p_value: Share = Field(validation_alias="p_equally_right")
+    slices: Annotated[list[SliceChange], many(5)] = Field(validation_alias="who")
+
+
+class Behaviour(Part):
+    name: Name
+    description: Text = Field(validation_alias="says")
+    rows: Count
+    share: Share
+    at_least: Share
+    holds: bool
+
+
+class CostEntry(Part):
+    champion: Positive | None
+    challenger: Positive
+    limit: Positive
+
+
+class Cost(Part):
+    row_ms: CostEntry
+    model_mb: CostEntry
+
+    def entries(self) -> dict[str, CostEntry]:
+        return {"row_ms": self.row_ms, "model_mb": self.model_mb}
+
+
+class Importance(Part):
+    """AUC that is lost when a feature is shuffled."""
+
+    feature: Name
+    auc_decrease: Number = Field(validation_alias="auc_lost")
+
+
+class FileChanges(Part):
+    added: Annotated[list[Name], many(5000)]
+    deleted: Annotated[list[Name], many(5000)]
+    modified: Annotated[list[Name], many(5000)]
+
+
+class Rates(Part):
+    champion: Share
+    challenger: Share
+
+
+class MonthNames(Part):
+    champion: Names
+    challenger: Names
+
+
+class RowCounts(Part):
+    champion: Count
+    challenger: Count
+
+
+class LabelRate(Part):
+    train: Rates
+    holdout: Rates
+
+
+class ColumnChanges(Part):
+    added: Annotated[list[Name], many(2000)]
+    removed: Annotated[list[Name], many(2000)]
+
+
+class MissingShare(Part):
+    column: Name
+    champion: Share
+    challenger: Share
+
+
+class Shift(Part):
+    """A column whose distribution differs: `distance` is 0 if it is the same, at most 1."""
+
+    column: Name
+    distance: Share
+
+
+class DataChanges(Part):
+    champion: Md5
+    challenger: Md5
+    months: MonthNames
+    files: FileChanges
+    rows: RowCounts
+    label_rate: LabelRate
+    columns: ColumnChanges
+    missing: Annotated[list[MissingShare], many(2000)]
+    shifted: Annotated[list[Shift], many(2000)] = Field(validation_alias="moved")
+
+    @property
+    def same(self) -> bool:
+        return self.champion == self.challenger
+
+
+class Change(Part):
+    name: Name
+    champion: Text
+    challenger: Text
+
+
+class Changes(Part):
+    """What the change edits.
+
+    Attributes
+    ----------
+    judging_rules
+        Files and settings by which a model is judged.
+    protected
+        Protected files, the most dangerous first.
+    """
+
+    params: Annotated[list[Change], many(2000)]
+    dependencies: Annotated[list[Change], many(5000)]
+    files: Annotated[list[Name], many(10_000)]
+    judging_rules: Annotated[list[Name], many(2000)] = Field(validation_alias="judges")
+    protected: Annotated[list[Name], many(10_000)] = []
+
+
+class Note(Part):
+    code: Literal["own rule"]
+    about: Name
+
+
+class Bin(Part):
+    rows: Count
+    mean_score: Share
+    label_rate: Share
+    low: Share
+    high: Share
+
+
+class Curves(Part):
+    """Both calibration curves."""
+
+    champion: Annotated[list[Bin], many(100)]
+    challenger: Annotated[list[Bin], many(100)]
+
+
+class Judgement(Part):
+    """The whole report; docs/verdicts.md explains it."""
+
+    version: Literal[1, 2]
+    verdict: Verdict
+    may_merge: bool
+    stops: Annotated[list[Stop], many(2000)]
+    rule: Rule
+    holdout: Holdout
+    champion: ModelEntry | None
+    challenger: ModelEntry
+    incomparable: Incomparable | None
+    metrics: Annotated[list[MetricRow], many(20)]
+    best_champion: BestChampion | None = Field(validation_alias="anchor")
+    slices: Slices
+    changed_decisions: ChangedDecisions | None = Field(validation_alias="flips")
+    behaviours: Annotated[list[Behaviour], many(200)]
+    cost: Cost
+    permutation_importance: Annotated[list[Importance], many(2000)] = Field(
+        validation_alias="leans_on"
+    )
+    data: DataChanges | None
+    changes: Changes
+    lock: LockStatus
+    notes: Annotated[list[Note], many(20)]
+    curves: Curves | None
+
+    @classmethod
+    def of(cls, report: Any) -> Judgement:
+        """Return a report in version 1 or 2.
+
+        Raises
+        ------
+        Newer
+            It has a later version.
+        Refused
+            It is not a report; names the first place that differs.
+        """
+        if isinstance(report, dict):
+            check_version(report, VERSION)
+        return parse(cls, report, f"a report of `slipway judge` (version {VERSION})")
+
+    def as_json(self) -> dict[str, Any]:
+        return self.model_dump() | {"version": VERSION}
+
+    @property
+    def primary(self) -> MetricRow:
+        """The metric that decides; there is one if the models could be compared."""
+        return next(row for row in self.metrics if row.name == self.rule.primary)

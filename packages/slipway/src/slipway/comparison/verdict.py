@@ -1,0 +1,187 @@
+"""From intervals to verdicts, and from verdicts to whether the change may be merged.
+
+These functions read only what the report holds, so `slipway.reports.check` derives the same
+verdict from a report alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from slipway.comparison.report import (
+    Difference,
+    Judgement,
+    Rule,
+    SliceRow,
+    Stop,
+    StopCode,
+    Verdict,
+)
+from slipway.metrics import paired
+from slipway.metrics.registry import METRICS
+
+# A lock that was checked and is not that of the inputs.
+BROKEN_LOCKS = ("different", "stale")
+
+AnyDifference = Difference | paired.Difference
+
+
+class Oriented(NamedTuple):
+    """A difference turned so that positive is a gain: its interval and one-sided p-values."""
+
+    low: float
+    high: float
+    p_gain: float
+    p_loss: float
+
+
+def oriented_interval(metric: str, difference: AnyDifference) -> Oriented:
+    """Return a difference as a gain, whichever way the metric points."""
+    low, high = difference.low, difference.high
+    up, down = difference.p_up, difference.p_down
+    if METRICS[metric].higher_is_better:
+        return Oriented(low, high, up, down)
+    return Oriented(-high, -low, down, up)
+
+
+def classify(
+    metric: str, difference: AnyDifference, margin: float, alpha: float, alpha_better: float
+) -> Verdict:
+    """Return the verdict on one metric.
+
+    Parameters
+    ----------
+    difference
+        Challenger less champion.
+    margin
+        The loss that does not matter.
+    alpha, alpha_better
+        Levels of the one-sided tests: of a loss, and of a gain.
+
+    Notes
+    -----
+    *better*: the p-value of a gain is below `alpha_better`. *not worse*: any loss is within the
+    margin. *worse*: there is a loss, and it is not shown to be within the margin. Otherwise it is
+    *inconclusive*.
+    """
+    if difference.insufficient_reason:
+        return "inconclusive"
+    gain = oriented_interval(metric, difference)
+    if gain.p_gain < alpha_better:
+        return "better"
+    if gain.low >= -margin:
+        return "not worse"
+    return "worse" if gain.p_loss <= alpha and gain.high < 0 else "inconclusive"
+
+
+def non_inferiority(difference: AnyDifference, rule: Rule) -> Verdict:
+    """Return the verdict on the primary metric, which here is never *better*."""
+    return classify(rule.primary, difference, rule.margins[rule.primary], rule.alpha, 0.0)
+
+
+def is_slice_regression(
+    metric: str, difference: AnyDifference, p_adjusted: float, rule: Rule
+) -> bool:
+    """Return whether a slice is worse: after correction, and not shown to be within the margin."""
+    gain = oriented_interval(metric, difference)
+    return p_adjusted <= rule.alpha and gain.low < -rule.margins[metric]
+
+
+def is_worse(row: SliceRow, rule: Rule) -> bool:
+    """Return whether a slice shows a regression, in any metric."""
+    return any(
+        is_slice_regression(metric, entry.difference, entry.p_adjusted, rule)
+        for metric, entry in row.measured.items()
+    )
+
+
+def rows_needed(metric: str, difference: AnyDifference, margin: float, alpha: float) -> int | None:
+    """Return the rows that would decide with power 0.8 if the estimated difference were true.
+
+    None if no number of rows would: a loss of exactly the margin.
+    """
+    gain = oriented_interval(metric, difference)
+    middle = (gain.low + gain.high) / 2
+    effects = [middle + margin] if middle > -margin else []
+    effects += [-middle] if middle < 0 else []
+    rows = [
+        paired.rows_to_see(effect, difference.se, difference.rows, alpha)
+        for effect in effects
+        if effect
+    ]
+    return min(rows, default=None)
+
+
+def alpha_better(rule: Rule, uses: int) -> float:
+    """Return the level for *better* at the `uses`-th judgement on a holdout.
+
+    Each use of the budget gets the same part of alpha, so that all of them together are
+    wrong with probability alpha at most; beyond the budget nothing is left (ease.ml/ci, Renggli
+    et al. 2019). This assumes changes that do not depend on earlier reports: tuning on the
+    report's numbers uses the holdout up faster than this count.
+    """
+    return rule.alpha / rule.budget if uses <= rule.budget else 0.0
+
+
+def reliability(rule: Rule, uses: int) -> float:
+    """Return a lower bound on the probability that no *better* on this holdout was by chance."""
+    return 1 - rule.alpha * min(uses / rule.budget, 1 / rule.alpha)
+
+
+def decide(report: Judgement) -> tuple[Verdict, bool, list[Stop]]:
+    """Return the verdict, whether the change may be merged, and each thing that stops it."""
+    regressions = list(_regressions(report))
+    verdict = _overall(report, bool(regressions))
+    rule, stops = report.rule, list(regressions)
+    if verdict == "inconclusive" and rule.on_inconclusive == "stop":
+        stops.append(_stop("inconclusive", rule.primary))
+    elif rule.require == "better" and verdict != "better" and not regressions:
+        stops.append(_stop("not better", rule.primary))
+    stops += _other_stops(report)
+    return verdict, not stops, stops
+
+
+def _overall(report: Judgement, has_regression: bool) -> Verdict:
+    if report.incomparable:
+        return "inconclusive"
+    if has_regression:
+        return "worse"
+    primary, best = report.primary.verdict, report.best_champion
+    if primary == "not worse" and best and best.verdict == "inconclusive":
+        return "inconclusive"
+    return primary
+
+
+def _regressions(report: Judgement) -> Iterator[Stop]:
+    if report.incomparable:
+        return
+    primary, best = report.primary, report.best_champion
+    if primary.verdict == "worse":
+        yield _stop("worse", primary.name)
+    elif best and best.verdict == "worse" and primary.verdict != "better":
+        yield _stop("worse than the best", primary.name)
+    for metric in report.metrics:
+        guarded = metric.name in report.rule.guards and metric.name != primary.name
+        if guarded and metric.verdict == "worse":
+            yield _stop("guard", metric.name)
+    for row in report.slices.rows:
+        if row.verdict == "worse" and not row.accepted:
+            yield _stop("slice", row.name)
+
+
+def _other_stops(report: Judgement) -> Iterator[Stop]:
+    for behaviour in report.behaviours:
+        if not behaviour.holds:
+            yield _stop("behaviour", behaviour.name)
+    for name, cost in report.cost.entries().items():
+        if cost.challenger > cost.limit:
+            yield _stop("cost", name)
+    if report.lock in BROKEN_LOCKS:
+        yield _stop("lock", report.lock)
+    for name in report.holdout.tampered:
+        yield _stop("record", name)
+
+
+def _stop(code: StopCode, about: str) -> Stop:
+    return Stop(code=code, about=about)

@@ -1,0 +1,1 @@
+"""The data: files, periods and validation."""

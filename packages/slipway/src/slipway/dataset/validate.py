@@ -1,0 +1,598 @@
+"""`slipway validate`: all violations of the schema in some files, in one pass.
+
+The checks of the pandera schema run here column by column, because pandera's `validate` keeps
+every failing value and cannot see beyond a chunk.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import partial
+from math import ceil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from slipway import project
+from slipway.dataset.chunks import READERS, Source, Values, open_source, values_of
+from slipway.dataset.files import Listing, list_folder, parse_month
+from slipway.dataset.months import DATA, list_data, month_window
+from slipway.dataset.outcomes import array_of, columns_of_label
+from slipway.dataset.tables import write_json
+from slipway.dataset.violations import File, ValidationReport, Violation, render_json
+from slipway.errors import SlipwayError
+from slipway.progress import track
+from slipway.project import Rule, apply_rule, columns_read
+from slipway.schema.checks import TIME_RANGE, RowSchema
+from slipway.schema.expected import NOUNS, describe
+from slipway.schema.export import column_type, export_schema
+from slipway.times import EARLIEST, END, RANGE
+from slipway.untrusted import folded, shown, shown_name
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+    from pandera.pandas import Check, Column, DataFrameSchema
+
+    from slipway.settings import Params
+
+MOST_ROWS = 5
+MOST_EXAMPLES = 3
+MOST_UNKNOWN = 20
+
+# Keys confirmed at once when hashes are equal: limits the memory for repeated keys.
+KEYS_AT_ONCE = 500_000
+
+
+def run(paths: Sequence[Path], params: Params, json: Path | None = None) -> ValidationReport:
+    """Validate, and write the report as JSON if a path is given."""
+    report = validate_files(paths, params)
+    if json:
+        write_json(render_json(report), json)
+    return report
+
+
+def validate_files(
+    paths: Sequence[Path], params: Params, now: datetime | None = None
+) -> ValidationReport:
+    """Check files of rows against the schema of the model.
+
+    Parameters
+    ----------
+    paths
+        Parquet and CSV files, and folders of them; default: the files of ``data/``.
+    now
+        Later event times are in the future; the clock's time if not given.
+
+    Raises
+    ------
+    SlipwayError
+        A file is missing or cannot be read, or the schema has an unsupported check.
+
+    Notes
+    -----
+    Memory: a chunk of `validate.chunk_rows` rows, and 8 bytes a row to find repeated keys.
+    """
+    plan = _Plan(project.schema(), params, now or datetime.now(UTC))
+    listing = _list_files(paths)
+    sources = [open_source(path) for path in listing.read]
+    scans = [_FileScan(plan, source) for source in sources]
+    for scan, batch in track(_batches(scans, params), "Validating", _count(sources, params)):
+        scan.add(batch)
+    _find_repeated_keys(scans, params)
+    violations = [violation for scan in scans for violation in scan.violations()]
+    return ValidationReport(
+        [scan.file() for scan in scans],
+        [*_violations_of_data(listing), *violations],
+        [file.text() for file in listing.not_read],
+    )
+
+
+def _list_files(paths: Sequence[Path]) -> Listing:
+    found = [_list_path(path) for path in paths or [DATA]]
+    read = [path for listing in found for path in listing.read]
+    unique = {path.resolve(): path for path in reversed(read)}
+    return Listing(
+        list(reversed(unique.values())), [file for listing in found for file in listing.not_read]
+    )
+
+
+def _list_path(path: Path) -> Listing:
+    if _is_data(path):
+        return list_data(path)
+    if not path.is_dir():
+        return Listing([path], [])
+    found = list_folder(path, READERS)
+    if not found.read:
+        raise SlipwayError(f"{path}/: no parquet or CSV file", "name the files to validate")
+    return found
+
+
+def _is_data(folder: Path) -> bool:
+    return folder.resolve() == DATA.resolve()
+
+
+def _violations_of_data(listing: Listing) -> Iterator[Violation]:
+    """Yield the files of ``data/`` that are not read or not named after a month.
+
+    Unread rows would be missing from training, and a file without a month has no place in time.
+    """
+    for file in listing.not_read:
+        if file.may_hold_rows and _is_data(Path(file.file).parent):
+            expected = "one parquet file a month, named YYYY-MM.parquet, and no other table"
+            yield _violation_of_file(file.file, "not_read", file.reason, expected)
+    for path in listing.read:
+        if _is_data(path.parent) and parse_month(path.name) is None:
+            expected = "the name of its month, as YYYY-MM.parquet: the data is split by it"
+            yield _violation_of_file(path.as_posix(), "file_name", path.name, expected)
+
+
+def _violation_of_file(file: str, check: str, example: str, expected: str) -> Violation:
+    return Violation(
+        file=file,
+        column="",
+        check=check,
+        rule=False,
+        count=0,
+        share=0.0,
+        rows=[],
+        examples=[example],
+        expected=expected,
+    )
+
+
+def _batches(scans: list[_FileScan], params: Params) -> Iterator[tuple[_FileScan, pa.RecordBatch]]:
+    for scan in scans:
+        for batch in scan.source.batches(scan.columns, params.validate_.chunk_rows):
+            yield scan, batch
+
+
+def _count(sources: list[Source], params: Params) -> int | None:
+    rows = [source.rows for source in sources]
+    known = [count for count in rows if count is not None]
+    chunk = params.validate_.chunk_rows
+    return sum(ceil(count / chunk) for count in known) if len(known) == len(rows) else None
+
+
+class _Plan:
+    """The checks of the schema and the settings, for every file."""
+
+    def __init__(self, schema: DataFrameSchema, params: Params, now: datetime) -> None:
+        spec = export_schema(schema)
+        self.columns: dict[str, Column] = schema.columns
+        self.types = {name: column_type(name, column) for name, column in self.columns.items()}
+        self.key = project.key()
+        self.event_time = project.event_time()
+        _require_names(self.key, self.event_time, self.types, spec)
+        self.label_reads = columns_of_label()
+        self.rows_per_month = params.validate_.rows_per_month
+        self.now = now
+        inputs = {column["name"]: np.empty(0, column["dtype"]) for column in spec}
+        self.rules = [self._rule(check, inputs) for check in schema.checks]
+
+    def _rule(self, check: Check, inputs: Mapping[str, np.ndarray]) -> _Rule:
+        name = str(check.name)
+        expected = " ".join(str(check.error or name).split())
+        if name in project.RULES:
+            rule = project.RULES[name]
+            read = columns_read(name, rule, inputs)
+            return _Rule(name, expected, partial(_passes_rule, name, rule), read, read)
+        # The columns that it reads are unknown, so it needs all of them.
+        return _Rule(name, expected, partial(_passes_whole, check), list(self.columns), [])
+
+
+def _require_names(
+    key: str, event_time: str, types: Mapping[str, tuple[str, str]], spec: RowSchema
+) -> None:
+    (unique,) = (column["name"] for column in spec if column["unique"])
+    if key != unique:
+        raise SlipwayError(
+            f"src/model/schema.py: KEY is `{key}`, and the column that is unique is `{unique}`",
+            "name that column in KEY",
+        )
+    if types.get(event_time, ("missing", ""))[0] != "timestamp":
+        raise SlipwayError(
+            f"src/model/schema.py: EVENT_TIME is `{event_time}`, which is not a column of times",
+            "declare it with the type datetime64[us, UTC]",
+        )
+
+
+@dataclass(frozen=True)
+class _Rule:
+    name: str
+    expected: str
+    holds: Callable[[pd.DataFrame], np.ndarray]
+    reads: list[str]
+    named: list[str]
+
+    @property
+    def column(self) -> str:
+        return ", ".join(self.named)
+
+
+@dataclass
+class _Tally:
+    """The rows of one file that fail one check."""
+
+    column: str
+    check: str
+    expected: str
+    count: int = 0
+    rows: list[int] = field(default_factory=list)
+    examples: list[str] = field(default_factory=list)
+    rule: bool = False
+
+    def add(self, bad: np.ndarray, offset: int, show: Callable[[int], str]) -> None:
+        """Count rows of a chunk, given as positions in it; `offset` is the chunk's first row."""
+        self.count += len(bad)
+        self.rows += [offset + at for at in bad[: MOST_ROWS - len(self.rows)].tolist()]
+        for at in bad[:100].tolist() if len(self.examples) < MOST_EXAMPLES else ():
+            example = show(at)
+            if example not in self.examples and len(self.examples) < MOST_EXAMPLES:
+                self.examples.append(example)
+
+
+class _FileScan:
+    """One file, and the violations found in it so far."""
+
+    def __init__(self, plan: _Plan, source: Source) -> None:
+        self.source = source
+        self.columns = [name for name in plan.columns if name in source.types]
+        self.hashes: list[np.ndarray] = []
+        self.rows = 0
+        self._plan = plan
+        self._name = source.path.as_posix()
+        self._tallies: dict[tuple[str, str, str], _Tally] = {}
+        self._empty = dict.fromkeys(self.columns, 0)
+        self._mistyped = {name for name in self.columns if not self._has_its_type(name)}
+        self._comparable = [name for name in self.columns if self._can_be_checked(name)]
+        self._window = _month_window(source.path)
+        self._repeats = 0
+        self._first_repeats: list[tuple[int, str, tuple[str, int]]] = []
+
+    def _has_its_type(self, name: str) -> bool:
+        import pyarrow as pa
+
+        kind, dtype = self._plan.types[name]
+        found = self.source.types[name]
+        if self.source.is_text:
+            return True
+        if kind == "string":
+            return _is_text(found)
+        if kind == "timestamp":
+            return bool(found == pa.timestamp("us", "UTC"))
+        return bool(found == pa.from_numpy_dtype(np.dtype(dtype)))
+
+    def _can_be_checked(self, name: str) -> bool:
+        import pyarrow as pa
+
+        found = self.source.types[name]
+        a_number = pa.types.is_integer(found) or pa.types.is_floating(found)
+        expects_number = self._plan.types[name][0] in ("integer", "number")
+        return name not in self._mistyped or (a_number and expects_number)
+
+    @property
+    def has_keys(self) -> bool:
+        return self._plan.key in self.columns and self._plan.key not in self._mistyped
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        """Check the next rows."""
+        columns = {name: self._values(name, batch) for name in self._comparable}
+        for name, values in columns.items():
+            self._check_column(name, values)
+        for rule in self._plan.rules:
+            if set(rule.reads) <= columns.keys():
+                self._check_rule(rule, columns)
+        if set(self._plan.label_reads) <= columns.keys():
+            self._check_label(columns)
+        if self._plan.event_time in columns:
+            self._check_time(columns[self._plan.event_time].series)
+        if self.has_keys:
+            self.hashes.append(_hashes(columns[self._plan.key].series))
+        for name in set(self.columns) - columns.keys():
+            self._empty[name] += batch.column(name).null_count
+        self.rows += batch.num_rows
+
+    def keys(self, batch: pa.RecordBatch) -> pd.Series:
+        return self._values(self._plan.key, batch).series
+
+    def _values(self, name: str, batch: pa.RecordBatch) -> Values:
+        at = batch.schema.names.index(name)
+        return values_of(batch.column(at), *self._plan.types[name], self.source.is_text)
+
+    def _check_column(self, name: str, values: Values) -> None:
+        series, unreadable, text = values
+        column = self._plan.columns[name]
+        if unreadable.any():
+            kind, dtype = self._plan.types[name]
+            expected = f"{NOUNS[kind]} ({dtype})" if kind == "integer" else NOUNS[kind]
+            self._fail(name, "type", expected, np.flatnonzero(unreadable), text)
+        empty = series.isna().to_numpy() & ~unreadable
+        self._empty[name] += int(empty.sum())
+        if empty.any() and not column.nullable:
+            self._fail(name, "not_nullable", "a value in every row", np.flatnonzero(empty), None)
+        if self._plan.types[name][0] == "timestamp":
+            outside = ((series < EARLIEST) | (series >= END)).to_numpy(dtype=bool)
+            if outside.any():
+                expected = f"a time {RANGE}"
+                self._fail(name, TIME_RANGE, expected, np.flatnonzero(outside), series)
+        if self._plan.types[name][0] == "integer":
+            series = _plain_numbers(series[series.notna()])
+        for check in column.checks:
+            passed = _passes(check, series, name)
+            if not passed.all():
+                bad = passed.index.to_numpy()[~passed.to_numpy(dtype=bool)]
+                self._fail(name, str(check.name), _expected(check), bad, values.series)
+
+    def _check_rule(self, rule: _Rule, columns: Mapping[str, Values]) -> None:
+        import pandas as pd
+
+        at = self._with_values(rule.reads, columns)
+        read = {name: _plain_numbers(columns[name].series.iloc[at]) for name in rule.reads}
+        broken = at[~rule.holds(pd.DataFrame(read))]
+        if len(broken):
+            tally = self._tally(rule.column, rule.name, rule.expected, rule=True)
+            tally.add(
+                broken,
+                self.rows,
+                lambda row: ", ".join(
+                    f"{n} {shown(columns[n].series.iloc[row])}" for n in rule.named
+                ),
+            )
+
+    def _without_value(self, name: str, values: Values) -> np.ndarray:
+        """Return the rows with another violation here, which no rule can check."""
+        if self._plan.columns[name].nullable:
+            return values.unreadable
+        return values.series.isna().to_numpy()
+
+    def _check_label(self, columns: Mapping[str, Values]) -> None:
+        at = self._with_values(self._plan.label_reads, columns)
+        read = {
+            name: array_of(name, _plain_numbers(columns[name].series.iloc[at]))
+            for name in self._plan.label_reads
+        }
+        if not read:
+            return
+        _, bad, found = project.read_labels(read)
+        if bad.any():
+            tally = self._tally(project.TARGET, "label", f"a label of {project.BINARY}")
+            tally.add(at[bad], self.rows, lambda row: shown(found[at == row].tolist()[0]))
+
+    def _with_values(self, names: Sequence[str], columns: Mapping[str, Values]) -> np.ndarray:
+        """Return the rows of a chunk in which none of these columns has another violation."""
+        usable = np.ones(len(next(iter(columns.values())).series), dtype=bool)
+        for name in names:
+            usable &= ~self._without_value(name, columns[name])
+        return np.flatnonzero(usable)
+
+    def _check_time(self, times: pd.Series) -> None:
+        name, now = self._plan.event_time, self._plan.now
+        late = np.flatnonzero((times > now).to_numpy(dtype=bool))
+        if len(late):
+            self._fail(name, "future", "no time after now", late, times)
+        if self._window:
+            first, last = self._window
+            outside = np.flatnonzero(((times < first) | (times >= last)).to_numpy(dtype=bool))
+            if len(outside):
+                expected = f"{self.source.path.stem}, by the file's name (a day more at each end)"
+                self._fail(name, "month", expected, outside, times)
+
+    def _fail(
+        self, column: str, check: str, expected: str, bad: np.ndarray, values: pd.Series | None
+    ) -> None:
+        tally = self._tally(column, check, expected)
+        tally.add(bad, self.rows, lambda at: "" if values is None else shown(values.iloc[at]))
+
+    def _tally(self, column: str, check: str, expected: str, *, rule: bool = False) -> _Tally:
+        new = _Tally(column, check, expected, rule=rule)
+        return self._tallies.setdefault((column, check, expected), new)
+
+    def add_repeated(self, row: int, key: Any, first: tuple[str, int]) -> None:
+        """Count a row whose key occurred before, in another row of this or another file."""
+        self._repeats += 1
+        if len(self._first_repeats) < MOST_ROWS or row < self._first_repeats[-1][0]:
+            earliest = sorted([*self._first_repeats, (row, shown(key), first)])
+            self._first_repeats = earliest[:MOST_ROWS]
+
+    def file(self) -> File:
+        return File(self._name, self.rows, self.source.path.stem if self._window else None)
+
+    def violations(self) -> list[Violation]:
+        """Return all violations of the file: of its columns first, then of its values."""
+        order = {name: at for at, name in enumerate(self._plan.columns)}
+        values = sorted(
+            self._tallies.values(), key=lambda tally: order.get(tally.column, len(order))
+        )
+        tallies = [
+            *self._of_the_file(),
+            *self._of_missing_values(),
+            *self._of_repeated_keys(),
+            *values,
+        ]
+        return [self._violation(tally) for tally in tallies]
+
+    def _violation(self, tally: _Tally) -> Violation:
+        return Violation(
+            file=self._name,
+            column=tally.column,
+            check=tally.check,
+            rule=tally.rule,
+            count=tally.count,
+            share=round(tally.count / max(self.rows, 1), 6),
+            rows=tally.rows,
+            examples=[example for example in tally.examples if example],
+            expected=tally.expected,
+        )
+
+    def _of_the_file(self) -> Iterator[_Tally]:
+        few, many = self._plan.rows_per_month
+        if not self._window and not self.rows:
+            yield _Tally("", "no_rows", "at least one row")
+        if self._window and not few <= self.rows <= many:
+            expected = f"{few:,} to {many:,} rows (validate.rows_per_month in params.yaml)"
+            yield _Tally("", "rows_per_month", expected, self.rows)
+        for name in (name for name in self._plan.columns if name not in self.columns):
+            yield _Tally(
+                name, "missing_column", f"a column of type {self._expected_type(name)}", self.rows
+            )
+        unknown = [name for name in self.source.types if name not in self._plan.columns]
+        total = f" ({len(unknown):,} are)" if len(unknown) > MOST_UNKNOWN else ""
+        for name in unknown[:MOST_UNKNOWN]:
+            expected = f"no column outside the schema{total}{self._hint(name)}"
+            yield _Tally(name[:80], "unknown_column", expected, self.rows)
+        for name in self.source.repeated[:MOST_UNKNOWN]:
+            yield _Tally(name[:80], "repeated_column", "every column once", self.rows)
+        for name in self.columns:
+            if name in self._mistyped:
+                found = str(self.source.types[name])[:80]
+                yield _Tally(name, "type", self._expected_type(name), self.rows, [], [found])
+
+    def _hint(self, unknown: str) -> str:
+        """Return the missing column that an unknown one may be, or why it has no name."""
+        if not unknown.strip():
+            return "; pandas wrote its index? write the file with `index=False`"
+        missing = [name for name in self._plan.columns if name not in self.columns]
+        alike = [name for name in missing if folded(name) == folded(unknown)]
+        return f"; did you mean {shown_name(alike[0])}?" if alike else ""
+
+    def _expected_type(self, name: str) -> str:
+        kind, dtype = self._plan.types[name]
+        return {"string": "text", "timestamp": "timestamp[us, tz=UTC]"}.get(kind, dtype)
+
+    def _of_missing_values(self) -> Iterator[_Tally]:
+        for name, empty in self._empty.items():
+            column = self._plan.columns[name]
+            limit = (column.metadata or {}).get("max_missing", 1.0)
+            if column.nullable and empty > limit * self.rows:
+                yield _Tally(name, "max_missing", f"at most {limit:.1%} empty", empty)
+
+    def _of_repeated_keys(self) -> Iterator[_Tally]:
+        if self._first_repeats:
+            rows, keys, _ = zip(*self._first_repeats, strict=True)
+            _, key, (file, row) = self._first_repeats[0]
+            again = f"{key} is also row {row:,} of {shown_name(file)}"
+            expected = f"every {shown_name(self._plan.key)} once; {again}"
+            examples = list(keys[:MOST_EXAMPLES])
+            yield _Tally(self._plan.key, "unique", expected, self._repeats, list(rows), examples)
+
+
+def _plain_numbers(series: pd.Series) -> pd.Series:
+    """Return integers without missing values in numpy's type instead of pandas' own."""
+    name = str(series.dtype)
+    return series.astype(np.dtype(name.lower())) if name.startswith(("Int", "UInt")) else series
+
+
+def _is_text(found: pa.DataType) -> bool:
+    from pyarrow import types
+
+    if types.is_dictionary(found):
+        found = found.value_type
+    return any(
+        is_it(found) for is_it in (types.is_string, types.is_large_string, types.is_string_view)
+    )
+
+
+def _month_window(path: Path) -> tuple[pd.Timestamp, pd.Timestamp] | None:
+    """Return the limits of the event times in a file of a month, or None for another name."""
+    import pandas as pd
+
+    month = parse_month(path.name)
+    if month is None:
+        return None
+    first, last = (
+        pd.Timestamp(end).tz_localize("UTC").as_unit("us") for end in month_window(month)
+    )
+    return first, last
+
+
+def _passes(check: Check, rows: pd.Series | pd.DataFrame, column: str = "") -> pd.Series:
+    """Return whether each row passes, without the rows that the check ignores."""
+    import pandas as pd
+
+    where = f"src/model/schema.py: {f'column `{column}`: ' if column else ''}check `{check.name}`"
+    try:
+        passed = check(rows).check_output
+    except Exception as error:  # noqa: BLE001 - the check is the user's code
+        raise SlipwayError(f"{where} stopped: {error!r}", "fix the check") from None
+    if not isinstance(passed, pd.Series):
+        raise SlipwayError(
+            f"{where} does not return one value a row, and files are read in chunks",
+            "return a boolean for each row",
+        )
+    return passed
+
+
+def _passes_rule(name: str, rule: Rule, rows: Any) -> np.ndarray:
+    return apply_rule(name, rule, rows, len(rows))
+
+
+def _passes_whole(check: Check, rows: pd.DataFrame) -> np.ndarray:
+    return _passes(check, rows).to_numpy(dtype=bool)
+
+
+def _expected(check: Check) -> str:
+    if check.native:
+        return " ".join(str(check.error or check.name).split())
+    return describe(str(check.registry_name), check.statistics or {})
+
+
+# --- repeated keys ---------------------------------------------------------------
+
+
+def _hashes(keys: pd.Series) -> np.ndarray:
+    import pandas as pd
+
+    if str(keys.dtype).startswith(("Int", "UInt")):
+        keys = _plain_numbers(keys.fillna(0))
+    return np.asarray(pd.util.hash_array(keys.to_numpy(), categorize=False), dtype="uint64")
+
+
+def _find_repeated_keys(scans: list[_FileScan], params: Params) -> None:
+    """Count every row whose key occurred before in these files.
+
+    Hashes of 64 bits find the candidates. The keys themselves are then read again and compared,
+    so that two keys with the same hash are not a violation.
+    """
+    parts = [part for scan in scans for part in scan.hashes]
+    if not parts:
+        return
+    hashes = np.concatenate(parts)
+    parts.clear()
+    for scan in scans:
+        scan.hashes.clear()
+    hashes.sort()
+    met = np.unique(hashes[1:][hashes[1:] == hashes[:-1]])
+    del hashes
+    for start in range(0, len(met), KEYS_AT_ONCE):
+        _confirm(scans, met[start : start + KEYS_AT_ONCE], params)
+
+
+def _confirm(scans: list[_FileScan], met: np.ndarray, params: Params) -> None:
+    first: dict[Any, tuple[str, int]] = {}
+    for scan, row, key in _candidates(scans, met, params):
+        if key in first:
+            scan.add_repeated(row, key, first[key])
+        else:
+            first[key] = (scan.file().file, row)
+
+
+def _candidates(
+    scans: list[_FileScan], met: np.ndarray, params: Params
+) -> Iterator[tuple[_FileScan, int, Any]]:
+    """Yield the rows whose key's hash is among `met`, which is sorted."""
+    key = project.key()
+    for scan in scans:
+        offset = 0
+        readable = scan.has_keys
+        for batch in scan.source.batches([key], params.validate_.chunk_rows) if readable else ():
+            keys = scan.keys(batch)
+            hashes = _hashes(keys)
+            at = np.minimum(np.searchsorted(met, hashes), len(met) - 1)
+            chosen = np.flatnonzero((met[at] == hashes) & keys.notna().to_numpy())
+            for row, value in zip(chosen.tolist(), keys.iloc[chosen].tolist(), strict=True):
+                yield scan, offset + row, value
+            offset += batch.num_rows

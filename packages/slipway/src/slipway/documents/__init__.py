@@ -1,0 +1,1 @@
+"""Documents, and their renderers for terminals, Markdown and HTML."""

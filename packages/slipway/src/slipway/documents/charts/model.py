@@ -1,0 +1,202 @@
+"""Charts of the model: releases, calibration, ROC, scores, slices."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from slipway.documents.charts.canvas import (
+    BAD,
+    FAINT,
+    INK,
+    LINE,
+    MAIN,
+    MUTED,
+    OTHER,
+    Row,
+    chart_of,
+    colours_of,
+    diagonal,
+    draw,
+    mark,
+    names_axis,
+    room_for,
+    x_axis,
+    y_axis,
+)
+
+RELEASES_SHOWN = 12
+
+
+def releases(history: Sequence[Row], metric: str, title: str) -> str:
+    """Return one metric of the newest releases with its interval, oldest first.
+
+    Parameters
+    ----------
+    history
+        Rows with `name` and `metrics`, a mapping of metric to `value`, `low` and `high`.
+    """
+    import altair as alt
+
+    shown = history[-RELEASES_SHOWN:]
+    names = [row["name"] for row in shown]
+    few = len(shown) <= 4
+    rows = [
+        {"name": row["name"], **row["metrics"][metric], "last": i == len(shown) - 1}
+        for i, row in enumerate(shown)
+    ]
+    axis = x_axis(None, labelLimit=320 / len(shown) if few else 70, labelAngle=0 if few else -40)
+    base = chart_of(rows).encode(
+        x=alt.X("name:O", sort=names, axis=axis, scale=alt.Scale(padding=0.3)),
+        color=alt.condition("datum.last", alt.value(MAIN), alt.value(MUTED)),
+    )
+    scale = alt.Scale(zero=False, nice=False, padding=10)
+    spans = base.mark_rule(strokeWidth=2).encode(
+        y=alt.Y("low:Q", scale=scale, axis=y_axis(title)), y2="high:Q"
+    )
+    dots = base.mark_point(filled=True, size=70, opacity=1).encode(y="value:Q")
+    numbers = (
+        base.transform_filter("true" if few else "datum.last")
+        .mark_text(dx=9 if few else 0, dy=0 if few else -26, align="left" if few else "center")
+        .encode(y="value:Q", text=alt.Text("value:Q", format=".3f"))
+    )
+    values = ", ".join(f"{row['name']} {row['value']:.3f}" for row in rows)
+    chart = alt.layer(spans, dots, numbers)
+    return draw(chart, 150, f"{title} by release: {values}", bottom=26 if few else 62)
+
+
+def calibration(curve: Sequence[Row]) -> str:
+    """Return predicted against observed rates; rows of `stats.calibration_curve`."""
+    import altair as alt
+
+    top = max(max(row["high"], row["mean_score"]) for row in curve)
+    scale = alt.Scale(domain=[0, top])
+    base = chart_of(curve).encode(
+        x=alt.X("mean_score:Q", scale=scale, axis=x_axis("predicted", format="%", grid=True))
+    )
+    spans = base.mark_rule(color=MAIN, strokeWidth=2).encode(
+        y=alt.Y("low:Q", scale=scale, axis=y_axis("observed", format="%")), y2="high:Q"
+    )
+    dots = base.mark_point(filled=True, size=55, color=MAIN, opacity=1).encode(y="label_rate:Q")
+    values = "; ".join(f"{row['mean_score']:.0%}, {row['label_rate']:.0%}" for row in curve)
+    chart = alt.layer(diagonal(top), spans, dots)
+    return draw(chart, 230, f"Calibration, predicted and observed rate: {values}")
+
+
+def roc(curve: Sequence[Row], auc: float) -> str:
+    """Return the ROC curve; rows with `false_positive_rate` and `true_positive_rate`."""
+    import altair as alt
+
+    line = (
+        chart_of(curve)
+        .mark_line(color=MAIN, strokeWidth=2.5)
+        .encode(
+            x=alt.X("false_positive_rate:Q", axis=x_axis("false alarms", format="%", grid=True)),
+            y=alt.Y("true_positive_rate:Q", axis=y_axis("found", format="%")),
+        )
+    )
+    number = (
+        chart_of([{"x": 0.97, "y": 0.07, "text": f"AUC {auc:.3f}"}])
+        .mark_text(align="right", fontSize=15, fontWeight=600, color=INK)
+        .encode(x="x:Q", y="y:Q", text="text:N")
+    )
+    label = f"ROC curve of the model on the holdout, AUC {auc:.3f}"
+    return draw(alt.layer(diagonal(1), line, number), 230, label)
+
+
+def scores(histogram: Sequence[Row], threshold: float, target: str) -> str:
+    """Return the distribution of the scores of each label; rows with `score`, `label`, `rows`."""
+    import altair as alt
+
+    names = {0: f"not {target}", 1: target}
+    totals = dict.fromkeys(names, 0)
+    for row in histogram:
+        totals[row["label"]] += row["rows"]
+    rows = [
+        {
+            "score": row["score"],
+            "label": names[row["label"]],
+            "share": row["rows"] / max(totals[row["label"]], 1),
+        }
+        for row in histogram
+    ]
+    base = chart_of(rows).encode(
+        x=alt.X("score:Q", axis=x_axis("score", format="%")),
+        y=alt.Y("share:Q", stack=None, axis=y_axis("", format="%")),
+        color=colours_of("label", dict(zip(names.values(), (MAIN, OTHER), strict=True))),
+    )
+    areas = base.mark_area(interpolate="step-after", opacity=0.18)
+    lines = base.mark_line(interpolate="step-after", strokeWidth=2)
+    label = f"Scores of the holdout rows by label; the threshold is {threshold:.0%}"
+    return draw(alt.layer(mark(threshold), areas, lines), 180, label, top=44)
+
+
+def slices(rows: Sequence[Row], overall: float) -> str:
+    """Return the AUC of each slice with its interval, in the given sequence.
+
+    Parameters
+    ----------
+    rows
+        With `slice`, `value`, `rows`, `auc`, `auc_low`, `auc_high`.
+    overall
+        The AUC on all rows; a slice whose whole interval is below it is marked.
+    """
+    import altair as alt
+
+    named = [
+        {
+            "name": f"{row['slice']} {row['value']} · {row['rows']:,}",
+            "low": row["auc_low"],
+            "value": row["auc"],
+            "high": row["auc_high"],
+            "below": row["auc_high"] < overall,
+        }
+        for row in rows
+    ]
+    names = [row["name"] for row in named]
+    base = chart_of(named).encode(
+        y=alt.Y("name:N", sort=names, axis=names_axis(names)),
+        color=alt.condition("datum.below", alt.value(BAD), alt.value(MAIN)),
+    )
+    scale = alt.Scale(zero=False, nice=False, padding=6)
+    spans = base.mark_rule(strokeWidth=2).encode(
+        x=alt.X("low:Q", scale=scale, axis=x_axis("AUC", grid=True)), x2="high:Q"
+    )
+    dots = base.mark_point(filled=True, size=50, opacity=1).encode(x="value:Q")
+    values = ", ".join(f"{row['name']} {row['value']:.3f}" for row in named)
+    chart = alt.layer(mark(overall), spans, dots)
+    return draw(
+        chart, LINE * len(rows), f"AUC by slice and rows: {values}", left=room_for(names), top=8
+    )
+
+
+def gaps(rows: Sequence[Row], target: str) -> str:
+    """Return mean score and label rate of each slice, in the given sequence.
+
+    Parameters
+    ----------
+    rows
+        With `slice`, `value`, `rows`, `mean_score`, `label_rate`.
+    """
+    import altair as alt
+
+    named = [dict(row) | {"name": f"{row['slice']} {row['value']}"} for row in rows]
+    names = [row["name"] for row in named]
+    what = {"mean_score": "mean score", "label_rate": f"share {target}"}
+    dots = [
+        {"name": row["name"], "what": name, "share": row[key]}
+        for key, name in what.items()
+        for row in named
+    ]
+    y = alt.Y("name:N", sort=names, axis=names_axis(names))
+    x = alt.X("mean_score:Q", axis=x_axis(None, format="%", grid=True))
+    spans = (
+        chart_of(named).mark_rule(strokeWidth=2, color=FAINT).encode(x, y, alt.X2("label_rate:Q"))
+    )
+    colour = colours_of("what", dict(zip(what.values(), (MAIN, OTHER), strict=True)))
+    points = chart_of(dots).mark_point(filled=True, size=50, opacity=1)
+    values = ", ".join(
+        f"{row['name']} {row['mean_score']:.0%} and {row['label_rate']:.0%}" for row in named
+    )
+    chart = alt.layer(spans, points.encode(x="share:Q", y=y, color=colour))
+    label = f"Mean score and share {target} by slice: {values}"
+    return draw(chart, LINE * len(rows), label, left=room_for(names), top=30, bottom=26)

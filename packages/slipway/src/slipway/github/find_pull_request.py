@@ -1,0 +1,121 @@
+"""Find the pull request of a finished run.
+
+The run and its artifacts may be untrusted, so a number in an artifact is not used. GitHub's own
+description of the run is: its head repository, branch and commit.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from slipway.errors import SlipwayError
+from slipway.github.api import Api
+
+# Any pull request can add a workflow of the same name: only the path identifies ours.
+WORKFLOW = ".github/workflows/pull-request.yml"
+
+ENDED = ("success", "failure", "timed_out")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run, as GitHub describes it.
+
+    Attributes
+    ----------
+    sha
+        The head commit of the pull request that it ran for.
+    """
+
+    number: int
+    url: str
+    sha: str
+    conclusion: str
+    attempt: int = 1
+
+
+class NoPullRequest(SlipwayError):
+    """The run has no open pull request; this is not an error."""
+
+
+def read_event() -> dict[str, Any]:
+    """Return the event that started this job."""
+    try:
+        event: dict[str, Any] = json.loads(Path(os.environ["GITHUB_EVENT_PATH"]).read_text("utf-8"))
+    except (KeyError, OSError, ValueError):
+        raise SlipwayError(
+            "GITHUB_EVENT_PATH names no event", "run this command in a job of GitHub Actions"
+        ) from None
+    return event
+
+
+def run_of(event: Mapping[str, Any]) -> Run:
+    """Return the run of an event of type `workflow_run`.
+
+    Raises
+    ------
+    NoPullRequest
+        It is not a finished run of our workflow for a pull request.
+    """
+    run = event["workflow_run"]
+    if not is_of_our_workflow(run):
+        raise NoPullRequest(f"a run of {run['path']} for `{run['event']}` is not one of {WORKFLOW}")
+    if run["conclusion"] not in ENDED:
+        raise NoPullRequest(f"the run was {run['conclusion']}")
+    attempt = int(run.get("run_attempt", 1))
+    return Run(int(run["id"]), run["html_url"], run["head_sha"], run["conclusion"], attempt)
+
+
+def is_of_our_workflow(run: Mapping[str, Any]) -> bool:
+    """Return whether GitHub describes a run as one of our workflow for pull requests."""
+    return run["path"].partition("@")[0] == WORKFLOW and run["event"] == "pull_request"
+
+
+def find_pull_request(api: Api, event: Mapping[str, Any]) -> int:
+    """Return the number of the only open pull request with the run's commit as its newest.
+
+    Raises
+    ------
+    NoPullRequest
+        There is none, or more than one.
+    """
+    sha = run_of(event).sha
+    if not event["workflow_run"]["head_repository"]:
+        raise NoPullRequest("the fork was deleted")
+    numbers = [int(pull["number"]) for pull in pulls_of(api, event) if pull["head"]["sha"] == sha]
+    if len(numbers) != 1:
+        raise NoPullRequest(
+            f"{len(numbers)} open pull requests have {sha[:7]} as their newest commit"
+        )
+    return numbers[0]
+
+
+def pulls_of(api: Api, event: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """Yield the open pull requests of a run's branch, whatever their newest commit is."""
+    run = event["workflow_run"]
+    if not run["head_repository"]:
+        return
+    head = f"{run['head_repository']['owner']['login']}:{run['head_branch']}"
+    for pull in api.pages("pulls", state="open", head=head):
+        if _is_for(pull, run["head_repository"]["id"], event["repository"]):
+            yield pull
+
+
+def still_at(api: Api, number: int, sha: str) -> bool:
+    """Return whether a pull request is open and `sha` is its newest commit."""
+    pull = api.get(f"pulls/{number}")
+    return bool(pull["state"] == "open" and pull["head"]["sha"] == sha)
+
+
+def _is_for(pull: Mapping[str, Any], head: int, repository: Mapping[str, Any]) -> bool:
+    return bool(
+        pull["head"]["repo"]
+        and pull["head"]["repo"]["id"] == head
+        and pull["base"]["repo"]["id"] == repository["id"]
+        and pull["base"]["ref"] == repository["default_branch"]
+    )

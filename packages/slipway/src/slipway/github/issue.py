@@ -1,0 +1,126 @@
+"""The one drift issue, found by its label and by a mark in an issue of our own bot.
+
+The mark is an HTML comment in the first line and holds the state that the issue reported last, so
+that a check knows what is new.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from slipway.github.api import Api
+from slipway.github.own_comment import AUTHOR
+from slipway.monitoring.report import RENAMED
+
+LABEL = "drift"
+
+ABOUT_LABEL = "The traffic of the model has drifted, or could not be checked"
+
+MARK = re.compile(r"\A<!-- slipway:drift ([A-Za-z0-9_=-]*) -->\n")
+
+# Before the report of the last conclusive check.
+EVIDENCE = "<!-- slipway:evidence -->\n"
+
+OPEN, CLOSED = "open", "closed"
+
+
+@dataclass(frozen=True)
+class State:
+    """The state that the issue reported last.
+
+    Parameters
+    ----------
+    status
+        `quiet`, `drift` or `inconclusive`, as in the report of `slipway drift`.
+    streams
+        Series that had drifted.
+    """
+
+    status: str
+    streams: list[str] = field(default_factory=list)
+
+    def mark(self) -> str:
+        # In base64 no untrusted text can end the comment.
+        state = json.dumps({"status": self.status, "streams": self.streams}).encode()
+        return f"<!-- slipway:drift {base64.urlsafe_b64encode(state).decode()} -->\n"
+
+
+@dataclass(frozen=True)
+class Issue:
+    """An issue on GitHub."""
+
+    number: int
+    url: str
+    is_open: bool
+    body: str
+    state: State
+
+    @property
+    def evidence(self) -> str:
+        """The part of the body with the report of the last conclusive check."""
+        return self.body.partition(EVIDENCE)[2]
+
+
+def find_issue(api: Api) -> Issue | None:
+    """Return the newest drift issue, open or closed."""
+    listed = api.pages("issues", state="all", labels=LABEL, sort="created", direction="desc")
+    ours = next((entry for entry in listed if is_ours(entry)), None)
+    return _issue(ours) if ours else None
+
+
+def is_ours(entry: Mapping[str, Any]) -> bool:
+    """Return whether an issue is our own: a label and a mark can be copied."""
+    user = entry["user"] or {}
+    signed = user.get("login") == AUTHOR and user.get("type") == "Bot"
+    return bool(signed and "pull_request" not in entry and MARK.match(entry["body"] or ""))
+
+
+def open_issue(api: Api, title: str, body: str, state: State) -> Issue:
+    """Open an issue, and create its label if it does not exist."""
+    if api.find(f"labels/{LABEL}") is None:
+        api.post("labels", {"name": LABEL, "color": "d93f0b", "description": ABOUT_LABEL})
+    made = {"title": title, "body": state.mark() + body, "labels": [LABEL]}
+    return _issue(api.post("issues", made))
+
+
+def change_issue(
+    api: Api, issue: Issue, body: str, state: State, title: str = "", *, to: str = ""
+) -> Issue:
+    """Update the issue; `to` is its new state, `open` or `closed`."""
+    changes: dict[str, Any] = {"body": state.mark() + body}
+    changes |= {"title": title} if title else {}
+    changes |= {"state": to} if to else {}
+    changes |= {"state_reason": "completed"} if to == CLOSED else {}
+    return _issue(api.patch(f"issues/{issue.number}", changes))
+
+
+def remark(api: Api, number: int, text: str) -> None:
+    """Add a comment, which notifies everybody who follows the issue."""
+    api.post(f"issues/{number}/comments", {"body": text})
+
+
+def _issue(entry: Mapping[str, Any]) -> Issue:
+    body = (entry["body"] or "").replace("\r\n", "\n")
+    mark = MARK.match(body)
+    return Issue(
+        number=int(entry["number"]),
+        url=entry["html_url"],
+        is_open=entry["state"] == OPEN,
+        body=MARK.sub("", body),
+        state=_state(mark[1] if mark else ""),
+    )
+
+
+def _state(mark: str) -> State:
+    try:
+        state = json.loads(base64.urlsafe_b64decode(mark))
+        status = str(state["status"])
+        streams = [str(name) for name in state["streams"]]
+    except (ValueError, KeyError, TypeError):
+        return State("drift")  # the mark was edited: the next check reports everything as new
+    return State(RENAMED.get(status, status), streams)

@@ -1,0 +1,48 @@
+"""Start a retrain run because of drift, if params.yaml allows it and the cooldown is over."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from slipway.github.api import Api
+from slipway.settings import Monitoring
+
+WORKFLOW = "retrain.yml"
+
+# Newest runs that are read; those that failed do not start a cooldown.
+MOST_RUNS = 50
+
+
+def start_retrain(api: Api, settings: Monitoring, run: int, now: datetime) -> str:
+    """Start the workflow; return whether it was started, or the reason why not.
+
+    Parameters
+    ----------
+    run
+        Number of the run of the drift check, whose evidence the pull request shows.
+    """
+    if settings.retrain == "never":
+        return "not started: `monitoring.retrain` in params.yaml is never"
+    last = _last_start(api)
+    ready = last + timedelta(days=settings.cooldown_days) if last else now
+    if ready > now:
+        return (
+            f"not started: the last run was on {last:%Y-%m-%d}, "
+            f"the next is possible on {ready:%Y-%m-%d}"
+        )
+    body = {"ref": api.itself()["default_branch"], "inputs": {"drift-run": str(run)}}
+    api.post(f"actions/workflows/{WORKFLOW}/dispatches", body)
+    return "started"
+
+
+def _last_start(api: Api) -> datetime | None:
+    """Return when the newest run started that is running or has succeeded."""
+    runs = api.get(f"actions/workflows/{WORKFLOW}/runs", per_page=MOST_RUNS)["workflow_runs"]
+    starts = [_started(run) for run in runs if run["conclusion"] in (None, "success")]
+    return max(starts, default=None)
+
+
+def _started(run: Mapping[str, Any]) -> datetime:
+    return datetime.fromisoformat(run["created_at"]).astimezone(UTC)

@@ -1,0 +1,1 @@
+"""`slipway drift`: compare live traffic with the reference data, and measure performance."""

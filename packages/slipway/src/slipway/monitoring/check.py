@@ -1,0 +1,298 @@
+"""The drift check: read the log, monitor every series, report."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from slipway.dataset.tables import write_json
+from slipway.documents.html import to_html
+from slipway.documents.markdown import to_markdown
+from slipway.errors import SlipwayError
+from slipway.monitoring.alarm_calibration import alpha_for
+from slipway.monitoring.columns import Calendar, Monitored, monitor_column
+from slipway.monitoring.counting import EPOCH, count_by_day
+from slipway.monitoring.daily_counts import DailyCounts
+from slipway.monitoring.detect import Rule
+from slipway.monitoring.document import drift_document
+from slipway.monitoring.messages import ends, listed, season
+from slipway.monitoring.report import (
+    Column,
+    Day,
+    DriftReport,
+    ReferenceRows,
+    Season,
+    make_report,
+    without_answer,
+)
+from slipway.monitoring.series import monitor_joint, monitor_volume
+from slipway.reference.manifest import SCORE, Reference
+from slipway.training.score import MODEL, read_manifest
+from slipway.untrusted import shorten
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from slipway.monitoring.performance import LabelChecks
+    from slipway.settings import Params
+
+REFERENCE_FILE = "reference.parquet"
+
+
+def drift(
+    params: Params,
+    log: str = "",
+    model: Path = MODEL,
+    json: Path | None = None,
+    markdown: Path | None = None,
+    html: Path | None = None,
+    now: datetime | None = None,
+) -> DriftReport:
+    """Compare a prediction log with a model's manifest; write the report to the files given.
+
+    If the log cannot be read, the report is inconclusive.
+
+    Raises
+    ------
+    SlipwayError
+        The model has no manifest, or the manifest has no reference history.
+    """
+    manifest = read_manifest(model)
+    reference = Reference.of(manifest)
+    place = log or log_place(params)
+    try:
+        report = _Check(place, manifest, reference, params, model, now or datetime.now(UTC)).run()
+    except SlipwayError as error:
+        reason = ": ".join(filter(None, [str(error), error.do]))
+        report = without_answer(reason, reference.model, place)
+    if json is not None:
+        write_json(report.model_dump(), json)
+    document = drift_document(report, foot=[f"model `{report.model[:12]}`"])
+    for path, render in ((markdown, to_markdown), (html, to_html)):
+        if path is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(render(document), "utf-8")
+    return report
+
+
+def log_place(params: Params) -> str:
+    """Return the folder or address of this repository's prediction log."""
+    return os.environ.get("SLIPWAY_LOG") or params.serve.log
+
+
+@dataclass(frozen=True)
+class _Check:
+    log: str
+    manifest: Mapping[str, Any]
+    reference: Reference
+    params: Params
+    model: Path
+    now: datetime
+
+    def run(self) -> DriftReport:
+        """Return the report.
+
+        Raises
+        ------
+        SlipwayError
+            The log or the labels cannot be read.
+        """
+        labels = _Labels(self.manifest, self.params, self.model)
+        settings, reference = self.params.drift, self.reference
+        counts = count_by_day(self.log, reference, self.now, settings.memory_mb, labels.add)
+        days, elsewhere = counts.latest_span(settings.min_rows)
+        calendar = _calendar(counts, days, self.now)
+        parts = self._facts(counts, elsewhere)
+        if problem := _problem(counts, calendar, settings.min_rows):
+            return make_report("inconclusive", problem, reference.model, self.log, **parts)
+        monitored = len(reference.series) + 2 + labels.series
+        rate = settings.false_alarms_per_month
+        alpha = alpha_for(rate, monitored)
+        rule = Rule(alpha, settings.psi, settings.min_rows)
+        columns = [
+            monitor_column(series, calendar, counts.unseen.get(name, {}), rule, reference)
+            for name, series in reference.series.items()
+        ]
+        volume = monitor_volume(calendar, reference, settings.volume, alpha)
+        path = self.model / REFERENCE_FILE
+        joint = monitor_joint(counts, calendar, reference, self.params, alpha, path)
+        checks = labels.check(rate * labels.series / monitored)
+        everything: list[Monitored[Any]] = [*columns, joint, volume]
+        alarms = [alarm for each in everything for alarm in each.alarms] + checks.alarms
+        parts |= {
+            "rows": int(calendar.rows.sum()),
+            "first": str(calendar.dates[0]),
+            "last": str(calendar.dates[-1]),
+            "season": _season(reference, calendar),
+            "columns": _ranked([each.row for each in columns]),
+            "score": next(each.row for each in columns if each.row.name == SCORE),
+            "joint": joint.row,
+            "volume": volume.row,
+            "days": _days(everything, calendar),
+            "alarms": sorted(alarms, key=lambda alarm: (alarm.at, alarm.stream)),
+            "performance": checks.performance,
+            "estimate": checks.estimate,
+            "concept": checks.concept,
+        }
+        return self._conclude(parts, counts)
+
+    def _facts(self, counts: DailyCounts, elsewhere: int) -> dict[str, Any]:
+        faults = counts.faults(self.reference, self.now)
+        if elsewhere:
+            faults.append(
+                f"{elsewhere:,} predictions are for days months away from the others; they were "
+                "not compared."
+            )
+        rows = self.manifest["reference"][SCORE]["rows"]
+        return {
+            "other_models": {shorten(name, 200): rows for name, rows in counts.others.items()},
+            "reference": ReferenceRows(months=list(self.reference.holdout), rows=rows),
+            "settings": self.params.drift.model_dump(),
+            "faults": faults,
+        }
+
+    def _conclude(self, parts: dict[str, Any], counts: DailyCounts) -> DriftReport:
+        """Return the report with its status and its summary."""
+        report = make_report("quiet", "-", self.reference.model, self.log, **parts)
+        words = _summary(report)
+        last, limit = counts.written[1], timedelta(days=self.params.drift.silent_days)
+        if last and datetime.fromisoformat(last) < self.now - limit:
+            words = (
+                f"no traffic since {last[:10]}: drift cannot be assessed. Check that the service "
+                f"is running and that this is its log. Until then: {words}"
+            )
+            return report.model_copy(update={"status": "inconclusive", "words": words})
+        status = "drift" if report.active() else "quiet"
+        return report.model_copy(update={"status": status, "words": words})
+
+
+def _calendar(counts: DailyCounts, days: Sequence[int], now: datetime) -> Calendar:
+    """Return the days that are over, from the first to the last.
+
+    The newest day of the log may still be growing, and so is today.
+    """
+    today = (now - datetime(1970, 1, 1, tzinfo=UTC)).days
+    if not days:
+        return Calendar(np.empty(0, "datetime64[D]"), [])
+    end = min(today, days[-1])
+    every = range(days[0], end if end > days[0] else days[-1] + 1)
+    return Calendar(EPOCH + np.array(every), [counts.days.get(day) for day in every])
+
+
+def _problem(counts: DailyCounts, calendar: Calendar, min_rows: int) -> str:
+    """Return why drift cannot be assessed, or an empty text."""
+    if too_many := counts.skipped.too_many():
+        return f"{too_many}."
+    rows = int(calendar.rows.sum())
+    if rows >= min_rows:
+        return ""
+    if rows:
+        return (
+            f"too few rows: {rows:,} predictions of this model, and a window needs {min_rows:,} "
+            "(drift.min_rows in params.yaml). Wait for more traffic."
+        )
+    if counts.others:
+        return "no traffic of this model: every record in the log is of another model."
+    if counts.ahead or counts.early:
+        return "no event of the log has a plausible time: check the clocks."
+    return (
+        "no traffic: the log has no predictions. Check that the service is running and that this "
+        "is its log."
+    )
+
+
+def _season(reference: Reference, calendar: Calendar) -> Season:
+    missing = reference.without_season(calendar.dates)
+    words = ""
+    if missing:
+        words = (
+            f"The reference history has no {season(missing)}: those days are compared with "
+            f"{ends(list(reference.holdout))}, so part of the difference may be seasonal."
+        )
+    return Season(have=sorted(reference.months), missing=missing, words=words)
+
+
+def _ranked(rows: Sequence[Column]) -> list[Column]:
+    order = ("drift", "notice", "ok")
+    return sorted(rows, key=lambda row: (order.index(row.status), -row.psi))
+
+
+def _days(monitored: Sequence[Monitored[Any]], calendar: Calendar) -> list[Day]:
+    strength = {each.row.name: each.strength for each in monitored}
+    return [
+        Day(
+            day=str(date),
+            rows=int(rows),
+            streams={name: round(float(values[at]), 3) for name, values in strength.items()},
+        )
+        for at, (date, rows) in enumerate(zip(calendar.dates, calendar.rows, strict=True))
+    ]
+
+
+def _summary(report: DriftReport) -> str:
+    compared = (
+        f"{report.rows:,} predictions for {report.first} to {report.last} compared with "
+        f"{report.reference.rows:,} rows of {ends(report.reference.months)}"
+    )
+    names = {row.name for row in report.columns}
+    drifted = [row for row in report.columns if row.status == "drift"]
+    noticed = sum(row.status == "notice" for row in report.columns)
+    small = f"; {noticed} with a small difference" if noticed else ""
+    others = [alarm.words for alarm in report.active() if alarm.stream not in names]
+    more = "".join(f" {words[:1].upper()}{words[1:]}." for words in others)
+    if not drifted:
+        return f"{compared}: none of {len(report.columns)} columns drifted{small}.{more}"
+    since = {alarm.stream: alarm.since for alarm in report.active()}
+    first = listed([f"`{row.name}` (since {since[row.name]})" for row in drifted])
+    return (
+        f"{compared}: {len(drifted)} of {len(report.columns)} columns drifted{small}: {first}."
+        f"{more}"
+    )
+
+
+class _Labels:
+    """Joins labels that have arrived with the predictions as they are read."""
+
+    def __init__(self, manifest: Mapping[str, Any], params: Params, model: Path) -> None:
+        from slipway.monitoring.labelled import Join
+        from slipway.monitoring.performance import SERIES
+        from slipway.predictions.labels.store import labels_place, read_labels
+
+        self.series = len(SERIES)
+        self._manifest, self._params, self._model = manifest, params, model
+        labels = read_labels(labels_place(params))
+        self._any = len(labels) > 0
+        self._join = Join(labels, manifest["threshold"])
+
+    def add(self, keys: pa.ChunkedArray, days: np.ndarray, scores: np.ndarray) -> None:
+        """Add predictions; without labels their keys are not needed."""
+        known = keys.to_numpy(zero_copy_only=False) if self._any else None
+        self._join.add(known, EPOCH + days, scores)
+
+    def check(self, rate: float) -> LabelChecks:
+        """Return the parts of the report that are about labels; see `check_labels`."""
+        import pandas as pd
+
+        from slipway.monitoring.performance import (
+            check_labels,
+            holdout_calibration,
+            holdout_metrics,
+        )
+
+        path = self._model / REFERENCE_FILE
+        reference = pd.read_parquet(path) if path.is_file() else None
+        threshold = self._manifest["threshold"]
+        return check_labels(
+            self._join.predictions(),
+            holdout_calibration(reference, self._manifest),
+            self._params,
+            threshold,
+            rate,
+            holdout_metrics(reference, self._params.evaluate, threshold),
+        )

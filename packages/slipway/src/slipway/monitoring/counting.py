@@ -1,0 +1,252 @@
+"""Read a prediction log into counts by day of the event, on the cells of the reference."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from slipway.monitoring.daily_counts import (
+    AHEAD,
+    SAMPLE_DAYS,
+    DailyCounts,
+    Day,
+    Sample,
+    smallest,
+)
+from slipway.monitoring.violations import broken
+from slipway.predictions.files import Count
+from slipway.predictions.reader import (
+    INPUT,
+    ROW,
+    UNREADABLE,
+    WRONG,
+    Batch,
+    only,
+    read_batches,
+    read_times,
+)
+from slipway.reference.manifest import SCORE, Reference, Series
+from slipway.reference.profile import bin_numbers
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+EPOCH = np.datetime64("1970-01-01", "D")
+
+DAY = 24 * 3600 * 1_000_000  # microseconds
+
+# The position of a record in the log.
+PLACE = "place"
+
+AddPredictions = Callable[["pa.ChunkedArray", np.ndarray, np.ndarray], None]
+
+
+def count_by_day(
+    url: str,
+    reference: Reference,
+    now: datetime,
+    megabytes: int,
+    add: AddPredictions | None = None,
+) -> DailyCounts:
+    """Count a log by day of the event.
+
+    Parameters
+    ----------
+    megabytes
+        Memory to use, approximately.
+    add
+        Called with keys, days and scores of the model's records, in the order of the log.
+
+    Raises
+    ------
+    SlipwayError
+        The log cannot be read.
+    """
+    whole = DailyCounts(unseen={name: {} for name in reference.series})
+    for batch in read_batches(url, whole.skipped, reference.inputs, megabytes=megabytes):
+        counter = _Counter(reference, now, batch, whole)
+        if add is not None and len(counter.dates):
+            add(counter.table["key"], counter.dates, counter.scores)
+        whole.merge(counter.counts)
+    return whole
+
+
+class _Counter:
+    """Counts one batch; the first place of each fault is noted in the `whole`."""
+
+    def __init__(
+        self, reference: Reference, now: datetime, batch: Batch, whole: DailyCounts
+    ) -> None:
+        import pyarrow as pa
+
+        self._reference, self._batch, self._whole = reference, batch, whole
+        records = batch.table.num_rows
+        self.counts = DailyCounts(records=records)
+        place = pa.array(np.arange(whole.records, whole.records + records))
+        table = self._of_this_model(batch.table.append_column(PLACE, place))
+        dates, unreadable, usable = self._dates(table, now)
+        self._note(whole.skipped.untimed, unreadable, table)
+        self.table, self.dates = only(table, pa.array(usable)), dates[usable]
+        self.scores = self.table["probability"].to_numpy()
+        self._count_wrong()
+        if len(self.dates):
+            self._note_lacking()
+            self._count(_encoded(self.table, reference))
+
+    def _of_this_model(self, table: pa.Table) -> pa.Table:
+        """Return the traffic of this model; count the rest."""
+        import pyarrow.compute as pc
+
+        if not table.num_rows:
+            return table
+        times = table["time"]
+        self.counts.written = (pc.min(times).as_py(), pc.max(times).as_py())
+        self.counts.back = pc.sum(pc.less(times[1:], times[:-1])).as_py() or 0
+        traffic = only(table, pc.invert(table["proof"]))
+        for each in pc.value_counts(traffic["model"]).to_pylist():
+            if each["values"] != self._reference.model:
+                self.counts.others[each["values"]] = each["counts"]
+        return only(traffic, pc.equal(traffic["model"], self._reference.model))
+
+    def _dates(self, table: pa.Table, now: datetime) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return the day of each event, whether it is unreadable and usable, each (rows,)."""
+        import pyarrow.compute as pc
+
+        name = f"{INPUT}{self._reference.event_time}"
+        times = table["time"]
+        if name in table.column_names:
+            self.counts.undated = table[name].null_count
+            times = pc.coalesce(table[name], times)
+        moments = read_times(times.combine_chunks())
+        unreadable, dates = moments == UNREADABLE, moments // DAY
+        latest = (now + AHEAD - datetime(1970, 1, 1, tzinfo=UTC)).days
+        earliest = int((np.datetime64(self._reference.starts, "D") - EPOCH).astype(int))
+        ahead, early = dates > latest, (dates < earliest) & ~unreadable
+        self.counts.ahead, self.counts.early = int(ahead.sum()), int(early.sum())
+        return dates, unreadable, ~(unreadable | ahead | early)
+
+    def _note(self, count: Count, rows: np.ndarray, table: pa.Table) -> None:
+        """Add the marked rows to a count, with the place of the first."""
+        if rows.any():
+            first = table[ROW][int(np.argmax(rows))].as_py()
+            count.add(int(rows.sum()), partial(self._batch.where, first))
+
+    def _count_wrong(self) -> None:
+        import pyarrow.compute as pc
+
+        for name in self.table.column_names:
+            if name.startswith(WRONG):
+                number = pc.sum(self.table[name]).as_py() or 0
+                self.counts.wrong[name.removeprefix(WRONG)] = number
+
+    def _note_lacking(self) -> None:
+        """Count values that the schema requires and that are missing."""
+        for each in self._reference.inputs:
+            name = each["name"]
+            column = self.table[f"{INPUT}{name}"]
+            if each["nullable"] or name == self._reference.event_time or not column.null_count:
+                continue
+            empty = column.combine_chunks().is_null().to_numpy(zero_copy_only=False)
+            if f"{WRONG}{name}" in self.table.column_names:
+                wrong = self.table[f"{WRONG}{name}"].combine_chunks()
+                empty &= ~wrong.to_numpy(zero_copy_only=False)
+            if empty.any():
+                self._note(self._whole.lacking.setdefault(name, Count()), empty, self.table)
+
+    def _count(self, table: pa.Table) -> None:
+        days, day = np.unique(self.dates, return_inverse=True)
+        cells = _Cells(self.counts, days, day)
+        values: dict[str, np.ndarray] = {}
+        for name, series in self._reference.series.items():
+            column = table["probability" if name == SCORE else f"{INPUT}{name}"].combine_chunks()
+            count = cells.numbers if series.is_number else cells.texts
+            values[name] = count(series, column)
+        for name, breaks in broken(table, self._reference.inputs).items():
+            cells.put("broken", name, breaks)
+        cells.sample(values, table[PLACE].to_numpy())
+
+
+def _encoded(table: pa.Table, reference: Reference) -> pa.Table:
+    """Return the table with its categories as codes: each value is looked up once."""
+    for each in reference.inputs:
+        name = f"{INPUT}{each['name']}"
+        if each["type"] == "string" and not each["unique"]:
+            codes = table[name].combine_chunks().dictionary_encode()
+            table = table.set_column(table.schema.get_field_index(name), name, codes)
+    return table
+
+
+class _Cells:
+    """Counts the rows of a batch by day.
+
+    Parameters
+    ----------
+    days
+        The days of the batch, shape (days,), and in `day` the position of each row's, (rows,).
+    """
+
+    def __init__(self, counts: DailyCounts, days: np.ndarray, day: np.ndarray) -> None:
+        self._counts, self._day, self._days = counts, day, days.tolist()
+        for number, rows in zip(self._days, np.bincount(day).tolist(), strict=True):
+            counts.days[number] = Day(rows)
+
+    def numbers(self, series: Series, column: pa.Array) -> np.ndarray:
+        """Count a column of numbers; return it."""
+        numbers = column.to_numpy(zero_copy_only=False).astype("float64", copy=False)
+        with np.errstate(over="ignore"):  # a number beyond float32 is in the last bin
+            single = numbers.astype("float32")
+        missing = np.isnan(numbers)
+        cell = bin_numbers(single, series.profile["edges"]).astype("int64")
+        cell[missing] = len(series.names) - 1
+        self._put_cells(series, cell)
+        self.put("sums", series.name, np.where(missing, 0.0, numbers))
+        low, high = np.float32(series.profile["min"]), np.float32(series.profile["max"])
+        self.put("outside", series.name, (single < low) | (single > high))
+        return numbers
+
+    def texts(self, series: Series, column: pa.Array) -> np.ndarray:
+        """Count a column of categories; return the cell of each row."""
+        encoded = column.dictionary_encode()
+        words = encoded.dictionary.to_pylist()
+        to_cell = np.array(
+            [series.index.get(word, series.unseen) for word in words] + [series.missing], "int64"
+        )
+        codes = encoded.indices.fill_null(len(words)).to_numpy(zero_copy_only=False)
+        cell = to_cell[codes]
+        self._put_cells(series, cell)
+        if (to_cell == series.unseen).any():
+            counts = np.bincount(codes, minlength=len(words) + 1)
+            self._counts.unseen[series.name] = {
+                word: int(counts[code])
+                for code, word in enumerate(words)
+                if to_cell[code] == series.unseen
+            }
+        return cell.astype("int32")
+
+    def put(self, what: str, name: str, values: np.ndarray) -> None:
+        """Add a sum of each day, where it is not zero, to one of the sums of `Day`."""
+        sums = np.bincount(self._day, weights=values).tolist()
+        for number, value in zip(self._days, sums, strict=True):
+            if value:
+                getattr(self._counts.days[number], what)[name] = value
+
+    def sample(self, values: dict[str, np.ndarray], place: np.ndarray) -> None:
+        from pandas.util import hash_array
+
+        keys = hash_array(place)
+        skipped = max(0, len(self._days) - SAMPLE_DAYS)
+        for position, number in enumerate(self._days[skipped:], skipped):
+            rows = np.flatnonzero(self._day == position)
+            kept = rows[smallest(keys[rows])]
+            columns = {name: column[kept] for name, column in values.items()}
+            self._counts.samples[number] = Sample(keys[kept], columns)
+
+    def _put_cells(self, series: Series, cell: np.ndarray) -> None:
+        size = len(series.names)
+        flat = np.bincount(self._day * size + cell, minlength=len(self._days) * size)
+        for number, counts in zip(self._days, flat.reshape(-1, size), strict=True):
+            self._counts.days[number].counts[series.name] = counts

@@ -1,0 +1,125 @@
+"""The weeks of a log, and the metrics of their labelled rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from slipway.metrics.registry import METRICS, PRIMARY, Options, Predictions
+from slipway.monitoring.labelled import WEEK, Labelled, WeeklyPredictions, week_of
+from slipway.monitoring.report import Interval
+
+if TYPE_CHECKING:
+    from slipway.monitoring.holdout_calibration import HoldoutCalibration, Shift
+    from slipway.settings import Params
+
+# While the newest weeks have less than this part of the usual share of labels, more will arrive.
+STILL_COMING = 0.5
+
+DAY = np.timedelta64(1, "D")
+
+Status = Literal["judged", "not over", "labels still coming", "too few labels"]
+
+
+@dataclass(frozen=True)
+class WeekRows:
+    """The rows of a week, or of several weeks with few labels."""
+
+    first: str
+    last: str
+    rows: int
+    labelled: Labelled
+    status: Status
+
+
+@dataclass(frozen=True)
+class MeasuredWeek:
+    """A week with the metrics of its labelled rows, and its shifts from the holdout by series."""
+
+    week: WeekRows
+    label_rate: float | None = None
+    expected_rate: float | None = None
+    metrics: Mapping[str, Interval] = field(default_factory=dict)
+    shifts: Mapping[str, Shift] = field(default_factory=dict)
+
+    @property
+    def labels(self) -> int:
+        return len(self.week.labelled.labels)
+
+    @property
+    def is_judged(self) -> bool:
+        return self.week.status == "judged"
+
+
+def weeks_of(predictions: WeeklyPredictions, min_rows: int) -> list[WeekRows]:
+    """Return the weeks of a log.
+
+    A week is judged once it is over and as many of its labels have arrived as usual. A week with
+    too few labels is merged with the next.
+    """
+    week = week_of(predictions.labelled.days)
+    rows = predictions.counts.sum(axis=1)
+    labelled = np.array([(week == first).sum() for first in predictions.weeks])
+    shares = labelled / np.maximum(rows, 1)
+    weeks: list[WeekRows] = []
+    merged: list[int] = []
+    for position, first in enumerate(predictions.weeks):
+        merged.append(position)
+        last = first + WEEK - DAY
+        status: Status = "judged"
+        if last > predictions.last:
+            status = "not over"
+        elif _still_coming(shares, position):
+            status = "labels still coming"
+        elif int(labelled[merged].sum()) < min_rows:
+            status = "too few labels"
+        is_newest = position == len(predictions.weeks) - 1
+        if status == "too few labels" and not is_newest:
+            continue
+        part = predictions.labelled.rows(np.isin(week, predictions.weeks[merged]))
+        start = str(predictions.weeks[merged[0]])
+        weeks.append(WeekRows(start, str(last), int(rows[merged].sum()), part, status))
+        merged = []
+    return weeks
+
+
+def measure_week(week: WeekRows, holdout: HoldoutCalibration, params: Params) -> MeasuredWeek:
+    part = week.labelled
+    if not len(part.labels):
+        return MeasuredWeek(week)
+    metrics: dict[str, Interval] = {}
+    if week.status != "too few labels":
+        metrics = _metrics(part, params.evaluate.threshold, params.evaluate.confidence)
+    return MeasuredWeek(
+        week,
+        label_rate=float(part.labels.mean()),
+        expected_rate=float(holdout.calibration.apply(part.scores).mean()),
+        metrics=metrics,
+        shifts=(
+            holdout.shifts(part.labels, part.scores, part.days) if week.status == "judged" else {}
+        ),
+    )
+
+
+def _metrics(part: Labelled, threshold: float, confidence: float) -> dict[str, Interval]:
+    model, options = Predictions.at(part.scores, threshold), Options(confidence)
+    both_classes = 0 < part.labels.sum() < len(part.labels)
+    return {
+        name: Interval(**METRICS[name].estimate(part.labels, model, options).as_dict())
+        for name in PRIMARY
+        if both_classes or not METRICS[name].needs_both_classes
+    }
+
+
+def _still_coming(shares: np.ndarray, position: int) -> bool:
+    """Return whether this and every later week has far fewer labels than the weeks before."""
+    usual = [
+        float(np.median(shares[:start])) for start in range(1, position + 1) if shares[:start].any()
+    ]
+    if not usual:
+        return False
+    later = shares[position:]
+    return bool((later < STILL_COMING * usual[-1]).all())

@@ -1,0 +1,1 @@
+"""The prediction log: records, writer, readers, and the labels that arrive later."""

@@ -1,0 +1,314 @@
+"""The files of a prediction log, their lines, and the account of what is left out.
+
+Every reader of the log uses this, so all of them read the same files and report the others. Other
+programs can write to the folder of a log: only regular files are opened, a line has a limit, and
+what is left out is counted.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import IO
+
+from slipway.errors import SlipwayError
+from slipway.storage import reaching
+from slipway.untrusted import printable
+
+SUFFIX = ".jsonl"
+
+MOST_RECORD = 16 * 2**20
+"""Limit of a line in bytes. `serve.max_body_bytes` is limited so that its records fit."""
+
+BLOCK = 2**18
+
+DATED = re.compile(r"\d{4}-\d\d-\d\d")
+
+# Names that the service and file systems create.
+OURS = re.compile(r"\.\d+\.probe|lost\+found")
+
+NAMES_SHOWN, LETTERS = 3, 60
+
+# With a larger share of lines that are not records, no decision is based on a log.
+MOST_UNREADABLE = 0.01
+
+KINDS = {
+    stat.S_IFDIR: "a folder",
+    stat.S_IFIFO: "a named pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
+
+
+@dataclass
+class Count:
+    """A number of occurrences, and the place of the first."""
+
+    number: int = 0
+    first: str = ""
+
+    def add(self, number: int, where: Callable[[], str]) -> None:
+        """Add occurrences; `where` is called for the first one only."""
+        if number and not self.number:
+            self.first = where()
+        self.number += number
+
+
+@dataclass
+class Skipped:
+    """The account of what a reader left out.
+
+    `unread` has the reason by file, and `unnamed` the number of further files. `records` counts the
+    lines that are records, for comparison, and `unreadable` those that are not. `torn` counts files
+    that end within a record, whose prediction was never returned; `repeated` and `differing`
+    records with the id of an earlier one, and the same or other content; `untimed` records whose
+    event time cannot be read.
+    """
+
+    unread: dict[str, str] = field(default_factory=dict)
+    unnamed: int = 0
+    records: int = 0
+    unreadable: Count = field(default_factory=Count)
+    torn: int = 0
+    repeated: int = 0
+    differing: Count = field(default_factory=Count)
+    untimed: Count = field(default_factory=Count)
+
+    def add_line(self, line: bytes, where: Callable[[], str]) -> None:
+        """Count a line that is not a record; a line without an end was still being written."""
+        if line.endswith(b"\n"):
+            self.unreadable.add(1, where)
+        else:
+            self.torn += 1
+
+    def sentences(self) -> list[str]:
+        """Return a sentence for each kind of line or file that was left out, the worst first."""
+        return list(self._sentences())
+
+    def too_many(self) -> str:
+        """Return why no decision can be based on this log, or an empty text."""
+        lines = self.records + self.unreadable.number
+        if self.unreadable.number <= MOST_UNREADABLE * lines:
+            return ""
+        return (
+            f"{self.unreadable.number:,} of {lines:,} lines are not records of this version; the "
+            f"first: {self.unreadable.first}. Restore the files, or remove those lines"
+        )
+
+    def _sentences(self) -> Iterator[str]:
+        if self.unread:
+            shown = [f"{name} ({why})" for name, why in list(self.unread.items())[:NAMES_SHOWN]]
+            number = len(self.unread) + self.unnamed
+            more = number - len(shown)
+            rest = f" and {more:,} more" if more else ""
+            files = "1 file was" if number == 1 else f"{number:,} files were"
+            yield f"{files} not read: {', '.join(shown)}{rest}."
+        if self.unreadable.number:
+            number = self.unreadable.number
+            lines = "1 line is not a record" if number == 1 else f"{number:,} lines are not records"
+            yield f"{lines}; the first: {self.unreadable.first}."
+        if self.differing.number:
+            yield (
+                f"{self.differing.number:,} records have the id of another record and other "
+                f"content; the first of each id counts. The first: {self.differing.first}."
+            )
+        if self.repeated:
+            yield (
+                f"{self.repeated:,} records are in the log more than once; each prediction counts "
+                "once, by its id."
+            )
+        if self.untimed.number:
+            yield (
+                f"{self.untimed.number:,} records have no readable event time; they were not "
+                f"counted. The first: {self.untimed.first}."
+            )
+        if self.torn:
+            files = "1 file ends" if self.torn == 1 else f"{self.torn:,} files end"
+            yield f"{files} within a record; its prediction was never returned."
+
+
+@dataclass(frozen=True)
+class LogFile:
+    """A file of the log, by its address."""
+
+    path: str
+    size: int
+
+    @property
+    def name(self) -> str:
+        return self.path.rpartition("/")[2]
+
+    @property
+    def shown(self) -> str:
+        return shown_name(self.path)
+
+
+class NoFolderError(SlipwayError):
+    """The folder does not exist: nothing was logged yet, or the address is wrong."""
+
+
+class LogFolder:
+    """The folder of a log, local or remote.
+
+    `files` are the files to read, sorted by name; `unread` has the names of the others, with the
+    reason.
+
+    Parameters
+    ----------
+    url
+        A path, or any URL that fsspec reads.
+    suffix, what
+        The end of the names of its files, and its name in errors: labels have such a folder too.
+
+    Raises
+    ------
+    SlipwayError
+        The folder cannot be reached, or does not exist.
+    """
+
+    def __init__(self, url: str | Path, suffix: str = SUFFIX, what: str = "log") -> None:
+        import fsspec
+        from fsspec.implementations.local import LocalFileSystem
+
+        self.url, self._suffix, self._what = str(url), suffix, what
+        self.unread: dict[str, str] = {}
+        with reaching(self.url, what):
+            self._system, self._folder = fsspec.core.url_to_fs(self.url)
+            self._local = isinstance(self._system, LocalFileSystem)
+            if not self._system.isdir(self._folder):
+                raise NoFolderError(
+                    f"{self.url}: no such folder", "name the folder of the prediction log"
+                )
+            listed = self._local_files() if self._local else self._remote_files()
+            self.files = sorted(listed, key=lambda file: file.path)
+
+    def open(self, file: LogFile) -> IO[bytes]:
+        """Open a file; never waits for another process.
+
+        Raises
+        ------
+        OSError
+            The file cannot be read, or is no longer a regular file.
+        """
+        if not self._local:
+            with reaching(file.path, self._what):
+                opened: IO[bytes] = self._system.open(file.path, "rb")
+            return opened
+        handle = os.open(file.path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            os.close(handle)
+            raise OSError("no longer a regular file")
+        return os.fdopen(handle, "rb", buffering=0)
+
+    def blocks(self, file: LogFile, skipped: Skipped) -> Iterator[tuple[int, bytes]]:
+        """Yield a file in blocks of whole lines, each with the byte where it begins.
+
+        A line longer than `MOST_RECORD` is counted and never held in memory. A file that cannot be
+        read to its end is added to `skipped`.
+        """
+        try:
+            with self.open(file) as source:
+                for start, lines in _blocks(source):
+                    if lines is None:
+                        skipped.unreadable.add(1, partial(self._too_long, file, start))
+                    else:
+                        yield start, lines
+        except OSError as error:
+            skipped.unread[file.shown] = _reason(error)
+
+    def where(self, file: LogFile, start: int) -> str:
+        """Return the file and the line that begins at a byte of it, for a report."""
+        line, at = 1, 0
+        try:
+            with self.open(file) as source:
+                while at < start and (block := source.read(min(BLOCK, start - at))):
+                    line, at = line + block.count(b"\n"), at + len(block)
+        except OSError:  # it was removed meanwhile
+            return f"{file.shown}: byte {start:,}"
+        return f"{file.shown}: line {line}"
+
+    def _too_long(self, file: LogFile, start: int) -> str:
+        return f"{self.where(file, start)} (longer than {MOST_RECORD >> 20} MiB)"
+
+    def _local_files(self) -> Iterator[LogFile]:
+        with os.scandir(self._folder) as entries:
+            for entry in entries:
+                try:
+                    about = entry.stat()
+                except OSError as error:  # a link to nothing, or to itself
+                    self._leave_out(entry.path, _reason(error))
+                    continue
+                kind = "" if stat.S_ISREG(about.st_mode) else KINDS[stat.S_IFMT(about.st_mode)]
+                if self._is_wanted(entry.path, kind):
+                    yield LogFile(entry.path, about.st_size)
+
+    def _remote_files(self) -> Iterator[LogFile]:
+        self._system.invalidate_cache()
+        for about in self._system.ls(self._folder, detail=True):
+            path = str(about["name"])
+            if path.rstrip("/") == str(self._folder).rstrip("/"):
+                continue  # the placeholder that some stores keep for a folder
+            kind = "a folder" if about["type"] == "directory" or path.endswith("/") else ""
+            if self._is_wanted(path.rstrip("/"), kind):
+                yield LogFile(path, int(about.get("size") or 0))
+
+    def _is_wanted(self, path: str, kind: str) -> bool:
+        name = path.rpartition("/")[2]
+        if OURS.fullmatch(name):
+            return False
+        if kind:
+            self._leave_out(path, kind)
+        elif name.startswith("."):
+            self._leave_out(path, "a hidden file")
+        elif not name.endswith(self._suffix):
+            self._leave_out(path, f"the name does not end in {self._suffix}")
+        else:
+            return True
+        return False
+
+    def _leave_out(self, path: str, why: str) -> None:
+        self.unread[shown_name(path)] = why
+
+
+def day_of(file: LogFile) -> str:
+    """Return the day that a file is named after, or an empty text."""
+    found = DATED.match(file.name)
+    return found[0] if found else ""
+
+
+def shown_name(path: str) -> str:
+    """Return the end of a file's name without characters that do not print, for reports."""
+    end = printable(path[-LETTERS * 2 :], "?", without="`")
+    return end if len(path) <= LETTERS * 2 else f"…{end[1:]}"
+
+
+def _blocks(source: IO[bytes]) -> Iterator[tuple[int, bytes | None]]:
+    """Yield whole lines, None for a line that is too long, and at last a line without an end."""
+    start, rest, over = 0, b"", False
+    while block := source.read(BLOCK):
+        if over:
+            end = block.find(b"\n") + 1
+            start += end or len(block)
+            if not end:
+                continue
+            block, over = block[end:], False
+        whole = rest + block
+        cut = whole.rfind(b"\n") + 1
+        if cut:
+            yield start, whole[:cut]
+        start, rest = start + cut, whole[cut:]
+        if len(rest) > MOST_RECORD:
+            yield start, None
+            start, rest, over = start + len(rest), b"", True
+    if rest:
+        yield start, rest
+
+
+def _reason(error: OSError) -> str:
+    return (error.strerror or str(error) or type(error).__name__)[:LETTERS].lower()

@@ -1,0 +1,1 @@
+"""`slipway labels`: labels that arrive after the prediction."""

@@ -1,0 +1,278 @@
+"""A file of labels, which is imported only if all of it is valid.
+
+It has the key and either the label itself, in a column named after the target, or the columns that
+the label is derived from, as in a monthly file.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from slipway import project
+from slipway.dataset.chunks import Source, open_source, values_of
+from slipway.dataset.outcomes import array_of, columns_of_label, outcomes
+from slipway.errors import Refused
+from slipway.schema.expected import NOUNS, describe
+from slipway.schema.export import column_type
+from slipway.untrusted import folded, shown, shown_name
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+    from pandera.pandas import Check
+
+CHUNK_ROWS = 250_000
+MOST_FAULTS = 5
+
+OUTCOME = "outcome."
+
+TEXT_LABELS = {"0": 0.0, "1": 1.0, "0.0": 0.0, "1.0": 1.0, "false": 0.0, "true": 1.0}
+
+LABEL = "0 or 1 (true, false), or an empty cell while it is not known"
+
+
+@dataclass(frozen=True)
+class Arrivals:
+    """The labels of a file, and the number of its rows that have no label yet.
+
+    The rows have `key`, `label` (int8) and, if the file has them, the columns known only
+    afterwards, as ``outcome.<name>``. Each key occurs once.
+    """
+
+    rows: pd.DataFrame
+    unlabelled: int
+
+
+def read_arrivals(path: Path) -> Arrivals:
+    """Read a parquet or CSV file of labels.
+
+    Raises
+    ------
+    Refused
+        Something in it is not valid; names the first rows and their columns.
+    SlipwayError
+        The file does not exist or cannot be read.
+    """
+    source, faults = open_source(path), _Faults(path)
+    names = _columns_to_read(source, faults)
+    columns = {name: _read(source, name, faults) for name in names}
+    key = columns[project.key()]
+    if not len(key):
+        faults.add("the file has no rows")
+    faults.stop()
+    faults.rows(project.key(), key.isna().to_numpy(), "a key in every row", key)
+    for name in (name for name in names if name in project.schema().columns):
+        _check(name, columns[name], faults)
+    faults.stop()
+    rows = _frame(key, _labels(columns, faults), columns)
+    faults.stop()
+    _find_contradictions(rows, faults)
+    faults.stop()
+    labelled = rows[rows["label"].notna()].drop_duplicates("key", ignore_index=True)
+    labelled["label"] = labelled["label"].astype("int8")
+    return Arrivals(labelled, int(rows["label"].isna().sum()))
+
+
+class _Faults:
+    """The faults of a file: their number, and the first few in words."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._first: list[str] = []
+        self._count = 0
+
+    def add(self, words: str, count: int = 1) -> None:
+        self._first.append(words)
+        self._count += count
+
+    def rows(self, column: str, bad: np.ndarray, expected: str, values: pd.Series) -> None:
+        """Add the invalid rows, given as a mask."""
+        at = np.flatnonzero(bad)
+        for row in at[:MOST_FAULTS].tolist():
+            got = shown(_plain(values.iloc[row]))
+            self.add(f"row {row:,}, column `{column}`: expected {expected}, got {got}")
+        self.more(len(at) - MOST_FAULTS)
+
+    def more(self, count: int) -> None:
+        """Count faults that are not described."""
+        self._count += max(0, count)
+
+    def stop(self) -> None:
+        """Refuse the file if it has a fault."""
+        if not self._first:
+            return
+        first = self._first[:MOST_FAULTS]
+        more = self._count - len(first)
+        tail = [f"and {more:,} more"] if more else []
+        raise Refused(
+            f"{self._path}: not imported (rows are counted from 0)\n  "
+            + "\n  ".join([*first, *tail]),
+            "fix the file and import it again (docs/labels.md describes the format)",
+        )
+
+
+def _columns_to_read(source: Source, faults: _Faults) -> list[str]:
+    key, read = project.key(), columns_of_label()
+    made = set(read) <= source.types.keys()
+    if key not in source.types:
+        faults.add(f"column `{key}` is missing: it is the key of the labels")
+    if not made and project.TARGET not in source.types:
+        parts = ", ".join(f"`{name}`" for name in read)
+        faults.add(f"column `{project.TARGET}` is missing, and it cannot be derived from {parts}")
+    wanted = [*read, *(name for name in outcomes() if name in source.types)]
+    label = [project.TARGET] if project.TARGET in source.types else []
+    names = list(dict.fromkeys([key, *(wanted if made else []), *label]))
+    for name in (name for name in names if name in source.repeated):
+        faults.add(f"column `{name}` occurs more than once")
+    expected = [key, project.TARGET, *read]
+    for name in source.types.keys() - set(expected):
+        for similar in (each for each in expected if folded(each) == folded(name)):
+            faults.add(
+                f"column {shown_name(name)} is similar to `{similar}`: rename it to that, or "
+                "remove it"
+            )
+    faults.stop()
+    return names
+
+
+def _read(source: Source, name: str, faults: _Faults) -> pd.Series:
+    """Return a column in the type of the schema; a label as a number, NaN where there is none."""
+    columns = project.schema().columns
+    if name not in columns:
+        return _read_labels(source, faults)
+    kind, dtype = column_type(name, columns[name])
+    if not source.is_text and not _fits(source.types[name], kind):
+        faults.add(f"column `{name}`: expected {NOUNS[kind]}, its type is {source.types[name]}")
+        faults.stop()
+    parts = [
+        values_of(batch.column(0), kind, dtype, source.is_text)
+        for batch in source.batches([name], CHUNK_ROWS)
+    ]
+    series = _joined([part.series for part in parts])
+    unreadable = np.concatenate([part.unreadable for part in parts] or [np.zeros(0, dtype=bool)])
+    faults.rows(name, unreadable, NOUNS[kind], _joined([part.text for part in parts]))
+    return series
+
+
+def _read_labels(source: Source, faults: _Faults) -> pd.Series:
+    import pandas as pd
+
+    parts = [batch.column(0).to_pandas() for batch in source.batches([project.TARGET], CHUNK_ROWS)]
+    raw = _joined([part.astype(object) for part in parts])
+    texts = raw.map(lambda value: str(value).strip().lower(), na_action="ignore")
+    labels = pd.to_numeric(texts.map(TEXT_LABELS), errors="coerce")
+    bad = raw.notna().to_numpy() & labels.isna().to_numpy()
+    faults.rows(project.TARGET, bad, LABEL, raw)
+    return labels.astype("float64")
+
+
+def _check(name: str, values: pd.Series, faults: _Faults) -> None:
+    kind, dtype = column_type(name, project.schema().columns[name])
+    present = values.dropna()
+    if kind == "integer" and name != project.key():
+        # An integer column has no missing value.
+        faults.rows(name, values.isna().to_numpy(), "a value in every row", values)
+    if kind == "integer":
+        present = present.astype(np.dtype(dtype))
+    for check in project.schema().columns[name].checks:
+        passed = check(present).check_output.reindex(present.index, fill_value=True)
+        bad = np.zeros(len(values), dtype=bool)
+        bad[present.index[~passed.to_numpy(dtype=bool)]] = True
+        faults.rows(name, bad, _expected(check), values)
+
+
+def _labels(columns: dict[str, pd.Series], faults: _Faults) -> np.ndarray:
+    """Return the label of each row: from its own column, or derived from others.
+
+    If a row has both, they must agree.
+    """
+    unknown = np.full(len(columns[project.key()]), np.nan)
+    stated, derived = unknown, unknown
+    if project.TARGET in columns and project.TARGET not in project.schema().columns:
+        stated = np.asarray(columns[project.TARGET], dtype="float64")
+    if set(columns_of_label()) <= columns.keys():
+        arrays = {
+            name: array_of(name, values)
+            for name, values in columns.items()
+            if name in project.schema().columns
+        }
+        derived = np.asarray(project.label(arrays), dtype="float64")
+    _find_disagreements(stated, derived, columns, faults)
+    return np.where(np.isnan(stated), derived, stated)
+
+
+def _find_disagreements(
+    stated: np.ndarray, derived: np.ndarray, columns: dict[str, pd.Series], faults: _Faults
+) -> None:
+    differ = ~np.isnan(stated) & ~np.isnan(derived) & (stated != derived)
+    parts = [name for name in columns_of_label() if name != project.key()]
+    at = np.flatnonzero(differ)
+    for row in at[:MOST_FAULTS].tolist():
+        values = ", ".join(f"`{name}` {shown(_plain(columns[name].iloc[row]))}" for name in parts)
+        faults.add(
+            f"row {row:,}, key {shown(_plain(columns[project.key()].iloc[row]))}: "
+            f"`{project.TARGET}` is {stated[row]:g}, but {values} makes it {derived[row]:g}"
+        )
+    faults.more(len(at) - MOST_FAULTS)
+
+
+def _frame(key: pd.Series, labels: np.ndarray, columns: dict[str, pd.Series]) -> pd.DataFrame:
+    import pandas as pd
+
+    kept = [name for name in outcomes() if name in columns]
+    named = {f"{OUTCOME}{name}": array_of(name, columns[name]) for name in kept}
+    return pd.DataFrame({"key": key.to_numpy(), "label": labels} | named)
+
+
+def _find_contradictions(rows: pd.DataFrame, faults: _Faults) -> None:
+    """Add the keys for which the file has two different labels."""
+    once = rows[rows["label"].notna()].drop_duplicates()
+    twice = once[once["key"].duplicated(keep=False)]
+    repeated = twice[twice["key"].duplicated()]
+    for row, key in repeated["key"].head(MOST_FAULTS).items():
+        same_key = twice[twice["key"] == key]
+        first = same_key.index[0]
+        faults.add(
+            f"row {row:,}, key {shown(key)}: {_values(same_key.loc[row])}, "
+            f"but row {first:,} has {_values(same_key.loc[first])}"
+        )
+    faults.more(len(repeated) - MOST_FAULTS)
+
+
+def _values(row: pd.Series) -> str:
+    named = {str(name).removeprefix(OUTCOME): value for name, value in row.items() if name != "key"}
+    return ", ".join(f"{name} {shown(_plain(value))}" for name, value in named.items())
+
+
+def _expected(check: Check) -> str:
+    if check.native:
+        return " ".join(str(check.error or check.name).split())
+    return describe(str(check.registry_name), check.statistics or {})
+
+
+def _fits(dtype: pa.DataType, kind: str) -> bool:
+    from pyarrow import types
+
+    value = dtype.value_type if types.is_dictionary(dtype) else dtype
+    whole, text = types.is_integer(value), types.is_string(value) or types.is_large_string(value)
+    fits = {
+        "string": text or types.is_string_view(value),
+        "integer": whole,
+        "number": whole or types.is_floating(value),
+        "timestamp": types.is_timestamp(value) and value.tz is not None,
+    }
+    return fits[kind]
+
+
+def _joined(parts: list[pd.Series]) -> pd.Series:
+    import pandas as pd
+
+    return pd.concat(parts, ignore_index=True) if parts else pd.Series(dtype=object)
+
+
+def _plain(value: Any) -> Any:
+    return value.item() if isinstance(value, np.generic) else value

@@ -1,0 +1,336 @@
+"""The only interface between `slipway` and the user's `model` package.
+
+Modules of the package are imported when they are first used: a command that does not need the
+model works with a broken one, and the service never loads the heavy parts (pandera,
+scikit-learn). Exceptions of the package are reported with file and line (`user_code`).
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from slipway.errors import Refused, SlipwayError, first_line
+from slipway.user_code import UserCodeError, find_line, user_code
+
+if TYPE_CHECKING:
+    from pandera.pandas import DataFrameSchema
+    from sklearn.base import ClassifierMixin
+
+    RULES: Mapping[str, Rule]
+    TARGET: str
+
+__all__ = [
+    "BINARY",
+    "RULES",
+    "SCHEMA",
+    "TARGET",
+    "Columns",
+    "Recorder",
+    "Rule",
+    "Scorer",
+    "apply_rule",
+    "as_binary",
+    "behaviours",
+    "check_served",
+    "columns_read",
+    "estimator",
+    "event_time",
+    "features",
+    "inputs",
+    "key",
+    "known_before",
+    "label",
+    "label_definition",
+    "read_labels",
+    "schema",
+    "slices",
+]
+
+BINARY = "0 or 1 (false, true), and NaN where it is not known"
+ONLY_BINARY = (
+    "only two classes are supported: return whether a row is of the positive one, such as "
+    "`columns['amount'] > 100`"
+)
+MOST_VALUES = 5
+
+SCHEMA = "src/model/schema.py"
+
+Columns = Mapping[str, np.ndarray]
+"""A table: column name to array, all arrays of shape (rows,)."""
+
+Rule = Callable[[Mapping[str, Any]], Any]
+"""A cross-column check: columns to whether each row passes, shape (rows,), bool."""
+
+Scorer = Callable[[Columns], np.ndarray]
+"""Raw columns to the probability of the positive class, shape (rows,), float64."""
+
+
+def __getattr__(name: str) -> Any:
+    """Load `RULES` and `TARGET` when they are first read."""
+    if name == "RULES":
+        return _load("rules", "RULES")
+    if name == "TARGET":
+        return _load("target", "NAME")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def _load(module: str, name: str) -> Any:
+    """Return what a module of the package defines."""
+    with user_code():
+        loaded = import_module(f"model.{module}")
+    try:
+        return getattr(loaded, name)
+    except AttributeError:
+        raise SlipwayError(
+            f"src/model/{module}.py defines no `{name}`", "define it, as docs/model.md shows"
+        ) from None
+
+
+def check_served() -> None:
+    """Load the parts that a service needs, so that it fails before any worker starts."""
+    _load("rules", "RULES")
+    _load("features", "features")
+
+
+def schema() -> DataFrameSchema:
+    r"""Return the schema of a row; in its patterns `$` means the end of the text, as `\Z` does."""
+    from slipway.patterns import with_true_ends
+
+    rows: DataFrameSchema = _load("schema", "schema")
+    return with_true_ends(rows)
+
+
+def key() -> str:
+    return str(_load("schema", "KEY"))
+
+
+def event_time() -> str:
+    return str(_load("schema", "EVENT_TIME"))
+
+
+def inputs() -> list[str]:
+    """Names of the columns known when the prediction is requested."""
+    return [name for name, column in schema().columns.items() if known_before(column)]
+
+
+def known_before(column: Any) -> bool:
+    return bool((column.metadata or {}).get("known") == "before")
+
+
+def features(columns: Columns) -> dict[str, np.ndarray]:
+    """Return the features of some rows; missing text is ''.
+
+    Raises
+    ------
+    Refused
+        The feature code reads a column that `columns` does not hold: one that is known
+        only after the prediction is requested, or that does not exist.
+    """
+    make = _load("features", "features")
+    with user_code("src/model/features.py: what `features` returns is not a dict of arrays"):
+        made = dict(make(_OnlyThese(columns)))
+    return {name: _without_none(values) for name, values in made.items()}
+
+
+def _without_none(values: np.ndarray) -> np.ndarray:
+    """Return a feature with '' for missing text: ONNX has no missing text."""
+    if not isinstance(values, np.ndarray) or values.dtype.kind != "O":
+        return values
+    missing = values == None  # noqa: E711
+    return np.where(missing, "", values) if missing.any() else values
+
+
+def label(columns: Columns) -> np.ndarray:
+    """Return the label of some rows, shape (rows,), float32: 0 or 1, NaN where it is not known.
+
+    Raises
+    ------
+    SlipwayError
+        The label code returns something else: more than two classes, text, or not one value a row.
+    """
+    labels, bad, found = read_labels(columns)
+    if bad.any():
+        values = list(dict.fromkeys(repr(value) for value in found[bad][:1000].tolist()))
+        listed = ", ".join(values[:MOST_VALUES]) + (", …" if len(values) > MOST_VALUES else "")
+        raise SlipwayError(
+            f"{_label_code()} returns {listed} in {int(bad.sum()):,} of {len(labels):,} rows; "
+            f"expected {BINARY}",
+            ONLY_BINARY,
+        )
+    return labels
+
+
+def read_labels(columns: Columns) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the labels of some rows, which of them are not valid, and the code's own values.
+
+    Raises
+    ------
+    SlipwayError
+        The label code does not return one value a row.
+    """
+    rows = len(next(iter(columns.values())))
+    make = _load("target", "label")
+    with user_code():
+        found = np.asarray(make(columns))
+    if found.shape != (rows,):
+        raise SlipwayError(
+            f"{_label_code()} returns an array of shape {found.shape} for {rows:,} rows",
+            f"return one value for each row: shape ({rows},)",
+        )
+    return (*as_binary(found), found)
+
+
+def _label_code() -> str:
+    return f"src/model/target.py: `label`, which computes `{_load('target', 'NAME')}`,"
+
+
+def label_definition() -> str | None:
+    """Return the docstring of the function that computes the label."""
+    return inspect.getdoc(_load("target", "label"))
+
+
+def as_binary(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return values as labels, float32, NaN for missing ones; and which ones are not valid.
+
+    0 and 1 are labels as numbers of any type and as booleans; text is not.
+    """
+    if values.dtype.kind in "biuf":
+        labels = values.astype("float64")
+    elif values.dtype.kind == "O":
+        labels = np.array([_number(value) for value in values.tolist()], dtype="float64")
+    else:
+        labels = np.full(values.shape, np.inf)
+    bad = ~(np.isnan(labels) | (labels == 0) | (labels == 1))
+    return labels.astype("float32"), bad
+
+
+def _number(value: Any) -> float:
+    """Return a number or boolean as a float, NaN for a missing value, infinity for the rest."""
+    if value is None or type(value).__name__ in ("NAType", "NaTType"):
+        return np.nan
+    return float(value) if isinstance(value, (bool, int, float, np.number, np.bool_)) else np.inf
+
+
+def estimator(params: Mapping[str, Any], categories: list[str]) -> ClassifierMixin:
+    build = _load("estimator", "build")
+    try:
+        with user_code():
+            return build(params, categories)
+    except UserCodeError as error:
+        if isinstance(missing := error.__cause__, KeyError):
+            raise SlipwayError(
+                f"src/model/estimator.py reads {missing} from `train`, and params.yaml has no "
+                "such key",
+                "add it to the section `train` of params.yaml",
+            ) from missing
+        raise
+
+
+def slices(columns: Columns) -> dict[str, np.ndarray]:
+    """Return every slice's labels, name to array of text, shape (rows,)."""
+    with user_code():
+        return {
+            name: np.asarray(function(columns))
+            for name, function in _load("slices", "SLICES").items()
+        }
+
+
+def behaviours(columns: Columns, score: Scorer) -> Iterator[tuple[str, str, np.ndarray, float]]:
+    """Yield each behaviour: its name, its statement, where it holds, and the least share.
+
+    Where it holds is an array of bool, shape (rows,).
+    """
+    for name, behaviour in _load("behaviours", "BEHAVIOURS").items():
+        description = (behaviour.holds.__doc__ or "").strip().partition("\n")[0]
+        with user_code():
+            holds = np.asarray(behaviour.holds(columns, score))
+        yield name, description, holds, behaviour.at_least
+
+
+def apply_rule(name: str, rule: Rule, columns: Mapping[str, Any], rows: int) -> np.ndarray:
+    """Return whether each row passes a rule, shape (rows,), bool.
+
+    Raises
+    ------
+    SlipwayError
+        The rule raises, reads a column that does not exist, or does not return one value a row.
+    """
+    where = f"src/model/rules.py: the rule `{name}`"
+    try:
+        passes = np.asarray(rule(columns), dtype=bool)
+    except KeyError as missing:
+        raise SlipwayError(
+            f"{where} reads {missing}, which is not known when the prediction is requested",
+            f"check it in {SCHEMA} instead (`checks=` of the schema), for files only",
+        ) from None
+    except SlipwayError:
+        raise
+    except (Exception, SystemExit) as error:  # a rule is the user's code
+        line = find_line(error)
+        raise UserCodeError(
+            f"{where} stopped: {first_line(error)}{f' ({line})' if line else ''}",
+            "use what arrays and DataFrames share: comparisons, arithmetic, numpy functions",
+        ) from error
+    if passes.shape != (rows,):
+        raise SlipwayError(
+            f"{where} returns {passes.shape} values for {rows} rows", "return one for each row"
+        )
+    return passes
+
+
+def columns_read(name: str, rule: Rule, columns: Mapping[str, Any]) -> list[str]:
+    """Return the names of the columns that a rule reads, found by running it on no rows.
+
+    Raises
+    ------
+    SlipwayError
+        As `apply_rule`.
+    """
+    recorder = Recorder(columns)
+    apply_rule(name, rule, recorder, 0)
+    return recorder.read
+
+
+class Recorder(dict[str, Any]):
+    """Columns that record which of them are read, each once."""
+
+    def __init__(self, columns: Mapping[str, Any]) -> None:
+        super().__init__(columns)
+        self._read: dict[str, None] = {}
+
+    @property
+    def read(self) -> list[str]:
+        return list(self._read)
+
+    def __getitem__(self, name: str) -> Any:
+        self._read[name] = None
+        return super().__getitem__(name)
+
+
+class _OnlyThese(Mapping[str, np.ndarray]):
+    """Columns with an error that names the one that feature code must not read."""
+
+    def __init__(self, columns: Columns) -> None:
+        self._columns = columns
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        try:
+            return self._columns[name]
+        except KeyError:
+            raise Refused(
+                f"src/model/features.py reads `{name}`, which is not known when the prediction "
+                "is requested",
+                f"use a column that src/model/schema.py declares with `before`, or declare "
+                f"`{name}` so if it is known by then",
+            ) from None
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._columns)
+
+    def __len__(self) -> int:
+        return len(self._columns)

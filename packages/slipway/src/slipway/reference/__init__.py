@@ -1,0 +1,1 @@
+"""What a model's manifest remembers for monitoring."""

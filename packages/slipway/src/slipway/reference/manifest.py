@@ -1,0 +1,189 @@
+"""The reference data in a model's manifest: what a day of the log is compared with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from slipway.errors import SlipwayError
+from slipway.reference.history import DAYS, WEEKS, Overdispersion
+
+if TYPE_CHECKING:
+    from slipway.reference.profile import Profile
+    from slipway.schema.checks import ColumnSpec
+
+SCORE = "score"
+MISSING = "missing"
+UNSEEN = "never seen before"
+
+
+@dataclass(frozen=True)
+class Series:
+    """A monitored series: one input of the model, or its score.
+
+    `names` are those of its cells: bins or values, then `UNSEEN` for a category, then `MISSING`.
+    `holdout` has counts of shape (cells,); `months` those of each calendar month of the reference
+    history (1 to 12) with the weeks they cover, and `by_month` those of each ``YYYY-MM``.
+    """
+
+    name: str
+    profile: Profile
+    names: Sequence[str]
+    holdout: np.ndarray
+    holdout_weeks: float
+    months: Mapping[int, tuple[np.ndarray, float]]
+    by_month: Mapping[str, np.ndarray]
+    overdispersion: Overdispersion
+
+    @property
+    def is_number(self) -> bool:
+        return bool(self.profile["type"] == "number")
+
+    @property
+    def missing(self) -> int:
+        """The cell of missing values."""
+        return len(self.names) - 1
+
+    @property
+    def unseen(self) -> int:
+        """The cell of values of a category that the reference does not have."""
+        return len(self.names) - 2
+
+    @cached_property
+    def index(self) -> dict[str, int]:
+        """The cell of each value of a category."""
+        return {name: cell for cell, name in enumerate(self.names[:-2])}
+
+    def expect(self, days: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return the reference of each day: its calendar month in the history, or the holdout.
+
+        Returns
+        -------
+        tuple
+            Shares, shape (days, cells); rows and weeks that they are measured on, shape (days,).
+        """
+        month = calendar_month(days)
+        shares = np.empty((len(days), len(self.names)))
+        rows, weeks = np.empty(len(days)), np.empty(len(days))
+        for each in np.unique(month):
+            counts, covered = self.months.get(int(each), (self.holdout, self.holdout_weeks))
+            at = month == each
+            total = max(float(counts.sum()), 1.0)
+            shares[at], rows[at], weeks[at] = counts / total, total, covered
+        return shares, rows, weeks
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Everything in a manifest that a log is compared with."""
+
+    model: str
+    event_time: str
+    holdout: Sequence[str]
+    months: frozenset[int]
+    starts: str
+    volume: Mapping[str, float]
+    joint: Mapping[str, Any]
+    inputs: Sequence[ColumnSpec]
+    series: Mapping[str, Series]
+
+    @classmethod
+    def of(cls, manifest: Mapping[str, Any]) -> Reference:
+        """Read a manifest.
+
+        Raises
+        ------
+        SlipwayError
+            The manifest has no reference history.
+        """
+        past = manifest.get("past")
+        if past is None:
+            raise SlipwayError(
+                "the model's manifest has no reference history (`past`), so drift cannot be "
+                "measured",
+                "train the model again with `dvc repro`",
+            )
+        months = sorted(past["months"])
+        missing = sorted(set(manifest["holdout"]["months"]) - set(months))
+        if missing:
+            raise SlipwayError(
+                f"the reference history of the model's manifest lacks {', '.join(missing)}, the "
+                "holdout: it has too few days",
+                "train the model again with `dvc repro`",
+            )
+        return cls(
+            model=manifest["model"]["sha256"],
+            event_time=manifest["event_time"],
+            holdout=manifest["holdout"]["months"],
+            months=frozenset(int(month[5:]) for month in months),
+            starts=months[0],
+            volume=past["volume"],
+            joint=past["joint"],
+            inputs=manifest["inputs"],
+            series={
+                name: _series(name, profile, manifest, past)
+                for name, profile in manifest["reference"].items()
+            },
+        )
+
+    def without_season(self, days: np.ndarray) -> list[int]:
+        """Return the calendar months of some days that the history does not have."""
+        return [int(each) for each in np.unique(calendar_month(days)) if each not in self.months]
+
+
+def calendar_month(days: np.ndarray) -> np.ndarray:
+    """Return 1 to 12 for each day, shape (days,)."""
+    return days.astype("datetime64[M]").astype(int) % 12 + 1
+
+
+def _series(
+    name: str, profile: Profile, manifest: Mapping[str, Any], past: Mapping[str, Any]
+) -> Series:
+    profiles = {month: entry["profiles"][name] for month, entry in past["months"].items()}
+    names = _names(profile, profiles.values())
+    by_month = {month: _counts(part, names) for month, part in profiles.items()}
+    months: dict[int, tuple[np.ndarray, float]] = {}
+    for month, counts in by_month.items():
+        before, covered = months.get(int(month[5:]), (np.zeros(len(names)), 0.0))
+        weeks = past["months"][month]["days"] / DAYS
+        months[int(month[5:])] = (before + counts, covered + weeks)
+    held = [past["months"][month]["days"] for month in manifest["holdout"]["months"]]
+    return Series(
+        name=name,
+        profile=profile,
+        names=names,
+        holdout=_counts(profile, names),
+        holdout_weeks=sum(held) / DAYS if held else float(WEEKS),
+        months=months,
+        by_month=by_month,
+        overdispersion=Overdispersion.of(past["wobble"][name]),
+    )
+
+
+def _names(profile: Profile, months: Any) -> list[str]:
+    if profile["type"] == "number":
+        return [*bin_names(profile["edges"]), MISSING]
+    values = set(profile["counts"]).union(*(month["counts"] for month in months))
+    return [*sorted(values), UNSEEN, MISSING]
+
+
+def _counts(part: Mapping[str, Any], names: Sequence[str]) -> np.ndarray:
+    counts = part["counts"]
+    if isinstance(counts, list):
+        return np.array([*counts, part["missing"]], dtype="float64")
+    values = [counts.get(name, 0) for name in names[:-2]]
+    return np.array([*values, 0, part["missing"]], dtype="float64")
+
+
+def bin_names(edges: Sequence[float]) -> list[str]:
+    """Return the names of the bins between some edges."""
+    ends = [f"{edge:.5g}" for edge in edges]
+    if not ends:
+        return ["any value"]
+    between = [f"above {low} to {high}" for low, high in pairwise(ends)]
+    return [f"up to {ends[0]}", *between, f"above {ends[-1]}"]

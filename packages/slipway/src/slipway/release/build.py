@@ -1,0 +1,91 @@
+"""`slipway build`: pack the service, with the model in it, as a bento."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from slipway.dataset.tables import files_of
+from slipway.errors import SlipwayError
+from slipway.release.machine import Wheel, unpack_machine
+from slipway.release.verified import VERIFIED, Verified
+from slipway.repository.pointers import LOCK, read_stages
+from slipway.repository.worktrees import environment
+from slipway.reproduction.lock import folder_md5, outputs
+from slipway.serving.release import Release, verify_model
+from slipway.serving.start import BENTOS
+from slipway.training.score import MODEL
+
+NAME = "slipway"
+
+
+@dataclass(frozen=True)
+class BuiltBento:
+    """A bento: its tag ``slipway:<commit>``, folder, model sha256 and machine."""
+
+    tag: str
+    path: Path
+    model_sha256: str
+    machine: Wheel
+
+
+def build(tree: Path = Path()) -> BuiltBento:
+    """Build the bento of this commit and check its contents.
+
+    Two builds of a commit have the same bytes, except for the time in ``bento.yaml`` and
+    ``release.json``.
+    """
+    sha256 = verify_model(tree / MODEL)
+    release = _release_of(tree)
+    bento = tree / BENTOS / NAME / release.commit
+    shutil.rmtree(bento, ignore_errors=True)
+    _bentoml_build(tree, release.commit)
+    release.write(bento / "src" / MODEL)
+    machine = unpack_machine(tree, bento / "src")
+    # BentoML accepts a missing model, or a link to one.
+    if verify_model(bento / "src" / MODEL) != sha256:
+        raise SlipwayError(f"{bento}: contains another model than {MODEL}", "build it again")
+    return BuiltBento(f"{NAME}:{release.commit}", bento, sha256, machine)
+
+
+def _release_of(tree: Path) -> Release:
+    """Return the release of a tree, marked dirty too if its model is not that of the commit."""
+    release = Release.of_tree(tree)
+    if release.commit.endswith("-dirty") or _is_of_commit(tree, release.commit):
+        return release
+    return replace(release, commit=f"{release.commit}-dirty")
+
+
+def _is_of_commit(tree: Path, commit: str) -> bool:
+    """Return whether the model is the one in dvc.lock, or the one that `slipway verify` rebuilt."""
+    if not (tree / LOCK).exists():
+        return True  # this commit records no model
+    locked = outputs(read_stages(tree / LOCK)).get(str(MODEL))
+    if locked == folder_md5(tree / MODEL):
+        return True
+    if not (tree / VERIFIED).exists():
+        return False
+    verified = Verified.read(tree)
+    return verified.commit == commit and verified.files == files_of(tree / MODEL)
+
+
+def _bentoml_build(tree: Path, version: str) -> None:
+    home = tree / BENTOS.parent
+    home.mkdir(parents=True, exist_ok=True)
+    settings = {"BENTOML_HOME": str(home.resolve()), "BENTOML_DO_NOT_TRACK": "true"}
+    done = subprocess.run(
+        [sys.executable, "-m", "bentoml", "build", "--version", version],
+        cwd=tree,
+        env=environment(tree) | settings,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        output = done.stderr.strip() or done.stdout.strip()
+        raise SlipwayError(
+            f"BentoML could not build the service:\n{output}", "fix the error that it reports"
+        )

@@ -1,0 +1,251 @@
+"""The sections of a judgement, the most important first."""
+
+from __future__ import annotations
+
+from slipway.comparison.report import (
+    Bin,
+    DataChanges,
+    Difference,
+    Judgement,
+    Rates,
+    SliceRow,
+)
+from slipway.comparison.verdict import oriented_interval
+from slipway.documents.document import Block, Chart, Section, Table
+from slipway.metrics.registry import HEADLINE
+from slipway.reports.messages import level, signed
+from slipway.reports.reasons import NAMES
+from slipway.untrusted import quote
+
+# Rows of a table in a comment; the HTML report has them all.
+SHOWN = 40
+
+BARS = 12
+
+
+def sections(report: Judgement, *, full: bool) -> list[Section]:
+    """Return the sections of a judgement, without those that would be empty."""
+    limit = 100_000 if full else SHOWN
+    parts = [
+        _slices(report, limit),
+        _behaviours(report),
+        _data(report.data, limit) if report.data else None,
+        _dependencies(report, limit),
+        _changed_decisions(report),
+        _calibration(report),
+        _permutation_importance(report, limit),
+        Section("The rule", [rule_of(report)]),
+    ]
+    return [part for part in parts if part]
+
+
+def rule_of(report: Judgement) -> str:
+    """Return the rule that was applied, in a few sentences."""
+    rule, name = report.rule, report.rule.primary
+    guards = [NAMES[guard] for guard in rule.guards if guard != name]
+    guarded = f"; {' and '.join(guards)} must not get worse" if guards else ""
+    inconclusive = "may be merged" if rule.on_inconclusive == "go" else "may not"
+    return (
+        f"{NAMES[name]} decides, and a loss up to {rule.margins[name]:g} does not matter"
+        f"{guarded}. A change that is {rule.require} may be merged; one that is inconclusive "
+        f"{inconclusive}. A wrong “worse” has a probability of {rule.alpha:.1%}, a wrong “better” "
+        f"of {rule.alpha:.1%} over all {rule.budget} judgements in the budget of a holdout. Set in "
+        "the section `judge` of params.yaml; a pull request is judged by the rule of its base."
+    )
+
+
+def _slices(report: Judgement, limit: int) -> Section | None:
+    slices = report.slices
+    if not slices.rows:
+        return None
+    rows = sorted(slices.rows, key=lambda row: (row.verdict != "worse", _smallest_p_value(row)))
+    worse = sum(row.verdict == "worse" for row in rows)
+    result = f"{worse} worse" if worse else f"none worse; closest: {quote(rows[0].name)}"
+    first, *others = HEADLINE
+    table = Table(
+        [
+            "slice",
+            "rows",
+            NAMES[first],
+            f"difference ({level(report)})",
+            *(f"{NAMES[metric]}, difference" for metric in others),
+            "",
+        ],
+        [_slice_row(row) for row in rows[:limit]],
+        numbers=frozenset(range(1, 4 + len(others))),
+    )
+    small = f" {slices.small} are too small to test." if slices.small else ""
+    tests = f"{slices.tests} tests of a loss, corrected together (Holm).{small}"
+    blocks: list[Block] = [tests + _hidden(len(rows), limit), table]
+    ranked = [row for row in rows if row.metrics[first]][:BARS]
+    if ranked:
+        blocks.append(
+            Chart(
+                f"{NAMES[first]} by slice: this change less the champion",
+                [row.name for row in ranked],
+                "difference",
+                bars=[row.measured[first].difference.value for row in ranked],
+            )
+        )
+    return Section(f"Slices: {len(rows)} tested, {result}", blocks)
+
+
+def _slice_row(row: SliceRow) -> list[str]:
+    first, *others = HEADLINE
+    entry = row.metrics[first]
+    result = "**worse**" if row.verdict == "worse" else row.verdict
+    return [
+        quote(row.name),
+        f"{row.rows:,}",
+        f"{entry.champion:.4f} → {entry.challenger:.4f}" if entry else "too few",
+        _spread(row, first),
+        *(_spread(row, metric) for metric in others),
+        "worse, accepted" if row.accepted else result,
+    ]
+
+
+def _spread(row: SliceRow, metric: str) -> str:
+    entry = row.metrics[metric]
+    return _interval(entry.difference) if entry else ""
+
+
+def _smallest_p_value(row: SliceRow) -> float:
+    """Return the smallest p-value of a loss; 1 if nothing could be tested."""
+    losses = [
+        oriented_interval(metric, entry.difference).p_loss for metric, entry in row.measured.items()
+    ]
+    return min(losses, default=1.0)
+
+
+def _behaviours(report: Judgement) -> Section | None:
+    if not report.behaviours:
+        return None
+    held = sum(row.holds for row in report.behaviours)
+    rows = [
+        [
+            quote(row.description, 120),
+            f"{row.share:.1%}",
+            f"{row.at_least:.0%}",
+            "holds" if row.holds else "**does not hold**",
+        ]
+        for row in report.behaviours
+    ]
+    head = ["behaviour", "holds for", "at least", ""]
+    title = f"Behaviour: {held} of {len(rows)} hold"
+    return Section(title, [Table(head, rows, frozenset({1, 2}))])
+
+
+def _data(data: DataChanges, limit: int) -> Section:
+    rates = data.label_rate
+    rows = [
+        ["months", str(len(data.months.champion)), str(len(data.months.challenger))],
+        ["rows", f"{data.rows.champion:,}", f"{data.rows.challenger:,}"],
+        ["label rate, training", *_percent(rates.train)],
+        ["label rate, holdout", *_percent(rates.holdout)],
+    ]
+    rows += [
+        [f"{quote(row.column)} missing", f"{row.champion:.1%}", f"{row.challenger:.1%}"]
+        for row in data.missing[:limit]
+    ]
+    points = [f"- column {quote(name)} is new" for name in data.columns.added[:limit]]
+    points += [f"- column {quote(name)} is gone" for name in data.columns.removed[:limit]]
+    points += [
+        f"- file {quote(name)} {kind}"
+        for kind in ("added", "deleted", "modified")
+        for name in getattr(data.files, kind)[:limit]
+    ]
+    points += [
+        f"- distribution of {quote(row.column)} shifted: {row.distance:.0%} of the rows have "
+        "other values"
+        for row in data.shifted[:limit]
+    ]
+    blocks: list[Block] = [Table(["", "champion", "this change"], rows, frozenset({1, 2}))]
+    blocks += ["\n".join(points)] if points else []
+    return Section("Data: no change" if data.same else "Data: differences", blocks)
+
+
+def _percent(pair: Rates) -> tuple[str, str]:
+    return f"{pair.champion:.1%}", f"{pair.challenger:.1%}"
+
+
+def _dependencies(report: Judgement, limit: int) -> Section | None:
+    changed = report.changes.dependencies
+    if not changed:
+        return None
+    rows = [
+        [quote(row.name), quote(row.champion or "–"), quote(row.challenger or "–")]  # noqa: RUF001
+        for row in changed[:limit]
+    ]
+    table = Table(["package", "champion", "this change"], rows)
+    return Section(f"Dependencies: {len(changed)} changed", [table])
+
+
+def _changed_decisions(report: Judgement) -> Section | None:
+    changed = report.changed_decisions
+    if not changed or not changed.count:
+        return None
+    rows = [
+        [
+            quote(f"{row.slice}={row.value}"),
+            f"{row.rows:,}",
+            f"{row.changed:,}",
+            f"{row.share:.1%}",
+        ]
+        for row in changed.slices
+    ]
+    text = (
+        f"Of {changed.count:,} changed decisions, {changed.now_right:,} are now right and "
+        f"{changed.now_wrong:,} now wrong (McNemar: p = {changed.p_value:.3f} that the two models "
+        "are right equally often). Decisions change most often here:"
+    )
+    table = Table(["slice", "rows", "changed", "share"], rows, frozenset({1, 2, 3}))
+    return Section("Changed decisions by slice", [text, table])
+
+
+def _calibration(report: Judgement) -> Section | None:
+    if not report.curves:
+        return None
+    before, after = report.curves.champion, report.curves.challenger
+    rows = [
+        [str(number + 1), *_bin(before, number), *_bin(after, number)]
+        for number in range(max(len(before), len(after)))
+    ]
+    head = ["bin", "champion, predicted", "observed", "this change, predicted", "observed"]
+    lines = {
+        "predicted": [row.mean_score for row in after],
+        "observed": [row.label_rate for row in after],
+    }
+    labels = [str(number + 1) for number in range(len(after))]
+    return Section(
+        "Calibration: predicted vs. observed rate",
+        [
+            "Bins of equal size, from the lowest probability to the highest.",
+            Table(head, rows, frozenset(range(5))),
+            Chart("This change: predicted, then observed", labels, "rate", lines=lines),
+        ],
+    )
+
+
+def _bin(curve: list[Bin], number: int) -> list[str]:
+    if number >= len(curve):
+        return ["", ""]
+    return [f"{curve[number].mean_score:.1%}", f"{curve[number].label_rate:.1%}"]
+
+
+def _permutation_importance(report: Judgement, limit: int) -> Section | None:
+    rows = [
+        [quote(row.feature), f"{row.auc_decrease:.4f}"]
+        for row in report.permutation_importance[:limit]
+    ]
+    text = "AUC lost when a feature is shuffled. Correlated features share their importance."
+    table = Table(["feature", "AUC lost"], rows, frozenset({1}))
+    return Section("Permutation importance", [text, table]) if rows else None
+
+
+def _interval(difference: Difference) -> str:
+    low, high = signed(difference.low, 3), signed(difference.high, 3)
+    return f"{signed(difference.value, 3)} ({low} … {high})"
+
+
+def _hidden(rows: int, limit: int) -> str:
+    return f" {rows - limit} more rows are in the HTML report." if rows > limit else ""

@@ -1,0 +1,192 @@
+"""The verdict, its reasons and what to do about them, as sentences."""
+
+from __future__ import annotations
+
+from slipway.comparison.report import Difference, Judgement, SliceRow, Stop
+from slipway.documents.document import Document
+from slipway.documents.text import to_text
+from slipway.reports.reasons import NAMES, advice_on, reason_of
+from slipway.untrusted import quote
+
+INCOMPARABLE = {
+    "no champion": "the base commit has no model to compare with",
+    "unreadable": "the champion cannot read these rows",
+    "another target": "the champion predicts another target",
+    "learned from the holdout": "the champion was trained on these rows",
+}
+
+STOPS_SHOWN = 8
+
+
+def tone(report: Judgement) -> str:
+    """Return ``good``, ``bad``, or ``open`` if only an inconclusive result stops the change."""
+    if report.may_merge:
+        return "good"
+    inconclusive = all(stop.code == "inconclusive" for stop in report.stops)
+    return "open" if inconclusive else "bad"
+
+
+def headline(report: Judgement) -> str:
+    """Return the verdict in one line."""
+    if tone(report) == "bad":
+        return f"Not merged: {reason_of(report, worst_stop(report))}"
+    if report.verdict == "inconclusive":
+        allowed = ". It may be merged anyway" if report.may_merge else ""
+        return f"Inconclusive: {why_inconclusive(report)}{allowed}"
+    if report.verdict == "better":
+        return "Better: this model may replace the one in production"
+    before, after = report.champion, report.challenger
+    if before is None or before.model != after.model:
+        return "Not worse: this model may replace the one in production"
+    if before.threshold != after.threshold:
+        return f"Not worse: the same model, with the threshold {after.threshold:g}"
+    if before.manifest != after.manifest:
+        return "Not worse: the same model, with another manifest"
+    return "Not worse: it is the same model, byte for byte"
+
+
+def summary(report: Judgement) -> str:
+    """Return the verdict and its reasons as a few lines for a terminal."""
+    lines = lead(report)
+    lines += [f"- {reason}" for reason in more_stops(report)]
+    lines += [f"→ {step}" for step in advice(report)]
+    return to_text(Document(tone(report), headline(report), lines, [], []))
+
+
+def worst_stop(report: Judgement) -> Stop:
+    """Return the stop to name first: one that is not merely inconclusive, if there is one."""
+    return next((stop for stop in report.stops if stop.code != "inconclusive"), report.stops[0])
+
+
+def more_stops(report: Judgement) -> list[str]:
+    """Return what stops the change besides the stop that the headline names."""
+    if tone(report) != "bad":
+        return []
+    first = worst_stop(report)
+    others = [stop for stop in report.stops if stop is not first]
+    # If the model is worse on all rows, its slices are too: they are in their section.
+    shown = [stop for stop in others if not (stop.code == "slice" and first.code == "worse")]
+    lines = [f"Also: {reason_of(report, stop)}." for stop in shown[:STOPS_SHOWN]]
+    hidden = len(others) - len(lines)
+    return [*lines, f"And {hidden} more, in the tables below."] if hidden else lines
+
+
+def lead(report: Judgement) -> list[str]:
+    """Return the evidence of the verdict, and the rows that it is from, as sentences."""
+    if report.incomparable:
+        reason = INCOMPARABLE[report.incomparable.code]
+        sentence = f"{reason}: {quote(report.incomparable.detail, 200)}."
+        return [sentence[:1].upper() + sentence[1:]]
+    metric, holdout = report.primary, report.holdout
+    moved = change_of(report, metric.name, metric.difference)
+    rows = f"{holdout.rows:,} rows ({months(holdout.months)}) that neither model was trained on"
+    lines = [f"On {rows}, {moved}. {_slices(report)}"]
+    best = report.best_champion
+    if best is None or report.champion is None or best.model == report.champion.model:
+        return lines
+    if best.verdict != "not worse" and metric.verdict != "better":
+        difference = interval(report, best.difference)
+        lines.append(
+            f"Against the best champion so far (`{best.model[:12]}`) the difference is "
+            f"{difference}."
+        )
+    return lines
+
+
+def change_of(report: Judgement, metric: str, difference: Difference) -> str:
+    """Return by how much a metric changes, with its interval."""
+    name = NAMES[metric]
+    if difference.value == 0 and difference.se == 0:
+        return f"{name} is the same for both"
+    verb = "rises" if difference.value > 0 else "falls"
+    low, high = sorted((abs(difference.low), abs(difference.high)))
+    ends = f"{low:.4f} to {high:.4f}"
+    if difference.low <= 0 <= difference.high:
+        ends = f"{signed(difference.low)} to {signed(difference.high)}"
+    return f"{name} {verb} by **{abs(difference.value):.4f}** ({level(report)} interval {ends})"
+
+
+def why_inconclusive(report: Judgement) -> str:
+    """Return why the verdict is inconclusive."""
+    if report.incomparable:
+        return INCOMPARABLE[report.incomparable.code]
+    metric = report.primary
+    if metric.verdict != "inconclusive":
+        return "this model may be worse than the best champion so far"
+    if metric.difference.insufficient_reason:
+        return metric.difference.insufficient_reason
+    if not metric.rows_needed:
+        return "the loss is as large as the margin"
+    more = max(metric.rows_needed - report.holdout.rows, 1)
+    return f"about {round_up(more):,} more rows would decide it"
+
+
+def advice(report: Judgement) -> list[str]:
+    """Return what to do, one sentence for each kind of stop."""
+    codes = {stop.code for stop in report.stops}
+    # If the model is worse on all rows, guards and slices follow from that.
+    implied = {"guard", "slice"} if "worse" in codes else set()
+    steps: dict[str, str] = {}
+    for stop in report.stops:
+        if stop.code not in implied:
+            steps.setdefault(stop.code, advice_on(report, stop))
+    return list(steps.values())
+
+
+def level(report: Judgement) -> str:
+    return f"{100 * (1 - 2 * report.rule.alpha):g}%"
+
+
+def interval(report: Judgement, difference: Difference) -> str:
+    return (
+        f"{signed(difference.value)} ({level(report)} interval "
+        f"{signed(difference.low)} to {signed(difference.high)})"
+    )
+
+
+def signed(value: float, digits: int = 4) -> str:
+    """Return a number with its sign, a true minus; zero after rounding has no sign."""
+    text = f"{abs(value):.{digits}f}"
+    return text if float(text) == 0 else f"{'+' if value > 0 else '−'}{text}"  # noqa: RUF001
+
+
+def months(names: list[str]) -> str:
+    shown = names[:1] if len(names) < 2 else [names[0], names[-1]]
+    return " to ".join(quote(name, 20) for name in shown)
+
+
+def round_up(count: int) -> int:
+    """Return a count rounded up to two significant digits."""
+    step: int = 10 ** max(len(str(count)) - 2, 0)
+    return -(-count // step) * step
+
+
+def _slices(report: Judgement) -> str:
+    rows = report.slices.rows
+    worse = [row for row in rows if row.verdict == "worse"]
+    if not rows:
+        return "No slice is large enough to be tested."
+    if not worse:
+        return "No slice is shown to get worse."
+    accepted = sum(bool(row.accepted) for row in worse)
+    verb = "gets" if len(worse) == 1 else "get"
+    of_these = f", of which {accepted} accepted" if accepted else ""
+    return (
+        f"{len(worse)} of {len(rows)} slices {verb} worse{of_these}. "
+        f"{_slice(report, min(worse, key=_smallest_p_value))}"
+    )
+
+
+def _slice(report: Judgement, row: SliceRow) -> str:
+    metric, entry = min(row.measured.items(), key=lambda each: each[1].p_adjusted)
+    change = change_of(report, metric, entry.difference).removesuffix(")")
+    p_value, tests = entry.p_adjusted, report.slices.tests
+    shown = "p < 0.0001" if p_value < 0.0001 else f"p = {p_value:.4f}"
+    return (
+        f"For {quote(row.name)} ({row.rows:,} rows) {change}; {shown} after correction for "
+        f"{tests} tests)."
+    )
+
+
+def _smallest_p_value(row: SliceRow) -> float:
+    return min(entry.p_adjusted for entry in row.measured.values())

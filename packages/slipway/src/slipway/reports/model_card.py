@@ -1,0 +1,150 @@
+"""The model card: purpose, quality, data, inputs and limits of a model.
+
+All of it comes from the model's manifest and the committed reports. Its parts follow Mitchell et
+al., *Model Cards for Model Reporting* (2019).
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from slipway.dataset.tables import read_json
+from slipway.documents.document import Block, Document, Section, Table
+from slipway.reports.messages import months
+from slipway.reports.reasons import NAMES
+from slipway.training.score import MODEL, read_manifest
+from slipway.untrusted import quote
+
+METRICS = Path("reports/metrics.json")
+
+SLICES = Path("reports/plots/slices.csv")
+
+# The slices with the lowest AUC.
+WEAKEST = 8
+
+BASELINES = {"base_rate": "always the average", "logistic_regression": "logistic regression"}
+
+Manifest = Mapping[str, Any]
+
+
+def card(root: Path, foot: list[str]) -> Document:
+    """Return the card of the model in a tree.
+
+    Raises
+    ------
+    SlipwayError
+        The manifest or the metrics are missing.
+    """
+    manifest = read_manifest(root / MODEL)
+    metrics = read_json(root / METRICS, "dvc repro")
+    return Document(
+        "good",
+        f"Model {quote(manifest['model']['sha256'][:12])}: {quote(manifest['target']['name'])}",
+        [_purpose(manifest), _quality(metrics), _decision(manifest, metrics)],
+        [
+            Section("Slices on which it is weakest", _slices(root)),
+            Section("Data", [_data(manifest)]),
+            Section("Inputs", [_inputs(manifest)]),
+            Section("Limits", [_limits(manifest)]),
+            Section("Identity", [_identity(manifest)]),
+        ],
+        foot,
+    )
+
+
+def _purpose(manifest: Manifest) -> str:
+    """Return the target, with the docstring of the label function."""
+    definition = quote(manifest["target"]["definition"], 600)
+    return f"Predicts the probability that a row is positive: {definition}"
+
+
+def _quality(metrics: Mapping[str, Any]) -> Table:
+    names = list(metrics["model"])
+    baselines = {key: name for key, name in BASELINES.items() if key in metrics}
+    rows = [
+        [NAMES.get(name, name), _interval(metrics["model"][name])]
+        + [_interval(metrics[key][name]) if name in metrics[key] else "-" for key in baselines]
+        for name in names
+    ]
+    return Table(["on the holdout", "this model", *baselines.values()], rows)
+
+
+def _interval(estimate: Mapping[str, float]) -> str:
+    return f"{estimate['value']:.3f} ({estimate['low']:.3f} to {estimate['high']:.3f})"
+
+
+def _decision(manifest: Manifest, metrics: Mapping[str, Any]) -> str:
+    level = f"{100 * float(metrics['confidence']):g}%"
+    return (
+        f"In brackets: {level} intervals, on {metrics['rows']:,} rows that it was not trained on, "
+        f"{metrics['positives']:,} of them positive. A row is predicted to be positive if its "
+        f"probability is at least **{manifest['threshold']:g}**."
+    )
+
+
+def _slices(root: Path) -> list[Block]:
+    if not (root / SLICES).exists():
+        return ["No slice was measured."]
+    with (root / SLICES).open(encoding="utf-8", newline="") as file:
+        measured = [row for row in csv.DictReader(file) if row["auc"]]
+    weakest = sorted(measured, key=lambda row: float(row["auc"]))[:WEAKEST]
+    if not weakest:
+        return ["No slice is large enough to be measured."]
+    rows = [
+        [
+            quote(f"{row['slice']}={row['value']}"),
+            f"{int(row['rows']):,}",
+            f"{float(row['label_rate']):.1%}",
+            "{auc:.3f} ({auc_low:.3f} to {auc_high:.3f})".format_map(
+                {name: float(row[name]) for name in ("auc", "auc_low", "auc_high")}
+            ),
+        ]
+        for row in weakest
+    ]
+    return [Table(["slice", "rows", "positive", "AUC"], rows, frozenset({1, 2}))]
+
+
+def _data(manifest: Manifest) -> Table:
+    def part(name: str) -> list[str]:
+        rows = manifest[name]
+        unlabelled = f"{rows['unlabelled']:,}" if "unlabelled" in rows else "-"
+        share = rows["positives"] / max(rows["rows"], 1)
+        return [months(rows["months"]), f"{rows['rows']:,}", f"{share:.1%}", unlabelled]
+
+    return Table(
+        ["", "months", "rows", "positive", "rows without a label"],
+        [["trained on", *part("train")], ["measured on", *part("holdout")]],
+        frozenset({2, 3, 4}),
+    )
+
+
+def _inputs(manifest: Manifest) -> str:
+    features = ", ".join(quote(feature["name"]) for feature in manifest["features"])
+    return f"All of them are known before the event: {features}."
+
+
+def _limits(manifest: Manifest) -> str:
+    span = months(manifest["train"]["months"])
+    return (
+        f"The model was trained on {span}: it has seen no later data and no other season. Its "
+        "quality on rows that never get a label is not known. A category that is not in the "
+        "training data is treated as unknown. The intervals assume independent rows. "
+        "A probability near the threshold is for human review (`serve.uncertainty_band`)."
+    )
+
+
+def _identity(manifest: Manifest) -> Table:
+    libraries = ", ".join(f"{name} {version}" for name, version in manifest["libraries"].items())
+    return Table(
+        ["", ""],
+        [
+            ["model, sha256", quote(manifest["model"]["sha256"], 64)],
+            ["data, md5", quote(manifest["data"]["md5"])],
+            ["holdout, sha256 of its keys", quote(manifest["holdout"]["keys_sha256"], 64)],
+            ["requirements.lock, sha256", quote(manifest["requirements_sha256"], 64)],
+            ["made with", quote(libraries, 300)],
+        ],
+    )

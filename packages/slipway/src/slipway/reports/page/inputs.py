@@ -1,0 +1,256 @@
+"""The inputs of the page; one that does not exist is None or empty."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+
+from slipway.comparison.record import JUDGEMENTS
+from slipway.dataset.files import list_folder
+from slipway.dataset.months import DATA
+from slipway.dataset.tables import read_json
+from slipway.errors import Refused, SlipwayError
+from slipway.monitoring.check import log_place
+from slipway.monitoring.report import DriftReport
+from slipway.predictions.labels.store import labels_place
+from slipway.reports.page.days import Traffic, known_labels, read_days
+from slipway.repository.git import git, names
+from slipway.training.score import MANIFEST_FILE, MODEL
+
+if TYPE_CHECKING:
+    from slipway.settings import Params
+
+Row = dict[str, Any]
+
+METRICS = Path("reports/metrics.json")
+PLOTS = Path("reports/plots")
+RELEASES = Path("build/releases.json")
+VERDICTS = Path("build/reports")
+DRIFT = Path("build/drift.json")
+MAKE_DRIFT = "slipway drift --json build/drift.json"
+
+HISTORY = 30
+SHORT = 20
+
+# Columns of the plots' data that are text, even if they look like numbers.
+NAMES = ("slice", "value")
+
+
+class Interval(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+    value: float
+    low: float
+    high: float
+
+    def cell(self) -> tuple[str, str]:
+        """Return the value, and below it the interval."""
+        return f"{self.value:.3f}", f"{self.low:.3f} to {self.high:.3f}"
+
+
+class Release(BaseModel):
+    """A release.
+
+    Attributes
+    ----------
+    metrics
+        By name, on the holdout of its commit; None if unknown.
+    event
+        *deployed* or *rolled back*; empty if unknown.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    metrics: dict[str, Interval] | None = None
+    commit: str = ""
+    date: str = ""
+    subject: str = ""
+    model_sha256: str = ""
+    verdict: str = ""
+    event: str = ""
+
+    @property
+    def day(self) -> str:
+        return self.date[:10]
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """All inputs of the page.
+
+    Parameters
+    ----------
+    plots
+        The tables of ``reports/plots``, by name.
+    releases
+        Oldest first.
+    verdicts
+        The reports of `slipway judge` and `slipway validate` by name, oldest first.
+    days
+        The predictions by day of the event: `day`, `rows`, `mean_score`, `label_rate`.
+    no_traffic
+        Why there are no days; empty if there are.
+    log_faults
+        A sentence for each part of the log that was left out.
+    full_reports
+        Paths of reports on single verdicts, by name.
+    """
+
+    manifest: Row | None
+    metrics: Row | None
+    plots: dict[str, list[Row]]
+    releases: list[Release]
+    verdicts: dict[str, Row]
+    drift: DriftReport | None
+    days: list[Row]
+    no_traffic: str
+    log_faults: Sequence[str]
+    full_reports: dict[str, str]
+
+
+def read_inputs(
+    params: Params, out: Path, log: str, labels: list[Path] | None, model: Path = MODEL
+) -> Inputs:
+    """Read all inputs from the current repository and from the folder of a model.
+
+    Raises
+    ------
+    SlipwayError
+        A file that exists cannot be read.
+    """
+    manifest = _json(model / MANIFEST_FILE, "dvc repro")
+    reports = sorted(VERDICTS.glob("*.json"), key=lambda path: (path.stat().st_mtime, path))
+    verdicts = {path.stem: read_json(path, "slipway judge") for path in reports}
+    traffic = _traffic(params, log, labels, manifest)
+    return Inputs(
+        manifest=manifest,
+        metrics=_json(METRICS, "dvc repro"),
+        plots={path.stem: read_table(path) for path in PLOTS.glob("*.csv")},
+        releases=_released() or released_by_git(),
+        verdicts=verdicts,
+        drift=_drift_report(),
+        days=traffic.days,
+        no_traffic=traffic.missing,
+        log_faults=traffic.faults,
+        full_reports={
+            name: f"reports/{name}.html"
+            for name in verdicts
+            if (out / "reports" / f"{name}.html").is_file()
+        },
+    )
+
+
+def _drift_report() -> DriftReport | None:
+    content = _json(DRIFT, MAKE_DRIFT)
+    if content is None:
+        return None
+    try:
+        return DriftReport.of(content if isinstance(content, dict) else {})
+    except Refused as error:
+        raise SlipwayError(f"{DRIFT}: {error}", f"make it again with `{MAKE_DRIFT}`") from None
+
+
+def read_table(path: Path) -> list[Row]:
+    """Return the rows of a plot's data: numbers as numbers, empty cells as None."""
+    with path.open(encoding="utf-8", newline="") as file:
+        return [
+            {name: text if name in NAMES else _number(text) for name, text in row.items()}
+            for row in csv.DictReader(file)
+        ]
+
+
+def released_by_git() -> list[Release]:
+    """Return the commits of this branch that changed the metrics, as releases.
+
+    A release is named after its pull request, a short subject or the commit. Model and verdict are
+    those of the judgement that the commit added, if it added exactly one.
+    """
+    shown = ("log", f"-{HISTORY}", "--first-parent", "--format=%H %cI %s")
+    try:
+        lines = git(Path(), *shown, "--", str(METRICS)).splitlines()
+    except SlipwayError:
+        return []  # no git repository, or no commit yet
+    releases = [_release(*line.split(" ", 2)) for line in reversed(lines)]
+    return [release for release in releases if release]
+
+
+def _release(commit: str, date: str, subject: str) -> Release | None:
+    metrics = (_json_at(commit, str(METRICS)) or {}).get("model")
+    if not metrics:
+        return None  # deleted in this commit, or in an earlier format
+    name = _short_name(commit, subject)
+    release = {"name": name, "subject": subject, "commit": commit, "date": date}
+    added = ("show", "-z", "-m", "--first-parent", "--diff-filter=A", "--name-only", "--format=")
+    records = names(Path(), *added, commit, "--", str(JUDGEMENTS))
+    if len(records) == 1 and (record := _json_at(commit, records[0])):
+        release |= {"model_sha256": record["model"], "verdict": record["verdict"]}
+    try:
+        return Release.model_validate(release | {"metrics": metrics})
+    except ValidationError:
+        return None
+
+
+def _short_name(commit: str, subject: str) -> str:
+    request = re.search(r"#\d+", subject)
+    if request:
+        return request.group()
+    subject = subject.removeprefix("Merge ")
+    return subject if len(subject) <= SHORT else commit[:7]
+
+
+def _json_at(commit: str, path: str) -> Row | None:
+    try:
+        found = json.loads(git(Path(), "show", f"{commit}:{path}"))
+    except (SlipwayError, ValueError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _traffic(params: Params, log: str, labels: list[Path] | None, manifest: Row | None) -> Traffic:
+    """Return the predictions by day, or why there are none."""
+    if manifest is None:
+        return Traffic([], "There is no model yet.")
+    if labels is None:
+        known = known_labels(list_folder(DATA).read if DATA.is_dir() else [], labels_place(params))
+    else:
+        known = known_labels(labels)
+    return read_days(log or log_place(params), manifest["event_time"], known)
+
+
+def _released() -> list[Release]:
+    """Return the recorded releases, with the metrics of their commits."""
+    try:
+        found = TypeAdapter(list[Release]).validate_python(_json(RELEASES, "slipway deploy") or [])
+        return [_with_metrics(release) for release in found]
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        place = ".".join(map(str, first["loc"]))
+        raise SlipwayError(
+            f"{RELEASES}: not a list of releases: {place}: {first['msg']}",
+            "correct it, or delete it: then the page shows the releases that git knows",
+        ) from None
+
+
+def _with_metrics(release: Release) -> Release:
+    if release.metrics or not release.commit:
+        return release
+    metrics = (_json_at(release.commit, str(METRICS)) or {}).get("model")
+    return Release.model_validate(release.model_dump() | {"metrics": metrics})
+
+
+def _json(path: Path, made_by: str) -> Any:
+    return read_json(path, made_by) if path.exists() else None
+
+
+def _number(text: str) -> int | float | None:
+    if not text:
+        return None
+    return int(text) if text.isdigit() else float(text)

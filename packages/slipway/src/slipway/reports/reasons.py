@@ -1,0 +1,56 @@
+"""What stops a change, and what to do about it."""
+
+from __future__ import annotations
+
+from slipway.comparison.report import Judgement, Stop
+from slipway.metrics.registry import METRICS
+from slipway.untrusted import quote
+
+NAMES = {name: metric.label for name, metric in METRICS.items()} | {
+    "row_ms": "time for one row",
+    "model_mb": "size of the model",
+}
+
+
+def reason_of(report: Judgement, stop: Stop) -> str:
+    """Return why a stop stops the change."""
+    subject = stop.about
+    if stop.code in ("worse", "guard"):
+        metric = next(row for row in report.metrics if row.name == subject)
+        return f"{NAMES[subject]} gets worse by {abs(metric.difference.value):.4f}"
+    return {
+        "worse than the best": "this model is worse than the best champion so far",
+        "slice": f"worse for {quote(subject)}",
+        "inconclusive": "inconclusive: the holdout is too small to rule out a regression",
+        "not better": "not shown to be better, which `judge.require` demands",
+        "behaviour": f"the behaviour {quote(subject)} does not hold",
+        "cost": f"the {NAMES.get(subject, 'cost')} is over its limit",
+        "lock": f"dvc.lock is {subject}",
+        "record": f"the record {quote(subject)} was changed",
+    }[stop.code]
+
+
+def advice_on(report: Judgement, stop: Stop) -> str:
+    """Return what to do about a stop."""
+    if stop.code == "inconclusive" and report.incomparable:
+        return (
+            "Compare on rows that both models can read and neither was trained on, or set "
+            "`judge.on_inconclusive` in params.yaml to `go` (it takes effect once it is merged)."
+        )
+    subject, primary = stop.about, METRICS[report.rule.primary]
+    per_month = report.holdout.rows / max(len(report.holdout.months), 1)
+    verb = "raises" if primary.higher_is_better else "lowers"
+    return {
+        "worse": f"Try a change that {verb} {primary.label}, or drop this one.",
+        "worse than the best": "Start from the best champion: small losses have added up since.",
+        "guard": "See the calibration below: the ranking may be fine and the probabilities not.",
+        "slice": f"See {quote(subject)} below: it may need more rows, or a rule in src/model. Or "
+        "accept the loss in `judge.accept` of params.yaml, with a reason, which is shown here.",
+        "inconclusive": "Hold out more months with `prepare.holdout_months` (a month has about "
+        f"{per_month:,.0f} rows), or make a larger change.",
+        "not better": "Make a larger change, or set `judge.require` to `not worse`.",
+        "behaviour": "See src/model/behaviours.py: fix the model, or the behaviour if it is wrong.",
+        "cost": "Make the model smaller, or raise the limit in the section `judge` of params.yaml.",
+        "lock": "Run `dvc repro` and commit dvc.lock with reports/.",
+        "record": "Restore it: `git checkout <base> -- reports/judgements`.",
+    }[stop.code]

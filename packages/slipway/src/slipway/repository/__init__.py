@@ -1,0 +1,1 @@
+"""The repository: git, DVC's pointers, worktrees, and the one checked restore."""

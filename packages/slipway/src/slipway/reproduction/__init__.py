@@ -1,0 +1,1 @@
+"""Rebuild what a lock names, and compare."""

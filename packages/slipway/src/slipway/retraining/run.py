@@ -1,0 +1,179 @@
+"""Retrain in a copy of the last commit, and report the result."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from slipway.comparison.champion import tree_of
+from slipway.dataset.tables import write_json
+from slipway.errors import NO, NO_ANSWER, YES, Refused, SlipwayError
+from slipway.monitoring.check import log_place
+from slipway.predictions.labels.store import labels_place
+from slipway.progress import spinner
+from slipway.reports.messages import summary
+from slipway.repository.git import resolve
+from slipway.repository.pointers import POINTER
+from slipway.repository.restore import restore
+from slipway.retraining.months import Added, Places, add_months
+from slipway.retraining.pipeline import (
+    REPORT,
+    VALIDATION,
+    collect,
+    track,
+    train_and_judge,
+    try_candidates,
+)
+from slipway.settings import Params, read_params
+
+RETRAIN = Path("build/retrain.json")
+
+# What a person or a workflow may want to see or to commit.
+FOLDER = Path("build/retrain")
+FILES = FOLDER / "files"
+
+Status = Literal["better", "not better", "nothing new", "inconclusive"]
+
+VERSION = 2
+
+
+@dataclass(frozen=True)
+class Retrained:
+    """The result, ``build/retrain.json``.
+
+    `months` has rows and origin of the `months_added`. `challenger` has the settings of `train`
+    that the best candidate changes, `report` the path of the judge's report, and `files` and
+    `branch_files` the folder and the names of the files to propose, if the model is better.
+    """
+
+    status: Status
+    words: str
+    commit: str = ""
+    months_added: list[str] = field(default_factory=list)
+    months: list[dict[str, Any]] = field(default_factory=list)
+    challenger: dict[str, Any] | None = None
+    report: str = ""
+    files: str = ""
+    branch_files: list[str] = field(default_factory=list)
+
+    @property
+    def exit_code(self) -> int:
+        return {"better": YES, "inconclusive": NO_ANSWER}.get(self.status, NO)
+
+    def as_dict(self) -> dict[str, Any]:
+        return {"version": VERSION} | asdict(self)
+
+    def text(self) -> str:
+        lines = [f"{self.status}: {self.words}"]
+        if self.branch_files:
+            lines.append(
+                f"  → a pull request needs the {len(self.branch_files)} files in {self.files}/"
+            )
+        return "\n".join(lines)
+
+
+def retrain(root: Path, until: str = "", log: str = "", out: Path = RETRAIN) -> Retrained:
+    """Train on the newest labels in a copy of the last commit; write and return the result.
+
+    The result is inconclusive, and is written all the same, if an error occurs.
+
+    Parameters
+    ----------
+    until
+        The last month to add, as ``YYYY-MM``; empty for all.
+    log
+        Folder or URL of the prediction log; empty for `serve.log` of params.yaml.
+    """
+    shutil.rmtree(root / FOLDER, ignore_errors=True)
+    try:
+        result = _retrain(root, until, log)
+    except SlipwayError as error:
+        result = Retrained("inconclusive", _reason(error))
+    write_json(result.as_dict(), out)
+    return result
+
+
+def _retrain(root: Path, until: str, log: str) -> Retrained:
+    commit = resolve(root, "HEAD")
+    with tree_of(root, commit) as tree, _kept(tree, root / FOLDER):
+        params = read_params(tree / "params.yaml")
+        places = _places(root, params, log)
+        with spinner("Looking for labelled months"):
+            restore(tree, POINTER)
+            added, why = add_months(tree / "data", params, places, until)
+        facts: dict[str, Any] = {
+            "commit": commit,
+            "months_added": [month.month for month in added],
+            "months": [asdict(month) for month in added],
+        }
+        if not added:
+            return Retrained("nothing new", _nothing_new(why), **facts)
+        try:
+            return _train(root, tree, commit, params, added, why, facts)
+        except SlipwayError as error:
+            return Retrained("inconclusive", _reason(error), **facts)
+
+
+def _reason(error: SlipwayError) -> str:
+    return ": ".join(filter(None, [str(error), error.do]))
+
+
+def _train(
+    root: Path,
+    tree: Path,
+    commit: str,
+    params: Params,
+    added: list[Added],
+    why: list[str],
+    facts: dict[str, Any],
+) -> Retrained:
+    track(tree)
+    chosen = {}
+    if params.search.candidates:
+        with spinner("Trying the candidates"):
+            chosen = try_candidates(tree)
+    facts = facts | {"challenger": chosen or None}
+    sentences = [f"with {', '.join(month.text() for month in added)}", *why]
+    try:
+        with spinner("Training and judging"):
+            report = train_and_judge(tree, commit)
+    except Refused as refusal:
+        return Retrained("not better", words="; ".join([*sentences, str(refusal)]), **facts)
+    facts = facts | {
+        "words": f"{'; '.join(sentences)}. {summary(report)}",
+        "report": str(FOLDER / REPORT.name),
+    }
+    if not (report.verdict == "better" and report.may_merge):
+        return Retrained("not better", **facts)
+    names = collect(tree, root / FILES)
+    return Retrained("better", files=str(FILES), branch_files=names, **facts)
+
+
+def _places(root: Path, params: Params, log: str) -> Places:
+    """Return log and labels; a relative folder is in this repository, not in the copy."""
+    places = (log or log_place(params), labels_place(params))
+    return Places(*(_absolute(root, place) for place in places))
+
+
+def _absolute(root: Path, place: str) -> str:
+    return place if "://" in place else str((root / place).resolve())
+
+
+@contextmanager
+def _kept(tree: Path, folder: Path) -> Iterator[None]:
+    """Keep the reports of the copy, also after an error."""
+    try:
+        yield
+    finally:
+        for name in (REPORT, VALIDATION):
+            if (tree / name).is_file():
+                folder.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(tree / name, folder / name.name)
+
+
+def _nothing_new(why: list[str]) -> str:
+    return "; ".join(why) or "there is no further month"

@@ -1,0 +1,52 @@
+"""Texts for messages: the expectation of a check, values and names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from slipway.schema.checks import SETS
+from slipway.untrusted import shown
+
+WORDS = {
+    "equal_to": "{}",
+    "not_equal_to": "anything but {}",
+    "greater_than": "more than {}",
+    "greater_than_or_equal_to": "{} or more",
+    "less_than": "less than {}",
+    "less_than_or_equal_to": "{} or less",
+    "str_matches": "text that matches {}",
+    "str_contains": "text that contains a match of {}",
+    "str_startswith": "text that starts with {}",
+    "str_endswith": "text that ends with {}",
+}
+
+NOUNS = {
+    "string": "text",
+    "integer": "a whole number",
+    "number": "a finite number",
+    "timestamp": "a time with its zone, such as 2013-10-01T09:30:00Z",
+}
+
+
+def describe(check: str, arguments: Mapping[str, Any]) -> str:
+    """Return the expectation of one of pandera's own checks, such as ``0 to 6``."""
+    if check in WORDS:
+        (value,) = arguments.values()
+        return WORDS[check].format(value)
+    if check in SETS:
+        (values,) = arguments.values()
+        listed = [str(value) for value in values]
+        more = f" … ({len(listed)} values)" if len(listed) > 20 else ""
+        kind = "one of" if check == "isin" else "none of"
+        return f"{kind} {', '.join(listed[:20])}{more}"
+    if check == "in_range":
+        low = "" if arguments["include_min"] else "more than "
+        high = "to" if arguments["include_max"] else "and less than"
+        return f"{low}{arguments['min_value']} {high} {arguments['max_value']}"
+    given = {k.removesuffix("_value"): v for k, v in arguments.items() if v is not None}
+    return f"a length of {', '.join(f'{k} {v}' for k, v in given.items())}"
+
+
+def expected_got(expected: str, value: Any) -> str:
+    return f"expected {expected}, got {shown(value)}"

@@ -1,0 +1,258 @@
+"""The endpoints. Every refusal has the same JSON shape."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict
+from itertools import accumulate
+from pathlib import Path
+
+import orjson
+
+from slipway import project
+from slipway.dataset.tables import digest
+from slipway.predictions.writer import LogUnavailable, PredictionLog
+from slipway.schema.validator import Fault, Faults, TooManyRows
+from slipway.serving import LOG, SMOKE_SECRET, TOKENS
+from slipway.serving.auth import SmokeTest, Tokens
+from slipway.serving.http import (
+    Answer,
+    BodyBudget,
+    Receive,
+    Refusal,
+    Scope,
+    Send,
+    as_utf8,
+    check_json,
+    read_body,
+    respond,
+)
+from slipway.serving.metrics import CONTENT_TYPE, OTHER, LogState, Metrics
+from slipway.serving.predict import BadRows, Predictor
+from slipway.serving.release import Release, verify_model
+from slipway.settings import Serve, read_params
+from slipway.training.score import MANIFEST_FILE, MODEL, Model
+
+OPEN = ("/livez", "/readyz")
+
+# Keys of the manifest with rows of the training data or their distribution.
+NOT_SHOWN = ("golden", "reference", "past")
+
+REPORT_SECONDS = 10.0  # between two messages about a log that cannot be written
+
+MAX_BODY_BYTES = 32 * 2**20  # of all current requests
+
+MAX_FAULT_BYTES = 48 * 1024  # of the faults in an answer
+
+DISK_SECONDS = 1.0  # within which the log's disk must return its state
+
+Endpoint = Callable[[Scope, Receive], Awaitable[Answer]]
+
+logger = logging.getLogger("slipway.serve")
+
+
+def check_start() -> None:
+    """Raise, before any worker starts, the errors that would stop each of them.
+
+    Raises
+    ------
+    SlipwayError
+        As `Api`.
+    """
+    project.check_served()
+    verify_model(MODEL)
+    Release.of_model(MODEL)
+    open_log(read_params().serve)
+
+
+def open_log(
+    settings: Serve, waits_since: Callable[[float | None], None] = lambda _: None
+) -> PredictionLog:
+    folder = Path(os.environ.get(LOG) or settings.log)
+    return PredictionLog(folder, sync=settings.log_durable == "disk", waits_since=waits_since)
+
+
+class Api:
+    """The service of one worker process, with the model and settings of the current folder.
+
+    Raises
+    ------
+    SlipwayError
+        The model is not the one of its manifest, the settings or the release cannot be read,
+        or the log cannot be written.
+    """
+
+    def __init__(self) -> None:
+        settings = read_params().serve
+        model = Model.load(MODEL)
+        release = Release.of_model(MODEL)
+        self._metrics = Metrics(model.sha256, release)
+        self._log = open_log(settings, self._metrics.log_waits_since)
+        self._predictor = Predictor(model, settings, release, self._log, self._metrics)
+        self._tokens = Tokens(os.environ.get(TOKENS, ""))
+        self._smoke_test = SmokeTest(os.environ.get(SMOKE_SECRET, ""))
+        self._outage = Outage()
+        self._max_rows = settings.max_rows
+        self._max_bytes = settings.max_body_bytes
+        self._budget = BodyBudget(max(MAX_BODY_BYTES, 4 * settings.max_body_bytes))
+        self._named = ((b"model-sha256", model.sha256.encode()),)
+        manifest = {k: v for k, v in model.manifest.items() if k not in NOT_SHOWN}
+        about = {
+            "sha256": model.sha256,
+            "manifest_sha256": digest(MODEL / MANIFEST_FILE),
+            **asdict(release),
+            "manifest": manifest,
+        }
+        self._about = Answer(200, orjson.dumps(about), headers=self._named)
+        self._endpoints: dict[str, tuple[str, Endpoint]] = {
+            "/predict": ("POST", self._predict),
+            "/model": ("GET", self._describe),
+            "/metrics": ("GET", self._measure),
+            "/livez": ("GET", self._live),
+            "/readyz": ("GET", self._ready),
+        }
+
+    async def close(self) -> None:
+        await self._log.close()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request (ASGI)."""
+        started = time.perf_counter()
+        answer = await self._answer(scope, receive)
+        await respond(send, answer)
+        if self._smoke_test.marks(scope):
+            return
+        # Requests for unknown paths must not fill the memory with new counters.
+        path = scope["path"] if scope["path"] in self._endpoints else OTHER
+        self._metrics.answered(path, answer.status, time.perf_counter() - started)
+
+    async def _answer(self, scope: Scope, receive: Receive) -> Answer:
+        try:
+            return await self._endpoint(scope)(scope, receive)
+        except Refusal as refusal:
+            return refusal.answer()
+        except Exception:
+            logger.exception("%s %s failed", scope["method"], scope["path"])
+            message = "the service failed; the reason is in its own log"
+            return Refusal(500, "internal", message).answer()
+
+    def _endpoint(self, scope: Scope) -> Endpoint:
+        path, method = scope["path"], scope["method"]
+        if path not in OPEN:
+            self._tokens.check(scope)
+        if path not in self._endpoints:
+            raise Refusal(404, "not_found", f"ask for one of {', '.join(self._endpoints)}")
+        expected, endpoint = self._endpoints[path]
+        # A HEAD is a GET; the server leaves the body out.
+        if ("GET" if method == "HEAD" else method) != expected:
+            allow = ((b"allow", expected.encode()),)
+            message = f"{path} answers {expected}"
+            raise Refusal(405, "method_not_allowed", message, headers=allow)
+        return endpoint
+
+    async def _predict(self, scope: Scope, receive: Receive) -> Answer:
+        check_json(scope)
+        if self._smoke_test.marks(scope):
+            return await self._predict_rows(scope, receive, smoke_test=True)
+        with self._metrics.in_flight():
+            return await self._predict_rows(scope, receive, smoke_test=False)
+
+    async def _predict_rows(self, scope: Scope, receive: Receive, *, smoke_test: bool) -> Answer:
+        with self._budget.hold() as take:
+            body = as_utf8(await read_body(scope, receive, self._max_bytes, take))
+            return await self._predict_body(body, smoke_test=smoke_test)
+
+    async def _predict_body(self, body: bytes, *, smoke_test: bool) -> Answer:
+        try:
+            answer = await self._predictor.predict(body, smoke_test=smoke_test)
+        except BadRows as bad:
+            raise _refuse_rows(bad.faults) from None
+        except TooManyRows as many:
+            message = f"{many.rows} rows in one request: send {self._max_rows:,} at most"
+            raise Refusal(413, "too_many_rows", message) from None
+        except LogUnavailable as fault:
+            if not smoke_test:
+                self._metrics.log_failed()
+            self._outage.refused(str(fault))
+            message = "the prediction could not be written down, so it is not given"
+            raise Refusal(503, "log_unavailable", message) from None
+        self._outage.ended()
+        return Answer(200, answer, headers=self._named)
+
+    async def _describe(self, _scope: Scope, _receive: Receive) -> Answer:
+        return self._about
+
+    async def _measure(self, _scope: Scope, _receive: Receive) -> Answer:
+        state = await self._log_state()
+        return Answer(200, await asyncio.to_thread(self._metrics.exposition, state), CONTENT_TYPE)
+
+    async def _log_state(self) -> LogState:
+        """Return the state of the log; a disk that hangs must not block the metrics."""
+        try:
+            async with asyncio.timeout(DISK_SECONDS):
+                return LogState(await self._log.writable(), await self._log.room())
+        except TimeoutError:
+            return LogState(writable=False, room=None)
+
+    async def _live(self, _scope: Scope, _receive: Receive) -> Answer:
+        return Answer(200, b'{"alive":true}')
+
+    async def _ready(self, _scope: Scope, _receive: Receive) -> Answer:
+        if not await self._log.writable():
+            raise Refusal(503, "log_unavailable", "the prediction log cannot be written")
+        return Answer(200, b'{"ready":true}')
+
+
+class Outage:
+    """Reports, at most every ten seconds, that the prediction log cannot be written."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._since: float | None = None
+        self._reported = 0.0
+        self._refused = 0
+
+    def refused(self, reason: str) -> None:
+        """Count a refused request; the first is reported at once."""
+        now = self._clock()
+        self._refused += 1
+        if self._since is None:
+            self._since = now
+        elif now - self._reported < REPORT_SECONDS:
+            return
+        self._reported = now
+        message = "the prediction log cannot be written: %s; requests refused so far: %d"
+        logger.error(message, reason, self._refused)
+
+    def ended(self) -> None:
+        """Report the end of the outage, at the next record that was written."""
+        if self._since is None:
+            return
+        seconds = self._clock() - self._since
+        message = "the prediction log is written again after %.0f s; requests refused: %d"
+        logger.warning(message, seconds, self._refused)
+        self._since, self._refused = None, 0
+
+
+def _refuse_rows(faults: Faults) -> Refusal:
+    first = faults[0]
+    if first["rule"] == "json":
+        return Refusal(400, "bad_json", first["message"], faults)
+    listed = _fitting(faults)
+    if len(listed) < faults.total:
+        some = f"the first {len(listed)} of {faults.total:,} faults are listed"
+        return Refusal(422, "bad_rows", f"{some}; nothing was scored", listed)
+    rows = len({fault["row"] for fault in faults})
+    are = "row is" if rows == 1 else "rows are"
+    message = f"{rows} {are} not valid, so nothing was scored"
+    return Refusal(422, "bad_rows", message, listed)
+
+
+def _fitting(faults: Faults) -> list[Fault]:
+    """Return the faults that fit into an answer: the rules of a schema may be long."""
+    size = accumulate(len(orjson.dumps(fault)) for fault in faults)
+    return [fault for fault, so_far in zip(faults, size, strict=True) if so_far <= MAX_FAULT_BYTES]

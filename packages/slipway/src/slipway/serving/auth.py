@@ -1,0 +1,101 @@
+"""Authentication: bearer tokens, and the secret that marks the requests of a smoke test."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import ipaddress
+import re
+
+from slipway.serving.http import Refusal, Scope, header
+from slipway.untrusted import shown
+
+HOST = re.compile(r"(?:\[(?P<address>[^]]+)\]|(?P<name>[^]:[]*))(?::[0-9]*)?")
+SMOKE_TEST = b"x-slipway-smoke-test"
+
+
+class Tokens:
+    """The accepted bearer tokens; without any, only this machine has access.
+
+    Parameters
+    ----------
+    listed
+        Comma separated, as in the environment variable SLIPWAY_TOKENS.
+    """
+
+    def __init__(self, listed: str) -> None:
+        tokens = [token.strip() for token in listed.split(",")]
+        self._digests = [_digest(token.encode()) for token in tokens if token]
+
+    def __bool__(self) -> bool:
+        return bool(self._digests)
+
+    def check(self, scope: Scope) -> None:
+        """Refuse a request without a known token, in constant time."""
+        if not self._digests:
+            _check_loopback(scope)
+            return
+        scheme, _, token = header(scope, b"authorization").partition(b" ")
+        given = _digest(token.strip())
+        known = [hmac.compare_digest(given, digest) for digest in self._digests]
+        if scheme.lower() != b"bearer" or not any(known):
+            raise Refusal(
+                401,
+                "unauthorized",
+                "send a known token: Authorization: Bearer <token>",
+                headers=((b"www-authenticate", b"Bearer"),),
+            )
+
+
+class SmokeTest:
+    """The secret that marks the requests of a smoke test: logged as such, and not counted.
+
+    `slipway deploy` sets it for the container. Without a secret every request is traffic.
+    """
+
+    def __init__(self, secret: str) -> None:
+        self._digest = _digest(secret.strip().encode()) if secret.strip() else b""
+
+    def marks(self, scope: Scope) -> bool:
+        given = _digest(header(scope, SMOKE_TEST))
+        return hmac.compare_digest(given, self._digest)
+
+
+def is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _digest(token: bytes) -> bytes:
+    return hashlib.sha256(token).digest()
+
+
+def _check_loopback(scope: Scope) -> None:
+    client = scope.get("client")
+    if client is None or not is_loopback(client[0]):
+        raise Refusal(
+            403,
+            "no_token_configured",
+            "this service has no tokens and answers its own machine only: "
+            "start it with SLIPWAY_TOKENS set in its environment",
+        )
+    host = header(scope, b"host").decode("latin-1")
+    if host and not _names_loopback(host):
+        # A web page whose name was rebound to 127.0.0.1 sends its own name.
+        raise Refusal(
+            403,
+            "foreign_host",
+            f"this service has no tokens and answers as localhost only, not as {shown(host)}: "
+            "start it with SLIPWAY_TOKENS set in its environment",
+        )
+
+
+def _names_loopback(host: str) -> bool:
+    """Return whether a Host header names this machine: localhost, 127.0.0.1 or [::1], any port."""
+    named = HOST.fullmatch(host)
+    if named is None:
+        return False
+    name = named["address"] or named["name"]
+    return name.lower() == "localhost" or is_loopback(name)

@@ -1,0 +1,227 @@
+"""`slipway replay`: send the rows of a file to the running service."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import numpy as np
+
+from slipway.dataset.files import open_parquet
+from slipway.dataset.months import list_data
+from slipway.dataset.tables import as_rows, read_columns, row_count, take
+from slipway.errors import NO, YES, SlipwayError
+from slipway.progress import track
+from slipway.proxies import connect
+
+BATCH = 200  # rows in a request
+SECONDS = 60
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Row = dict[str, Any]
+
+
+@dataclass
+class Tally:
+    """Counts of the answers.
+
+    Parameters
+    ----------
+    days
+        Sum of the probabilities and number of answers, by day of the event.
+    refused
+        Each row that was refused: its key and why.
+    """
+
+    answered: int = 0
+    positive: int = 0
+    review: int = 0
+    days: dict[str, tuple[float, int]] = field(default_factory=dict)
+    refused: list[tuple[str, str]] = field(default_factory=list)
+
+    @property
+    def exit_code(self) -> int:
+        return NO if self.refused else YES
+
+    def text(self, *, by_day: bool = False) -> str:
+        """Return the tally for a terminal, with a line for each day if asked."""
+        lines = []
+        if by_day:
+            lines = [
+                f"{day}  {count:>6,} rows  mean {total / count:.1%}"
+                for day, (total, count) in sorted(self.days.items())
+            ]
+        summary = f"{self.answered:,} rows answered"
+        if self.answered:
+            summary += (
+                f": {self.positive / self.answered:.1%} positive, "
+                f"{self.review / self.answered:.1%} for human review"
+            )
+        lines.append(summary)
+        if self.refused:
+            key, reason = self.refused[0]
+            lines.append(f"{len(self.refused):,} rows refused; the first is {key}: {reason}")
+        return "\n".join(lines)
+
+
+def replay(rows: Path, url: str, limit: int | None = None) -> Tally:
+    """Send rows in the sequence of the file and count the answers.
+
+    Parameters
+    ----------
+    rows
+        A parquet file, or a folder of them, with at least the input columns of the service;
+        others, such as the label's, are not sent.
+    url
+        Of the service, such as ``http://127.0.0.1:3000``. The first token in SLIPWAY_TOKENS is
+        sent.
+    limit
+        Send at most this many rows.
+    """
+    service = Service(url)
+    manifest = service.manifest()
+    names = [column["name"] for column in manifest["inputs"]]
+    paths = list_data(rows).read if rows.is_dir() else [rows]
+    columns = _read_rows(paths, names)
+    if not row_count(columns):
+        raise SlipwayError(f"{rows}: no row to send", "name a file that has rows")
+    count = row_count(columns) if limit is None else min(limit, row_count(columns))
+    tally = Tally()
+    edges = [*range(0, count, BATCH), count]
+    for start, end in track(list(pairwise(edges)), "Replaying"):
+        batch = as_rows(take(columns, np.arange(start, end)))
+        for row, answer in _ask(service, batch):
+            _count(tally, row, answer, manifest)
+    return tally
+
+
+def _read_rows(paths: list[Path], names: list[str]) -> dict[str, np.ndarray]:
+    """Return the columns to send; raise if JSON has no type for one of them."""
+    import pyarrow as pa
+
+    do = "write it as text, a whole number, a finite number (float), true or false, or a time"
+    try:
+        for path in paths:
+            for name, kind in _types(path).items():
+                if name in names and not _is_sent(kind):
+                    fault = f"{path}: column `{name}` has the type {kind}, which JSON lacks"
+                    raise SlipwayError(fault, do)
+        columns = read_columns(paths, names)
+    except pa.ArrowException as error:
+        reason = " ".join(str(error).split())[:200]
+        raise SlipwayError(f"{paths[0]}: cannot be sent as JSON ({reason})", do) from None
+    for name, values in columns.items():
+        if values.dtype.kind == "f" and np.isinf(values).any():
+            row = int(np.argmax(np.isinf(values)))
+            raise SlipwayError(f"column `{name}`, row {row:,}: infinity, which JSON lacks", do)
+    return columns
+
+
+def _types(path: Path) -> dict[str, pa.DataType]:
+    with open_parquet(path) as file:
+        return {field.name: field.type for field in file.schema_arrow}
+
+
+def _is_sent(kind: pa.DataType) -> bool:
+    from pyarrow import types
+
+    if types.is_dictionary(kind):
+        return _is_sent(kind.value_type)
+    texts = (types.is_string, types.is_large_string, types.is_string_view)
+    others = (types.is_boolean, types.is_integer, types.is_floating, types.is_timestamp)
+    return types.is_null(kind) or any(test(kind) for test in (*texts, *others))
+
+
+class Service:
+    """A connection to a running service, kept open."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._connection, proxied, self._headers = connect(url, SECONDS)
+        self._path = proxied + urlsplit(url).path.rstrip("/")
+        token = os.environ.get("SLIPWAY_TOKENS", "").split(",")[0].strip()
+        self._headers["Content-Type"] = "application/json"
+        if token:
+            self._headers["Authorization"] = f"Bearer {token}"
+
+    def manifest(self) -> Row:
+        """Return the manifest of the live model."""
+        status, answer = self.send("GET", "/model")
+        if status != http.client.OK or "manifest" not in answer:
+            raise self._refusal(status, answer)
+        manifest: Row = answer["manifest"]
+        return manifest
+
+    def predict(self, rows: list[Row]) -> tuple[int, Any]:
+        """Return the status and the answer to some rows; 413 and 422 are handled by the caller."""
+        status, answer = self.send("POST", "/predict", json.dumps(rows))
+        known = (http.client.OK, http.client.REQUEST_ENTITY_TOO_LARGE, 422)
+        if status not in known:
+            raise self._refusal(status, answer)
+        return status, answer
+
+    def send(self, method: str, path: str, body: str | None = None) -> tuple[int, Any]:
+        try:
+            self._connection.request(method, self._path + path, body, self._headers)
+            response = self._connection.getresponse()
+            return response.status, json.loads(response.read() or b"null")
+        except (OSError, http.client.HTTPException) as error:
+            raise SlipwayError(
+                f"{self._url}: the service does not answer ({error or type(error).__name__})",
+                "start it with `slipway serve`, or check the address",
+            ) from None
+        except ValueError:
+            raise SlipwayError(
+                f"{self._url}{path}: the answer is not JSON, so this is not a service of Slipway",
+                "check the address",
+            ) from None
+
+    def _refusal(self, status: int, answer: Any) -> SlipwayError:
+        error = answer.get("error") if isinstance(answer, dict) else None
+        reason = (error.get("message") if isinstance(error, dict) else "") or "no reason"
+        do = "read the output of the service"
+        if status in (http.client.UNAUTHORIZED, http.client.FORBIDDEN):
+            do = "set SLIPWAY_TOKENS to a token of the service"
+        return SlipwayError(f"{self._url}: the service answered {status}: {reason}", do)
+
+
+def _ask(service: Service, rows: list[Row]) -> Iterator[tuple[Row, Row]]:
+    """Yield each row with its answer or refusal; sends the valid rows of a refused batch again."""
+    if not rows:
+        return
+    status, answer = service.predict(rows)
+    if status == http.client.OK:
+        yield from zip(rows, answer, strict=True)
+        return
+    faults = {fault["row"]: fault for fault in answer["error"].get("faults", [])}
+    if faults:
+        for number, fault in faults.items():
+            yield rows[number], {"refused": f"{fault['field']}: {fault['message']}"}
+        yield from _ask(service, [row for i, row in enumerate(rows) if i not in faults])
+    elif len(rows) > 1:
+        middle = len(rows) // 2
+        yield from _ask(service, rows[:middle])
+        yield from _ask(service, rows[middle:])
+    else:
+        yield rows[0], {"refused": answer["error"].get("message") or answer["error"]["code"]}
+
+
+def _count(tally: Tally, row: Row, answer: Row, manifest: Row) -> None:
+    if "refused" in answer:
+        tally.refused.append((str(row[manifest["key"]]), answer["refused"]))
+        return
+    tally.answered += 1
+    tally.positive += answer["decision"]
+    tally.review += answer["review"]
+    day = str(row[manifest["event_time"]])[:10]
+    total, count = tally.days.get(day, (0.0, 0))
+    tally.days[day] = (total + answer["probability"], count + 1)

@@ -1,0 +1,267 @@
+"""`params.yaml`, read strictly: an unknown key or a wrong type is an error.
+
+Every setting but those of `train` has a default here; the file holds what a team wants to see
+and change. A setting of a newer version therefore breaks no fork. A key that was renamed is
+refused by its old name, with the new one.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from slipway.errors import SlipwayError
+from slipway.metrics.registry import METRICS, PRIMARY
+from slipway.predictions.files import MOST_RECORD
+from slipway.texts import read_yaml
+
+# Keys of earlier versions, and their names since.
+RENAMED = {
+    "challengers": "search.candidates",
+    "evaluate.min_slice_rows": "judge.min_slice_rows",
+    "judge.on_cannot_tell": "judge.on_inconclusive",
+    "serve.review_band": "serve.uncertainty_band",
+    "watch": "monitoring",
+}
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=1)]
+
+
+def _as_json(value: Any) -> Any:
+    """Refuse values of YAML that JSON does not have: the manifest is JSON."""
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"{value} is not a finite number")
+    if isinstance(value, list):
+        return [_as_json(part) for part in value]
+    if isinstance(value, dict):
+        if other := [key for key in value if not isinstance(key, str)]:
+            raise ValueError(f"the key {other[0]!r} is not text: put it in quotes")
+        return {key: _as_json(part) for key, part in value.items()}
+    if value is None or isinstance(value, str | int | float | bool):
+        return value
+    raise ValueError(f"{value!r} is a {type(value).__name__}: put text in quotes")
+
+
+Setting = Annotated[Any, AfterValidator(_as_json)]
+"""A setting of the user's estimator: text, a number, true or false, null, a list or a section."""
+
+
+MOST_BODY = MOST_RECORD - 2**20
+"""Bytes of a request: its record, with the fields that the service adds, must not exceed
+`MOST_RECORD`."""
+
+
+class Section(BaseModel):
+    # Strict: DVC records a number in quotes as text, and true as 1.
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+class Validate(Section):
+    rows_per_month: Annotated[tuple[int, int], Field(strict=False)] = (1, 10**9)  # a list in YAML
+    chunk_rows: Count = 250_000
+
+
+class Prepare(Section):
+    holdout_months: Count = 1
+    max_feature_auc: Annotated[float, Field(gt=0.5, le=1)] = 0.95
+    max_label_missing: Share = 0.1
+
+
+class Evaluate(Section):
+    confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
+    threshold: Share = 0.5
+    bins: Annotated[int, Field(ge=2, le=100)] = 10
+
+
+class Search(Section):
+    """Other settings of `train` that `slipway search` tries."""
+
+    candidates: list[dict[str, Setting]] = []
+
+
+class Accepted(Section):
+    """A slice that may get worse, and why."""
+
+    slice: Annotated[str, Field(pattern=r"^[^=]+=.+$")]
+    reason: Annotated[str, Field(min_length=10)]
+
+
+def _one_of(names: Iterable[str]) -> AfterValidator:
+    """Refuse what is not the name of a metric in a list."""
+    allowed = tuple(names)
+
+    def check(name: str) -> str:
+        if name not in allowed:
+            raise ValueError(f"no metric {name!r}; expected one of: {', '.join(allowed)}")
+        return name
+
+    return AfterValidator(check)
+
+
+Guard = Annotated[str, _one_of(METRICS)]
+
+MARGINS = {name: metric.margin for name, metric in METRICS.items()}
+
+# For each metric, the loss that does not matter, in the metric's own unit.
+Margins = Annotated[dict[Guard, Share], AfterValidator(lambda given: MARGINS | given)]
+
+
+class Judge(Section):
+    primary: Annotated[str, _one_of(PRIMARY)] = "auc"
+    alpha: Annotated[float, Field(gt=0, le=0.2)] = 0.025
+    margins: Margins = MARGINS
+    guards: list[Guard] = ["log_loss"]
+    require: Literal["better", "not worse"] = "not worse"
+    on_inconclusive: Literal["stop", "go"] = "stop"
+    min_slice_rows: Annotated[int, Field(ge=50)] = 200
+    budget: Count = 50
+    max_row_ms: Annotated[float, Field(gt=0)] = 1.0
+    max_model_mb: Annotated[float, Field(gt=0)] = 20
+    accept: list[Accepted] = []
+
+
+class Serve(Section):
+    uncertainty_band: Share = 0.03
+    max_rows: Count = 1000
+    max_body_bytes: Annotated[int, Field(ge=1, le=MOST_BODY)] = 2**20
+    log: str = "predictions"
+    log_durable: Literal["disk", "process"] = "disk"
+
+
+class Drift(Section):
+    false_alarms_per_month: Annotated[float, Field(gt=0, le=10)] = 0.1
+    psi: Annotated[float, Field(ge=0)] = 0.03
+    auc: Annotated[float, Field(ge=0.5, lt=1)] = 0.55
+    volume: Annotated[float, Field(gt=1)] = 3
+    min_rows: Annotated[int, Field(ge=50)] = 200
+    silent_days: Count = 3
+    memory_mb: Annotated[int, Field(ge=150)] = 300
+
+
+class Canary(Section):
+    """Limits of a release while it has a small share of the traffic."""
+
+    share: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    seconds: Annotated[float, Field(ge=0)] = 60
+    min_requests: Count = 100
+    max_error_share: Share = 0.01
+    max_latency_ratio: Annotated[float, Field(ge=1)] = 2
+    max_latency_ms: Annotated[float, Field(gt=0)] = 250
+    max_score_psi: Annotated[float, Field(ge=0)] = 0.25
+    max_refused_share: Share = 0.01
+    on_inconclusive: Literal["extend", "back", "go"] = "extend"
+    max_seconds: Annotated[float, Field(ge=0)] = 600
+
+    @property
+    def patience_ms(self) -> int:
+        """Return the timeout of a candidate, after which the old version answers."""
+        return round(max(500, 2 * self.max_latency_ms))
+
+
+class Shadow(Section):
+    """Limits of a candidate that scores logged requests."""
+
+    min_rows: Count = 100
+    max_flipped: Share = 0.1
+    max_refused: Share = 0
+    max_row_ms: Annotated[float, Field(gt=0)] = 5
+
+
+class Deploy(Section):
+    target: Annotated[str, Field(min_length=1)] = "local"  # one of `slipway.targets.TARGETS`
+    address: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=1, le=65535)] = 8080
+    registry: str = ""
+    # Pinned by digest, so they are in the file, where `images.yml` renews them.
+    base_image: Annotated[str, Field(min_length=1)]
+    proxy_image: Annotated[str, Field(min_length=1)]
+    overlay: Annotated[str, Field(min_length=1)] = "deploy/kubernetes/overlays/production"
+    memory_mb: Annotated[int, Field(ge=128)] = 512
+    start_seconds: Annotated[float, Field(gt=0)] = 30
+    # With fewer requests, memory that is allocated once looks like a leak.
+    smoke_requests: Literal[0] | Annotated[int, Field(ge=600)] = 2400
+    drain_seconds: Annotated[float, Field(ge=0)] = 30
+    shadow_rows: Count = 1000
+    shadow: Shadow = Shadow()
+    canary: Canary = Canary()
+
+
+class Monitoring(Section):
+    labels: Annotated[str, Field(min_length=1)] = "labels"
+    auc_drop: Share = 0.02
+    rate_gap: Share = 0.02
+    loss_excess: Annotated[float, Field(ge=0)] = 0.01
+    retrain: Literal["on drift", "never"] = "never"
+    cooldown_days: Annotated[int, Field(ge=0)] = 7
+
+
+class Params(Section):
+    """All of ``params.yaml``; `train` belongs to the user's estimator and is not checked."""
+
+    validate_: Validate = Field(Validate(), alias="validate")
+    prepare: Prepare = Prepare()
+    train: dict[str, Setting] = {}
+    search: Search = Search()
+    evaluate: Evaluate = Evaluate()
+    judge: Judge = Judge()
+    serve: Serve = Serve()
+    drift: Drift = Drift()
+    deploy: Deploy
+    monitoring: Monitoring = Monitoring()
+
+
+def read_params(path: Path = Path("params.yaml")) -> Params:
+    """Return the settings.
+
+    Raises
+    ------
+    SlipwayError
+        The file is missing or is not YAML, or a key is unknown, missing or out of range.
+    """
+    if not path.exists():
+        raise SlipwayError(
+            f"{path}: no such file", "run slipway from the top folder of the repository"
+        )
+    try:
+        return Params.model_validate(read_yaml(path))
+    except ValidationError as error:
+        raise SlipwayError(
+            explain(str(path), error), "compare with params.yaml of the last commit"
+        ) from None
+
+
+def explain(path: str, error: ValidationError) -> str:
+    """Return one line for each invalid key of a file."""
+    lines = []
+    for item in error.errors():
+        key = ".".join(str(part) for part in item["loc"] if part != "[key]") or "the file"
+        lines.append(f"{path}: `{key}`: {_reason(key, item['type'], item['msg'])}")
+    return "\n".join(lines)
+
+
+def with_new_names(section: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """Return a section of ``params.yaml`` with the keys of earlier versions renamed.
+
+    A key that is set by its new name as well keeps that value.
+    """
+    prefix = f"{name}."
+    renamed = {
+        old.removeprefix(prefix): new.removeprefix(prefix)
+        for old, new in RENAMED.items()
+        if old.startswith(prefix) and new.startswith(prefix)
+    }
+    moved = {renamed[key]: value for key, value in section.items() if key in renamed}
+    return moved | {key: value for key, value in section.items() if key not in renamed}
+
+
+def _reason(key: str, kind: str, message: str) -> str:
+    if kind == "extra_forbidden" and key in RENAMED:
+        return f"renamed: set `{RENAMED[key]}` instead"
+    reasons = {"extra_forbidden": "no such setting", "missing": "this setting is missing"}
+    message = message.removeprefix("Value error, ")
+    return reasons.get(kind, message[:1].lower() + message[1:])

@@ -1,0 +1,1 @@
+"""`slipway doctor`: check the configuration of a repository, here and on GitHub."""

@@ -1,0 +1,126 @@
+"""Score logged requests with another model than the one that answered them.
+
+``python3 -m slipway.shadow.answer`` reads records from standard input or, with ``--log``, from the
+end of a log, and writes its answers to standard output as JSON.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from slipway import project
+from slipway.errors import SlipwayError
+from slipway.exits import run_command
+from slipway.predictions.record import Record
+from slipway.schema.validator import Rows, RowValidator
+from slipway.shadow.recent_requests import recent_requests
+from slipway.times import time_or_none
+from slipway.training.score import MODEL, Model
+
+VERSION = 1
+
+TIME = "timestamp"
+
+Answer = dict[str, Any]
+"""The answer of a second model to a record, as `Shadow.answer` returns it."""
+
+
+class Shadow:
+    """A model that scores logged requests."""
+
+    def __init__(self, folder: Path = MODEL) -> None:
+        self._model = Model.load(folder)
+        manifest = self._model.manifest
+        try:
+            self._rows = RowValidator(manifest["inputs"], project.RULES)
+            self._threshold: float = manifest["threshold"]
+            self._times = [each["name"] for each in manifest["inputs"] if each["type"] == TIME]
+        except (KeyError, TypeError, StopIteration):
+            raise SlipwayError(
+                f"{folder}: the manifest has no inputs or no threshold",
+                "train the model with `dvc repro`; use an older one as a bento or an image",
+            ) from None
+
+    @property
+    def sha256(self) -> str:
+        return self._model.sha256
+
+    def answer(self, record: Record) -> Answer:
+        """Return this model's answer to a record, with the original one.
+
+        Returns
+        -------
+        dict
+            `id`, `time` and `key` of the request; `live`, the original answer; and `probability`,
+            `decision`, `ms` (to check and score the row) and `slices`; or `refused`, why there is
+            no answer; or `untimed`, the input whose time has a form that only an older service
+            accepted. No row makes it raise.
+        """
+        request = {name: record[name] for name in ("id", "time", "key")}
+        live = {name: record[name] for name in ("model", "probability", "decision")}
+        answer = request | {"live": live, "model": self.sha256, "version": VERSION}
+        if untimed := self._untimed(record["input"]):
+            return answer | {"untimed": untimed}
+        try:
+            return answer | self._score(orjson.dumps(record["input"]))
+        except Exception as error:  # noqa: BLE001 - an error of the user's code for one row
+            return answer | {"refused": f"the model failed: {error!r}"}
+
+    def _untimed(self, row: Record) -> str:
+        """Return the first input whose time the service no longer accepts; else empty."""
+        given = ((name, row.get(name)) for name in self._times)
+        untimed = (name for name, time in given if isinstance(time, str) and not time_or_none(time))
+        return next(untimed, "")
+
+    def _score(self, row: bytes) -> Answer:
+        started = time.perf_counter()
+        rows = self._rows.parse(row)
+        if not isinstance(rows, Rows):
+            fault = rows[0]
+            return {"refused": f"{fault['field']}: {fault['message']}"}
+        probability = float(self._model.score(rows.columns)[0])
+        seconds = time.perf_counter() - started
+        return {
+            "probability": probability,
+            "decision": probability >= self._threshold,
+            "ms": round(seconds * 1000, 4),
+            "slices": {name: str(text[0]) for name, text in project.slices(rows.columns).items()},
+        }
+
+
+def answer_all(shadow: Shadow, records: Iterable[Record]) -> list[Answer]:
+    """Return the answers to some records, in the same sequence."""
+    records = list(records)
+    if records:
+        shadow.answer(records[0])  # a warm-up: the first time is slower
+    return [shadow.answer(record) for record in records]
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Score the records on standard input, or at the end of a log."""
+    parser = argparse.ArgumentParser(prog="slipway.shadow.answer")
+    parser.add_argument("--log", default="")
+    parser.add_argument("--last", type=int, default=1000)
+    parser.add_argument("--live", default="")
+    options = parser.parse_args(arguments)
+    shadow = Shadow()
+    output: Answer = {"model": shadow.sha256}
+    if options.log:
+        recent = recent_requests(options.log, options.last, options.live)
+        output |= {"live": recent.live, "others": recent.others, "faults": recent.faults}
+        records = recent.records
+    else:
+        records = [orjson.loads(line) for line in sys.stdin.buffer]
+    output["answers"] = answer_all(shadow, records)
+    sys.stdout.buffer.write(orjson.dumps(output))
+
+
+if __name__ == "__main__":
+    run_command("slipway.shadow.answer", main)

@@ -1,0 +1,381 @@
+"""Compare a candidate with the live model on the same requests: agreement, flips, time, labels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from slipway.comparison import verdict
+from slipway.errors import NO, NO_ANSWER, YES
+from slipway.metrics import stats
+from slipway.metrics.registry import METRICS, Options
+from slipway.predictions.files import Skipped
+from slipway.shadow.paired_scores import Example, PairedScores
+
+if TYPE_CHECKING:
+    from slipway.metrics.paired import Difference
+    from slipway.settings import Judge
+    from slipway.settings import Shadow as Limits
+    from slipway.shadow.follow import Progress
+
+# Probabilities with a smaller difference count as the same.
+SAME = 1e-9
+
+SHOWN_KEYS = 20
+SHOWN_SLICES = 5
+
+# A slice value with fewer flips is not shown: it may be chance.
+MIN_FLIPS = 5
+
+Labels = Mapping[str, int]
+"""Key to 0 or 1."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """The models and the log of a comparison.
+
+    Attributes
+    ----------
+    what
+        The candidate, in words.
+    model, live
+        sha256 of the candidate's and of the live model.
+    others
+        Requests that were skipped because another model answered them, by sha256.
+    faults
+        A sentence for each part of the log that was left out.
+    """
+
+    what: str
+    model: str
+    live: str
+    log: str
+    others: Mapping[str, int]
+    faults: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Refusals:
+    """Rows that the candidate refused, of those that the live model answered."""
+
+    count: int
+    share: float
+    examples: list[Example]
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """The differences of the probabilities; `same` is the share without a difference."""
+
+    same: float
+    mean_difference: float
+    p95_difference: float
+    largest_difference: float
+    mean_live: float
+    mean_candidate: float
+
+
+@dataclass(frozen=True)
+class SliceFlips:
+    """The flipped decisions of one value of a slice."""
+
+    slice: str
+    value: str
+    rows: int
+    flips: int
+    share: float
+
+    def __str__(self) -> str:
+        return f"{self.slice} = {self.value}: {self.flips:,} of {self.rows:,} ({self.share:.1%})"
+
+
+@dataclass(frozen=True)
+class Flip:
+    """A request whose decision flips, with both probabilities."""
+
+    key: str
+    live: float
+    candidate: float
+
+
+@dataclass(frozen=True)
+class Flips:
+    """Decisions that change.
+
+    Attributes
+    ----------
+    low, high
+        Interval of the share.
+    to_yes, to_no
+        Number by direction.
+    who
+        The slice values with the largest shares.
+    keys
+        The requests with the largest differences.
+    """
+
+    count: int
+    share: float
+    low: float
+    high: float
+    to_yes: int
+    to_no: int
+    who: list[SliceFlips]
+    keys: list[Flip]
+
+
+@dataclass(frozen=True)
+class RowTime:
+    """Milliseconds in which the candidate checks and scores a row."""
+
+    p50: float
+    p95: float
+
+
+@dataclass(frozen=True)
+class LabelledMetric:
+    """A metric of both models on the labelled requests."""
+
+    name: str
+    live: float | None
+    candidate: float | None
+    difference: Difference
+    margin: float
+    verdict: str
+
+
+@dataclass(frozen=True)
+class LabelledMetrics:
+    """All metrics on the labelled requests; `level` is that of the intervals."""
+
+    rows: int
+    positives: int
+    level: float
+    metrics: list[LabelledMetric]
+
+
+@dataclass(frozen=True)
+class Report:
+    """The report on a candidate; `as_dict` is the JSON that `slipway shadow` writes.
+
+    Attributes
+    ----------
+    summary
+        ``words`` in JSON.
+    reasons
+        A sentence for each limit that was crossed.
+    agreement, row_ms
+        None if the candidate answered nothing.
+    labels
+        None without labels.
+    following
+        The progress of a model in shadow mode; None for a single comparison.
+    """
+
+    status: Literal["yes", "no", "no answer"]
+    summary: str
+    reasons: list[str]
+    subject: Subject
+    rows: int
+    first: str
+    last: str
+    refused: Refusals
+    agreement: Agreement | None
+    flips: Flips
+    row_ms: RowTime | None
+    labels: LabelledMetrics | None
+    limits: dict[str, float]
+    following: Progress | None = None
+
+    @property
+    def exit_code(self) -> int:
+        return {"yes": YES, "no": NO, "no answer": NO_ANSWER}[self.status]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the report with the keys of every version before."""
+        found = asdict(self)
+        subject = found.pop("subject")
+        candidate = {"what": subject.pop("what"), "model": subject.pop("model")}
+        for metric in found["labels"]["metrics"] if self.labels else []:
+            for model in ("first", "second"):  # `live` and `candidate` of the metric
+                del metric["difference"][model]
+        return (
+            {"version": 1, "words": found.pop("summary"), "candidate": candidate} | subject | found
+        )
+
+
+def compare(
+    scores: PairedScores,
+    subject: Subject,
+    limits: Limits,
+    judge: Judge,
+    labels: Labels,
+    following: Progress | None = None,
+) -> Report:
+    """Return the report on a candidate.
+
+    Parameters
+    ----------
+    judge
+        The metric that decides on labelled requests, and its margin.
+    labels
+        Of these requests or of others.
+    """
+    rows = scores.rows + scores.refused
+    refused = Refusals(scores.refused, scores.refused / rows if rows else 0.0, scores.examples)
+    flips, times = find_flips(scores), row_time(scores)
+    agreement, labelled = agreement_of(scores), labelled_metrics(scores, labels, judge)
+    status: Literal["yes", "no", "no answer"] = "no answer"
+    reasons: list[str] = []
+    summary = f"{rows:,} requests in the log, and {limits.min_rows:,} are needed"
+    if rows >= limits.min_rows:
+        reasons = [
+            *_crossed(refused, flips, times, rows, limits),
+            *_worse(labelled, judge.primary),
+        ]
+        status = "no" if reasons else "yes"
+        summary = _summary(subject, rows, agreement, flips)
+    untimed = Skipped(untimed=scores.untimed).sentences()
+    return Report(
+        status=status,
+        summary=summary,
+        reasons=reasons,
+        subject=replace(subject, others=dict(subject.others), faults=[*subject.faults, *untimed]),
+        rows=rows,
+        first=str(scores.times[0]) if scores.rows else "",
+        last=str(scores.times[-1]) if scores.rows else "",
+        refused=refused,
+        agreement=agreement,
+        flips=flips,
+        row_ms=times,
+        labels=labelled,
+        limits=limits.model_dump(),
+        following=following,
+    )
+
+
+def agreement_of(scores: PairedScores) -> Agreement | None:
+    if not scores.rows:
+        return None
+    distances = scores.distances
+    return Agreement(
+        same=float((distances <= SAME).mean()),
+        mean_difference=float(distances.mean()),
+        p95_difference=float(np.quantile(distances, 0.95)),
+        largest_difference=float(distances.max()),
+        mean_live=float(scores.live.scores.mean()),
+        mean_candidate=float(scores.candidate.scores.mean()),
+    )
+
+
+def find_flips(scores: PairedScores) -> Flips:
+    changed = scores.live.decisions != scores.candidate.decisions
+    count = int(changed.sum())
+    share = stats.wilson(count, scores.rows)
+    flipped = np.flatnonzero(changed)
+    furthest = flipped[np.argsort(-scores.distances[flipped], kind="stable")]
+    return Flips(
+        count=count,
+        share=share.value,
+        low=share.low,
+        high=share.high,
+        to_yes=int((changed & scores.candidate.decisions).sum()),
+        to_no=int((changed & scores.live.decisions).sum()),
+        who=_flips_by_slice(scores, changed),
+        keys=[
+            Flip(
+                key=str(scores.keys[at]),
+                live=float(scores.live.scores[at]),
+                candidate=float(scores.candidate.scores[at]),
+            )
+            for at in furthest[:SHOWN_KEYS].tolist()
+        ],
+    )
+
+
+def _flips_by_slice(scores: PairedScores, changed: np.ndarray) -> list[SliceFlips]:
+    found = []
+    for name, (values, codes) in scores.slices.items():
+        rows = np.bincount(codes, minlength=len(values))
+        flipped = np.bincount(codes[changed], minlength=len(values))
+        for value, count, flips in zip(values, rows.tolist(), flipped.tolist(), strict=True):
+            if flips >= MIN_FLIPS and count < scores.rows:
+                found.append(SliceFlips(name, value, count, flips, flips / count))
+    return sorted(found, key=lambda row: -row.share)[:SHOWN_SLICES]
+
+
+def row_time(scores: PairedScores) -> RowTime | None:
+    if not scores.rows:
+        return None
+    p50, p95 = np.quantile(scores.ms, [0.5, 0.95])
+    return RowTime(float(p50), float(p95))
+
+
+def labelled_metrics(scores: PairedScores, labels: Labels, judge: Judge) -> LabelledMetrics | None:
+    """Return every metric of both models on the labelled requests.
+
+    A row that was sent more than once counts once, with its last answer.
+    """
+    last = scores.newest_of_each_key()
+    at = np.array([row for row in last.tolist() if scores.keys[row] in labels], dtype=int)
+    if not len(at):
+        return None
+    truth = np.array([labels[key] for key in scores.keys[at].tolist()], dtype="float64")
+    level = 1 - 2 * judge.alpha
+    live, candidate = scores.live.take(at), scores.candidate.take(at)
+    metrics = []
+    for name, metric in METRICS.items():
+        difference = metric.difference(truth, live, candidate, Options(level))
+        margin = judge.margins[name]
+        word = verdict.classify(name, difference, margin, judge.alpha, judge.alpha)
+        metrics.append(
+            LabelledMetric(name, difference.first, difference.second, difference, margin, word)
+        )
+    return LabelledMetrics(len(at), int(truth.sum()), level, metrics)
+
+
+def _crossed(
+    refused: Refusals, flips: Flips, times: RowTime | None, rows: int, limits: Limits
+) -> Iterator[str]:
+    """Yield a sentence for each limit that was crossed."""
+    if refused.share > limits.max_refused:
+        example = refused.examples[0]
+        yield (
+            f"it refuses {refused.count:,} of {rows:,} rows that were answered (the limit is "
+            f"{limits.max_refused:.1%}); the first is {example.key}: {example.why}"
+        )
+    if flips.share > limits.max_flipped:
+        yield (
+            f"it flips {flips.share:.1%} of the decisions (the limit is {limits.max_flipped:.1%})"
+        )
+    if times and times.p50 > limits.max_row_ms:
+        yield (
+            f"it takes {times.p50:.2f} ms for a row (median; the limit is {limits.max_row_ms:g})"
+        )
+
+
+def _worse(labelled: LabelledMetrics | None, primary: str) -> list[str]:
+    """Return a sentence if the candidate is worse in the metric that decides."""
+    metrics = labelled.metrics if labelled else []
+    return [
+        f"on labelled requests it is worse: {one.name} {one.live:.4f} → {one.candidate:.4f}"
+        for one in metrics
+        if one.name == primary and one.verdict == "worse"
+    ]
+
+
+def _summary(subject: Subject, rows: int, agreement: Agreement | None, flips: Flips) -> str:
+    if subject.model == subject.live:
+        start = f"{rows:,} requests, scored again by the same model"
+    else:
+        start = f"{rows:,} requests of model {subject.live[:12]}, scored again"
+    if agreement is None:
+        return f"{start}: it refused all of them"
+    return (
+        f"{start}: {flips.count:,} decisions flip ({flips.share:.1%}), mean score difference "
+        f"{agreement.mean_difference:.3g}"
+    )

@@ -1,0 +1,113 @@
+"""The scores of two models for the same requests, as arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from slipway.metrics.registry import Predictions
+from slipway.predictions.files import Count
+from slipway.untrusted import shown, shown_name
+
+EXAMPLES = 5
+
+
+@dataclass(frozen=True)
+class Example:
+    """A row that the candidate refused, and why."""
+
+    key: str
+    why: str
+
+
+@dataclass(frozen=True)
+class PairedScores:
+    """The predictions of the live model and of the candidate.
+
+    Attributes
+    ----------
+    keys, times
+        Of the requests that both answered; like all arrays of shape (rows,), oldest first.
+    ms
+        Time in which the candidate checks and scores the row.
+    slices
+        For each slice its values, and for each row the index of its value.
+    refused
+        Number of rows that the candidate refused; `examples` are the first ones.
+    untimed
+        Requests with a time in a form that only an older service accepted: neither answered nor
+        refused.
+    """
+
+    keys: np.ndarray
+    times: np.ndarray
+    live: Predictions
+    candidate: Predictions
+    ms: np.ndarray
+    slices: Mapping[str, tuple[list[str], np.ndarray]]
+    refused: int
+    examples: list[Example]
+    untimed: Count
+
+    @property
+    def rows(self) -> int:
+        return len(self.keys)
+
+    @property
+    def distances(self) -> np.ndarray:
+        """Absolute differences of the probabilities."""
+        return np.abs(self.candidate.scores - self.live.scores)
+
+    def newest_of_each_key(self) -> np.ndarray:
+        """Return the positions of the last answer to each key."""
+        last = {key: at for at, key in enumerate(self.keys.tolist())}
+        return np.array(sorted(last.values()), dtype=int)
+
+
+def pair_scores(answers: Iterable[Mapping[str, Any]]) -> PairedScores:
+    """Return the answers of `slipway.shadow.answer` as arrays."""
+    values: dict[str, list[Any]] = {name: [] for name in ("key", "time", "ms")}
+    numbers: list[tuple[float, float, bool, bool]] = []
+    indices: dict[str, dict[str, int]] = {}
+    coded: dict[str, list[int]] = {}
+    refused = 0
+    examples: list[Example] = []
+    untimed = Count()
+    for answer in answers:
+        if "untimed" in answer:
+            untimed.add(1, partial(_describe, answer))
+            continue
+        if "refused" in answer:
+            refused += 1
+            if len(examples) < EXAMPLES:
+                examples.append(Example(str(answer["key"]), str(answer["refused"])))
+            continue
+        live = answer["live"]
+        numbers.append(
+            (live["probability"], answer["probability"], live["decision"], answer["decision"])
+        )
+        for name, column in values.items():
+            column.append(answer[name])
+        for name, text in answer["slices"].items():
+            index = indices.setdefault(name, {})
+            coded.setdefault(name, []).append(index.setdefault(text, len(index)))
+    table = np.array(numbers, dtype="float64").reshape(-1, 4)
+    return PairedScores(
+        keys=np.array([str(key) for key in values["key"]], dtype=object),
+        times=np.array(values["time"], dtype=object),
+        live=Predictions(table[:, 0], table[:, 2] == 1),
+        candidate=Predictions(table[:, 1], table[:, 3] == 1),
+        ms=np.array(values["ms"], dtype="float64"),
+        slices={name: (list(indices[name]), np.array(coded[name])) for name in indices},
+        refused=refused,
+        examples=examples,
+        untimed=untimed,
+    )
+
+
+def _describe(answer: Mapping[str, Any]) -> str:
+    return f"key {shown(answer['key'])}, {shown_name(str(answer['untimed']))}"

@@ -1,0 +1,106 @@
+"""The report on a candidate, for a terminal and as Markdown."""
+
+from __future__ import annotations
+
+from slipway.documents.document import Block, Document, Table
+from slipway.shadow.compare import LabelledMetric, LabelledMetrics, Report
+from slipway.shadow.follow import Progress
+from slipway.untrusted import as_text, quote, quote_text
+
+HEADLINES = {
+    "yes": ("good", "Shadow: the candidate may get traffic"),
+    "no": ("bad", "Shadow: the candidate gets no traffic"),
+    "no answer": ("open", "Shadow: no answer"),
+}
+
+
+def to_text(report: Report) -> str:
+    """Return the report for a terminal."""
+    lines = [f"shadow: {report.summary}."]
+    lines += [f"  no    {quote_text(reason)}" for reason in report.reasons]
+    lines += [f"  {fact}" for fact in _facts(report)]
+    lines += [f"  flips {quote_text(row)}" for row in report.flips.who]
+    for metric in report.labels.metrics if report.labels else []:
+        lines.append(f"  label {metric.name}: {_metric(metric)}; {metric.verdict}")
+    return "\n".join(map(as_text, lines))
+
+
+def to_document(report: Report) -> Document:
+    """Return the report for a job's summary."""
+    tone, headline = HEADLINES[report.status]
+    reasons = [f"**{quote_text(reason)}**" for reason in report.reasons]
+    blocks: list[Block] = [f"{report.summary}."]
+    blocks.append("\n".join(f"- {line}" for line in [*reasons, *_facts(report)]))
+    if report.flips.who:
+        rows = [
+            [
+                f"{quote(row.slice)} = {quote(row.value)}",
+                f"{row.rows:,}",
+                f"{row.flips:,}",
+                f"{row.share:.1%}",
+            ]
+            for row in report.flips.who
+        ]
+        head = ["slice", "rows", "flips", "share"]
+        blocks += ["Largest shares of flipped decisions", Table(head, rows, frozenset({1, 2, 3}))]
+    if report.flips.keys:
+        keys = ", ".join(quote(flip.key) for flip in report.flips.keys)
+        blocks.append(f"Flipped, largest difference first: {keys}")
+    if report.labels:
+        blocks += _labels(report.labels)
+    return Document(tone, headline, blocks, [], ["limits: docs/shadow.md"])
+
+
+def _facts(report: Report) -> list[str]:
+    subject = report.subject
+    facts = [f"candidate: {quote_text(subject.what)}, model {subject.model[:12]}"]
+    if report.rows:
+        facts.append(f"requests from {report.first[:16]} to {report.last[:16]} UTC")
+    if agreement := report.agreement:
+        facts.append(
+            f"probabilities: {agreement.same:.1%} the same, largest difference "
+            f"{agreement.largest_difference:.3g}, mean {agreement.mean_live:.3f} → "
+            f"{agreement.mean_candidate:.3f}"
+        )
+        facts.append(
+            f"decisions: {report.flips.to_yes:,} flip to yes, {report.flips.to_no:,} to no"
+        )
+    if times := report.row_ms:
+        facts.append(f"a row is checked and scored in {times.p50:.2f} ms (p95 {times.p95:.2f})")
+    if subject.others:
+        count = sum(subject.others.values())
+        facts.append(f"{count:,} requests that other models answered were skipped")
+    facts += [f"fault in the log: {quote_text(fault)}" for fault in subject.faults]
+    if report.labels is None:
+        facts.append("no labels of these requests yet")
+    if report.following:
+        facts.append(_progress(report.following))
+    return facts
+
+
+def _progress(progress: Progress) -> str:
+    at = progress.at[:19].replace("T", " ")
+    sentence = (
+        f"the model in shadow mode was {progress.behind:,} bytes of the log behind at {at} UTC"
+    )
+    return f"{sentence}; {quote_text(progress.fault)}" if progress.fault else sentence
+
+
+def _metric(metric: LabelledMetric) -> str:
+    difference = metric.difference
+    if metric.live is None or metric.candidate is None:
+        return difference.insufficient_reason
+    reason = f" ({difference.insufficient_reason})" if difference.insufficient_reason else ""
+    return (
+        f"{metric.live:.4f} → {metric.candidate:.4f}, difference {difference.value:+.4f} "
+        f"[{difference.low:+.4f}, {difference.high:+.4f}]{reason}"
+    )
+
+
+def _labels(labels: LabelledMetrics) -> list[Block]:
+    sentence = (
+        f"{labels.rows:,} of these requests have labels ({labels.positives:,} positive); the "
+        f"intervals have a level of {labels.level:.0%}"
+    )
+    rows = [[metric.name, _metric(metric), metric.verdict] for metric in labels.metrics]
+    return [sentence, Table(["metric", "live → candidate, difference", ""], rows)]

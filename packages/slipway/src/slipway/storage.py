@@ -1,0 +1,33 @@
+"""Folders that may be elsewhere: a path, or any URL that fsspec reads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from slipway.errors import SlipwayError
+
+LETTERS = 200
+
+
+@contextmanager
+def reaching(url: str | Path, what: str) -> Iterator[None]:
+    """Give what a storage raises one shape: every kind has errors of its own.
+
+    Raises
+    ------
+    SlipwayError
+        Anything went wrong; names the address and what it is.
+    """
+    try:
+        yield
+    except SlipwayError:
+        raise
+    except Exception as error:  # botocore, gcsfs, aiohttp …: they have no base class in common
+        reason = " ".join(str(error).split())[:LETTERS]
+        raise SlipwayError(
+            f"{url}: the {what} cannot be read ({type(error).__name__}: {reason})",
+            "check the address, the network, and that the credentials for it are in the "
+            "environment",
+        ) from error

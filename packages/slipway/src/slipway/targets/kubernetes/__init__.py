@@ -1,0 +1,1 @@
+"""A Kubernetes namespace as a target: the current context of kubectl, a Lease, a Deployment."""

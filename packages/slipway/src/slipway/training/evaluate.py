@@ -1,0 +1,209 @@
+"""`slipway evaluate`: measure the model on the holdout, by slice, against two baselines."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from slipway import project
+from slipway.dataset.split import Dataset
+from slipway.dataset.tables import row_count, write_columns, write_json
+from slipway.errors import Refused
+from slipway.metrics import stats
+from slipway.metrics.registry import HEADLINE, METRICS, Options, Predictions
+from slipway.training.score import BASELINE_FILE, MODEL, Model
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from slipway.project import Columns
+    from slipway.settings import Evaluate, Params
+
+REPORTS = Path("reports")
+PREDICTIONS = Path("build/predictions.parquet")
+
+ROC_POINTS = 101
+
+Metrics = dict[str, dict[str, float]]
+"""Each metric of a model: `value`, `low` and `high`."""
+
+CsvRow = dict[str, str | int | float]
+
+
+def evaluate(params: Params, model: Path = MODEL, reports: Path = REPORTS) -> str:
+    """Write the metrics, the plots' data and the holdout predictions; return a summary.
+
+    Raises
+    ------
+    Refused
+        The model does not beat both baselines, by AUC and by log loss.
+    """
+    loaded = Model.load(model)
+    holdout = Dataset.open(params.prepare.holdout_months).labelled_holdout()
+    labels = holdout.labels
+    features = project.features(holdout.inputs())
+    scores = loaded.score_features(features)
+    write_columns({"key": holdout.columns[project.key()], "score": scores}, PREDICTIONS)
+    baselines = baseline_scores(loaded, model, features)
+    models = {
+        name: measure(labels, each, params.evaluate)
+        for name, each in {"model": scores, **baselines}.items()
+    }
+    counts = {"rows": len(labels), "positives": int(labels.sum())}
+    levels = {"threshold": params.evaluate.threshold, "confidence": params.evaluate.confidence}
+    write_json({**counts, **levels, **models}, reports / "metrics.json")
+    write_plots(holdout.columns, labels, scores, params, reports / "plots")
+    check_baselines(models, list(baselines))
+    return _summary(counts, models)
+
+
+def measure(labels: np.ndarray, scores: np.ndarray, settings: Evaluate) -> Metrics:
+    """Return every metric of one model with its interval.
+
+    Parameters
+    ----------
+    labels, scores
+        0 or 1 and a probability, each of shape (rows,).
+    """
+    model = Predictions.at(scores, settings.threshold)
+    options = Options(settings.confidence, settings.bins)
+    return {
+        name: metric.estimate(labels, model, options).as_dict() for name, metric in METRICS.items()
+    }
+
+
+def baseline_scores(model: Model, folder: Path, features: Columns) -> dict[str, np.ndarray]:
+    """Return the scores of two baselines: the training label rate and a logistic regression.
+
+    Parameters
+    ----------
+    model
+        The model that they are compared with.
+    folder
+        Its folder, which holds the logistic regression.
+    """
+    training = model.manifest["train"]
+    logistic = Model((folder / BASELINE_FILE).read_bytes(), model.manifest)
+    return {
+        "base_rate": np.full(row_count(features), training["positives"] / training["rows"]),
+        "logistic_regression": logistic.score_features(features),
+    }
+
+
+def check_baselines(models: Mapping[str, Metrics], baselines: Iterable[str]) -> None:
+    """Refuse a model that is not better than a baseline in each headline metric.
+
+    Raises
+    ------
+    Refused
+        Names the baseline, the metric and both values.
+    """
+    for name in baselines:
+        for metric in HEADLINE:
+            ours, theirs = models["model"][metric]["value"], models[name][metric]["value"]
+            if METRICS[metric].sign * (ours - theirs) <= 0:
+                raise Refused(
+                    f"the model does not beat the baseline `{name}` on the holdout: "
+                    f"{metric} {ours:.4f} against {theirs:.4f}",
+                    "look at src/model/features.py and the section `train` of params.yaml",
+                )
+
+
+def slice_table(
+    rows: Columns, labels: np.ndarray, scores: np.ndarray, params: Params
+) -> list[CsvRow]:
+    """Return a row for each value of each slice; headline metrics where there are enough rows."""
+    return [
+        _slice_row(name, str(value), labels[texts == value], scores[texts == value], params)
+        for name, group in project.slices(rows).items()
+        for texts in [_texts(group)]
+        for value in np.unique(texts)
+    ]
+
+
+def write_plots(
+    rows: Columns, labels: np.ndarray, scores: np.ndarray, params: Params, folder: Path
+) -> None:
+    """Write the data of the plots that `dvc plots` draws."""
+    tables: dict[str, Sequence[Mapping[str, object]]] = {
+        "roc": _roc(labels, scores),
+        "calibration": stats.calibration_curve(labels, scores, params.evaluate.bins),
+        "scores": _score_histogram(labels, scores),
+        "slices": slice_table(rows, labels, scores, params),
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, table in tables.items():
+        _write_csv(table, folder / f"{name}.csv")
+
+
+def _texts(group: np.ndarray) -> np.ndarray:
+    missing = group.astype(object) == None  # noqa: E711 - element by element
+    return np.where(missing, "(none)", group.astype(str))
+
+
+def _slice_row(
+    name: str, value: str, labels: np.ndarray, scores: np.ndarray, params: Params
+) -> CsvRow:
+    row: CsvRow = {
+        "slice": name,
+        "value": value,
+        "rows": len(labels),
+        "positives": int(labels.sum()),
+    }
+    enough = len(labels) >= params.judge.min_slice_rows and 0 < labels.sum() < len(labels)
+    model = Predictions.at(scores, params.evaluate.threshold)
+    options = Options(params.evaluate.confidence, params.evaluate.bins)
+    for metric in HEADLINE:
+        estimate = METRICS[metric].estimate(labels, model, options).as_dict() if enough else {}
+        for part, suffix in (("value", ""), ("low", "_low"), ("high", "_high")):
+            row[metric + suffix] = f"{estimate[part]:.5f}" if estimate else ""
+    return row | {
+        "label_rate": f"{labels.mean():.5f}",
+        "mean_score": f"{scores.mean():.5f}",
+    }
+
+
+def _roc(labels: np.ndarray, scores: np.ndarray) -> list[CsvRow]:
+    """Return the ROC curve at evenly spaced false positive rates."""
+    order = np.argsort(-scores, kind="stable")
+    hits = np.concatenate([[0], np.cumsum(labels[order])]) / labels.sum()
+    alarms = np.concatenate([[0], np.cumsum(1 - labels[order])]) / (1 - labels).sum()
+    at = np.linspace(0, 1, ROC_POINTS)
+    return [
+        {"false_positive_rate": f"{x:.2f}", "true_positive_rate": f"{y:.5f}"}
+        for x, y in zip(at, np.interp(at, alarms, hits), strict=True)
+    ]
+
+
+def _score_histogram(labels: np.ndarray, scores: np.ndarray) -> list[CsvRow]:
+    edges = np.linspace(0, 1, 21)
+    return [
+        {"score": f"{start:.2f}", "label": label, "rows": int(count)}
+        for label in (0, 1)
+        for start, count in zip(
+            edges, np.histogram(scores[labels == label], edges)[0], strict=False
+        )
+    ]
+
+
+def _write_csv(table: Sequence[Mapping[str, object]], path: Path) -> None:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, list(table[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(table)
+
+
+def _summary(counts: Mapping[str, int], models: Mapping[str, Metrics]) -> str:
+    lines = [f"holdout: {counts['rows']:,} rows, {counts['positives']:,} positive"]
+    for name in ("model", "logistic_regression", "base_rate"):
+        shown = (
+            f"{METRICS[key].label} {estimate['value']:.4f} "
+            f"({estimate['low']:.4f} to {estimate['high']:.4f})"
+            for key in HEADLINE
+            for estimate in [models[name][key]]
+        )
+        lines.append(f"{name:>20}: {', '.join(shown)}")
+    return "\n".join(lines)

@@ -1,0 +1,149 @@
+"""`slipway prepare`: split by time, compute the features, refuse a leak."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from slipway import project
+from slipway.dataset.files import NotRead
+from slipway.dataset.months import named
+from slipway.dataset.split import Dataset, LabelledRows, months_of
+from slipway.dataset.tables import PREPARED, write_columns, write_json
+from slipway.errors import Refused
+from slipway.metrics import stats
+from slipway.training.score import feature_type
+
+if TYPE_CHECKING:
+    from slipway.project import Columns
+    from slipway.settings import Params
+
+
+@dataclass(frozen=True)
+class Part:
+    """Some months of rows, as `split.json` records them."""
+
+    months: list[str]
+    rows: int
+    positives: int
+    unlabelled: int
+    keys_sha256: str
+    first: str
+    last: str
+
+
+@dataclass(frozen=True)
+class Split:
+    """Both parts, and the files of ``data/`` that are in neither."""
+
+    train: Part
+    holdout: Part
+    not_read: list[NotRead]
+
+    def summary(self) -> str:
+        lines = [
+            f"{name}: {part.rows:,} rows, {part.positives / part.rows:.1%} positive, "
+            f"{part.months[0]} to {part.months[-1]}, {part.unlabelled:,} without a label left out"
+            for name, part in (("train", self.train), ("holdout", self.holdout))
+        ]
+        if self.not_read:
+            lines.append(f"not read: {named(self.not_read)}")
+        return "\n".join(lines)
+
+
+def prepare(params: Params, out: Path = PREPARED) -> Split:
+    """Write the training features, and the record of which rows are held out.
+
+    Raises
+    ------
+    Refused
+        A feature is known only after the prediction is requested, or predicts the label
+        implausibly well by itself; or too many rows have no label.
+    SlipwayError
+        The data cannot be read or split (`slipway.dataset.split`).
+    """
+    dataset = Dataset.open(params.prepare.holdout_months)
+    limit = params.prepare.max_label_missing
+    rows = LabelledRows.of(dataset.read_train())
+    training = _labelled("train", rows, limit)
+    features = project.features(training.inputs())
+    check_leak(features, training.labels, params.prepare.max_feature_auc)
+    columns = {"key": training.columns[project.key()], "label": training.labels}
+    write_columns(columns | _named(features), out / "train.parquet")
+    held_out = _labelled("holdout", dataset.holdout, limit)
+    split = Split(
+        train=_part(dataset.train_files, training, rows.unlabelled),
+        holdout=_part(dataset.holdout_files, held_out, dataset.holdout.unlabelled),
+        not_read=list(dataset.not_read),
+    )
+    parts = {"train": asdict(split.train), "holdout": asdict(split.holdout)}
+    write_json(parts, out / "split.json")
+    return split
+
+
+def check_leak(features: Columns, labels: np.ndarray, limit: float) -> None:
+    """Refuse a feature that ranks the label better by itself than `limit` (AUC, either way).
+
+    Raises
+    ------
+    Refused
+        Names the feature and its AUC.
+    """
+    for name, values in features.items():
+        auc = _solo_auc(values, labels)
+        if auc > limit:
+            raise Refused(
+                f"feature `{name}` alone predicts the label with AUC {auc:.3f} "
+                f"(prepare.max_feature_auc in params.yaml is {limit})",
+                "it is the label in disguise, or known only afterwards: remove it from "
+                "src/model/features.py, or raise the limit if you know why it is so good",
+            )
+
+
+def _labelled(name: str, rows: LabelledRows, limit: float) -> LabelledRows:
+    """Return the rows with a known label; refuse too many without one."""
+    share = rows.unlabelled / max(len(rows.labels), 1)
+    if share > limit:
+        raise Refused(
+            f"{share:.1%} of the {name} rows have no label "
+            f"(prepare.max_label_missing in params.yaml is {limit:.1%})",
+            "wait until more labels have arrived, or leave the newest month out",
+        )
+    return rows.labelled(name)
+
+
+def _part(files: Sequence[Path], rows: LabelledRows, unlabelled: int) -> Part:
+    time = rows.columns[project.event_time()]
+    return Part(
+        months=months_of(files),
+        rows=len(rows.labels),
+        positives=int(rows.labels.sum()),
+        unlabelled=unlabelled,
+        keys_sha256=rows.keys_sha256,
+        first=f"{time.min()}Z",
+        last=f"{time.max()}Z",
+    )
+
+
+def _named(features: Columns) -> dict[str, np.ndarray]:
+    for values in features.values():
+        feature_type(values)
+    return {f"feature:{name}": values for name, values in features.items()}
+
+
+def _solo_auc(values: np.ndarray, labels: np.ndarray) -> float:
+    scores = _target_rate(values, labels) if values.dtype.kind in "OU" else np.nan_to_num(values)
+    auc = stats.auc(labels, scores).value
+    return max(auc, 1 - auc)
+
+
+def _target_rate(values: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Return each category's label rate, shrunk so that a rare value does not predict itself."""
+    _, codes = np.unique(values.astype(str), return_inverse=True)
+    rows = np.bincount(codes)
+    rate: np.ndarray = (np.bincount(codes, weights=labels) + 20 * labels.mean()) / (rows + 20)
+    return rate[codes]

@@ -1,0 +1,207 @@
+"""`slipway search`: compare settings of `train` on the training data.
+
+Months are held out in the order of time, each predicted by a model that learned from the months
+before it. The holdout is not read: a model that was chosen on it could not be judged on it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from slipway import project
+from slipway.dataset.months import DATA
+from slipway.dataset.split import Dataset, LabelledRows, months_of
+from slipway.dataset.tables import read_columns, write_json
+from slipway.errors import NO, YES, SlipwayError
+from slipway.metrics.registry import METRICS, Options, Predictions
+from slipway.progress import track
+from slipway.training.workers import workers
+
+if TYPE_CHECKING:
+    from slipway.settings import Params
+
+SEARCH = Path("build/search.json")
+
+FOLDS = 3
+
+Changes = Mapping[str, Any]
+"""Settings of `train` that a candidate changes."""
+
+
+@dataclass(frozen=True)
+class Tried:
+    """A candidate: the settings that it changes, and its metric on each held-out month."""
+
+    changes: Changes
+    values: list[float]
+    mean: float
+
+
+@dataclass(frozen=True)
+class Search:
+    """Result of a search.
+
+    Parameters
+    ----------
+    metric
+        `judge.primary` of the parameters.
+    held
+        The months predicted, each by a model of the months before it.
+    tried
+        The current settings, then every candidate.
+    chosen
+        The settings that the best candidate changes; empty for the current ones.
+    where
+        Where the fits ran.
+    """
+
+    metric: str
+    held: list[str]
+    rows: int
+    tried: list[Tried]
+    chosen: Changes
+    where: str
+
+    @property
+    def exit_code(self) -> int:
+        return YES if self.chosen else NO
+
+    def as_dict(self) -> dict[str, Any]:
+        return {"version": 1} | asdict(self)
+
+    def text(self) -> str:
+        held = f"{', '.join(self.held)} ({self.rows:,} rows)"
+        how = "each month predicted by a model of the months before it"
+        lines = [f"{self.metric} on {held}, {how}; {self.where}"]
+        for tried in self.tried:
+            mark = "→" if tried.changes == self.chosen else " "
+            values = "  ".join(f"{value:.4f}" for value in tried.values)
+            lines.append(f"{mark} {tried.mean:.4f}  ({values})  {named(tried.changes)}")
+        if self.chosen:
+            lines.append(
+                f"best: {named(self.chosen)}; `slipway judge` decides after `slipway retrain`"
+            )
+        else:
+            lines.append("no candidate is better than the current settings")
+        return "\n".join(lines)
+
+
+def search(params: Params, folder: Path = DATA, out: Path | None = SEARCH) -> Search:
+    """Try the candidates of the parameters; write and return the result.
+
+    Raises
+    ------
+    SlipwayError
+        There is no candidate or no month to hold out, a candidate changes a setting that `train`
+        does not have, or the cluster cannot be used.
+    """
+    candidates: list[Changes] = [{}, *_candidates(params)]
+    files = Dataset.open(params.prepare.holdout_months, folder).train_files
+    months = [_read(path) for path in files]
+    metric, folds = params.judge.primary, _folds(len(months))
+    threshold = params.evaluate.threshold
+    jobs = [
+        ({**params.train, **changes}, metric, threshold, learned, held)
+        for changes in candidates
+        for learned, held in folds
+    ]
+    with workers() as pool:
+        values = list(track(pool.run(_try, jobs, months), "Trying candidates", len(jobs)))
+        where = pool.where
+    tried = [
+        Tried(changes, part, float(np.mean(part)))
+        for changes, part in zip(candidates, _parts(values, len(folds)), strict=True)
+    ]
+    held = months_of(files[at] for _, at in folds)
+    rows = sum(len(months[at][1]) for _, at in folds)
+    result = Search(metric, held, rows, tried, _best(tried, metric), where)
+    if out:
+        write_json(result.as_dict(), out)
+    return result
+
+
+def named(changes: Changes) -> str:
+    """Return changed settings in a line."""
+    listed = ", ".join(f"{name} {value}" for name, value in changes.items())
+    return listed or "the current settings"
+
+
+def _candidates(params: Params) -> Sequence[Changes]:
+    if not params.search.candidates:
+        raise SlipwayError(
+            "params.yaml lists no candidate", "name other settings under `search.candidates`"
+        )
+    for changes in params.search.candidates:
+        unknown = set(changes) - set(params.train)
+        if unknown or not changes:
+            raise SlipwayError(
+                f"params.yaml: candidate {changes}: "
+                + (
+                    f"`train` has no {', '.join(sorted(unknown))}" if unknown else "changes nothing"
+                ),
+                f"change some of: {', '.join(params.train)}",
+            )
+    return params.search.candidates
+
+
+Month = tuple[dict[str, np.ndarray], np.ndarray]
+
+
+def _read(path: Path) -> Month:
+    """Return the features and labels of a month's labelled rows."""
+    rows = LabelledRows.of(read_columns([path])).labelled(path.stem)
+    return project.features(rows.inputs()), rows.labels
+
+
+def _folds(months: int) -> list[tuple[list[int], int]]:
+    """Return the months to learn from and the later one to predict, for each fold."""
+    from sklearn.model_selection import TimeSeriesSplit
+
+    if months < 2:
+        raise SlipwayError(
+            f"{months} month of training data: none can be held out of it",
+            "add a month, or lower `prepare.holdout_months` in params.yaml",
+        )
+    split = TimeSeriesSplit(n_splits=min(FOLDS, months - 1), test_size=1)
+    return [(learned.tolist(), int(held[0])) for learned, held in split.split(np.zeros(months))]
+
+
+def _try(
+    train: Mapping[str, Any],
+    metric: str,
+    threshold: float,
+    learned: list[int],
+    held: int,
+    months: list[Month],
+) -> float:
+    """Fit on some months and return the metric on a later one."""
+    import pandas as pd
+
+    from slipway.training.train import fit
+
+    names = months[held][0]
+    features = {name: np.concatenate([months[at][0][name] for at in learned]) for name in names}
+    labels = np.concatenate([months[at][1] for at in learned])
+    try:
+        fitted = fit(train, features, labels)
+    except SlipwayError as error:
+        raise SlipwayError(
+            f"cannot be fitted with {named(train)}: {' '.join(str(error).split())[:300]}",
+            "correct the candidate in params.yaml",
+        ) from None
+    scores = fitted.predict_proba(pd.DataFrame(months[held][0]))[:, 1]
+    truth = months[held][1].astype("float64")
+    return METRICS[metric].estimate(truth, Predictions.at(scores, threshold), Options()).value
+
+
+def _best(tried: list[Tried], metric: str) -> Changes:
+    return max(tried, key=lambda candidate: METRICS[metric].sign * candidate.mean).changes
+
+
+def _parts(values: list[float], size: int) -> list[list[float]]:
+    return [values[start : start + size] for start in range(0, len(values), size)]

@@ -1,0 +1,101 @@
+"""The help of the command line: groups, summaries, examples, option types, earlier names."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from typer.core import TyperGroup
+from typer.main import get_command
+from typer.testing import CliRunner
+
+from slipway.cli import app
+from slipway.cli.help import RENAMED
+
+WORKFLOWS_ONLY = "github"
+
+NO_FILES = {"stop", "challenger stop", "shadow stop"}
+
+
+def commands(group: Any = None, names: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
+    """Yield each command by its whole name."""
+    group = group or get_command(app)
+    for name, command in group.commands.items():
+        if isinstance(command, TyperGroup):
+            yield from commands(command, (*names, name))
+        else:
+            yield " ".join((*names, name)), command
+
+
+def help_of(*words: str, width: int = 80) -> str:
+    found = CliRunner().invoke(app, [*words, "--help"], env={"COLUMNS": str(width)})
+    assert found.exit_code == 0, found.output
+    return found.output
+
+
+@pytest.mark.parametrize("width", [40, 80, 200])
+def test_every_summary_is_shown_whole_at_any_width(width: int) -> None:
+    shown = " ".join(help_of(width=width).split())
+    for command in get_command(app).commands.values():  # type: ignore[attr-defined]
+        assert " ".join(command.help.partition("\n\n")[0].split()) in shown
+
+
+def test_the_commands_are_listed_in_groups_and_the_first_three_to_try_come_last() -> None:
+    shown = help_of()
+    headings = re.findall(r"^(\w+):$", shown, re.MULTILINE)
+    assert headings == ["Options", "Pipeline", "Compare", "Release", "Monitor", "Project"]
+    last = shown.strip().splitlines()[-3:]
+    known = dict(commands())
+    assert all(line.split()[:1] == ["slipway"] and line.split()[1] in known for line in last)
+
+
+@pytest.mark.parametrize(("name", "command"), commands())
+def test_a_command_has_one_example_that_can_be_run(name: str, command: Any) -> None:
+    (example,) = re.findall(r"^ *Example: (.+)$", command.help, re.MULTILINE)
+    typed = example.split()
+    assert typed[: len(name.split()) + 1] == ["slipway", *name.split()]
+    # Only parsed: a wrong option or a missing argument is refused here.
+    command.make_context(name, typed[len(name.split()) + 1 :])
+
+
+@pytest.mark.parametrize(("name", "command"), commands())
+def test_no_option_is_described_by_a_type_of_python(name: str, command: Any) -> None:
+    assert not re.search(r"<(list|str|path|Path|int)\b", help_of(*name.split()))
+
+
+@pytest.mark.parametrize(("name", "command"), commands())
+def test_a_command_names_the_files_that_it_reads_or_writes(name: str, command: Any) -> None:
+    assert name in NO_FILES or re.search(r"\b(Reads|Writes)\b", command.help)
+
+
+def test_there_are_at_most_34_commands_that_a_person_starts() -> None:
+    assert len([name for name, _ in commands() if not name.startswith(WORKFLOWS_ONLY)]) <= 34
+
+
+@pytest.mark.parametrize("old", RENAMED)
+def test_an_earlier_name_is_refused_with_the_name_that_replaces_it(old: str) -> None:
+    new = RENAMED[old].split()
+    assert help_of(*new)
+    done = subprocess.run(
+        [sys.executable, "-m", "slipway", *old.split(), "--option"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert f"use `slipway {RENAMED[old]}`" in done.stderr
+
+
+def test_the_command_by_which_a_champion_is_scored_keeps_its_name_and_options() -> None:
+    score = dict(commands())["score"]
+    assert {option.opts[0] for option in score.params} == {"--rows", "--out", "--model"}
+
+
+def test_the_version_is_shown() -> None:
+    found = CliRunner().invoke(app, ["--version"])
+    assert found.exit_code == 0
+    assert re.fullmatch(r"slipway \d+\.\d+\.\d+\n", found.output)

@@ -1,0 +1,224 @@
+"""`slipway judge` on a real repository: champion from git, challenger from the working tree."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.comparison.conftest import Slipway, retrain
+from tests.services.repository import commit, edit_params
+
+from slipway.comparison import champion as champions
+from slipway.comparison.baselines import incomparable
+from slipway.comparison.report import Incomparable
+from slipway.dataset.tables import digest, read_columns, write_columns
+from slipway.errors import SlipwayError
+from slipway.reports.check import check, read_report
+from slipway.repository.git import resolve
+from slipway.repository.restore import Missing, restore
+from slipway.repository.worktrees import run
+from slipway.training.score import MODEL
+
+JUDGEMENTS = "reports/judgements"
+
+
+def report_of(repository: Path) -> dict[str, Any]:
+    report = read_report(repository / "build/report.json")
+    assert check(report).as_json() == report
+    return report
+
+
+def test_a_champion_against_itself_is_not_worse_and_uses_nothing_up(
+    repository: Path, slipway: Slipway
+) -> None:
+    done = slipway("judge", "--base", "main")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("✅ Not worse: it is the same model, byte for byte")
+    report = report_of(repository)
+    assert report["verdict"] == "not worse"
+    assert report["champion"]["model"] == report["challenger"]["model"]
+    assert report["champion"]["origin"] == "restored by hash"
+    assert report["holdout"]["uses"] == 0
+    assert not (repository / JUDGEMENTS).exists()
+
+
+def test_a_worse_change_is_stopped_by_the_rule_of_its_base_and_remembered(
+    repository: Path, slipway: Slipway
+) -> None:
+    edit_params(repository, train={"iterations": 3}, judge={"alpha": 0.0001, "guards": []})
+    retrain(repository)
+    done = slipway("judge", "--base", "main", "--lock", "identical")
+    assert done.returncode == 1, done.stderr
+    assert done.stdout.startswith("⛔ Not merged: ")
+
+    report = report_of(repository)
+    assert report["rule"]["alpha"] == 0.025
+    assert "judge.alpha" in report["changes"]["judging_rules"]
+    assert {"name": "train.iterations", "champion": "120", "challenger": "3"} in (
+        report["changes"]["params"]
+    )
+    assert report["holdout"]["uses"] == 1
+    assert report["cost"]["model_mb"]["challenger"] < report["cost"]["model_mb"]["champion"]
+    assert report["cost"]["row_ms"]["challenger"] > 0
+    assert report["permutation_importance"][0]["auc_decrease"] > 0
+    assert len(list((repository / JUDGEMENTS).iterdir())) == 1
+
+    rendered = slipway("report", "build/report.json", "--markdown", "a.md", "--html", "a.html")
+    assert rendered.returncode == 0, rendered.stderr
+    assert (repository / "a.md").read_text("utf-8").startswith("### ⛔ Not merged: ")
+    assert run(["git", "worktree", "list"], repository).count("\n") == 1
+
+
+def test_small_losses_are_measured_against_the_best_champion_not_the_last(
+    repository: Path, slipway: Slipway
+) -> None:
+    first = run(["git", "rev-parse", "HEAD"], repository).strip()
+    models = []
+    for iterations in (114, 108):
+        edit_params(repository, train={"iterations": iterations})
+        retrain(repository)
+        slipway("judge", "--base", "main")
+        models.append(report_of(repository))
+        commit(repository, f"{iterations} trees")
+    assert models[0]["best_champion"]["model"] == models[0]["champion"]["model"]
+    assert models[1]["champion"]["model"] == models[0]["challenger"]["model"]
+    assert models[1]["best_champion"]["model"] == models[0]["champion"]["model"]
+    assert models[1]["best_champion"]["commit"] == first
+    assert models[1]["best_champion"]["unavailable"] == ""
+    assert models[1]["holdout"]["uses"] == 2
+
+
+def stored_models(repository: Path) -> list[Path]:
+    """Return where the bytes of the model are: in the cache and in the committed remote."""
+    content = (repository / "build/model/model.onnx").read_bytes()
+    stored = [
+        file
+        for place in (".dvc/cache", "data-remote")
+        for file in (repository / place).rglob("*")
+        if file.is_file() and file.read_bytes() == content
+    ]
+    for file in stored:
+        file.chmod(0o644)
+    return stored
+
+
+def test_a_champion_whose_stored_bytes_are_lost_is_rebuilt_to_the_same(repository: Path) -> None:
+    content = (repository / "build/model/model.onnx").read_bytes()
+    for stored in stored_models(repository):
+        stored.unlink()
+    commit(repository, "Lose the model")
+    with champions.tree_of(repository, "HEAD") as tree:
+        built = champions.build(repository, tree)
+        assert built.origin == "rebuilt"
+        assert (built.model / "model.onnx").read_bytes() == content
+
+
+def test_stored_bytes_that_were_altered_count_as_lost(repository: Path) -> None:
+    for stored in stored_models(repository):
+        stored.write_bytes(stored.read_bytes()[:-1] + b"!")
+    commit(repository, "Alter the model")
+    with champions.tree_of(repository, "HEAD") as tree, pytest.raises(Missing):
+        restore(tree, MODEL, force=True)
+
+
+def test_a_champion_that_cannot_read_the_rows_says_which_column(
+    repository: Path, tmp_path: Path
+) -> None:
+    rows = read_columns([repository / "data/2013-08.parquet"])
+    without = {name: values for name, values in rows.items() if name != "visib"}
+    write_columns(without, tmp_path / "rows.parquet")
+    with champions.tree_of(repository, "HEAD") as tree:
+        built = champions.build(repository, tree)
+        scores, why = champions.score(built, tmp_path / "rows.parquet", tmp_path / "out.parquet")
+    assert scores is None
+    assert "visib" in why
+    assert "Traceback" not in why
+
+
+def test_a_champion_that_learned_from_the_holdout_cannot_be_compared() -> None:
+    def manifest(target: str, learned: list[str], held_out: list[str]) -> dict[str, Any]:
+        return {
+            "target": {"name": target},
+            "train": {"months": learned},
+            "holdout": {"months": held_out},
+        }
+
+    champion = manifest("late", ["2030-01", "2030-02"], ["2030-03"])
+    assert incomparable(champion, manifest("late", ["2030-02"], ["2030-03"])) is None
+    assert incomparable(champion, manifest("late", ["2030-03"], ["2030-04"])) is None
+    learned = incomparable(champion, manifest("late", ["2030-01"], ["2030-02", "2030-03"]))
+    assert learned == Incomparable(code="learned from the holdout", detail="2030-02")
+    other = incomparable(champion, manifest("early", ["2030-02"], ["2030-03"]))
+    assert other == Incomparable(code="another target", detail="late")
+
+
+def test_a_base_without_a_model_leaves_it_open(repository: Path, slipway: Slipway) -> None:
+    (repository / "dvc.lock").rename(repository / "kept")
+    commit(repository, "no lock")
+    (repository / "kept").rename(repository / "dvc.lock")
+    done = slipway("judge", "--base", "HEAD")
+    assert done.returncode == 1, done.stderr
+    assert report_of(repository)["incomparable"]["code"] == "no champion"
+
+
+def test_a_model_of_other_parameters_than_the_tree_is_not_judged(
+    repository: Path, slipway: Slipway
+) -> None:
+    edit_params(repository, train={"iterations": 3})
+    done = slipway("judge", "--base", "main")
+    assert done.returncode == 2
+    assert "dvc repro" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_lock_status_that_does_not_exist_is_named(repository: Path, slipway: Slipway) -> None:
+    done = slipway("judge", "--base", "main", "--lock", "fine")
+    assert done.returncode == 2
+    assert "identical" in done.stderr
+
+
+@pytest.mark.parametrize("base", ["nowhere", "--help", "0" * 40])
+def test_an_unknown_commit_is_named(repository: Path, slipway: Slipway, base: str) -> None:
+    done = slipway("judge", f"--base={base}")
+    assert done.returncode == 2
+    assert base in done.stderr
+
+
+def test_a_folder_outside_git_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SlipwayError, match=str(tmp_path)):
+        resolve(tmp_path, "main")
+
+
+def test_a_commit_that_locks_another_environment_gets_its_own(repository: Path) -> None:
+    (repository / "requirements.lock").write_text("# nothing is needed\n", "utf-8")
+    head = commit(repository, "another environment")
+    # One that was copied with another checkout runs that one's Python: it is made anew.
+    name = digest(repository / "requirements.lock")[:12]
+    copied = repository.resolve() / champions.ENVIRONMENTS / name
+    copied.mkdir(parents=True)
+    (copied / "ready").write_text("/another/checkout cpython-311\n", "utf-8")
+    shutil.copy(Path(__file__).parents[4] / "requirements.lock", repository / "requirements.lock")
+    with champions.tree_of(repository, head) as tree:
+        built = champions.build(repository, tree)
+        assert built.python == str(copied / "bin/python")
+        assert "/another/checkout" not in (copied / "ready").read_text("utf-8")
+        assert built.origin == "restored by hash, in its own environment"
+        # That environment has no numpy, so its own code cannot run there: it says so.
+        scores, why = champions.score(built, Path("rows"), Path("out"))
+        assert scores is None
+        assert why
+
+
+def test_a_record_that_is_none_is_named(repository: Path, slipway: Slipway) -> None:
+    folder = repository / JUDGEMENTS
+    folder.mkdir(parents=True)
+    (folder / "a.json").write_text(json.dumps({"model": "x"}), "utf-8")
+    commit(repository, "broken record")
+    done = slipway("judge", "--base", "HEAD")
+    assert done.returncode == 2
+    assert "a.json" in done.stderr
+    with pytest.raises(SlipwayError):
+        resolve(repository, "nowhere")

@@ -1,0 +1,166 @@
+"""What is remembered of judgements: how often a holdout was used, and who was the best."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.comparison.cases import (
+    BETTER,
+    LABELS,
+    SAME_BUT_NOT_IDENTICAL,
+    UNSURE,
+    WORSE,
+    findings,
+    groups,
+    judgement,
+    rule_of,
+    side,
+    stops,
+)
+from tests.services.repository import commit
+
+from slipway.comparison.core import judge
+from slipway.comparison.record import (
+    JUDGEMENTS,
+    best_champions,
+    changed_records,
+    file_name,
+    known_names,
+    make_record,
+    save_record,
+    uses,
+    verdict_of,
+)
+from slipway.comparison.report import BestChampion, Judgement
+from slipway.dataset.tables import write_json
+from slipway.errors import SlipwayError
+from slipway.repository.worktrees import run
+
+HOLDOUT, OTHER_HOLDOUT = "a" * 64, "b" * 64
+
+
+def best_of(report: Judgement) -> BestChampion:
+    assert report.best_champion is not None
+    return report.best_champion
+
+
+def names(*pairs: tuple[str, str]) -> list[str]:
+    return [file_name(holdout, model * 64, "0" * 64) for holdout, model in pairs]
+
+
+def test_each_model_judged_on_a_holdout_is_one_use_of_it() -> None:
+    known = names((HOLDOUT, "1"), (HOLDOUT, "2"), (HOLDOUT, "2"), (OTHER_HOLDOUT, "3"))
+    assert uses(known, HOLDOUT, "9" * 64) == 3
+    assert uses(known, HOLDOUT, "2" * 64) == 2  # judged again: no further use
+    assert uses(known, "c" * 64, "9" * 64) == 1  # a fresh holdout
+
+
+def test_two_pull_requests_never_write_the_same_file() -> None:
+    assert len({*names((HOLDOUT, "1"), (HOLDOUT, "2"), (OTHER_HOLDOUT, "1"))}) == 3
+
+
+def test_records_count_from_branches_that_were_never_merged(repository: Path) -> None:
+    run(["git", "checkout", "-q", "-b", "refused"], repository)
+    record = make_record(judgement(), "c" * 40)
+    assert save_record(record, repository) == []
+    commit(repository, "judged")
+    run(["git", "checkout", "-q", "main"], repository)
+    assert not (repository / "reports/judgements").exists()
+    assert uses(known_names(repository), record["holdout"], "9" * 64) == 2
+
+
+def test_a_model_shown_to_be_better_is_the_new_mark_and_a_lucky_equal_is_not() -> None:
+    assert make_record(judgement(BETTER), "c" * 40)["best"]["model"] == "e" * 64
+    for equal in (UNSURE, SAME_BUT_NOT_IDENTICAL):
+        assert make_record(judgement(equal), "c" * 40)["best"] == {
+            "model": "c" * 64,
+            "commit": "c" * 40,
+            "value": best_of(judgement(equal)).champion,
+        }
+
+
+def test_the_mark_is_handed_on_from_record_to_record() -> None:
+    report = judgement(UNSURE, UNSURE, best=BETTER)
+    assert make_record(report, "c" * 40)["best"]["model"] == "b" * 64
+
+
+def test_the_mark_is_read_from_the_champions_own_records(tmp_path: Path) -> None:
+    def remember(model: str, holdout: str, best: str) -> None:
+        record: dict[str, Any] = make_record(judgement(UNSURE), "c" * 40)
+        record |= {"model": model * 64, "holdout": holdout}
+        record["best"] = {"model": best * 64, "commit": "f" * 40, "value": 0.7}
+        write_json(record, tmp_path / file_name(holdout, model * 64, best * 64))
+
+    def marked(champion: str) -> list[str]:
+        return [mark["model"][0] for mark in best_champions(tmp_path, champion * 64)]
+
+    assert marked("1") == []
+    remember("1", HOLDOUT, "1")
+    assert marked("1") == []  # it is the best itself
+    remember("2", HOLDOUT, "1")
+    remember("3", OTHER_HOLDOUT, "4")
+    assert marked("2") == ["1"]
+    assert marked("3") == ["4"]  # the mark survives a change of the holdout
+    remember("2", OTHER_HOLDOUT, "2")
+    assert marked("2") == ["1"]  # one record cannot hide what another says
+
+
+def test_of_several_marks_the_one_that_is_hardest_to_hold_counts() -> None:
+    report = judge(
+        LABELS,
+        groups(),
+        side(UNSURE, "c"),
+        side(UNSURE, "e"),
+        rule_of(),
+        findings(),
+        best_champions=[side(WORSE, "a"), side(BETTER, "b")],
+    )
+    assert best_of(report).model == "b" * 64
+    assert ("worse than the best", "auc") in stops(report.as_json())
+
+
+def test_a_record_that_was_there_is_never_overwritten(tmp_path: Path) -> None:
+    record = make_record(judgement(), "c" * 40)
+    assert save_record(record, tmp_path) == []
+    before = [path.read_bytes() for path in tmp_path.rglob("*.json")]
+    assert save_record(record | {"verdict": "worse"}, tmp_path) == []
+    assert [path.read_bytes() for path in tmp_path.rglob("*.json")] == before
+    forged = record | {"best": record["best"] | {"value": 0.1}}
+    assert save_record(forged, tmp_path) == [
+        "reports/judgements/" + file_name(record["holdout"], record["model"], record["champion"])
+    ]
+
+
+def test_a_record_of_the_base_that_was_edited_or_deleted_is_named(repository: Path) -> None:
+    for letter in "12":
+        save_record(make_record(judgement(), "c" * 40) | {"model": letter * 64}, repository)
+    commit(repository, "judged")
+    run(["git", "checkout", "-q", "-b", "change"], repository)
+    save_record(make_record(judgement(), "c" * 40), repository)
+    commit(repository, "a record of its own")
+    assert changed_records(repository, "main") == []
+    edited, deleted = sorted((repository / JUDGEMENTS).glob("*-[12]*.json"))
+    edited.write_text(edited.read_text("utf-8").replace("0.", "1."), "utf-8")
+    deleted.unlink()
+    assert changed_records(repository, "main") == [
+        str(path.relative_to(repository)) for path in (edited, deleted)
+    ]
+
+
+def test_history_that_was_not_fetched_is_named_with_the_remedy(repository: Path) -> None:
+    run(["git", "checkout", "-q", "--orphan", "elsewhere"], repository)
+    commit(repository, "no ancestor")
+    with pytest.raises(SlipwayError) as error:
+        changed_records(repository, "main")
+    assert "--unshallow" in error.value.do
+
+
+def test_the_verdict_of_a_record_that_an_earlier_version_wrote_has_its_present_name(
+    tmp_path: Path,
+) -> None:
+    record = make_record(judgement(), "c" * 40)
+    for written, name in (("cannot tell", "inconclusive"), ("not worse", "not worse")):
+        write_json(record | {"verdict": written}, tmp_path / "record.json")
+        assert verdict_of(tmp_path / "record.json") == name

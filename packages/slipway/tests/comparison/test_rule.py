@@ -1,0 +1,82 @@
+"""The rule by which a change is judged if that of the base is incomplete or cannot be read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+from tests.services.projects import FLIGHTS
+from tests.services.repository import commit
+
+from slipway.comparison.run import rule_of
+from slipway.errors import SlipwayError
+from slipway.repository.worktrees import run
+from slipway.settings import MARGINS, Judge, Params, read_params
+
+
+@pytest.fixture
+def own() -> Params:
+    return read_params(FLIGHTS / "params.yaml")
+
+
+def base(root: Path, text: str | bytes | None) -> str:
+    """Make a repository whose only commit has these settings."""
+    run(["git", "init", "-q"], root)
+    (root / "other").touch()
+    if text is not None:
+        (root / "params.yaml").write_bytes(text if isinstance(text, bytes) else text.encode())
+    return commit(root, "The base")
+
+
+@pytest.fixture
+def loosened(own: Params) -> Params:
+    """The settings of a change that loosens the rule for itself."""
+    settings = {"alpha": 0.2, "budget": 1, "on_inconclusive": "go", "margins": {"brier": 0.9}}
+    judge = Judge.model_validate(own.judge.model_dump() | settings)
+    return own.model_copy(update={"judge": judge})
+
+
+def test_a_base_without_a_rule_has_the_defaults_and_not_the_rule_of_the_change(tmp_path, loosened):
+    rule = rule_of(tmp_path, base(tmp_path, None), loosened)
+    default = Judge()
+    assert (rule.alpha, rule.budget) == (default.alpha, default.budget)
+    assert (rule.on_inconclusive, rule.margins) == ("stop", MARGINS)
+
+
+def test_settings_that_the_base_lacks_are_the_defaults_and_not_those_of_the_change(
+    tmp_path, own, loosened
+):
+    section = own.judge.model_dump()
+    section |= {"alpha": 0.01}
+    section["margins"]["auc"] = 0.001
+    del section["budget"], section["margins"]["brier"]
+    rule = rule_of(tmp_path, base(tmp_path, yaml.safe_dump({"judge": section})), loosened)
+    assert (rule.alpha, rule.margins["auc"]) == (0.01, 0.001)
+    assert (rule.budget, rule.margins["brier"]) == (50, MARGINS["brier"])
+
+
+def test_the_old_names_of_a_base_are_read_and_not_replaced_by_the_change(tmp_path, own, loosened):
+    section = own.judge.model_dump() | {"on_cannot_tell": "stop"}
+    del section["on_inconclusive"]
+    text = yaml.safe_dump({"judge": section, "challengers": [], "watch": {}})
+
+    rule = rule_of(tmp_path, base(tmp_path, text), loosened)
+    assert rule.on_inconclusive == "stop"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "judge: [",
+        "judge: {alpha: 0.1, alpha: 0.2}",
+        "judge: {alpha: much}",
+        "judge: {no_such: 1}",
+        "judge: 3",
+        b"judge: {alpha: 0.1} # caf\xe9",
+    ],
+)
+def test_a_rule_that_cannot_be_read_is_not_replaced_by_that_of_the_change(tmp_path, own, text):
+    with pytest.raises(SlipwayError, match=r"params\.yaml of the base") as refused:
+        rule_of(tmp_path, base(tmp_path, text), own)
+    assert refused.value.exit_code == 2

@@ -1,0 +1,93 @@
+"""A file that cannot be read is told apart from others that cannot, each with its own next step."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from slipway.dataset import files
+from slipway.dataset.chunks import open_source
+from slipway.dataset.files import open_parquet
+from slipway.dataset.tables import read_columns
+from slipway.errors import SlipwayError
+
+WHOLE = pa.table({"x": [1, 2, 3]})
+
+
+def parquet() -> bytes:
+    buffer = pa.BufferOutputStream()
+    pq.write_table(WHOLE, buffer)
+    return buffer.getvalue().to_pybytes()
+
+
+def with_footer_of(length: int) -> bytes:
+    return parquet()[:-8] + length.to_bytes(4, "little") + b"PAR1"
+
+
+CAUSES = {
+    "lfs.parquet": (b"version https://git-lfs.github.com/spec/v1\noid x\n", "git lfs pull"),
+    "dvc.parquet": (b"outs:\n- md5: x\n", "make data"),
+    "page.parquet": (b"<!DOCTYPE html><html>", "download it again"),
+    "zipped.parquet": (b"\x1f\x8b\x08\0\0\0", "gzip -d"),
+    "empty.parquet": (b"", "write it again"),
+    "text.parquet": (b"a,b\n1,2\n", "name it .csv"),
+    "cut.parquet": (parquet()[:-10], "copy it again"),
+    "locked.parquet": (b"PARE" + parquet()[4:-4] + b"PARE", "without encryption"),
+    "huge.parquet": (with_footer_of(2**31), "write it again"),
+    "wide.csv": (b"a;b\n1;2\n", "separate them by commas"),
+    "utf16.csv": ("a,b\n1,2\n".encode("utf-16"), "iconv -f UTF-16"),
+    "binary.csv": (parquet(), "rename it to .parquet"),
+    "rows.xlsx": (b"PK\x03\x04", "to_parquet"),
+}
+
+
+@pytest.mark.parametrize("name", CAUSES)
+def test_each_cause_has_its_own_next_step(name: str, tmp_path: Path) -> None:
+    content, step = CAUSES[name]
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(SlipwayError, match=name) as error:
+        open_source(tmp_path / name)
+    assert step in error.value.do
+
+
+@pytest.mark.parametrize("name", [b"d\xe4.parquet", b"d\xe4.csv"])
+def test_a_file_whose_name_is_not_utf8_is_named(name: bytes, tmp_path: Path) -> None:
+    path = tmp_path / os.fsdecode(name)
+    path.write_bytes(parquet())
+    with pytest.raises(SlipwayError, match=r"d\\xe4") as error:
+        open_source(path)
+    str(error.value).encode("utf-8")
+
+
+def test_what_is_not_a_regular_file_is_named_as_what_it_is(tmp_path: Path) -> None:
+    (tmp_path / "folder.parquet").mkdir()
+    os.mkfifo(tmp_path / "pipe.parquet")
+    (tmp_path / "link.parquet").symlink_to("nowhere")
+    for name, kind in {"folder": "a folder", "pipe": "a named pipe", "link": "link to"}.items():
+        with pytest.raises(SlipwayError, match=kind):
+            read_columns([tmp_path / f"{name}.parquet"])
+
+
+def test_a_file_that_claims_more_rows_than_its_bytes_can_hold_is_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "ROWS_ALWAYS_ALLOWED", 1_000)
+    monkeypatch.setattr(files, "MOST_ROWS_OF_A_BYTE", 10)
+    path = tmp_path / "bomb.parquet"
+    pd.DataFrame({"x": [0] * 200_000}).to_parquet(path, compression="zstd")
+    with pytest.raises(SlipwayError, match="it claims 200,000 rows"):
+        open_parquet(path)
+
+
+def test_a_footer_longer_than_the_limit_is_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "rows.parquet").write_bytes(parquet())
+    monkeypatch.setattr(files, "MOST_FOOTER_BYTES", 100)
+    with pytest.raises(SlipwayError, match="its footer claims"):
+        open_parquet(tmp_path / "rows.parquet")

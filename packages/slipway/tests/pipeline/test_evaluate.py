@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+import csv
+import json
+
+import numpy as np
+import pytest
+
+from model import slices
+from slipway.dataset.split import Dataset
+from slipway.dataset.tables import read_columns
+from slipway.errors import Refused
+from slipway.metrics.registry import METRICS
+from slipway.settings import read_params
+from slipway.training.evaluate import check_baselines, evaluate, slice_table
+from slipway.training.prepare import prepare
+from slipway.training.train import train
+
+
+def test_every_metric_has_an_interval_around_its_value(trained):
+    evaluate(read_params())
+
+    metrics = json.loads((trained / "reports/metrics.json").read_text())
+    assert metrics["confidence"] == 0.95
+    for model in ("model", "base_rate", "logistic_regression"):
+        assert metrics[model].keys() == METRICS.keys()
+        assert all(m["low"] <= m["value"] <= m["high"] for m in metrics[model].values())
+
+
+def test_every_row_of_the_holdout_is_in_one_value_of_each_slice(trained):
+    evaluate(read_params())
+
+    metrics = json.loads((trained / "reports/metrics.json").read_text())
+    with (trained / "reports/plots/slices.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    for name in ("carrier", "origin", "hour_band", "month"):
+        assert sum(int(row["rows"]) for row in rows if row["slice"] == name) == metrics["rows"]
+
+
+@pytest.mark.parametrize(
+    "values", [["a", None, "a", None], [1, 2, 1, 2], [0.5, float("nan"), 0.5, 0.5]]
+)
+def test_a_row_whose_slice_is_missing_or_a_number_is_counted(values, monkeypatch):
+    kind = {"kind": lambda _: np.array(values, dtype=object)}
+    monkeypatch.setattr(slices, "SLICES", kind)
+    labels, scores = np.array([0, 1, 0, 1]), np.full(4, 0.5)
+
+    table = slice_table({}, labels, scores, read_params())
+
+    assert sum(int(row["rows"]) for row in table) == 4
+    assert all(row["rows"] for row in table)
+
+
+def test_a_slice_too_small_to_measure_is_listed_without_a_number(trained):
+    evaluate(read_params())
+
+    with (trained / "reports/plots/slices.csv").open() as file:
+        small = [row for row in csv.DictReader(file) if int(row["rows"]) < 200]
+    assert small
+    assert all(row["auc"] == "" for row in small)
+
+
+def test_the_holdout_predictions_are_kept_for_the_lock_to_compare(trained):
+    evaluate(read_params())
+
+    predictions = read_columns([trained / "build/predictions.parquet"])
+    holdout = Dataset.open(1).labelled_holdout().columns
+    assert predictions["key"].tolist() == holdout["flight_id"].tolist()
+
+
+def test_a_model_that_learned_nothing_fails_the_stage(project):
+    params = read_params()
+    params.train.update(iterations=1, learning_rate=1e-9)
+    prepare(params)
+    train(params)
+
+    with pytest.raises(Refused, match="does not beat the baseline"):
+        evaluate(params)
+
+
+@pytest.mark.parametrize("metric", ["auc", "log_loss"])
+def test_the_model_must_beat_a_baseline_by_ranking_and_by_probability(metric):
+    better = {"auc": {"value": 0.7}, "log_loss": {"value": 0.4}}
+    other = {"auc": {"value": 0.6}, "log_loss": {"value": 0.5}}
+    metrics = {"model": better | {metric: other[metric]}, "other": other}
+
+    with pytest.raises(Refused, match=f"`other` on the holdout: {metric}"):
+        check_baselines(metrics, ["other"])
+
+
+def test_the_same_rows_and_model_give_the_same_reports(trained):
+    evaluate(read_params())
+    first = {path: path.read_bytes() for path in sorted((trained / "reports").rglob("*.*"))}
+    evaluate(read_params())
+
+    assert first == {path: path.read_bytes() for path in first}
+    assert len(first) == 5

@@ -1,0 +1,143 @@
+from __future__ import annotations
+
+import copy
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import onnx
+import pytest
+import yaml
+
+from slipway.dataset.tables import digest
+from slipway.errors import SlipwayError
+from slipway.repository.layout import python_path
+from slipway.repository.pointers import read_stages
+from slipway.repository.worktrees import run
+from slipway.reproduction.lock import changed_inputs, differing_outputs
+from slipway.reproduction.reproduce import (
+    Claims,
+    LockVerdict,
+    check_lock,
+    compare,
+    fetch_recorded_model,
+)
+
+
+@pytest.fixture
+def repository(small_repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    clone = tmp_path / "repository"
+    shutil.copytree(small_repository, clone)
+    monkeypatch.chdir(clone)
+    return clone
+
+
+def slipway_lock(repository: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "slipway", "verify-lock"],
+        cwd=repository,
+        env=os.environ | {"PYTHONPATH": python_path(repository)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def record_model(repository: Path, change) -> None:
+    """Record another model in dvc.lock, as if another machine had made it."""
+    path = repository / "build/model/model.onnx"
+    model = onnx.load(path)
+    change(model)
+    onnx.save(model, path)
+    manifest = json.loads((repository / "build/model/manifest.json").read_text())
+    manifest["model"]["sha256"] = digest(path)
+    (repository / "build/model/manifest.json").write_text(json.dumps(manifest))
+    run(["dvc", "commit", "-q", "-f", "train"], repository)
+
+
+def verdict_on(repository: Path, rebuilt: Path) -> LockVerdict:
+    """Compare a lock with a rebuild: the repository that it was copied from is one."""
+    claims = Claims.of(repository)
+    return compare(claims, rebuilt, fetch_recorded_model(repository))
+
+
+def test_an_honest_lock_is_identical(repository):
+    answer = slipway_lock(repository)
+
+    assert answer.returncode == 0, answer.stderr
+    assert answer.stdout.startswith("lock: identical")
+
+
+def test_other_bytes_with_the_same_predictions_are_equivalent(repository, small_repository):
+    record_model(repository, lambda model: setattr(model, "doc_string", "another compiler"))
+
+    verdict = verdict_on(repository, small_repository)
+
+    assert verdict.status == "equivalent"
+    assert verdict.exit_code == 0
+    assert any("model" in reason for reason in verdict.why)
+
+
+def test_a_lock_that_records_another_model_is_different_and_says_how_to_fix_it(repository):
+    def shift(model: onnx.ModelProto) -> None:
+        trees = next(n for n in model.graph.node if n.op_type.startswith("TreeEnsemble"))
+        base = next(a for a in trees.attribute if a.name == "base_values")
+        base.floats[0] += 0.5
+
+    record_model(repository, shift)
+
+    answer = slipway_lock(repository)
+
+    assert answer.returncode == 1
+    assert answer.stdout.startswith("lock: different")
+    assert "dvc repro" in answer.stdout
+
+
+def test_a_lock_edited_by_hand_is_different(repository, small_repository):
+    stages = yaml.safe_load((repository / "dvc.lock").read_text())
+    stages["stages"]["train"]["outs"][0]["md5"] = "0" * 32 + ".dir"
+    (repository / "dvc.lock").write_text(yaml.safe_dump(stages))
+
+    verdict = verdict_on(repository, small_repository)
+
+    assert verdict.status == "different"
+    assert any("in no cache or remote" in reason for reason in verdict.why)
+
+
+def test_a_parameter_changed_since_the_lock_was_written_makes_it_stale(small_repository):
+    recorded = read_stages(small_repository / "dvc.lock")
+    rebuilt = copy.deepcopy(recorded)
+    rebuilt["train"]["params"]["params.yaml"]["train"]["iterations"] += 1
+
+    assert changed_inputs(recorded, rebuilt) == ["params.yaml: train"]
+
+
+def test_a_source_file_changed_since_the_lock_was_written_makes_it_stale(small_repository):
+    recorded = read_stages(small_repository / "dvc.lock")
+    rebuilt = copy.deepcopy(recorded)
+    source = next(d for d in rebuilt["prepare"]["deps"] if d["path"] == "src/model/features.py")
+    source["md5"] = "0" * 32
+
+    assert changed_inputs(recorded, rebuilt) == ["src/model/features.py"]
+
+
+def test_a_changed_output_alone_does_not_make_the_lock_stale(small_repository):
+    recorded = read_stages(small_repository / "dvc.lock")
+    rebuilt = copy.deepcopy(recorded)
+    rebuilt["prepare"]["outs"][0]["md5"] = "0" * 32 + ".dir"
+
+    assert changed_inputs(recorded, rebuilt) == []
+    assert differing_outputs(recorded, rebuilt) == ["build/prepared"]
+
+
+@pytest.mark.parametrize("content", [None, "stages: [", "schema: '2.0'"])
+def test_a_lock_that_cannot_be_read_is_no_answer(tmp_path, content):
+    if content is not None:
+        (tmp_path / "dvc.lock").write_text(content)
+
+    with pytest.raises(SlipwayError, match=r"dvc\.lock") as error:
+        check_lock(tmp_path)
+    assert error.value.exit_code == 2

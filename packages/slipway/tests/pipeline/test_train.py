@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+
+from model import estimator as estimator_module
+from slipway.dataset.tables import digest, files_of, read_columns, take
+from slipway.errors import SlipwayError
+from slipway.settings import read_params
+from slipway.training.prepare import prepare
+from slipway.training.score import Model
+from slipway.training.train import train
+
+
+@pytest.fixture
+def prepared(project):
+    prepare(read_params())
+    return project
+
+
+def test_the_same_inputs_give_the_same_bytes_whatever_the_number_of_threads(trained):
+    one = files_of(trained / "build/model")
+    shutil.rmtree(trained / "build/model")
+    environment = os.environ | {"OMP_NUM_THREADS": "2", "PYTHONHASHSEED": "2"}
+    subprocess.run(
+        [sys.executable, "-m", "slipway", "train"], env=environment, check=True, cwd=trained
+    )
+
+    assert files_of(trained / "build/model") == one
+
+
+def test_the_manifest_names_the_model_its_inputs_and_its_holdout(trained):
+    manifest = Model.load(trained / "build/model").manifest
+    split = json.loads((trained / "build/prepared/split.json").read_text())
+    assert manifest["model"]["sha256"] == digest(trained / "build/model/model.onnx")
+    assert manifest["model"]["md5"] == digest(trained / "build/model/model.onnx", "md5")
+    assert manifest["holdout"] == split["holdout"]
+    assert manifest["train"]["params"]["iterations"] == 120
+    assert manifest["requirements_sha256"] == digest(trained / "requirements.lock")
+    assert {"score", "carrier", "temp"} <= manifest["reference"].keys()
+    carrier = next(item for item in manifest["features"] if item["name"] == "carrier")
+    assert set(carrier["values"]) == set(
+        read_columns([trained / "build/prepared/train.parquet"])["feature:carrier"]
+    )
+    assert "arr_delay" not in {column["name"] for column in manifest["inputs"]}
+
+
+def test_nothing_in_the_model_folder_depends_on_the_clock_or_the_commit(trained):
+    manifest = (trained / "build/model/manifest.json").read_text()
+    assert "commit" not in manifest
+    assert not re.search(r"20[2-9][0-9]-[01][0-9]", manifest)
+
+
+def test_golden_rows_score_as_the_manifest_says(trained):
+    model = Model.load(trained / "build/model")
+
+    rows = read_columns([trained / "data/2013-09.parquet"])
+    for golden in model.manifest["golden"][:5]:
+        row = take(rows, rows["flight_id"] == golden["row"]["flight_id"])
+        assert model.score(row)[0] == golden["probability"]
+
+
+def test_a_row_scores_the_same_alone_as_in_a_batch(trained):
+    model = Model.load(trained / "build/model")
+    rows = take(read_columns([trained / "data/2013-09.parquet"]), slice(0, 50))
+
+    alone = [model.score(take(rows, slice(i, i + 1)))[0] for i in range(50)]
+
+    assert model.score(rows).tolist() == alone
+
+
+def test_a_changed_model_file_is_refused_before_it_is_read(trained):
+    model = trained / "build/model/model.onnx"
+    content = bytearray(model.read_bytes())
+    content[len(content) // 2] ^= 1
+    model.write_bytes(content)
+
+    with pytest.raises(SlipwayError, match=r"model\.onnx: sha256 is .* but manifest\.json"):
+        Model.load(trained / "build/model")
+
+
+def test_an_estimator_that_cannot_be_written_as_onnx_is_named(prepared, monkeypatch):
+    monkeypatch.setattr(
+        estimator_module,
+        "build",
+        lambda params, categories: make_pipeline(
+            FunctionTransformer(lambda frame: frame.drop(columns=categories).fillna(0)),
+            KNeighborsClassifier(),
+        ),
+    )
+
+    with pytest.raises(SlipwayError, match="cannot be written as ONNX"):
+        train(read_params())
+
+
+def test_a_model_file_that_scores_otherwise_than_the_estimator_is_refused(prepared, monkeypatch):
+    monkeypatch.setattr(
+        Model, "score_features", lambda self, features: np.zeros(len(features["carrier"]))
+    )
+
+    with pytest.raises(SlipwayError, match="the ONNX model and the estimator disagree"):
+        train(read_params())
+
+
+def test_a_parameter_that_the_estimator_misses_is_named(prepared):
+    params = read_params()
+    del params.train["learning_rate"]
+
+    with pytest.raises(SlipwayError, match="'learning_rate' from `train`"):
+        train(params)

@@ -1,0 +1,58 @@
+"""One command of docs/remotes.md moves the data to a store of one's own, on real servers."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import pytest
+from tests.remotes.conftest import DATA, Clone, tamper
+from tests.services.projects import ROOT
+from tests.services.servers import Server
+
+PAGE = (ROOT / "docs/remotes.md").read_text("utf-8")
+
+
+@pytest.fixture(params=["s3", "ssh", "azure"])
+def server(request: pytest.FixtureRequest) -> Server:
+    found: Server = request.getfixturevalue(request.param)
+    # A folder of its own, so that no test finds what another one has pushed.
+    part = request.node.originalname
+    return replace(found, url=f"{found.url}/{part}", path=f"{found.path}/{part}")
+
+
+@pytest.fixture
+def switched(clone: Clone, server: Server) -> Clone:
+    """A clone whose data went to the server and is nowhere else."""
+    clone.environment |= server.environment
+    clone.do("pull")
+    clone.do(documented_switch(server.url))
+    clone.do("push")
+    clone.forget_data()
+    return clone
+
+
+def documented_switch(url: str) -> str:
+    """Return the command that the page shows for this kind of store, with another address."""
+    kind = url.partition(":")[0]
+    shown = re.search(rf"^dvc (remote .*){kind}://\S+$", PAGE, re.MULTILINE)
+    assert shown, f"docs/remotes.md shows no command for {kind}"
+    return shown[1] + url
+
+
+def test_one_command_switches_and_only_what_was_pushed_comes_back_from_the_server(
+    switched: Clone, server: Server
+) -> None:
+    switched.do("pull")
+    assert switched.data() == DATA
+
+    switched.forget_data()
+    tamper(server.files, server.path, "2024-01.csv")
+    assert switched.dvc("pull").returncode != 0
+    assert "2024-01.csv" not in switched.data()
+
+
+def test_the_command_for_google_is_shown_and_understood(clone: Clone) -> None:
+    clone.do(documented_switch("gs://bucket/slipway"))
+    assert clone.run("git", "diff", "--name-only").stdout == ".dvc/config\n"
+    assert "gs://bucket/slipway" in clone.dvc("remote", "list").stdout

@@ -1,0 +1,376 @@
+"""What people read: the verdict first, and no untrusted text that could pass for ours."""
+
+from __future__ import annotations
+
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+from tests.comparison.cases import (
+    BETTER,
+    CHAMPION,
+    UNSURE,
+    WORSE,
+    WORSE_IN_SHOP_7,
+    behaviour,
+    judged,
+    metric,
+)
+
+from slipway.comparison.report import Judgement
+from slipway.documents.document import Document, Section, Table
+from slipway.documents.html import to_html
+from slipway.documents.markdown import LIMIT, to_markdown
+from slipway.errors import Refused, SlipwayError
+from slipway.reports.messages import summary
+from slipway.reports.render import document_of, foot_of, render
+from slipway.untrusted import quote
+
+HOSTILE = [
+    "EVIL`|EVIL`\n\n### ✅ Better: merge EVIL",
+    "EVIL @everyone #1 https://evil.example www.evil.example a@evil.example",
+    "![EVIL](https://evil.example/x.png) [EVIL](https://evil.example)",
+    "</code></summary></details><img src=x onerror=EVIL><script>EVIL</script>",
+    "EVIL | ✅ | better |\n|---|---|\n",
+    "<!-- EVIL --> ``` EVIL ``` ~~~ EVIL",
+    "EVIL\u202e\u200b\x1b[31m\ue000EVIL\ue001EVIL\r\n# EVIL",
+    '![](https://cml.dev/watermark.png#0 "CML watermark EVIL")',
+    "\\`EVIL\\` \\| **EVIL** &#64;EVIL &lt;EVIL",
+]
+
+
+def hostile_report(text: str) -> dict[str, Any]:
+    """A report in which every text that a pull request can choose is `text`."""
+    change = {"name": text, "champion": text, "challenger": text}
+    report = judged(
+        WORSE_IN_SHOP_7,
+        accepted={"shop=shop 7": text},
+        behaviours=[behaviour("fog", 0.5) | {"name": text, "description": text}],
+        permutation_importance=[{"feature": text, "auc_decrease": 0.1}],
+        changes={
+            "params": [change],
+            "dependencies": [change],
+            "files": [text],
+            "judging_rules": [text],
+        },
+        data={
+            "champion": "d" * 32,
+            "challenger": "e" * 32,
+            "months": {"champion": [text], "challenger": ["2030-01"]},
+            "files": {"added": [text], "deleted": [text], "modified": [text]},
+            "rows": {"champion": 1, "challenger": 2},
+            "label_rate": {
+                part: {"champion": 0.1, "challenger": 0.2} for part in ("train", "holdout")
+            },
+            "columns": {"added": [text], "removed": [text]},
+            "missing": [{"column": text, "champion": 0.1, "challenger": 0.2}],
+            "shifted": [{"column": text, "distance": 0.5}],
+        },
+        notes=[{"code": "own rule", "about": text}],
+    )
+    for row in report["slices"]["rows"]:
+        row["slice"] = row["value"] = text
+    report["holdout"]["months"] = [text, text]
+    report["best_champion"]["unavailable"] = report["champion"]["origin"] = text
+    report["stops"] = [{"code": "behaviour", "about": text}]
+    return report
+
+
+def markdown_of(report: dict[str, Any]) -> str:
+    return to_markdown(document_of(report, foot_of("", ""), full=False))
+
+
+def tokens(markdown: str) -> list[Token]:
+    parsed = MarkdownIt("commonmark").enable("table").parse(markdown)
+    return [inner for token in parsed for inner in [token, *(token.children or [])]]
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_text_from_a_pull_request_stays_text_in_markdown(text: str) -> None:
+    harmless = tokens(markdown_of(hostile_report("harmless")))
+    hostile = tokens(markdown_of(hostile_report(text)))
+    # The same structure: no link, image, heading, row or block more than with plain words.
+    assert [token.type for token in hostile] == [token.type for token in harmless]
+    for token in hostile:
+        if "EVIL" in token.content and token.type not in ("inline", "code_inline"):
+            assert token.type in ("html_block", "fence")
+        if token.type == "html_block":
+            assert re.fullmatch(
+                r"(<details><summary>[^<]*(<code>[^<]*</code>[^<]*)?</summary>|</details>)\n?",
+                token.content,
+            )
+        if token.type == "fence":
+            assert not re.search(
+                r"[<>`@|\[\]#]", re.sub(r"(x-axis|line|bar) \[.*\]", "", token.content)
+            )
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_text_from_a_pull_request_plants_no_marker_in_the_source(text: str) -> None:
+    markdown = markdown_of(hostile_report(text))
+    assert "![" not in markdown
+    assert "<!--" not in markdown
+    assert not re.search("[\ue000\ue001\u202e\u200b\x1b\r]", markdown)
+
+
+class Tags(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[str] = []
+        self.inside: list[str] = []
+        self.evil_in: set[str] = set()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.seen.append(f"{tag} {sorted(name for name, _ in attrs)}")
+        if tag not in ("meta", "br"):
+            self.inside.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.seen.append(f"{tag} {sorted(name for name, _ in attrs)}")
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.inside.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if "EVIL" in data:
+            self.evil_in.add(self.inside[-1])
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_text_from_a_pull_request_stays_text_in_html(text: str) -> None:
+    parsed = []
+    for content in ("harmless", text):
+        tags = Tags()
+        tags.feed(to_html(document_of(hostile_report(content), foot_of("", ""), full=True)))
+        parsed.append(tags)
+    assert parsed[0].seen == parsed[1].seen
+    assert parsed[1].evil_in <= {"code", "text", "title"}
+    assert "img" not in " ".join(parsed[1].seen)
+
+
+def test_the_html_asks_for_nothing_outside_itself() -> None:
+    html = to_html(document_of(judged(), foot_of("", ""), full=True))
+    assert "default-src 'none'" in html
+    assert not re.search(r"(src|href)=|url\(|@import", html)
+    assert "prefers-color-scheme: dark" in html
+    assert 'name="viewport"' in html
+
+
+@pytest.mark.parametrize(
+    ("report", "first_line"),
+    [
+        (judged(BETTER), "### ✅ Better: this model may replace the one in production"),
+        (judged(CHAMPION), "### ✅ Not worse: this model may replace the one in production"),
+        (judged(WORSE), "### ⛔ Not merged: AUC gets worse by 0."),
+        (judged(WORSE_IN_SHOP_7), "### ⛔ Not merged: worse for `shop=shop 7`"),
+        (judged(UNSURE), "### ❔ Inconclusive: about "),
+        (
+            judged(incomparable={"code": "unreadable", "detail": "no column"}),
+            "### ❔ Inconclusive: the champion cannot read these rows",
+        ),
+        (
+            judged(BETTER, behaviours=[behaviour("fog", 0.5)]),
+            "### ⛔ Not merged: the behaviour `fog` does not hold",
+        ),
+        (judged(BETTER, lock="stale"), "### ⛔ Not merged: dvc.lock is stale"),
+        (
+            judged(UNSURE, rule={"on_inconclusive": "go"}),
+            "### ✅ Inconclusive: about ",
+        ),
+    ],
+)
+def test_the_first_line_is_the_verdict(report: dict[str, Any], first_line: str) -> None:
+    assert markdown_of(report).startswith(first_line)
+
+
+def test_what_stops_a_change_comes_with_what_to_do() -> None:
+    for report in (judged(WORSE), judged(UNSURE), judged(WORSE_IN_SHOP_7), judged(lock="stale")):
+        assert "**What to do:**" in markdown_of(report)
+        assert "→" in summary(Judgement.of(report))
+
+
+def test_an_accepted_slice_is_printed_with_its_reason() -> None:
+    report = judged(WORSE_IN_SHOP_7, accepted={"shop=shop 7": "closes in March"})
+    assert "**Accepted:** `shop=shop 7` gets worse, for this reason: `closes in March`" in (
+        markdown_of(report)
+    )
+
+
+def test_a_used_up_holdout_says_so_and_what_to_do() -> None:
+    assert "add a fresh month" in markdown_of(judged(uses=51))
+    assert "add a fresh month" not in markdown_of(judged(uses=50))
+
+
+def test_a_change_of_its_own_judges_is_pointed_at() -> None:
+    changes = {
+        "params": [],
+        "dependencies": [],
+        "files": [],
+        "judging_rules": ["src/model/slices.py"],
+    }
+    assert "**Look closely:**" in markdown_of(judged(changes=changes))
+
+
+def test_what_is_protected_is_named_before_anything_harmless_however_much_that_is() -> None:
+    harmless = [f"bench/{number}.py" for number in range(5_000)]
+    protected = [f"packages/slipway/src/slipway/{number}.py" for number in range(60)]
+    dependencies = [{"name": f"p{n}", "champion": "1", "challenger": "2"} for n in range(300)]
+    dependencies.append({"name": "evil", "champion": "", "challenger": "@ https://e.example/e"})
+    changes = {
+        "params": [],
+        "dependencies": dependencies,
+        "files": [*harmless, *protected],
+        "judging_rules": [],
+        "protected": protected,
+    }
+    markdown = markdown_of(judged(changes=changes))
+    for name in [*protected, "evil"]:
+        assert 0 < markdown.index(f"`{name}`") < markdown.index("bench/0.py")
+
+
+def test_the_numbers_of_a_chart_stand_in_a_table_too() -> None:
+    markdown = markdown_of(judged())
+    assert markdown.count("```mermaid") == 2
+    for row in judged()["curves"]["challenger"]:
+        assert f"{row['mean_score']:.1%}" in markdown
+
+
+def test_a_report_too_long_for_a_comment_loses_whole_sections_from_the_end() -> None:
+    behaviours = [behaviour(f"b{n}", 1.0) | {"description": "word " * 24} for n in range(200)]
+    importance = [{"feature": f"feature {n}", "auc_decrease": 0.1} for n in range(2000)]
+    changes = {
+        "params": [],
+        "dependencies": [
+            {"name": "n" * 60 + str(n), "champion": "1" * 50, "challenger": "2" * 50}
+            for n in range(5000)
+        ],
+        "files": [],
+        "judging_rules": [],
+    }
+    report = judged(behaviours=behaviours, permutation_importance=importance, changes=changes)
+    document = document_of(report, foot_of("", ""), full=False)
+    for limit in (LIMIT, 20_000, 8_000, 3_500):
+        markdown = to_markdown(document, limit)
+        assert len(markdown) < limit
+        assert markdown.startswith("### ✅ Better")
+        assert markdown.count("<details>") == markdown.count("</details>")
+        assert markdown.count("```") % 2 == 0
+        assert markdown.rstrip().endswith("</sub>")
+        left_out = "left out here" in markdown
+        assert left_out == (limit < LIMIT)
+    html = to_html(document_of(report, foot_of("", ""), full=True))
+    assert len(set(re.findall(r"feature (\d+)</code>", html))) == 2000
+
+
+def test_even_a_headline_alone_stays_below_the_limit() -> None:
+    wide = Document(
+        "good", "Better", [Table(["a"], [["x" * 900]] * 100)], [Section("s", ["y"])], ["f"]
+    )
+    assert len(to_markdown(wide, 1000)) < 1000
+
+
+def test_the_foot_takes_only_a_commit_and_an_address() -> None:
+    assert foot_of("1a2b3c4", "https://github.com/o/r/actions/runs/1")[:2] == [
+        "commit `1a2b3c4`",
+        "[run](https://github.com/o/r/actions/runs/1)",
+    ]
+    for commit, url in (("main", ""), ("", "javascript:alert(1)"), ("", "https://x/)[y](z")):
+        with pytest.raises(SlipwayError):
+            foot_of(commit, url)
+
+
+def test_quoted_text_is_one_line_and_short() -> None:
+    assert len(quote("x" * 500)) == 62
+    assert quote("") != quote("(not empty)")
+    assert "\n" not in quote("a\n\nb")
+
+
+FAULT = {
+    "file": "data/2030-03.parquet",
+    "column": "hour",
+    "check": "in_range",
+    "rule": False,
+    "count": 14,
+    "share": 0.0005,
+    "rows": [1203, 1204],
+    "examples": ["27"],
+    "expected": "0 to 23",
+}
+
+
+def faulty(**other: Any) -> dict[str, Any]:
+    return {"version": 1, "valid": False, "files": [], "faults": [FAULT | other]}
+
+
+def test_faulty_data_is_not_judged_and_the_faults_are_shown() -> None:
+    markdown = markdown_of(faulty())
+    assert markdown.startswith("### ⛔ Not judged: the data has 1 violation\n")
+    assert "`data/2030-03.parquet`: `hour` = `27` in 14 rows" in markdown
+    assert "`slipway validate data/2030-03.parquet`" in markdown
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_text_from_data_stays_text(text: str) -> None:
+    def structure(content: str) -> list[str]:
+        report = faulty(
+            file=content, column=content, check=content, examples=[content], expected=content
+        )
+        return [token.type for token in tokens(markdown_of(report))]
+
+    assert structure(text) == structure("harmless")
+
+
+def test_a_validation_report_that_contradicts_itself_is_refused() -> None:
+    with pytest.raises(Refused):
+        markdown_of(faulty() | {"valid": True})
+    with pytest.raises(Refused):
+        markdown_of(faulty(count=-1))
+
+
+def test_a_stage_that_stopped_is_named_with_what_it_said() -> None:
+    said = ["slipway: feature `x` alone predicts the label with AUC 0.99"]
+    stopped = {"stage": "prepare", "exit_code": 1, "said": said}
+    markdown = markdown_of({"changed": True, "lock": None, "stopped": stopped})
+    assert markdown.startswith("### ⛔ Not judged: `prepare` refused")
+    assert "alone predicts the label" in markdown
+
+
+def test_a_report_is_checked_before_it_is_rendered(tmp_path: Path) -> None:
+    import json
+
+    file = tmp_path / "report.json"
+    file.write_text(json.dumps(judged(WORSE) | {"verdict": "better"}), "utf-8")
+    with pytest.raises(Refused):
+        render(file, tmp_path / "report.md", tmp_path / "report.html", "", "")
+    assert not (tmp_path / "report.md").exists()
+    assert metric(judged(WORSE), "auc")["verdict"] == "worse"
+
+
+def test_a_model_that_was_rebuilt_is_named_with_the_one_that_the_lock_records() -> None:
+    report = judged(BETTER) | {"lock": "equivalent"}
+    report["challenger"] |= {"recorded": "3" * 64}
+
+    text = to_markdown(document_of(report, foot_of("", ""), full=False))
+
+    assert report["challenger"]["model"][:12] in text
+    assert "3" * 12 in text
+
+
+def test_a_model_with_another_threshold_or_manifest_is_not_called_the_same() -> None:
+    same = judged(CHAMPION)
+    same["challenger"]["model"] = same["champion"]["model"]
+    moved, other = (json.loads(json.dumps(same)) for _ in range(2))
+    moved["challenger"]["threshold"] = 0.99
+    other["challenger"]["manifest"] = "3" * 64
+
+    reports = map(Judgement.of, (same, moved, other))
+    first = [summary(report).splitlines()[0] for report in reports]
+
+    assert "byte for byte" in first[0]
+    assert "byte for byte" not in first[1] + first[2]
+    assert "0.99" in first[1]

@@ -1,0 +1,115 @@
+"""Messages, documentation and workflows use the standard terms: a short list of words to avoid."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+
+import pytest
+from tests.services.projects import ROOT
+
+# A word to avoid, and what to write instead.
+WORDS = {
+    "anybody": "anyone, or name the role",
+    "beside": "next to, in addition to",
+    "came of": "resulted from",
+    "can't tell": "inconclusive",
+    "cannot tell": "inconclusive",
+    "foreign": "untrusted",
+    "goes before": "overrides",
+    "harm": "performance degradation",
+    "leaning": "feature importance",
+    "mend": "fix",
+    "mends": "fixes",
+    "nobody": "no one, or name the role",
+    "rehearsal": "dry run",
+    "rehearse": "simulate",
+    "restless": "overdispersed",
+    "said": "reported, returned",
+    "say": "report, return, write",
+    "says": "reports, returns",
+    "so many": "how many, the number of",
+    "somebody": "someone, or name the role",
+    "stands": "is",
+    "stranger": "untrusted contributor",
+    "strangers": "untrusted contributors",
+    "tell": "report, show",
+    "tells": "reports, shows",
+    "told": "reported, shown",
+    "whoever": "name the role",
+    "wobble": "overdispersion",
+}
+
+PATTERN = re.compile(rf"\b({'|'.join(map(re.escape, WORDS))})\b", re.IGNORECASE)
+
+PLACES = (
+    ".github",
+    "README.md",
+    "Makefile",
+    "docs",
+    "dvc.yaml",
+    "params.yaml",
+    "src",
+    "tests",
+    "packages/slipway/Makefile",
+    "packages/slipway/README.md",
+    "packages/slipway/src",
+)
+
+# Data, styles and generated files, whose text is not prose of this repository.
+OTHER = (".csv", ".ipynb", ".json", ".svg", ".lock")
+
+SRC = "packages/slipway/src/slipway"
+
+# Keys and verdicts of earlier versions, which are still read, and names of other programs.
+ALLOWED = {
+    f"{SRC}/cli/help.py": {"rehearse", "tell"},
+    f"{SRC}/comparison/report.py": {"cannot tell", "harm", "says"},
+    f"{SRC}/monitoring/report.py": {"cannot tell"},
+    f"{SRC}/predictions/reader.py": {"tell"},
+    f"{SRC}/reference/history.py": {"wobble"},
+    f"{SRC}/reference/manifest.py": {"wobble"},
+    f"{SRC}/reports/no_verdict.py": {"said"},
+    f"{SRC}/reproduction/rebuild.py": {"said"},
+    f"{SRC}/training/train.py": {"wobble"},
+}
+
+
+def texts() -> dict[str, str]:
+    """Return the text of each tracked file in `PLACES`."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--", *PLACES], cwd=ROOT, check=True, capture_output=True
+    )
+    names = [name for name in listed.stdout.decode().split("\0") if name]
+    return {
+        name: (ROOT / name).read_text("utf-8")
+        for name in names
+        if not name.endswith(OTHER) and (ROOT / name).is_file()
+    }
+
+
+def to_avoid(name: str, text: str) -> list[str]:
+    """Return the lines of a file with a word to avoid."""
+    allowed = ALLOWED.get(name, set())
+    return [
+        f"{name}:{number}: {match[0]}: write {WORDS[match[0].lower()]}"
+        for number, line in enumerate(text.splitlines(), start=1)
+        for match in PATTERN.finditer(line)
+        if match[0].lower() not in allowed
+    ]
+
+
+def test_no_text_has_a_word_to_avoid() -> None:
+    assert [line for name, text in texts().items() for line in to_avoid(name, text)] == []
+
+
+def test_no_allowed_place_is_out_of_date() -> None:
+    known = texts()
+    for name, words in ALLOWED.items():
+        used = {match[0].lower() for match in PATTERN.finditer(known[name])}
+        assert words <= used, name
+
+
+@pytest.mark.parametrize("line", ["# It says so.", '"the model cannot tell"', "**Nobody** knows."])
+def test_such_a_line_would_be_found(line: str) -> None:
+    assert to_avoid("docs/page.md", line)

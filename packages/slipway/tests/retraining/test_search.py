@@ -1,0 +1,201 @@
+"""Candidates are tried on training data only, month by month, here or on a Dask cluster."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+import yaml
+from tests.retraining.conftest import Slipway
+from tests.services.projects import ROOT
+
+from slipway.errors import SlipwayError
+from slipway.repository.worktrees import environment
+from slipway.settings import read_params
+from slipway.training.search import Search, search
+from slipway.training.workers import ADDRESS, workers
+
+SMALL = {"iterations": 15, "min_samples_leaf": 50}
+
+WORSE = {"max_leaf_nodes": 2, "iterations": 1}
+
+
+@pytest.fixture
+def fast(repository: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The repository, with settings that learn little and at once, and two candidates."""
+    monkeypatch.delenv(ADDRESS, raising=False)
+    set_candidates(repository, [{"iterations": 40}, WORSE], **SMALL)
+    return repository
+
+
+def set_candidates(repository: Path, candidates: list[Any], **train: Any) -> None:
+    path = repository / "params.yaml"
+    params = yaml.safe_load(path.read_text("utf-8"))
+    params["search"] = {"candidates": candidates}
+    params["train"] |= train
+    path.write_text(yaml.safe_dump(params, sort_keys=False), "utf-8")
+
+
+def searched(repository: Path) -> Search:
+    return search(read_params(repository / "params.yaml"), repository / "data", None)
+
+
+def test_the_best_candidate_is_named_and_of_the_holdout_only_the_times_are_read(
+    fast: Path, slipway: Slipway
+) -> None:
+    holdout = fast / "data/2013-09.parquet"
+    times = pq.read_table(holdout, columns=["scheduled_departure"])
+    pq.write_table(times, holdout)  # reading anything else of it fails
+    done = slipway("search")
+    assert done.returncode == 0, done.stderr
+    found = json.loads((fast / "build/search.json").read_text("utf-8"))
+    assert found["chosen"] == {"iterations": 40}
+    assert found["held"] == ["2013-06", "2013-07", "2013-08"]
+    assert [tried["changes"] for tried in found["tried"]] == [{}, {"iterations": 40}, WORSE]
+    assert "best: iterations 40" in done.stdout
+    assert "cores of this machine" in done.stdout
+
+
+def test_a_held_month_that_cannot_be_read_stops_the_search(fast: Path) -> None:
+    (fast / "data/2013-08.parquet").write_text("not parquet")
+    with pytest.raises(SlipwayError, match="2013-08"):
+        searched(fast)
+
+
+def test_when_no_candidate_is_better_the_settings_stay(fast: Path) -> None:
+    set_candidates(fast, [WORSE])
+    found = searched(fast)
+    assert found.chosen == {}
+    assert found.exit_code == 1
+    assert "no candidate is better" in found.text()
+
+
+@pytest.mark.parametrize("metric", ["log_loss", "brier"])
+def test_a_loss_is_better_when_it_is_smaller(metric: str, fast: Path) -> None:
+    params = yaml.safe_load((fast / "params.yaml").read_text("utf-8"))
+    params["judge"]["primary"] = metric
+    (fast / "params.yaml").write_text(yaml.safe_dump(params), "utf-8")
+    found = searched(fast)
+    means = [tried.mean for tried in found.tried]
+    assert found.chosen == found.tried[means.index(min(means))].changes != WORSE
+
+
+@pytest.mark.parametrize(
+    ("candidates", "said"),
+    [
+        ([], "lists no candidate"),
+        ([{"iteration": 40}], "`train` has no iteration"),
+        ([{}], "changes nothing"),
+        ([{"learning_rate": -1.0}], "cannot be fitted with learning_rate -1.0"),
+    ],
+)
+def test_a_candidate_that_makes_no_sense_is_no_answer(
+    candidates: list[Any], said: str, fast: Path
+) -> None:
+    set_candidates(fast, candidates)
+    with pytest.raises(SlipwayError, match=said) as error:
+        searched(fast)
+    assert error.value.exit_code == 2
+
+
+def test_a_cluster_gives_the_same_numbers(
+    fast: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = searched(fast)
+    with cluster(ROOT, tmp_path) as address:
+        monkeypatch.setenv(ADDRESS, address)
+        there = searched(fast)
+        assert there.where == f"Dask at {address}, 2 workers"
+        assert replace(there, where="") == replace(here, where="")
+
+        set_candidates(fast, [{"learning_rate": -1.0}])
+        with pytest.raises(SlipwayError, match="cannot be fitted with learning_rate -1"):
+            searched(fast)
+
+
+def test_a_cluster_with_other_code_is_refused(
+    fast: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = fast / "src/model/estimator.py"
+    source.write_text(source.read_text("utf-8") + "\nEDITED = True\n", "utf-8")
+    with cluster(fast, tmp_path) as address:
+        monkeypatch.setenv(ADDRESS, address)
+        with pytest.raises(SlipwayError, match="2 of 2 workers have other code or libraries"):
+            searched(fast)
+
+
+def test_a_cluster_that_does_not_answer_is_told(
+    fast: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(ADDRESS, "no address")
+    with pytest.raises(SlipwayError, match="no Dask scheduler answers"):
+        searched(fast)
+
+
+@contextmanager
+def cluster(tree: Path, scratch: Path) -> Iterator[str]:
+    """A scheduler and two worker processes that run the code of a tree."""
+    own = environment(tree) | {"OMP_NUM_THREADS": "1"}
+    known = scratch / "scheduler.json"
+
+    def start(part: str, *options: str) -> subprocess.Popen[bytes]:
+        module = [sys.executable, "-m", f"distributed.cli.dask_{part}"]
+        return subprocess.Popen(
+            [*module, "--scheduler-file", str(known), "--no-dashboard", *options],
+            env=own,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+
+    started = [start("scheduler", "--host", "127.0.0.1", "--port", "0")]
+    try:
+        one = ["--nthreads", "1", "--no-nanny", "--local-directory", str(scratch)]
+        started += [start("worker", *one) for _ in range(2)]
+        yield _address(known, own)
+    finally:
+        for process in started:
+            process.kill()  # a worker whose scheduler has gone would wait for it
+            process.wait(timeout=120)
+
+
+def _address(known: Path, own: dict[str, str]) -> str:
+    """Return the scheduler's address once both workers are there."""
+    code = (
+        "import sys, distributed; "
+        "client = distributed.Client(scheduler_file=sys.argv[1], timeout=240); "
+        "client.wait_for_workers(2, timeout=240); print(client.scheduler.address)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(known)],
+        env=own,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+    )
+    return done.stdout.split()[-1]
+
+
+def be_killed(_: Any) -> float:
+    os.kill(os.getpid(), signal.SIGKILL)
+    return 0.0
+
+
+def test_a_worker_that_is_killed_is_no_answer_and_memory_is_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv(ADDRESS, raising=False)
+    with workers() as found, pytest.raises(SlipwayError, match="memory") as error:
+        list(found.run(be_killed, [(), ()], None))
+    assert error.value.exit_code == 2
+    assert "LOKY_MAX_CPU_COUNT" in error.value.do

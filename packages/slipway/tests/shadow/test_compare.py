@@ -1,0 +1,242 @@
+"""Agreement, flips and who they are, time, labels: what is said, and which limits it crosses."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import numpy as np
+import pytest
+from tests.services.projects import FLIGHTS
+
+from slipway.documents.markdown import to_markdown
+from slipway.settings import Shadow as Limits
+from slipway.settings import read_params
+from slipway.shadow.compare import Subject, compare
+from slipway.shadow.paired_scores import pair_scores
+from slipway.shadow.render import to_document, to_text
+
+LIMITS = Limits(min_rows=100, max_flipped=0.1, max_refused=0, max_row_ms=5)
+JUDGE = read_params(FLIGHTS / "params.yaml").judge
+SUBJECT = Subject("model in build/model", "c" * 64, "f" * 64, "predictions", {"e" * 64: 7})
+
+
+def answer(at, first, second, **changes):
+    known = {
+        "id": f"id-{at:06d}",
+        "time": f"2026-03-01T12:{at // 60 % 60:02d}:{at % 60:02d}.000000Z",
+        "key": f"key-{at}",
+        "live": {"model": "f" * 64, "probability": first, "decision": first >= 0.3},
+        "probability": second,
+        "decision": second >= 0.3,
+        "ms": 0.2,
+        "slices": {"region": "north" if at % 4 else "south"},
+    }
+    return known | changes
+
+
+def answers(rows=1000, noise=0.0, seed=0, **changes):
+    draw = np.random.default_rng(seed)
+    first = draw.beta(2, 6, rows)
+    second = np.clip(first + noise * draw.standard_normal(rows), 0.001, 0.999)
+    pairs = zip(first.tolist(), second.tolist(), strict=True)
+    return [answer(at, *both, **changes) for at, both in enumerate(pairs)]
+
+
+def reported(found, labels=None, limits=LIMITS):
+    return compare(pair_scores(found), SUBJECT, limits, JUDGE, labels or {})
+
+
+def refused(at):
+    row = answer(at, 0.2, 0.2)
+    return {name: row[name] for name in ("id", "time", "key", "live")} | {"refused": "x: too new"}
+
+
+def test_a_model_that_says_the_same_may_get_traffic():
+    report = reported(answers())
+
+    assert report.exit_code == 0
+    assert report.agreement.same == 1.0
+    assert report.flips.count == 0
+    assert report.reasons == []
+
+
+def test_flipped_decisions_are_counted_by_direction_and_named():
+    found = answers(200)
+    found[8] = answer(8, 0.29, 0.31)
+    found[9] = answer(9, 0.9, 0.1)
+
+    report = reported(found)
+
+    assert (report.flips.count, report.flips.to_yes, report.flips.to_no) == (2, 1, 1)
+    assert [row.key for row in report.flips.keys] == ["key-9", "key-8"]
+    assert report.flips.low < 0.01 < report.flips.high
+
+
+def test_too_many_flipped_decisions_stop_it():
+    assert reported(answers(noise=0.02)).exit_code == 0
+
+    report = reported(answers(noise=0.2))
+
+    assert report.exit_code == 1
+    assert "of the decisions (the limit is 10.0%)" in report.reasons[0]
+
+
+def test_those_whose_decisions_flip_are_found():
+    found = [
+        answer(at, 0.2, 0.5) if at % 4 == 0 and at < 80 else answer(at, 0.2, 0.2)
+        for at in range(1000)
+    ]
+
+    (row,) = reported(found).flips.who
+
+    assert (row.slice, row.value) == ("region", "south")
+    assert (row.rows, row.flips, row.share) == (250, 20, 0.08)
+
+
+def test_a_row_that_it_does_not_take_stops_it_and_is_named():
+    found = answers(999)
+
+    report = reported([*found, refused(999)])
+
+    assert report.exit_code == 1
+    assert "refuses 1 of 1,000 rows" in report.reasons[0]
+    assert "key-999: x: too new" in report.reasons[0]
+    tolerant = LIMITS.model_copy(update={"max_refused": 0.01})
+    assert reported([*found, refused(999)], limits=tolerant).exit_code == 0
+
+
+def test_a_model_that_takes_no_row_at_all_stops():
+    report = reported([refused(at) for at in range(200)])
+
+    assert report.exit_code == 1
+    assert "it refused all of them" in report.summary
+    assert "refuses 200 of 200" in to_text(report)
+    assert to_markdown(to_document(report))
+
+
+def test_a_slow_model_is_stopped_but_not_for_one_slow_row():
+    found = answers()
+    found[3]["ms"] = 900.0
+    assert reported(found).exit_code == 0
+
+    report = reported(answers(ms=20.0))
+
+    assert report.exit_code == 1
+    assert "20.00 ms for a row" in report.reasons[0]
+
+
+def test_too_few_requests_answer_nothing():
+    report = reported(answers(99))
+
+    assert report.exit_code == 2
+    assert "99 requests in the log, and 100 are needed" in report.summary
+
+
+def labelled(found, scores, seed=1):
+    """Labels that follow some probabilities."""
+    draw = np.random.default_rng(seed)
+    return {
+        one["key"]: int(draw.random() < score) for one, score in zip(found, scores, strict=True)
+    }
+
+
+def with_signal(rows=3000):
+    """The live model is right, the candidate guesses."""
+    draw = np.random.default_rng(3)
+    right, guess = draw.beta(1, 2, rows).tolist(), draw.beta(1, 2, rows).tolist()
+    return right, guess
+
+
+WIDE = LIMITS.model_copy(update={"max_flipped": 1.0})
+
+
+def test_where_labels_have_come_a_worse_model_is_stopped():
+    right, guess = with_signal()
+    found = [answer(at, *both) for at, both in enumerate(zip(right, guess, strict=True))]
+
+    report = reported(found, labelled(found, right), WIDE)
+
+    assert report.exit_code == 1
+    assert "on labelled requests it is worse: auc 0.8" in report.reasons[0]
+    (auc,) = [one for one in report.labels.metrics if one.name == "auc"]
+    assert auc.difference.high < 0
+    assert report.labels.rows == 3000
+
+
+def test_where_labels_have_come_a_better_model_is_said_to_be():
+    right, guess = with_signal()
+    found = [answer(at, *both) for at, both in enumerate(zip(guess, right, strict=True))]
+
+    report = reported(found, labelled(found, right), WIDE)
+
+    assert report.exit_code == 0
+    assert {one.name: one.verdict for one in report.labels.metrics}["auc"] == "better"
+
+
+def test_labels_of_a_few_rows_decide_nothing():
+    right, guess = with_signal(150)
+    found = [answer(at, *both) for at, both in enumerate(zip(right, guess, strict=True))]
+
+    report = reported(found, labelled(found[:30], right[:30]), WIDE)
+
+    assert report.exit_code == 0
+    assert {one.verdict for one in report.labels.metrics} == {"inconclusive"}
+
+
+def test_without_labels_it_says_so():
+    report = reported(answers(), {"another key": 1})
+
+    assert report.labels is None
+    assert "no labels of these requests yet" in to_text(report)
+
+
+def test_a_row_that_was_asked_twice_counts_once_with_its_last_answer():
+    found = answers(200, key="the same")
+    found += answers(200)
+
+    report = reported(found, {"the same": 1, "key-1": 0})
+
+    assert report.labels.rows == 2
+
+
+def test_what_was_passed_over_is_said():
+    assert "7 requests that other models answered were skipped" in to_text(reported(answers()))
+
+
+def test_the_report_is_json_and_the_texts_say_the_same_numbers():
+    right, guess = with_signal()
+    found = [answer(at, *both) for at, both in enumerate(zip(right, guess, strict=True))]
+    report = reported(found, labelled(found, right))
+
+    said = json.loads(json.dumps(report.as_dict(), allow_nan=False))
+
+    assert said["version"] == 1
+    assert said["status"] == "no"
+    for text in (to_text(report), to_markdown(to_document(report))):
+        assert f"{report.flips.share:.1%}" in text
+        assert "log_loss" in text
+        assert report.reasons[0].partition(" (")[0] in text
+
+
+def test_keys_and_values_of_the_log_are_only_text_in_markdown():
+    found = answers(100) + [
+        answer(at, 0.2, 0.9, key="<img src=x>|`*", slices={"region": "[a](b)"})
+        for at in range(100, 120)
+    ]
+
+    text = to_markdown(to_document(reported(found)))
+
+    assert "<img" in text
+    outside = re.sub(r"`[^`\n]*`", "", text)  # a code span has no effect
+    assert "<img" not in outside
+    assert "[a](b)" not in outside
+
+
+@pytest.mark.parametrize("model", ["c", "f"])
+def test_a_comparison_of_a_model_with_itself_is_called_that(model):
+    subject = Subject("x", model * 64, "f" * 64, "", {})
+
+    report = compare(pair_scores(answers()), subject, LIMITS, JUDGE, {})
+
+    assert ("by the same model" in report.summary) == (model == "f")

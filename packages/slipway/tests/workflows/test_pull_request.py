@@ -1,0 +1,157 @@
+"""pull-request.yml and update-lock.yml, run by act: what people see, and what is left behind."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+
+import pandas as pd
+from tests.services.repository import edit_params
+from tests.workflows.api import ID
+from tests.workflows.conftest import FORK, NUMBER, propose, pull_request
+
+from slipway.dataset.make import write_month
+from slipway.repository.worktrees import run
+
+GREEN = dict.fromkeys(("Detect changes", "Lint and tests", "Model", "All checks"), "success")
+
+NOT_JUDGED = {name: result for name, result in GREEN.items() if name != "Model"}
+
+WORKFLOW = ("--workflows", ".github/workflows/pull-request.yml")
+
+BUTTON = ("--workflows", ".github/workflows/update-lock.yml", "--input", f"pull-request={NUMBER}")
+
+DISPATCH = {
+    "inputs": {"pull-request": NUMBER},
+    "repository": {"id": ID, "default_branch": "main"},
+    "ref": "refs/heads/main",
+}
+
+
+def head_of(event):
+    return event["pull_request"]["head"]["sha"]
+
+
+def report(act):
+    return json.loads((act.artifacts / "report" / "report.json").read_text("utf-8"))
+
+
+def test_a_changed_document_retrains_nothing_and_is_green(act, origin):
+    (origin / "README.md").write_text("# Ours\n", "utf-8")
+
+    outcome = act.run("pull_request", propose(origin), *WORKFLOW)
+
+    assert outcome.jobs == NOT_JUDGED
+    assert "tests to run: tests/repository" in outcome.text
+    assert not (act.artifacts / "report").exists()
+
+
+def test_a_failing_check_is_a_red_gate_that_names_it(act, origin):
+    (origin / "docs" / "broken.md").write_text("", "utf-8")
+
+    outcome = act.run("pull_request", propose(origin), *WORKFLOW)
+
+    assert outcome.jobs == NOT_JUDGED | {"Lint and tests": "failure", "All checks": "failure"}
+    assert outcome.said("error") == ["Not merged: `checks` failed"]
+
+
+def test_a_worse_model_is_a_red_gate_that_says_so(act, origin):
+    edit_params(origin, train={"iterations": 75})
+
+    outcome = act.run("pull_request", propose(origin), *WORKFLOW)
+
+    assert outcome.jobs == GREEN | {"Model": "failure", "All checks": "failure"}
+    title, gate = outcome.said("error")
+    assert re.match(r"Not merged: .+ gets worse by 0\.\d+", title)
+    assert gate == "Not merged: `model` failed"
+    assert f"### ⛔ {title}" in outcome.summary
+    assert report(act)["verdict"] == "worse"
+    assert report(act)["lock"] == "stale"
+    assert "<html" in (act.artifacts / "report-html" / "report.html").read_text("utf-8")
+
+
+def test_faulty_data_from_a_fork_is_told_and_nothing_is_trained(act, origin):
+    run(["dvc", "pull", "-q", "data.dvc"], origin)
+    month = origin / "data" / "2013-08.parquet"
+    rows = pd.read_parquet(month)
+    month.unlink()
+    write_month(rows.assign(carrier="??"), month)
+    run(["dvc", "add", "-q", "data"], origin)
+    run(["dvc", "push", "-q", "data.dvc"], origin)
+    event = propose(origin)
+
+    outcome = act.run("pull_request", event | pull_request(head_of(event), FORK), *WORKFLOW)
+
+    assert outcome.jobs == GREEN | {"Model": "failure", "All checks": "failure"}
+    assert outcome.said("error")[0].startswith("Not judged: the data has")
+    assert "Nothing was trained" in outcome.summary
+    assert report(act)["faults"]
+    assert "token-of-the-job" not in outcome.text
+
+
+def test_a_stale_lock_is_renewed_by_the_button_and_then_green(act, origin, github):
+    """What a stale lock alone does to a merge is in test_verdict.py and test_render.py."""
+    edit_params(origin, train={"l2": 1.02})
+    head = head_of(propose(origin))
+    github.open_pull(NUMBER, head)
+    run(["git", "checkout", "-q", "main"], origin)
+    button = act.run("workflow_dispatch", DISPATCH, *BUTTON)
+
+    assert set(button.jobs.values()) == {"success"}, button.text
+    [committed] = github.commits
+    assert committed["branch"]["branchName"] == "change"
+    assert committed["expectedHeadOid"] == head
+    files = {file["path"]: file["contents"] for file in committed["fileChanges"]["additions"]}
+    assert {"dvc.lock", "reports/metrics.json"} <= files.keys()
+    assert any(path.startswith("reports/judgements/") for path in files)
+
+    run(["git", "checkout", "-q", "change"], origin)
+    for path, content in files.items():
+        (origin / path).parent.mkdir(parents=True, exist_ok=True)
+        (origin / path).write_bytes(base64.b64decode(content))
+    green = act.run("pull_request", propose(origin), *WORKFLOW)
+
+    assert green.jobs == GREEN
+    assert green.said("notice")[0].startswith("Not worse")
+    assert report(act)["lock"] == "identical"
+
+
+def test_the_button_does_not_write_where_it_must_not(act, origin, github):
+    """No job after the first one runs; which cases are refused is in test_lock.py."""
+    github.open_pull(NUMBER, "a" * 40, fork=FORK)
+
+    outcome = act.run("workflow_dispatch", DISPATCH, *BUTTON)
+
+    assert outcome.jobs["Find the pull request"] == "failure"
+    assert "success" not in outcome.jobs.values()
+    assert outcome.said("error") == [f"#{NUMBER} comes from a fork, where nobody else can commit"]
+    assert not github.commits
+
+
+def test_the_merge_queue_compares_with_what_it_merges_into(act, origin):
+    (origin / "README.md").write_text("# Ours\n", "utf-8")
+    propose(origin)
+    queued = run(["git", "rev-parse", "HEAD"], origin).strip()
+    base = run(["git", "rev-parse", "main"], origin).strip()
+    run(["git", "branch", "-q", "gh-readonly-queue"], origin)
+    event = {
+        "action": "checks_requested",
+        "merge_group": {"base_sha": base, "head_sha": queued, "head_ref": "gh-readonly-queue"},
+        "repository": {"id": ID, "default_branch": "main"},
+    }
+
+    outcome = act.run("merge_group", event, *WORKFLOW)
+
+    assert outcome.jobs == NOT_JUDGED
+    assert "1 files changed" in outcome.text
+
+
+def test_a_push_stores_the_environment_under_the_name_that_a_pull_request_looks_for(act, origin):
+    run(["git", "checkout", "-q", "main"], origin)
+    event = {"ref": "refs/heads/main", "repository": {"id": ID, "default_branch": "main"}}
+
+    outcome = act.run("push", event, "--workflows", ".github/workflows/environment.yml")
+
+    assert outcome.jobs == {"Store": "success"}
+    assert re.search(r"stored \.venv as venv-\w+-3\.11\.\d+-[0-9a-f]{64}", outcome.text)
