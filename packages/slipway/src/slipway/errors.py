@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 
-YES, NO, NO_ANSWER = 0, 1, 2
+YES, NO, INCONCLUSIVE = 0, 1, 2
 
 LONGEST = 300
 
@@ -20,7 +20,7 @@ class SlipwayError(Exception):
         How to fix it.
     """
 
-    exit_code = NO_ANSWER
+    exit_code = INCONCLUSIVE
 
     def __init__(self, what: str, do: str = "") -> None:
         super().__init__(what)

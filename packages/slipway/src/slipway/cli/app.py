@@ -24,7 +24,7 @@ from slipway.cli import (
     shadow,
 )
 from slipway.cli.help import Command, Group
-from slipway.errors import NO_ANSWER, YES
+from slipway.errors import INCONCLUSIVE, YES
 from slipway.exits import run_command
 from slipway.repository.installation import check_installation
 
@@ -94,7 +94,7 @@ def run() -> int:
         return exit_.exit_code
     except typer.TyperException as error:  # an option or a command that does not exist
         error.show()  # type: ignore[attr-defined]
-        return NO_ANSWER
+        return INCONCLUSIVE
     return YES
 
 

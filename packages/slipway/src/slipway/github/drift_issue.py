@@ -10,7 +10,7 @@ from pathlib import Path
 
 from slipway.actions import page_of_files, page_of_run
 from slipway.documents.markdown import to_markdown
-from slipway.errors import NO_ANSWER, YES
+from slipway.errors import INCONCLUSIVE, YES
 from slipway.github import artifact
 from slipway.github.api import Api
 from slipway.github.issue import (
@@ -38,7 +38,7 @@ TITLE_LETTERS = 120
 # The artifact of the check.
 NAME = "drift"
 
-QUIET, DRIFT, INCONCLUSIVE = "quiet", "drift", "inconclusive"
+QUIET, DRIFT, UNKNOWN = "quiet", "drift", "inconclusive"
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,7 @@ def publish(api: Api, report: DriftReport, about: About) -> Published:
     """Update the issue according to a report."""
     issue = find_issue(api)
     if report.is_inconclusive:
-        return Published(_inconclusive(api, issue, report, about), NO_ANSWER)
+        return Published(_inconclusive(api, issue, report, about), INCONCLUSIVE)
     if report.status == DRIFT:
         return Published(_drift(api, issue, report, about), YES)
     return Published(_quiet(api, issue, report, about), YES)
@@ -171,13 +171,13 @@ def _inconclusive(api: Api, issue: Issue | None, report: DriftReport, about: Abo
     )
     title = _title(report)
     if issue is None or (not issue.is_open and issue.state.status == QUIET):
-        url = open_issue(api, title, text, State(INCONCLUSIVE)).url
+        url = open_issue(api, title, text, State(UNKNOWN)).url
         return f"inconclusive: opened {url}"
     # Series that have drifted are kept, so that they are not new to the next conclusive check.
-    state = State(INCONCLUSIVE, issue.state.streams)
+    state = State(UNKNOWN, issue.state.streams)
     before = f"\nThe last conclusive check:\n\n{EVIDENCE}{issue.evidence}"
     body = text + (before if issue.evidence else "")
-    if not issue.is_open or issue.state.status != INCONCLUSIVE:
+    if not issue.is_open or issue.state.status != UNKNOWN:
         remark(
             api,
             issue.number,

@@ -8,7 +8,7 @@ from pathlib import Path
 from slipway.actions import add_summary, annotate, page_of_files
 from slipway.dataset.tables import read_json
 from slipway.documents.markdown import to_markdown
-from slipway.errors import NO_ANSWER, YES
+from slipway.errors import INCONCLUSIVE, YES
 from slipway.github.api import Api
 from slipway.monitoring.document import drift_document
 from slipway.monitoring.report import DriftReport
@@ -39,7 +39,7 @@ def publish_drift(*, simulated: bool) -> tuple[str, int]:
         title = f"Simulated traffic, no live target: {title}"
     add_summary(to_markdown(document, SUMMARY))
     annotate("notice" if report.status == "quiet" else "warning", title, report.words)
-    return report.status, NO_ANSWER if simulated and report.is_inconclusive else YES
+    return report.status, INCONCLUSIVE if simulated and report.is_inconclusive else YES
 
 
 def has_pages(api: Api) -> bool:

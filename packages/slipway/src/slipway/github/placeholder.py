@@ -17,7 +17,7 @@ from typing import Any
 from slipway.actions import page_of_run
 from slipway.documents.document import Document
 from slipway.documents.markdown import to_markdown
-from slipway.errors import NO_ANSWER, YES, SlipwayError
+from slipway.errors import INCONCLUSIVE, YES, SlipwayError
 from slipway.exits import run_command
 from slipway.github.api import Api, api_of_job
 from slipway.github.find_pull_request import (
@@ -125,7 +125,7 @@ def main() -> int:
     except SlipwayError as error:
         # Without an annotation: the step that failed first has one.
         sys.stderr.write(f"slipway: {error}\n  → {error.do}\n")
-        return NO_ANSWER
+        return INCONCLUSIVE
     return YES
 
 

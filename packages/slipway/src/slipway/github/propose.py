@@ -15,7 +15,7 @@ from typing import Any
 
 from slipway.actions import page_of_files, page_of_run
 from slipway.documents.markdown import to_markdown
-from slipway.errors import NO_ANSWER, YES, SlipwayError
+from slipway.errors import INCONCLUSIVE, YES, SlipwayError
 from slipway.github import artifact
 from slipway.github.api import Api
 from slipway.github.branch import Branch, create_pull, find_branch, people_on, put_files
@@ -120,7 +120,7 @@ def propose(api: Api, context: Context) -> tuple[str, int]:
     pull = next((entry for entry in own if entry["state"] == "open"), None)
     branch = find_branch(api, BRANCH)
     if status in ("inconclusive", "no answer"):
-        return f"inconclusive: {quote_text(proposal.result['words'])}", NO_ANSWER
+        return f"inconclusive: {quote_text(proposal.result['words'])}", INCONCLUSIVE
     if status != "better":
         return _close(api, pull, branch, proposal, context), YES
     return _open(api, own, pull, branch, proposal, context), YES

@@ -11,7 +11,7 @@ from slipway.dataset.tables import read_json
 from slipway.documents.document import Document
 from slipway.documents.html import to_html
 from slipway.documents.markdown import to_markdown
-from slipway.errors import NO, NO_ANSWER, YES
+from slipway.errors import NO, INCONCLUSIVE, YES
 from slipway.reports.no_verdict import stop_of
 from slipway.reports.render import document_of, foot_of
 from slipway.reproduction.rebuild import REBUILD
@@ -50,7 +50,7 @@ def publish_report(root: Path, commit: str, run_url: str) -> int:
 def exit_code(report: Mapping[str, object]) -> int:
     """Return whether a report of any kind lets the change be merged."""
     if "stopped" in report:
-        return NO if stop_of(report).refused else NO_ANSWER
+        return NO if stop_of(report).refused else INCONCLUSIVE
     return YES if report.get("may_merge") is True else NO
 
 
@@ -74,7 +74,7 @@ def _publish_without_report(root: Path, foot: list[str]) -> int:
         return YES
     command = "judge" if ended else "reproduce"
     _publish(Document("bad", f"No verdict: `slipway {command}` did not finish", [], [], foot))
-    return NO_ANSWER
+    return INCONCLUSIVE
 
 
 def _publish(document: Document) -> None:

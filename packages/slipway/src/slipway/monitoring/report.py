@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 
 from slipway.comparison.report import Count, OptionalSha256, Part, Share, many
-from slipway.errors import NO, NO_ANSWER, YES
+from slipway.errors import NO, INCONCLUSIVE, YES
 from slipway.schemas import check_version, parse
 
 VERSION = 2
@@ -263,7 +263,7 @@ class DriftReport(Part):
 
     @property
     def exit_code(self) -> int:
-        return {"quiet": YES, "drift": NO, "inconclusive": NO_ANSWER}[self.status]
+        return {"quiet": YES, "drift": NO, "inconclusive": INCONCLUSIVE}[self.status]
 
     @property
     def is_inconclusive(self) -> bool:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from slipway.actions import add_summary, annotate, in_actions
 from slipway.documents.document import Block, Document, Section, Table
 from slipway.documents.markdown import to_markdown
-from slipway.errors import NO, NO_ANSWER, YES, Refused, SlipwayError
+from slipway.errors import NO, INCONCLUSIVE, YES, Refused, SlipwayError
 from slipway.release.records import Record, still_runs
 from slipway.untrusted import quote, quote_text
 
@@ -79,7 +79,7 @@ class Outcome:
         tone, headline = {
             YES: ("good", self.title),
             NO: ("bad", f"{self.title} stopped"),
-            NO_ANSWER: ("open", f"{self.title}: no answer"),
+            INCONCLUSIVE: ("open", f"{self.title}: inconclusive"),
         }[self.exit_code]
         blocks: list[Block] = [quote_text(self.message, LONGEST)]
         if self.do:
@@ -165,7 +165,7 @@ class Undone(SlipwayError):
         return cls(
             str(error) or "stopped by hand",
             getattr(error, "do", ""),
-            getattr(error, "exit_code", NO_ANSWER),
+            getattr(error, "exit_code", INCONCLUSIVE),
             [*getattr(error, "details", []), *details],
         )
 
@@ -193,7 +193,7 @@ def run_and_report(steps: Steps, work: Callable[[], Outcome]) -> Outcome:
         outcome = Outcome(error.exit_code, str(error), do=error.do, details=details)
     except KeyboardInterrupt:
         do = "check with `slipway status`, then run it again"
-        outcome = Outcome(NO_ANSWER, "stopped by hand.", do=do)
+        outcome = Outcome(INCONCLUSIVE, "stopped by hand.", do=do)
     finally:
         signal.signal(signal.SIGTERM, before)
     outcome.steps = outcome.steps or steps.done

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from slipway.dataset.tables import read_json, write_json
-from slipway.errors import NO, NO_ANSWER, YES, SlipwayError
+from slipway.errors import NO, INCONCLUSIVE, YES, SlipwayError
 from slipway.repository.committed import check_repository
 from slipway.repository.git import git, names, resolve
 from slipway.repository.pointers import LOCK, POINTER
@@ -64,7 +64,7 @@ class Rebuild:
     def exit_code(self) -> int:
         if self.stopped is None:
             return YES
-        return NO if self.stopped.exit_code == NO else NO_ANSWER
+        return NO if self.stopped.exit_code == NO else INCONCLUSIVE
 
     def text(self) -> str:
         if self.stopped:

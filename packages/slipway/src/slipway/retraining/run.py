@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from slipway.comparison.champion import tree_of
 from slipway.dataset.tables import write_json
-from slipway.errors import NO, NO_ANSWER, YES, Refused, SlipwayError
+from slipway.errors import NO, INCONCLUSIVE, YES, Refused, SlipwayError
 from slipway.monitoring.check import log_place
 from slipway.predictions.labels.store import labels_place
 from slipway.progress import spinner
@@ -62,7 +62,7 @@ class Retrained:
 
     @property
     def exit_code(self) -> int:
-        return {"better": YES, "inconclusive": NO_ANSWER}.get(self.status, NO)
+        return {"better": YES, "inconclusive": INCONCLUSIVE}.get(self.status, NO)
 
     def as_dict(self) -> dict[str, Any]:
         return {"version": VERSION} | asdict(self)

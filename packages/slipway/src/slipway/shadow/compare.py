@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from slipway.comparison import verdict
-from slipway.errors import NO, NO_ANSWER, YES
+from slipway.errors import NO, INCONCLUSIVE, YES
 from slipway.metrics import stats
 from slipway.metrics.registry import METRICS, Options
 from slipway.predictions.files import Skipped
@@ -176,7 +176,7 @@ class Report:
         The progress of a model in shadow mode; None for a single comparison.
     """
 
-    status: Literal["yes", "no", "no answer"]
+    status: Literal["yes", "no", "inconclusive"]
     summary: str
     reasons: list[str]
     subject: Subject
@@ -193,7 +193,7 @@ class Report:
 
     @property
     def exit_code(self) -> int:
-        return {"yes": YES, "no": NO, "no answer": NO_ANSWER}[self.status]
+        return {"yes": YES, "no": NO, "inconclusive": INCONCLUSIVE}[self.status]
 
     def as_dict(self) -> dict[str, Any]:
         """Return the report with the keys of every version before."""
@@ -229,7 +229,7 @@ def compare(
     refused = Refusals(scores.refused, scores.refused / rows if rows else 0.0, scores.examples)
     flips, times = find_flips(scores), row_time(scores)
     agreement, labelled = agreement_of(scores), labelled_metrics(scores, labels, judge)
-    status: Literal["yes", "no", "no answer"] = "no answer"
+    status: Literal["yes", "no", "inconclusive"] = "no answer"
     reasons: list[str] = []
     summary = f"{rows:,} requests in the log, and {limits.min_rows:,} are needed"
     if rows >= limits.min_rows:

@@ -10,7 +10,7 @@ from slipway.untrusted import as_text, quote, quote_text
 HEADLINES = {
     "yes": ("good", "Shadow: the candidate may get traffic"),
     "no": ("bad", "Shadow: the candidate gets no traffic"),
-    "no answer": ("open", "Shadow: no answer"),
+    "inconclusive": ("open", "Shadow: inconclusive"),
 }
 
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
-from slipway.errors import NO, NO_ANSWER, YES, SlipwayError
+from slipway.errors import NO, INCONCLUSIVE, YES, SlipwayError
 from slipway.github.api import Api
 from slipway.repository.git import git
 from slipway.settings import Params
@@ -44,7 +44,7 @@ def examine(root: Path, params: Params, environment: Mapping[str, str]) -> list[
 def exit_code(findings: list[Finding]) -> int:
     """Return 1 if a problem was found, else 2 if a check could not run, else 0."""
     kinds = {finding.kind for finding in findings}
-    return NO if "wrong" in kinds else NO_ANSWER if "unknown" in kinds else YES
+    return NO if "wrong" in kinds else INCONCLUSIVE if "unknown" in kinds else YES
 
 
 def to_text(findings: list[Finding]) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from slipway.docker import Container, docker
-from slipway.errors import NO_ANSWER, SlipwayError
+from slipway.errors import INCONCLUSIVE, SlipwayError
 from slipway.polling import wait_until
 from slipway.release.outcome import Outcome, Steps
 from slipway.release.records import releases_of
@@ -39,7 +39,7 @@ def recover_then(
             return work(session)
     except LeaseLost as lost:
         steps.log(f"{lost}: checking whether the engine can be reached")
-        return Outcome(NO_ANSWER, _after_loss(engine, steps, lost), do=lost.do)
+        return Outcome(INCONCLUSIVE, _after_loss(engine, steps, lost), do=lost.do)
 
 
 def _after_loss(engine: Engine, steps: Steps, lost: LeaseLost) -> str:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from slipway.docker import Container, docker, is_not_found
-from slipway.errors import NO_ANSWER, YES, SlipwayError
+from slipway.errors import INCONCLUSIVE, YES, SlipwayError
 from slipway.polling import wait_until
 from slipway.release.outcome import Outcome, Steps
 from slipway.targets.docker.engine import (
@@ -49,7 +49,7 @@ def remove_service(engine: Engine, steps: Steps, *, forget: bool) -> Outcome:
             removal.remove(f"the volume {volume}", remove)
         step.message = removal.summary()
     if removal.failed:
-        return Outcome(NO_ANSWER, " ".join(removal.failed), do="remove that, then run this again")
+        return Outcome(INCONCLUSIVE, " ".join(removal.failed), do="remove that, then run this again")
     gone = "The prediction log and the history are removed."
     return Outcome(YES, f"Nothing of {engine.prefix} is on {engine.place}. {gone}")
 
