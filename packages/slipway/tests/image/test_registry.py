@@ -79,7 +79,7 @@ def test_what_no_commit_holds_is_not_pushed(copy, registry):
     told = slipway(copy, "build", "--image", "--push", registry=f"{registry}/team/service")
 
     assert told.returncode == 2
-    assert "-dirty: there are changes that no commit holds" in told.stderr
+    assert "-dirty: there are uncommitted changes" in told.stderr
     assert not (copy / "build/image.json").exists()
 
 

@@ -90,7 +90,7 @@ def test_a_model_that_changed_after_the_bento_was_built_is_refused(
         ("USER root", "runs as user 0"),
         ("USER 10001:0", r"in the groups \[0\]"),
         ("USER root\nRUN chmod 777 /app/slipway\nUSER 10001:10001", "may write /app/slipway"),
-        ("USER root\nRUN install /bin/true /usr/bin/git\nUSER 10001:10001", "holds git"),
+        ("USER root\nRUN install /bin/true /usr/bin/git\nUSER 10001:10001", "contains git"),
     ],
     ids=["root", "group", "writable", "git"],
 )
