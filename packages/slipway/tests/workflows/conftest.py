@@ -49,7 +49,7 @@ class Outcome:
     def jobs(self) -> dict[str, str]:
         """The result of each job that ran, by its name; one that was skipped is not there."""
         return {
-            line["job"].rpartition("/")[2].strip(): line["jobResult"]
+            line["job"].partition("/")[2].strip(): line["jobResult"]
             for line in self.log
             if "jobResult" in line
         }
@@ -179,8 +179,8 @@ def origin(small_repository: Path, tmp_path: Path) -> Path:
     """The repository, with checks that end at once: what they find is not the matter here."""
     clone = tmp_path / "origin"
     run(["git", "clone", "-q", "--no-hardlinks", str(small_repository), str(clone)], tmp_path)
-    checks = clone / ".ci" / "run"
-    checks.write_text('#!/bin/sh\necho "tests to run: $TESTS"\ntest ! -e docs/broken.md\n', "utf-8")
+    (clone / "Makefile").write_text("setup:\ncheck:\n\ttest ! -e docs/broken.md\n", "utf-8")
+    (clone / ".ci/run").write_text("#!/bin/sh\necho The tests of the package ran\n", "utf-8")
     commit(clone, "Let the checks end at once")
     run(["git", "config", "uploadpack.allowAnySHA1InWant", "true"], clone)
     return clone

@@ -97,22 +97,25 @@ def test_an_unknown_base_is_an_error_and_not_no_change(repository: Path, base: s
 
 
 @pytest.mark.parametrize(
-    ("looked", "results", "code"),
+    ("results", "code"),
     [
-        ("success", "success success success success", 0),
-        ("success", "success success skipped skipped", 0),
-        ("success", "success failure skipped skipped", 1),
-        ("success", "success success cancelled success", 1),
-        ("failure", "failure skipped skipped skipped", 1),
-        ("cancelled", "cancelled skipped skipped skipped", 1),
-        ("", "", 1),
-        ("success", "success success something", 1),
+        ("changes=success checks=success machine=success model=success", 0),
+        ("changes=success checks=success machine=skipped model=skipped", 0),
+        ("changes=success checks=failure machine=skipped model=skipped", 1),
+        ("changes=success checks=success machine=cancelled model=success", 1),
+        ("changes=failure checks=skipped machine=skipped model=skipped", 1),
+        ("changes=cancelled checks=skipped machine=skipped model=skipped", 1),
+        ("changes=skipped checks=skipped machine=skipped model=skipped", 1),
+        ("changes= checks=success machine=success model=success", 1),
+        ("changes=success", 1),
+        ("", 1),
+        ("changes=success checks=success model=something", 1),
     ],
 )
 def test_the_gate_lets_success_pass_and_what_had_nothing_to_do(
-    tmp_path: Path, looked: str, results: str, code: int
+    tmp_path: Path, results: str, code: int
 ) -> None:
-    done = start("gate", looked, *results.split(), folder=tmp_path)
+    done = start("gate", *results.split(), folder=tmp_path)
     assert (done.returncode != 0) == bool(code), done.stdout
 
 

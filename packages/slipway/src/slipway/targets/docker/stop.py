@@ -49,7 +49,9 @@ def remove_service(engine: Engine, steps: Steps, *, forget: bool) -> Outcome:
             removal.remove(f"the volume {volume}", remove)
         step.message = removal.summary()
     if removal.failed:
-        return Outcome(INCONCLUSIVE, " ".join(removal.failed), do="remove that, then run this again")
+        return Outcome(
+            INCONCLUSIVE, " ".join(removal.failed), do="remove that, then run this again"
+        )
     gone = "The prediction log and the history are removed."
     return Outcome(YES, f"Nothing of {engine.prefix} is on {engine.place}. {gone}")
 
