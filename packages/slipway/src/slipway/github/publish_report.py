@@ -11,7 +11,7 @@ from slipway.dataset.tables import read_json
 from slipway.documents.document import Document
 from slipway.documents.html import to_html
 from slipway.documents.markdown import to_markdown
-from slipway.errors import NO, INCONCLUSIVE, YES
+from slipway.errors import INCONCLUSIVE, NO, YES
 from slipway.reports.no_verdict import stop_of
 from slipway.reports.render import document_of, foot_of
 from slipway.reproduction.rebuild import REBUILD

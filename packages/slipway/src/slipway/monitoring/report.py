@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 
 from slipway.comparison.report import Count, OptionalSha256, Part, Share, many
-from slipway.errors import NO, INCONCLUSIVE, YES
+from slipway.errors import INCONCLUSIVE, NO, YES
 from slipway.schemas import check_version, parse
 
 VERSION = 2

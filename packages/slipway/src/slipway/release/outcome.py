@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from slipway.actions import add_summary, annotate, in_actions
 from slipway.documents.document import Block, Document, Section, Table
 from slipway.documents.markdown import to_markdown
-from slipway.errors import NO, INCONCLUSIVE, YES, Refused, SlipwayError
+from slipway.errors import INCONCLUSIVE, NO, YES, Refused, SlipwayError
 from slipway.release.records import Record, still_runs
 from slipway.untrusted import quote, quote_text
 

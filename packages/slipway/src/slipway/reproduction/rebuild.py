@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from slipway.dataset.tables import read_json, write_json
-from slipway.errors import NO, INCONCLUSIVE, YES, SlipwayError
+from slipway.errors import INCONCLUSIVE, NO, YES, SlipwayError
 from slipway.repository.committed import check_repository
 from slipway.repository.git import git, names, resolve
 from slipway.repository.pointers import LOCK, POINTER

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from slipway.comparison.champion import tree_of
 from slipway.dataset.tables import write_json
-from slipway.errors import NO, INCONCLUSIVE, YES, Refused, SlipwayError
+from slipway.errors import INCONCLUSIVE, NO, YES, Refused, SlipwayError
 from slipway.monitoring.check import log_place
 from slipway.predictions.labels.store import labels_place
 from slipway.progress import spinner

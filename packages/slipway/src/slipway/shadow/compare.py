@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from slipway.comparison import verdict
-from slipway.errors import NO, INCONCLUSIVE, YES
+from slipway.errors import INCONCLUSIVE, NO, YES
 from slipway.metrics import stats
 from slipway.metrics.registry import METRICS, Options
 from slipway.predictions.files import Skipped

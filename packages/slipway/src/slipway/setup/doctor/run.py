@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
-from slipway.errors import NO, INCONCLUSIVE, YES, SlipwayError
+from slipway.errors import INCONCLUSIVE, NO, YES, SlipwayError
 from slipway.github.api import Api
 from slipway.repository.git import git
 from slipway.settings import Params
