@@ -74,7 +74,7 @@ def test_a_candidate_that_fails_its_smoke_test_gets_no_further_than_staging(rele
     assert outcome.jobs["Image"] == "success", outcome.text
     assert outcome.jobs["Staging"] == "failure", outcome.text
     assert "Production" not in outcome.jobs or outcome.jobs["Production"] != "success"
-    assert "## ❌ Deployment stopped" in outcome.summary
+    assert "## ⛔ Deployment stopped" in outcome.summary
     assert "## ✅ Deployment" not in outcome.summary
     assert "## ✅ Removal" in outcome.summary
     assert releasing.containers() == []

@@ -229,7 +229,7 @@ def compare(
     refused = Refusals(scores.refused, scores.refused / rows if rows else 0.0, scores.examples)
     flips, times = find_flips(scores), row_time(scores)
     agreement, labelled = agreement_of(scores), labelled_metrics(scores, labels, judge)
-    status: Literal["yes", "no", "inconclusive"] = "no answer"
+    status: Literal["yes", "no", "inconclusive"] = "inconclusive"
     reasons: list[str] = []
     summary = f"{rows:,} requests in the log, and {limits.min_rows:,} are needed"
     if rows >= limits.min_rows:
