@@ -17,12 +17,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from support.measure import ROOT, clean_copy, machine, restore, table
+from support.measure import PACKAGE, clean_copy, machine, restore, table
 
 from slipway.docker import docker
 from slipway.repository.layout import MACHINE_CODE, python_path
 
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(PACKAGE))
 from tests.services.candidates import API, BAD, SOUND
 from tests.services.engine import BASE, add_to_image
 from tests.services.load import traffic

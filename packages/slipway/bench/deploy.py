@@ -17,12 +17,12 @@ import uuid
 from pathlib import Path
 from typing import Any
 
-from support.measure import ROOT, clean_copy, machine, restore, seconds, table
+from support.measure import PACKAGE, clean_copy, machine, restore, seconds, table
 
 from slipway.docker import docker
 from slipway.repository.layout import python_path
 
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(PACKAGE))
 from tests.services.load import Tally, traffic
 
 from slipway.serving.start import free_port

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 from support import traffic
-from support.measure import BIN, ROOT, machine, table
+from support.measure import BIN, PACKAGE, ROOT, machine, table
 
 from slipway.dataset.tables import read_columns, write_columns
 from slipway.monitoring.alarm_calibration import alpha_for
@@ -218,7 +218,7 @@ def run(command: list[str]) -> dict[str, Any]:
 
 def rates(_: Path) -> None:
     """Say what each setting of the false-alarm rate gives, and costs."""
-    sys.path.insert(0, str(ROOT))
+    sys.path.insert(0, str(PACKAGE))
     from support.rates import ROWS, TRIES, YEARS, tables
 
     print("### What the false-alarm rate costs\n")
@@ -232,7 +232,7 @@ def rates(_: Path) -> None:
 
 def labels(_: Path) -> None:
     """Say in how many years the label checks cry wolf."""
-    sys.path.insert(0, str(ROOT))
+    sys.path.insert(0, str(PACKAGE))
     from tests.monitoring.labelled import years_with_an_alarm
 
     print("### Years with a false alarm of the labels, looked at weekly\n")

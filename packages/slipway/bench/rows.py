@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 
-from support.measure import ROOT, machine
+from support.measure import PACKAGE, machine
 
 
 def main() -> None:
@@ -18,7 +18,7 @@ def main() -> None:
     began = time.monotonic()
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/schema"],
-        cwd=ROOT,
+        cwd=PACKAGE,
         env=os.environ | {"EXAMPLES": examples},
         capture_output=True,
         text=True,

@@ -16,6 +16,7 @@ import psutil
 from slipway.repository.layout import python_path
 
 ROOT = Path(__file__).parents[4]
+PACKAGE = Path(__file__).parents[2]  # on the path for `tests`; that of ROOT is the template's
 BIN = Path(sys.executable).parent
 
 
