@@ -6,6 +6,7 @@ What only GitHub can serve is replaced by the small stand-ins in `actions/`, `bi
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import os
 import re
@@ -48,11 +49,16 @@ class Outcome:
     @property
     def jobs(self) -> dict[str, str]:
         """The result of each job that ran, by its name; one that was skipped is not there."""
-        return {
-            line["job"].partition("/")[2].strip(): line["jobResult"]
-            for line in self.log
-            if "jobResult" in line
-        }
+        return {name_of_job(line): line["jobResult"] for line in self.log if "jobResult" in line}
+
+    @property
+    def seconds(self) -> dict[str, float]:
+        """The time of each job that ran, by its name: `act` logs whole seconds."""
+        times: dict[str, list[dt.datetime]] = {name: [] for name in self.jobs}
+        for line in self.log:
+            if (name := name_of_job(line)) in times:
+                times[name].append(dt.datetime.fromisoformat(line["time"]))
+        return {name: (max(all_) - min(all_)).total_seconds() for name, all_ in times.items()}
 
     @property
     def summary(self) -> str:
@@ -121,6 +127,11 @@ class Act:
             "NODE_EXTRA_CA_CERTS": self.github.certificate,
             **{name: value for name, value in self.tools.items() if name.isupper()},
         }
+
+
+def name_of_job(line: Mapping[str, Any]) -> str:
+    """Return the name of the job that logged a line, without that of its workflow."""
+    return str(line.get("job", "")).partition("/")[2].strip()
 
 
 def config(folder: Path) -> Path:
