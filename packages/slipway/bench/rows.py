@@ -17,7 +17,7 @@ def main() -> None:
     examples = os.environ.get("EXAMPLES") or "1000"
     began = time.monotonic()
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/schema"],
+        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "tests/schema"],
         cwd=PACKAGE,
         env=os.environ | {"EXAMPLES": examples},
         capture_output=True,
