@@ -1,8 +1,9 @@
 """A pull request of a fork: the time of each job of pull-request.yml, run by `act`.
 
 One job runs at a time, so each has all cores. The actions that only GitHub can serve (checkout,
-cache, artifacts) are those of `tests/workflows/actions`; everything else is what a fork runs. As
-root it runs in a user namespace without rights, because no job may need root.
+Python with the cached environment, artifacts) are those of `tests/workflows/actions`; everything
+else is what a fork runs. As root it runs in a user namespace without rights, because no job may
+need root.
 """
 
 from __future__ import annotations
