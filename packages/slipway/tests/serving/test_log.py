@@ -22,6 +22,7 @@ from slipway.predictions.reader import read_log
 from slipway.predictions.record import stamp
 from slipway.predictions.writer import Ids, LogUnavailable, PredictionLog
 from slipway.schema.validator import Rows, RowValidator
+from slipway.serving.http import Request
 from slipway.serving.metrics import Metrics
 from slipway.serving.predict import Predictor
 from slipway.serving.release import Release
@@ -100,7 +101,7 @@ def test_each_day_has_its_own_file_and_a_prediction_is_in_the_file_of_its_day(
         metrics = Metrics(model.sha256, RELEASE)
         predictor = Predictor(model, settings, RELEASE, log, metrics, clock=lambda: next(times))
         for example in golden[:4]:
-            await predictor.predict(orjson.dumps(example["row"]))
+            await predictor.predict(Request(orjson.dumps(example["row"])))
         await log.close()
 
     asyncio.run(predict_around_midnight())
@@ -128,7 +129,7 @@ def test_a_score_that_is_not_a_number_is_no_answer_and_is_not_logged(tree, golde
         settings = read_params(tree / "params.yaml").serve
         predictor = Predictor(model, settings, RELEASE, log, Metrics(model.sha256, RELEASE))
         with pytest.raises(ArithmeticError):
-            await predictor.predict(orjson.dumps(golden[0]["row"]))
+            await predictor.predict(Request(orjson.dumps(golden[0]["row"])))
         await log.close()
 
     asyncio.run(predict())

@@ -10,6 +10,7 @@ from tests.serving.conftest import SMOKE_SECRET, TOKEN
 from tests.serving.test_log import record, write
 
 from slipway.predictions.reader import read_log
+from slipway.predictions.record import FIELDS
 
 SMOKE_TEST = {"X-Slipway-Smoke-Test": SMOKE_SECRET}
 
@@ -38,6 +39,12 @@ def test_a_smoke_test_is_answered_and_logged_as_any_request(service, row):
         == answer["probability"]
         == service.predict(row).json()["probability"]
     )
+
+
+def test_a_record_has_every_field_that_is_declared_and_no_other(service, row):
+    answer = service.predict(row, headers=SMOKE_TEST).json()
+
+    assert set(raw(service.log)[answer["id"]]) == {field.name for field in FIELDS}
 
 
 def test_a_smoke_test_is_not_in_what_the_reader_returns(service, row):

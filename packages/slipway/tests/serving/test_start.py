@@ -122,11 +122,12 @@ import asyncio, json, sys
 import _bentoml_impl.worker.service, _bentoml_impl.server.app
 import slipway.serving.service
 from slipway.serving.api import Api
+from slipway.serving.http import Request
 
 async def answer():
     api = Api()
     row = json.load(open("build/model/manifest.json"))["golden"][0]["row"]
-    await api._predictor.predict(json.dumps(row).encode())
+    await api._predictor.predict(Request(json.dumps(row).encode()))
     await api.close()
 
 asyncio.run(answer())

@@ -19,6 +19,7 @@ from tests.serving.conftest import MONTHS, commit, model, tree
 from slipway import project
 from slipway.dataset.tables import as_rows, read_columns
 from slipway.predictions.writer import PredictionLog
+from slipway.serving.http import Request
 from slipway.serving.metrics import Metrics
 from slipway.serving.predict import Predictor
 from slipway.serving.release import Release
@@ -84,7 +85,7 @@ def write_log(tree: Path) -> Write:
             metrics = Metrics(model.sha256, RELEASE)
             predictor = Predictor(model, settings, RELEASE, log, metrics, lambda: next(times))
             for row in rows:
-                await predictor.predict(orjson.dumps(row), smoke_test=smoke_test)
+                await predictor.predict(Request(orjson.dumps(row), smoke_test=smoke_test))
             await log.close()
 
         asyncio.run(ask_all())

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 # Columns of `read_log`; those of every batch.
-LOGGED = ("id", "time", "key", "probability", "decision", "review", "model", "data", "commit")
+LOGGED = tuple(field.name for field in FIELDS if field.column)
 ALWAYS = ("id", "time", "key", "probability", "decision", "model", "proof")
 
 INPUT = "input."

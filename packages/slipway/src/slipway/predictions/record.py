@@ -44,11 +44,20 @@ class Kind:
 
 @dataclass(frozen=True)
 class Field:
-    """A field of a record; a line that lacks a required one, or has another type, is not one."""
+    """A field of a record.
+
+    Parameters
+    ----------
+    required
+        Whether a line that lacks it, or has a value of another kind, is not a record.
+    column
+        Whether it is a column of `slipway.predictions.reader.read_log`.
+    """
 
     name: str
     kind: Kind
     required: bool = True
+    column: bool = True
 
 
 def _is_this_version(value: Any) -> bool:
@@ -106,19 +115,19 @@ TEXT_KEY = Kind(_is_key, _TEXT, "({0}->>'$')")
 INTEGER_KEY = Kind(_is_key, _INTEGER, "TRY_CAST({0} AS BIGINT)", "int64")
 
 FIELDS = (
-    Field("version", VERSION_NUMBER),
+    Field("version", VERSION_NUMBER, column=False),
     Field("id", TEXT),
     Field("time", TIME),
     Field("key", KEY),
-    Field("input", OBJECT),
+    Field("input", OBJECT, column=False),
     Field("probability", NUMBER),
     Field("decision", FLAG),
     Field("review", FLAG, required=False),
-    Field("reasons", LIST, required=False),
+    Field("reasons", LIST, required=False, column=False),
     Field("model", TEXT),
     Field("data", TEXT, required=False),
     Field("commit", TEXT, required=False),
-    Field("proof", FLAG, required=False),
+    Field("proof", FLAG, required=False, column=False),
 )
 
 

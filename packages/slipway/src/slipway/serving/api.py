@@ -24,6 +24,7 @@ from slipway.serving.http import (
     BodyBudget,
     Receive,
     Refusal,
+    Request,
     Scope,
     Send,
     as_utf8,
@@ -164,18 +165,18 @@ class Api:
     async def _predict_rows(self, scope: Scope, receive: Receive, *, smoke_test: bool) -> Answer:
         with self._budget.hold() as take:
             body = as_utf8(await read_body(scope, receive, self._max_bytes, take))
-            return await self._predict_body(body, smoke_test=smoke_test)
+            return await self._predict_request(Request(body, scope, smoke_test))
 
-    async def _predict_body(self, body: bytes, *, smoke_test: bool) -> Answer:
+    async def _predict_request(self, request: Request) -> Answer:
         try:
-            answer = await self._predictor.predict(body, smoke_test=smoke_test)
+            answer = await self._predictor.predict(request)
         except BadRows as bad:
             raise _refuse_rows(bad.faults) from None
         except TooManyRows as many:
             message = f"{many.rows} rows in one request: send {self._max_rows:,} at most"
             raise Refusal(413, "too_many_rows", message) from None
         except LogUnavailable as fault:
-            if not smoke_test:
+            if not request.smoke_test:
                 self._metrics.log_failed()
             self._outage.refused(str(fault))
             message = "the prediction could not be written down, so it is not given"

@@ -6,7 +6,7 @@ import json
 from codecs import BOM_UTF8
 from collections.abc import Awaitable, Callable, Iterator, MutableMapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
@@ -21,6 +21,15 @@ Headers = tuple[tuple[bytes, bytes], ...]
 
 JSON = b"application/json"
 GZIP = b"\x1f\x8b"  # its first bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """The body of a request, its ASGI scope, and whether it is of a smoke test."""
+
+    body: bytes
+    scope: Scope = field(default_factory=lambda: {"headers": ()})
+    smoke_test: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from slipway import project
 from slipway.predictions.record import VERSION, stamp, to_line
 from slipway.predictions.writer import Ids, PredictionLog
 from slipway.schema.validator import Faults, Rows, RowValidator
+from slipway.serving.http import Request
 from slipway.serving.human_review import Review, known_categories
 from slipway.serving.metrics import Metrics
 from slipway.serving.release import Release
@@ -72,13 +73,10 @@ class Predictor:
             "version": VERSION,
         }
 
-    async def predict(self, body: bytes, *, smoke_test: bool = False) -> bytes:
-        """Return the answer to the body of a request, once its records are on disk.
+    async def predict(self, request: Request) -> bytes:
+        """Return the answer to a request, once its records are on disk.
 
-        Parameters
-        ----------
-        smoke_test
-            Mark the records as those of a smoke test, and count nothing.
+        The records of a smoke test are marked, and not counted.
 
         Raises
         ------
@@ -87,18 +85,18 @@ class Predictor:
         LogUnavailable
             The records could not be written.
         """
-        rows = await self._parse(body)
+        rows = await self._parse(request.body)
         if not isinstance(rows, Rows):
             raise BadRows(rows)
         now = self._clock()
         answers = self._answers(rows, now)
-        if not smoke_test:
+        if not request.smoke_test:
             self._count(answers)
-        about = {"time": stamp(now)} | self._origin | ({"proof": True} if smoke_test else {})
+        about = {"time": stamp(now)} | self._origin | _fields_of(request)
         written = b"".join(map(_record, answers, rows.keys, rows.sent, repeat(about)))
         started = time.perf_counter()
         await self._log.append(now.date(), written)
-        if not smoke_test:
+        if not request.smoke_test:
             self._metrics.logged(len(written), time.perf_counter() - started)
         return orjson.dumps(answers if rows.many else answers[0])
 
@@ -137,6 +135,11 @@ class Predictor:
     def _count(self, answers: list[dict[str, Any]]) -> None:
         for answer in answers:
             self._metrics.predicted(answer["probability"], answer["decision"], answer["review"])
+
+
+def _fields_of(request: Request) -> dict[str, Any]:
+    """Return the fields of a record that depend on its request alone."""
+    return {"proof": True} if request.smoke_test else {}
 
 
 def _without_collector(check: Callable[[bytes], Checked], body: bytes) -> Checked:
