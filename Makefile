@@ -71,6 +71,7 @@ LOCK = $(COMPILE) pyproject.toml $(if $(FOLDER),--no-emit-package slipway-ml)
 lock: $(READY) ## Pin the packages of pyproject.toml by hash (UPGRADE=--upgrade for newer versions)
 	$(LOCK) --all-extras --output-file requirements.lock
 	$(LOCK) --constraint requirements.lock --output-file requirements-serve.lock
+	@$(MAKE) --no-print-directory setup
 	$(BIN)/python -m slipway.stages
 ifneq ($(wildcard $(MACHINE)/tests),)
 	$(COMPILE) $(MACHINE)/pyproject.toml --extra test --constraint requirements.lock \

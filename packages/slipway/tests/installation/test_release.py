@@ -20,6 +20,7 @@ from tests.services.repository import AUTHOR, commit
 from slipway.dataset.tables import digest
 from slipway.repository.layout import MACHINE
 from slipway.repository.worktrees import run
+from slipway.stages import FILE, text
 
 SCRIPT = [".github/scripts/run-module", "slipway.github.placeholder", "--help"]
 
@@ -50,8 +51,9 @@ def fork(small_repository: Path, url: str) -> Path:
     lines = pyproject.read_text("utf-8").splitlines()
     changed = [f'slipway-ml = {{ url = "{url}" }}' if _is_source(it) else it for it in lines]
     pyproject.write_text("\n".join(changed) + "\n", "utf-8")
-    make(small_repository, "lock")
     shutil.rmtree(small_repository / "packages")
+    (small_repository / FILE).write_text("train: 0\n", "utf-8")
+    make(small_repository, "lock")
     commit(small_repository, "Take the released machine")
     make(small_repository, "setup")
     return small_repository
@@ -61,6 +63,10 @@ def test_the_lock_names_the_wheel_by_its_hash_for_the_pipeline_and_for_the_image
     entry = f"slipway-ml @ {url} \\\n    --hash=sha256:{digest(wheel)}\n"
     assert entry in (fork / "requirements.lock").read_text("utf-8")
     assert entry in (fork / "requirements-serve.lock").read_text("utf-8")
+
+
+def test_the_digests_of_the_stages_are_those_of_the_wheel(fork):
+    assert (fork / FILE).read_text("utf-8") == text()
 
 
 def test_the_checks_of_the_fork_pass_without_the_folder(fork):
