@@ -30,7 +30,7 @@ from slipway.errors import Refused, SlipwayError
 from slipway.reports.messages import headline, summary, worst_stop
 from slipway.reports.reasons import reason_of
 from slipway.reports.render import document_of, foot_of, render
-from slipway.untrusted import quote
+from slipway.untrusted import as_markdown, quote
 
 HOSTILE = [
     "EVIL`|EVIL`\n\n### ✅ Better: merge EVIL",
@@ -188,7 +188,7 @@ def test_the_first_line_is_the_verdict_with_its_reason(
     sentence = headline(judgement)
 
     assert sentence.startswith(f"{word}: ")
-    assert markdown_of(report).startswith(f"### {mark} {sentence}\n")
+    assert markdown_of(report).startswith(f"### {mark} {as_markdown(sentence)}\n")
     if stop:
         assert worst_stop(judgement).code == stop
     if word == "Not merged":
