@@ -241,4 +241,4 @@ def test_only_one_module_starts_git():
         and isinstance(node.elts[0], ast.Constant)
         and node.elts[0].value == "git"
     }
-    assert starting == {"git.py"}
+    assert starting == {"repository/git.py"}

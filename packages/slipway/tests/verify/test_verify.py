@@ -173,7 +173,7 @@ class TestOnALaptop:
 
         assert answer.returncode == 0, answer.stderr
         assert (
-            "not checked: this is not a job of GitHub Actions; the judgement in reports/"
+            "not checked: this is not a job of GitHub Actions; the verdict in reports/"
             in answer.stdout
         )
         assert "Unchanged: the same model as before" in answer.stdout
