@@ -14,7 +14,11 @@ from slipway.cli.options import JsonFile, Model
 def data(
     month: Annotated[
         list[str] | None,
-        typer.Option(metavar="YYYY-MM", help="Month to write; can be repeated."),
+        typer.Option(
+            metavar="YYYY-MM",
+            help="Month to write; can be repeated. Default: the starter months, or all of "
+            "another source.",
+        ),
     ] = None,
     out: Annotated[
         Path, typer.Option(metavar="FOLDER", help="Folder of the monthly files.")
@@ -26,9 +30,9 @@ def data(
 
     Example: slipway data --month 2013-10
     """
-    from slipway.dataset.make import STARTER, make_months
+    from slipway.dataset.make import default_months, make_months
 
-    for path in make_months(month or STARTER, out):
+    for path in make_months(month or default_months(), out):
         typer.echo(path)
 
 

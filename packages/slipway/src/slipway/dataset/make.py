@@ -1,23 +1,38 @@
-"""`slipway data`: make the starter data, one parquet file a month."""
+"""`slipway data`: make months of data, one parquet file each, from `src/model/source.py`."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from slipway.errors import SlipwayError
 from slipway.progress import track
+from slipway.user_code import UserCodeError, user_code
+
+SOURCE = "src/model/source.py"
 
 STARTER = tuple(f"2013-{number:02d}" for number in range(1, 10))
 
 
+def source_months() -> list[str]:
+    """Return the months that the source has."""
+    return list(_source("MONTHS"))
+
+
+def default_months() -> list[str]:
+    """Return the months of the starter data, or all months of another source."""
+    months = source_months()
+    return [name for name in STARTER if name in months] or months
+
+
 def further_months(newest: str) -> list[str]:
     """Return the months that the source has after one of them."""
-    from model import source
-
-    return [name for name in source.MONTHS if name > newest]
+    return [name for name in source_months() if name > newest]
 
 
 def make_months(months: Iterable[str], folder: Path) -> list[Path]:
@@ -31,30 +46,55 @@ def make_months(months: Iterable[str], folder: Path) -> list[Path]:
     SlipwayError
         A month does not exist at the source, or the source cannot be reached.
     """
-    from model import source
-
     requested = list(months)
-    unknown = [name for name in requested if name not in source.MONTHS]
+    known = source_months()
+    if not known:
+        raise SlipwayError(
+            f"{SOURCE}: `MONTHS` is empty",
+            "copy your files to data/, or define `MONTHS` and `month` as docs/data.md shows",
+        )
+    unknown = [name for name in requested if name not in known]
     if unknown:
         raise SlipwayError(
             f"no month {', '.join(unknown)} at the source",
-            f"choose from {source.MONTHS[0]} to {source.MONTHS[-1]}",
+            f"choose from {known[0]} to {known[-1]}",
         )
     folder.mkdir(parents=True, exist_ok=True)
     return [_write(name, folder) for name in track(requested, "Making months")]
 
 
-def _write(name: str, folder: Path) -> Path:
-    from model import source
-
-    path = folder / f"{name}.parquet"
+def _source(name: str) -> Any:
+    """Return what `src/model/source.py` defines."""
+    with user_code():
+        source = import_module("model.source")
     try:
-        write_month(source.month(name), path)
-    except LookupError as missing:
+        return getattr(source, name)
+    except AttributeError:
         raise SlipwayError(
-            f"the package {missing} is not installed, which has the tables",
-            "install the environment again with `make setup`",
+            f"{SOURCE} defines no `{name}`", "define it, as docs/data.md shows"
         ) from None
+
+
+def _write(name: str, folder: Path) -> Path:
+    make = _source("month")
+    try:
+        with user_code(f"{SOURCE}: `month` of {name}"):
+            rows = make(name)
+    except UserCodeError as error:
+        missing = error.__cause__.__cause__ if error.__cause__ else None
+        if isinstance(missing, PackageNotFoundError):
+            raise SlipwayError(
+                f"the package {missing.name} is not installed, which has the tables",
+                "install the environment again with `make setup`",
+            ) from None
+        raise
+    if not isinstance(rows, pd.DataFrame):
+        raise SlipwayError(
+            f"{SOURCE}: `month` returns a {type(rows).__name__} for {name}",
+            "return a pandas DataFrame with the columns of src/model/schema.py",
+        )
+    path = folder / f"{name}.parquet"
+    write_month(rows, path)
     return path
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from slipway import project
-from slipway.dataset.make import make_months, write_month
+from slipway.dataset.make import SOURCE, make_months, source_months, write_month
 from slipway.dataset.months import month_files
 from slipway.dataset.tables import read_columns, row_count
 from slipway.errors import SlipwayError
@@ -21,7 +21,6 @@ from slipway.predictions.files import NoFolderError
 from slipway.retraining.from_log import Calendar, Logged, LoggedRequests, read_requests, rows_of
 from slipway.settings import Params
 
-SOURCE = "src/model/source.py"
 LOG = "the prediction log and the labels"
 
 
@@ -88,7 +87,7 @@ def add_months(
     why: list[str] = []
     last = min(filter(None, [until, _month_before(datetime.now(UTC))]))
     requests, faults, unread = _read_requests(places.log, files)
-    candidates = sorted({*_at_source(), *(requests.months if requests else ())})
+    candidates = sorted({*source_months(), *(requests.months if requests else ())})
     for month in (name for name in candidates if newest < name <= last):
         path = data / f"{month}.parquet"
         reasons = []
@@ -117,7 +116,7 @@ def _attempts(
     month: str, path: Path, requests: LoggedRequests | None, labels: str
 ) -> Iterator[Added | str]:
     """Write a month's file from each origin in turn; yield it, or why it cannot be written."""
-    if month in _at_source():
+    if month in source_months():
         try:
             make_months([month], path.parent)
             yield _added(month, path, SOURCE)
@@ -164,12 +163,6 @@ def _incomplete(added: Added, limit: float) -> str:
         f"{added.month}: {share:.1%} of the rows from {added.origin} have no label yet{refused} "
         f"(prepare.max_label_missing is {limit:.1%})"
     )
-
-
-def _at_source() -> list[str]:
-    from model import source
-
-    return list(source.MONTHS)
 
 
 def _read_requests(
