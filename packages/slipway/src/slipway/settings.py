@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -227,12 +228,13 @@ def read_params(path: Path = Path("params.yaml")) -> Params:
         raise SlipwayError(
             f"{path}: no such file", "run slipway from the top folder of the repository"
         )
+    content = read_yaml(path)
+    if isinstance(content, dict):
+        content = {"deploy": {}} | content  # names what is missing in it
     try:
-        return Params.model_validate(read_yaml(path))
+        return Params.model_validate(content)
     except ValidationError as error:
-        raise SlipwayError(
-            explain(str(path), error), "compare with params.yaml of the last commit"
-        ) from None
+        raise SlipwayError(explain(str(path), error), _remedy(error)) from None
 
 
 def explain(path: str, error: ValidationError) -> str:
@@ -242,6 +244,15 @@ def explain(path: str, error: ValidationError) -> str:
         key = ".".join(str(part) for part in item["loc"] if part != "[key]") or "the file"
         lines.append(f"{path}: `{key}`: {_reason(key, item['type'], item['msg'])}")
     return "\n".join(lines)
+
+
+def _remedy(error: ValidationError) -> str:
+    kinds = {item["type"] for item in error.errors()}
+    if kinds == {"missing"}:
+        return "add it: it has no default"
+    if kinds == {"extra_forbidden"}:
+        return "rename or remove it; the comments of params.yaml describe the settings"
+    return "correct it; the comments of params.yaml describe the settings"
 
 
 def with_new_names(section: Mapping[str, Any], name: str) -> dict[str, Any]:
@@ -262,6 +273,18 @@ def with_new_names(section: Mapping[str, Any], name: str) -> dict[str, Any]:
 def _reason(key: str, kind: str, message: str) -> str:
     if kind == "extra_forbidden" and key in RENAMED:
         return f"renamed: set `{RENAMED[key]}` instead"
+    if kind == "extra_forbidden" and (close := get_close_matches(key, _known_keys(), 1, 0.8)):
+        return f"no such setting; did you mean `{close[0]}`?"
     reasons = {"extra_forbidden": "no such setting", "missing": "this setting is missing"}
     message = message.removeprefix("Value error, ")
     return reasons.get(kind, message[:1].lower() + message[1:])
+
+
+def _known_keys(model: type[BaseModel] = Params, prefix: str = "") -> list[str]:
+    """Return the names of all settings, such as `judge.alpha`."""
+    keys = []
+    for name, field in model.model_fields.items():
+        keys.append(key := f"{prefix}{field.alias or name}")
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            keys += _known_keys(field.annotation, f"{key}.")
+    return keys

@@ -27,8 +27,9 @@ def insert(project, heading, lines):
 def test_a_key_that_nobody_reads_is_refused_by_name(project):
     broken(project, lambda params: params["evaluate"].update(treshold=0.5))
 
-    with pytest.raises(SlipwayError, match=r"`evaluate\.treshold`: no such setting"):
+    with pytest.raises(SlipwayError, match=r"`evaluate\.treshold`: no such setting") as error:
         read_params()
+    assert "did you mean `evaluate.threshold`?" in str(error.value)
 
 
 @pytest.mark.parametrize(
@@ -68,11 +69,27 @@ def test_a_setting_that_is_not_there_has_its_default(project):
     assert read_params().prepare.holdout_months == 1
 
 
-def test_a_setting_without_a_default_is_named_where_it_is_missing(project):
-    broken(project, lambda params: params["deploy"].pop("base_image"))
+@pytest.mark.parametrize(
+    "remove",
+    [lambda params: params["deploy"].pop("base_image"), lambda params: params.pop("deploy")],
+    ids=["key", "section"],
+)
+def test_a_setting_without_a_default_is_named_where_it_is_missing(project, remove):
+    broken(project, remove)
 
-    with pytest.raises(SlipwayError, match=r"`deploy\.base_image`: this setting is missing"):
+    with pytest.raises(
+        SlipwayError, match=r"`deploy\.base_image`: this setting is missing"
+    ) as error:
         read_params()
+    assert error.value.do == "add it: it has no default"
+
+
+def test_an_unknown_key_unlike_any_setting_gets_no_suggestion(project):
+    broken(project, lambda params: params.update(zebra=1))
+
+    with pytest.raises(SlipwayError, match=r"`zebra`: no such setting$") as error:
+        read_params()
+    assert "rename or remove it" in error.value.do
 
 
 @pytest.mark.parametrize(
