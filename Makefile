@@ -16,6 +16,14 @@ ifneq ($(COMMITTED),)
 $(error $(COMMITTED) is committed and would be run as a tool: git rm -r --cached .venv .services)
 endif
 
+# A released wheel of slipway is locked by its sha256; the folder is not in the lock.
+FOLDER := $(shell grep -sE '^slipway-ml = .*path =' pyproject.toml)
+ifneq ($(FOLDER),)
+ifeq ($(wildcard $(MACHINE)/pyproject.toml),)
+$(error $(MACHINE) is missing, and pyproject.toml names no release: restore the folder, or see docs/upgrade.md)
+endif
+endif
+
 .PHONY: help setup data demo check test lint bench lock clean
 
 help: ## List the targets
@@ -39,8 +47,8 @@ ifneq ($(wildcard $(MACHINE)/tests),)
 endif
 
 lint: $(READY) ## Check style, types and settings, as pre-commit and CI do
-	$(BIN)/ruff format --check --quiet .
-	$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --check --quiet . || { echo "To format: $(BIN)/ruff format" >&2; exit 1; }
+	@$(BIN)/ruff check --quiet . || { echo "To fix what can be fixed: $(BIN)/ruff check --fix" >&2; exit 1; }
 	$(BIN)/mypy
 	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.dependabot .github/dependabot.yml
 	$(BIN)/zizmor --quiet --no-progress --offline --strict-collection --persona=pedantic .github
@@ -64,8 +72,6 @@ build/model/manifest.json: | $(READY)
 # No header, annotation or index line: the lock is the same wherever it is compiled.
 COMPILE = $(BIN)/uv pip compile $(UPGRADE) --quiet --universal --python-version 3.11 \
 	--generate-hashes --no-emit-index-url --no-annotate --no-header
-# A released wheel of slipway is locked by its sha256; the folder is not in the lock.
-FOLDER := $(shell grep -E '^slipway-ml = .*path =' pyproject.toml)
 LOCK = $(COMPILE) pyproject.toml $(if $(FOLDER),--no-emit-package slipway-ml)
 
 lock: $(READY) ## Pin the packages of pyproject.toml by hash (UPGRADE=--upgrade for newer versions)

@@ -66,5 +66,21 @@ def test_make_runs_no_tool_that_came_with_a_commit(tmp_path: Path) -> None:
     assert ".venv/bin/slipway" in done.stderr
 
 
+def test_make_reports_that_neither_the_folder_of_slipway_nor_a_release_is_there(
+    tmp_path: Path,
+) -> None:
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    source = "slipway-ml = { path = 'packages/slipway', editable = true }\n"
+    (tmp_path / "pyproject.toml").write_text(source)
+    done = _make(tmp_path)
+    assert done.returncode == 2
+    assert "packages/slipway is missing, and pyproject.toml names no release" in done.stderr
+    assert "docs/upgrade.md" in done.stderr
+
+    (tmp_path / "packages/slipway").mkdir(parents=True)
+    (tmp_path / "packages/slipway/pyproject.toml").touch()
+    assert _make(tmp_path).returncode == 0
+
+
 def _make(folder: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(["make", "help"], cwd=folder, capture_output=True, text=True, check=False)
