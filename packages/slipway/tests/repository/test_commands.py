@@ -64,7 +64,9 @@ def test_pre_commit_is_make_lint_and_nothing_else() -> None:
 
 
 def test_without_a_python_setup_says_what_to_install(tmp_path: Path) -> None:
-    for name in ("Makefile", ".python-version", "pyproject.toml", "requirements.lock"):
+    machine = "packages/slipway/pyproject.toml"
+    (tmp_path / machine).parent.mkdir(parents=True)
+    for name in ("Makefile", ".python-version", "pyproject.toml", "requirements.lock", machine):
         shutil.copy(ROOT / name, tmp_path / name)
     (tmp_path / "bin").mkdir()
     for tool in TOOLS:
