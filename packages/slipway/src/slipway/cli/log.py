@@ -53,3 +53,4 @@ def simulate(out: Out = Path("build/simulated")) -> None:
     from slipway.fetch.simulate import simulate
 
     typer.echo(simulate(out).text())
+    typer.echo(f"{out}: check it with `SLIPWAY_LABELS={out}/labels slipway drift --log {out}/log`")

@@ -149,7 +149,10 @@ def column_type(name: str, column: Column) -> tuple[str, str]:
     if re.fullmatch(r"float(32|64)", dtype):
         return "number", dtype
     why = ", and an integer cannot be empty: use float32" if column.nullable else ""
-    raise SlipwayError(f"{SCHEMA}: column `{name}`: type {dtype}{why}", f"use one of {TYPES}")
+    raise SlipwayError(
+        f"{SCHEMA}: column `{name}`: type {dtype}{why}",
+        f"use one of {TYPES}; for bool: int8, or float32 if it may be empty; for category: str",
+    )
 
 
 def _export_column(name: str, column: Column) -> ColumnSpec:

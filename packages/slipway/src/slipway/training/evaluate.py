@@ -108,7 +108,8 @@ def check_baselines(models: Mapping[str, Metrics], baselines: Iterable[str]) -> 
                 raise Refused(
                     f"the model does not beat the baseline `{name}` on the holdout: "
                     f"{metric} {ours:.4f} against {theirs:.4f}",
-                    "look at src/model/features.py and the section `train` of params.yaml",
+                    "change src/model/estimator.py, the section `train` of params.yaml or the "
+                    "features, which the baseline has too (docs/model.md#estimators)",
                 )
 
 
