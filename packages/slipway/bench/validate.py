@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from support.measure import BIN, ROOT, machine, table
 
 from model.schema import CARRIERS, ORIGINS
-from slipway.dataset.make import STARTER
+from slipway.dataset.make import default_months
 from slipway.progress import track
 
 ROWS = 10_000_000
@@ -77,7 +77,7 @@ def make(path: Path) -> None:
     """Write real months again and again, with fresh keys: the year in a key counts the rounds."""
     from model.source import month
 
-    rows = pd.concat([month(name) for name in STARTER], ignore_index=True)
+    rows = pd.concat([month(name) for name in default_months()], ignore_index=True)
     rounds = ROWS // len(rows) + 1
     table_ = pa.Table.from_pandas(rows, preserve_index=False).replace_schema_metadata(None)
     at, tail = table_.schema.get_field_index("flight_id"), rows["flight_id"].str[4:]

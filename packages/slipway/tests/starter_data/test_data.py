@@ -12,7 +12,7 @@ import pytest
 import yaml
 from tests.services.projects import ROOT
 
-from slipway.dataset.make import STARTER, make_months
+from slipway.dataset.make import default_months, make_months
 from slipway.errors import INCONCLUSIVE, YES
 
 SLIPWAY = Path(sys.executable).with_name("slipway")
@@ -37,7 +37,7 @@ def hashes(folder: Path) -> dict[str, str]:
 @pytest.fixture(scope="session")
 def starter(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("starter")
-    make_months(STARTER, folder)
+    make_months(default_months(), folder)
     return folder
 
 

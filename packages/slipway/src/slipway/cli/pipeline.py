@@ -16,8 +16,8 @@ def data(
         list[str] | None,
         typer.Option(
             metavar="YYYY-MM",
-            help="Month to write; can be repeated. Default: the starter months, or all of "
-            "another source.",
+            help="Month to write; can be repeated. Default: STARTER of src/model/source.py, "
+            "or all of its MONTHS.",
         ),
     ] = None,
     out: Annotated[

@@ -16,8 +16,6 @@ from slipway.user_code import UserCodeError, user_code
 
 SOURCE = "src/model/source.py"
 
-STARTER = tuple(f"2013-{number:02d}" for number in range(1, 10))
-
 
 def source_months() -> list[str]:
     """Return the months that the source has."""
@@ -25,9 +23,8 @@ def source_months() -> list[str]:
 
 
 def default_months() -> list[str]:
-    """Return the months of the starter data, or all months of another source."""
-    months = source_months()
-    return [name for name in STARTER if name in months] or months
+    """Return the source's `STARTER` if it defines that, or all of its months."""
+    return list(_source("STARTER", default=source_months()))
 
 
 def further_months(newest: str) -> list[str]:
@@ -63,16 +60,14 @@ def make_months(months: Iterable[str], folder: Path) -> list[Path]:
     return [_write(name, folder) for name in track(requested, "Making months")]
 
 
-def _source(name: str) -> Any:
+def _source(name: str, default: Any = None) -> Any:
     """Return what `src/model/source.py` defines."""
     with user_code():
         source = import_module("model.source")
-    try:
-        return getattr(source, name)
-    except AttributeError:
-        raise SlipwayError(
-            f"{SOURCE} defines no `{name}`", "define it, as docs/data.md shows"
-        ) from None
+    found = getattr(source, name, default)
+    if found is None:
+        raise SlipwayError(f"{SOURCE} defines no `{name}`", "define it, as docs/data.md shows")
+    return found
 
 
 def _write(name: str, folder: Path) -> Path:

@@ -17,6 +17,9 @@ import pandas as pd
 
 MONTHS = tuple(f"2013-{number:02d}" for number in range(1, 13))
 
+# What `slipway data` writes without `--month`; the months after it stand for the future.
+STARTER = MONTHS[:9]
+
 # The prediction is asked for three hours before departure, so the newest weather that
 # may be used is the observation of that hour.
 HOURS_AHEAD = 3
