@@ -43,14 +43,7 @@ def rebuild(change: Path) -> Rebuild:
 
     def rebuild() -> tuple[int, dict[str, Any]]:
         commit(change, "Change something")
-        done = subprocess.run(
-            [sys.executable, "-m", "slipway", "reproduce", "--base", "origin/main"],
-            cwd=change,
-            env=environment(change),
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        done = reproduce(change)
         assert "Traceback" not in done.stderr, done.stderr
         found = json.loads((change / "build" / "rebuild.json").read_text("utf-8"))
         return done.returncode, found
@@ -62,6 +55,17 @@ def rebuild(change: Path) -> Rebuild:
 def lock_of(change: Path, small_repository: Path) -> Callable[[], LockVerdict]:
     """Judge the lock of a change that leaves all inputs as they are: `main` is its rebuild."""
     return lambda: compare_claims(Claims.of(change), small_repository)
+
+
+def reproduce(change: Path, base: str = "origin/main") -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "slipway", "reproduce", "--base", base],
+        cwd=change,
+        env=environment(change),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
 
 
 def edit(path: Path, old: str, new: str) -> None:
@@ -219,14 +223,7 @@ def test_a_lock_that_is_missing_is_stale(change, lock_of):
 
 def test_a_lock_in_conflict_is_no_answer_and_is_named(change):
     (change / "dvc.lock").write_text("<<<<<<< ours\n", "utf-8")
-    done = subprocess.run(
-        [sys.executable, "-m", "slipway", "reproduce", "--base", "origin/main"],
-        cwd=change,
-        env=environment(change),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = reproduce(change)
 
     assert done.returncode == 2
     assert "dvc.lock" in done.stderr
@@ -235,14 +232,7 @@ def test_a_lock_in_conflict_is_no_answer_and_is_named(change):
 
 def test_an_unknown_base_leaves_everything_as_it_was(change):
     before = (change / "dvc.lock").read_bytes()
-    done = subprocess.run(
-        [sys.executable, "-m", "slipway", "reproduce", "--base", "nobody"],
-        cwd=change,
-        env=environment(change),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = reproduce(change, "nobody")
 
     assert done.returncode == 2
     assert "git knows no commit `nobody`" in done.stderr
