@@ -6,13 +6,13 @@ bootstrap over clusters.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import inf
 
 import numpy as np
 
-from slipway.metrics.clusters import Clusters, Spread, Way, combine, ewc_dof, multipliers
+from slipway.metrics.clusters import Clusters, Spread, Way, combine, covariance_of
 from slipway.metrics.stats import bins_of, drawn_errors
 
 ROUNDS = 1000
@@ -27,45 +27,89 @@ class Binned:
     gaps: np.ndarray
 
     @classmethod
-    def of(cls, labels: np.ndarray, scores: np.ndarray, bins: int) -> Binned:
-        return cls(bins_of(scores, bins), labels - scores)
+    def of(
+        cls, labels: np.ndarray, scores: np.ndarray, periods: Iterable[slice], bins: int
+    ) -> Binned:
+        """Return bins of equal count within each period; together they give the mean error."""
+        parts = [
+            np.uint16(number * bins) + bins_of(scores[rows], bins)
+            for number, rows in enumerate(periods)
+        ]
+        return cls(np.concatenate(parts), labels - scores)
 
     @property
     def count(self) -> int:
         return int(self.bins.max()) + 1
 
+    def total(self) -> np.ndarray:
+        """Return the sum of the gaps of each bin, shape (bins,)."""
+        return np.bincount(self.bins, weights=self.gaps, minlength=self.count)
+
+    def table(self, codes: np.ndarray, rows: np.ndarray, clusters: int) -> np.ndarray:
+        """Return the sum of the gaps of each cluster and bin, shape (clusters, bins)."""
+        cells = codes.astype("int64") * self.count
+        cells += self.bins[rows]
+        size = clusters * self.count
+        return np.bincount(cells, weights=self.gaps[rows], minlength=size).reshape(clusters, -1)
+
     @property
     def error(self) -> float:
-        sums = np.bincount(self.bins, weights=self.gaps, minlength=self.count)
-        return float(np.abs(sums).sum()) / len(self.gaps)
+        return float(np.abs(self.total()).sum()) / len(self.gaps)
 
 
 def spread_of_errors(models: Sequence[Binned], clusters: Clusters) -> Spread:
-    """Return the spread of the last model's error less that of the first; of one model, its own."""
+    """Return the spread of the last model's error less that of the first; of one model, its own.
+
+    Notes
+    -----
+    A bootstrap over clusters with normal weights. The sums of the bins are then normal, so they
+    are drawn with the covariance that their clusters give them.
+    """
     if not clusters.ways:
-        first, last = models[0], models[-1]
-        drawn = drawn_errors(first.bins, first.gaps, last.bins, last.gaps, SEED)[2:]
-        return Spread(_deviation(drawn[: len(models)]), len(first.gaps) - 1)
+        return _spread_of_rows(models)
     return combine(clusters, lambda way: _spread_of_way(models, way))
 
 
+def _spread_of_rows(models: Sequence[Binned]) -> Spread:
+    first, last = models[0], models[-1]
+    drawn = drawn_errors(first.bins, first.gaps, last.bins, last.gaps, SEED)[2:]
+    return Spread(_deviation(drawn[: len(models)]), max(1, len(first.gaps) - 1))
+
+
 def _spread_of_way(models: Sequence[Binned], way: Way) -> Spread:
+    if way.is_rows:
+        return _spread_of_rows(models)
     if way.count < 2:
         return Spread(inf, 1)
-    random = np.random.default_rng(SEED)
-    weights = multipliers(way, ROUNDS, random)
-    shares = np.bincount(way.codes, minlength=way.count) / len(way.codes)
-    drawn = []
-    for model in models:
-        cell = way.codes.astype("int64") * model.count + model.bins
-        size = way.count * model.count
-        table = np.bincount(cell, weights=model.gaps, minlength=size).reshape(way.count, -1)
-        total = table.sum(0)
-        moved = weights @ (table - np.outer(shares, total))
-        drawn.append(np.abs(total + moved).sum(1) / len(model.gaps))
-    dof = ewc_dof(way.count) if way.ordered else way.count - 1
-    return Spread(_deviation(drawn), dof)
+    totals = np.concatenate([model.total() for model in models])
+    scale, axes = np.linalg.eigh(_covariance(models, totals, way))
+    root = axes * np.sqrt(np.maximum(scale, 0)) @ axes.T
+    drawn = np.random.default_rng(SEED).standard_normal((ROUNDS, len(root))) @ root
+    drawn += totals
+    np.abs(drawn, out=drawn)
+    starts = np.cumsum([0, *(model.count for model in models[:-1])])
+    errors = np.add.reduceat(drawn, starts, axis=1) / len(models[0].gaps)
+    return Spread(_deviation(errors.T), way.dof)
 
 
-def _deviation(drawn: Sequence[np.ndarray]) -> float:
+def _covariance(models: Sequence[Binned], totals: np.ndarray, way: Way) -> np.ndarray:
+    """Return the covariance of the bins' sums, from parts that need no more memory than rows."""
+    step = way.count if way.ordered else max(1, len(way.codes) // len(totals))
+    starts = range(0, way.count, step)
+    parts = [slice(first, min(first + step, way.count)) for first in starts]
+    return np.sum([_covariance_of_part(models, totals, way, part) for part in parts], axis=0)
+
+
+def _covariance_of_part(
+    models: Sequence[Binned], totals: np.ndarray, way: Way, part: slice
+) -> np.ndarray:
+    rows = np.flatnonzero((way.codes >= part.start) & (way.codes < part.stop))
+    codes = way.codes[rows] - np.int32(part.start)
+    count = part.stop - part.start
+    sums = np.concatenate([model.table(codes, rows, count) for model in models], axis=1)
+    sums -= np.outer(way.shares[part], totals)
+    return covariance_of(sums, way, part.start)
+
+
+def _deviation(drawn: Sequence[np.ndarray] | np.ndarray) -> float:
     return float((drawn[1] - drawn[0] if len(drawn) > 1 else drawn[0]).std())

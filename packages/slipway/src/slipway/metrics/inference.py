@@ -5,13 +5,15 @@ Everything that states an interval or a p-value of a metric calls `estimate` or 
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
-from math import sqrt
+from functools import partial
+from math import inf, sqrt
 
 import numpy as np
-from scipy.special import stdtr, stdtrit
+from scipy.special import nctdtr, stdtr, stdtrit
 
-from slipway.metrics.clusters import FEWEST, Clusters, Spread, spread_of
+from slipway.metrics.clusters import FEWEST, Clusters, Spread, ewc_dof, spread_of
 from slipway.metrics.influence import Influence
 from slipway.metrics.paired import ROUNDING, Difference, unknown
 from slipway.metrics.stats import Estimate
@@ -22,25 +24,28 @@ def t_quantile(confidence: float, dof: float) -> float:
     return float(stdtrit(dof, (1 + confidence) / 2))
 
 
-def interval(
-    value: float, spread: Spread, confidence: float, lowest: float, highest: float
-) -> Estimate:
-    """Return a value with its interval, cut to the range of the metric."""
+def interval(value: float, spread: Spread, confidence: float, largest: float) -> Estimate:
+    """Return a value with its interval, cut to the range of the metric: 0 to `largest`."""
     reach = t_quantile(confidence, spread.dof) * spread.se
-    return Estimate(value, max(lowest, value - reach), min(highest, value + reach))
+    return Estimate(value, max(0.0, value - reach), min(largest, value + reach))
 
 
-def share_interval(value: float, spread: Spread, confidence: float) -> Estimate:
+def share_interval(value: float, spread: Spread, trials: int, confidence: float) -> Estimate:
     """Return a share with Wilson's interval (1927).
+
+    Parameters
+    ----------
+    trials
+        The rows, or clusters of rows, that the share is of.
 
     Notes
     -----
     The number of trials is that of independent rows with the same standard error,
-    share x (1 - share) / se². Without an error, as for a share of 0 or 1, the interval is a point.
+    share x (1 - share) / se². A share of 0 or 1 has no error: there it is `trials`.
     """
-    if not spread.se:
-        return Estimate(value, value, value)
-    n = value * (1 - value) / spread.se**2
+    if spread.se == inf:
+        return Estimate(value, 0.0, 1.0)
+    n = value * (1 - value) / spread.se**2 if spread.se else trials
     t2 = t_quantile(confidence, spread.dof) ** 2
     middle = (value + t2 / (2 * n)) / (1 + t2 / n)
     reach = sqrt(t2) * sqrt(value * (1 - value) / n + t2 / (4 * n * n)) / (1 + t2 / n)
@@ -59,10 +64,16 @@ def difference(
     if first.value is None or second.value is None:
         return unknown(rows, reason)
     spread = spread_of(second.pull - first.pull, clusters)
-    count = clusters.count(rows)
-    if not reason and clusters.ways and count < FEWEST:
-        reason = f"{count} clusters of rows; at least {FEWEST} are needed"
+    reason = reason or insufficient_reason(clusters, rows)
     return by_t(first.value, second.value, spread, rows, confidence, reason)
+
+
+def insufficient_reason(clusters: Clusters, rows: int) -> str:
+    """Return why so few clusters must not decide anything; empty if they may."""
+    count = clusters.count(rows)
+    if not clusters.ways or count >= FEWEST:
+        return ""
+    return f"{count} clusters of rows and {FEWEST} are needed"
 
 
 def by_t(
@@ -70,25 +81,31 @@ def by_t(
 ) -> Difference:
     """Return a difference with its interval and p-values by Student's t.
 
-    One without any noise decides by its sign.
+    One without any noise decides by its sign. One from a single cluster is unknown.
     """
     value = second - first
+    if spread.se == inf:
+        return unknown(rows, reason or "one cluster of rows")
     if spread.se <= ROUNDING:
         value = 0.0 if abs(value) <= ROUNDING else value
         p_up, p_down = float(value <= 0), float(value >= 0)
-        return Difference(first, second, value, 0.0, value, value, p_up, p_down, rows, reason)
-    reach, t = t_quantile(confidence, spread.dof) * spread.se, value / spread.se
+        low, high, se = value, value, 0.0
+    else:
+        reach, t = t_quantile(confidence, spread.dof) * spread.se, value / spread.se
+        p_up, p_down = float(stdtr(spread.dof, -t)), float(stdtr(spread.dof, t))
+        low, high, se = value - reach, value + reach, spread.se
     return Difference(
-        first,
-        second,
-        value,
-        spread.se,
-        value - reach,
-        value + reach,
-        float(stdtr(spread.dof, -t)),
-        float(stdtr(spread.dof, t)),
-        rows,
-        reason,
+        first=first,
+        second=second,
+        value=value,
+        se=se,
+        low=low,
+        high=high,
+        p_up=p_up,
+        p_down=p_down,
+        rows=rows,
+        dof=spread.dof,
+        insufficient_reason=reason,
     )
 
 
@@ -99,11 +116,53 @@ def effective_rows(pull: np.ndarray, clusters: Clusters) -> float:
 
 
 def mean_of(parts: Sequence[Influence]) -> Influence:
-    """Return the mean of a metric over parts with rows of their own, as the origins of a test."""
-    if any(part.value is None for part in parts):
-        pulls = np.concatenate([part.pull for part in parts])
-        return Influence(None, pulls, next(p.insufficient_reason for p in parts if p.value is None))
+    """Return the mean of a metric over parts with rows of their own, weighted by their rows.
+
+    The parts are the periods of a rolling-origin evaluation, each scored by another fit. The metric
+    does not exist if it does not exist for a part.
+    """
+    if len(parts) == 1:
+        return parts[0]
+    rows = sum(len(part.pull) for part in parts)
+    weights = [len(part.pull) / rows for part in parts]
+    pull = np.concatenate([w * part.pull for w, part in zip(weights, parts, strict=True)])
+    support, name = sum(part.support for part in parts), parts[0].support_name
     values = [part.value for part in parts if part.value is not None]
-    reasons = [part.insufficient_reason for part in parts if part.insufficient_reason]
-    pull = np.concatenate([part.pull for part in parts]) / len(parts)
-    return Influence(float(np.mean(values)), pull, reasons[0] if reasons else "")
+    if len(values) < len(parts):
+        return Influence(None, np.zeros(rows), support, name)
+    return Influence(float(np.dot(weights, values)), pull, support, name)
+
+
+def clusters_needed(
+    effect: float, spread: Spread, clusters: int, alpha: float, power: float = 0.8
+) -> int:
+    """Return how many clusters of the same kind show a true difference of `effect`.
+
+    Parameters
+    ----------
+    effect
+        Distance of the true difference from the tested value, above 0.
+    spread, clusters
+        The measured spread, and its number of clusters, at least 2.
+    alpha, power
+        Level of the one-sided test, and the chance to be significant.
+
+    Notes
+    -----
+    The standard error falls with the root of the number of clusters. The power is that of
+    Student's noncentral t with the degrees of freedom of so many clusters.
+    """
+    shows = partial(_power, effect, spread, clusters, alpha)
+    enough = FEWEST
+    while shows(enough) < power:
+        enough *= 2
+    return bisect_left(range(enough), power, lo=FEWEST, key=shows)
+
+
+def _power(effect: float, spread: Spread, clusters: int, alpha: float, count: int) -> float:
+    if not spread.se:
+        return 1.0
+    is_ewc = spread.dof == ewc_dof(clusters)
+    dof = ewc_dof(count) if is_ewc else spread.dof * count / clusters
+    distance = effect / spread.se * sqrt(count / clusters)
+    return 1 - float(nctdtr(dof, distance, stdtrit(dof, 1 - alpha)))

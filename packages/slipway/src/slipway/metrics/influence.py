@@ -17,6 +17,9 @@ from slipway.metrics.stats import placements
 # With fewer rows of a class the normal approximation is unreliable.
 ENOUGH = 50
 
+# With fewer rows the metric, or its variance, does not exist.
+FEWEST = 2
+
 
 class Influence(NamedTuple):
     """A metric on some rows.
@@ -27,18 +30,35 @@ class Influence(NamedTuple):
         None if the metric does not exist for these rows.
     pull
         Shape (rows,), float64; the sum is 0.
-    insufficient_reason
-        Why the value must not decide anything; empty if it may.
+    support
+        Number of rows that the value rests on, such as those of the rarer class.
+    support_name
+        What these rows are called.
     """
 
     value: float | None
     pull: np.ndarray
-    insufficient_reason: str = ""
+    support: int
+    support_name: str
+
+    @property
+    def insufficient_reason(self) -> str:
+        """Why the value must not decide anything; empty if it may."""
+        if self.value is not None and self.support >= ENOUGH:
+            return ""
+        needed = ENOUGH if self.value is not None else FEWEST
+        return f"fewer than {needed} {self.support_name}"
 
 
 def mean(losses: np.ndarray) -> Influence:
     """Return the mean of per-row values, shape (rows,)."""
-    return _mean_of(losses, np.ones(len(losses), bool), "rows")
+    count = len(losses)
+    if count < FEWEST:
+        return _unknown(count, count, "rows")
+    value = float(losses.mean(dtype="float64"))
+    pull = np.subtract(losses, value, dtype="float64")
+    pull *= _share_of_a_row(count)
+    return Influence(value, pull, count, "rows")
 
 
 def auc(labels: np.ndarray, scores: np.ndarray) -> Influence:
@@ -51,14 +71,14 @@ def auc(labels: np.ndarray, scores: np.ndarray) -> Influence:
     """
     positive = labels == 1
     few = min(int(positive.sum()), int((~positive).sum()))
-    if few < 2:
-        return _unknown(len(labels), "fewer than 2 rows of a class")
+    if few < FEWEST:
+        return _unknown(len(labels), few, "rows of a class")
     placed = placements(positive, scores)
     value = float(placed[positive].mean())
     placed -= value
-    for rows in (positive, ~positive):
-        placed[rows] *= _share_of_a_row(int(rows.sum()))
-    return Influence(value, placed, _few(few, "rows of a class"))
+    of_class = [_share_of_a_row(int(rows.sum())) for rows in (~positive, positive)]
+    placed *= np.array(of_class)[positive.view("int8")]
+    return Influence(value, placed, few, "rows of a class")
 
 
 def precision(labels: np.ndarray, decisions: np.ndarray) -> Influence:
@@ -69,26 +89,26 @@ def precision(labels: np.ndarray, decisions: np.ndarray) -> Influence:
     A ratio of two sums, by its linear approximation (delta method).
     """
     count, chosen = len(labels), int(decisions.sum())
-    if not chosen:
-        return _unknown(count, "a model calls no row positive")
+    if chosen < FEWEST:
+        return _unknown(count, chosen, "rows called positive")
     value = float(labels[decisions].mean())
-    pull = np.where(decisions, labels - value, 0.0) / chosen
-    pull *= sqrt(count / max(1, count - 1))
-    return Influence(value, pull, _few(chosen, "rows called positive"))
+    pull = np.subtract(labels, value, dtype="float64")
+    pull *= decisions
+    pull *= sqrt(count / (count - 1)) / chosen
+    return Influence(value, pull, chosen, "rows called positive")
 
 
 def recall(labels: np.ndarray, decisions: np.ndarray) -> Influence:
     """Return the share of the positive rows that are decided positive."""
-    return _mean_of(decisions.astype("float64"), labels == 1, "positive rows")
-
-
-def _mean_of(values: np.ndarray, rows: np.ndarray, name: str) -> Influence:
-    count = int(rows.sum())
-    if count < 2:
-        return _unknown(len(values), f"fewer than 2 {name}")
-    value = float(values[rows].mean(dtype="float64"))
-    pull = np.where(rows, values - value, 0.0) * _share_of_a_row(count)
-    return Influence(value, pull, _few(count, name))
+    positive = labels == 1
+    count = int(positive.sum())
+    if count < FEWEST:
+        return _unknown(len(labels), count, "positive rows")
+    value = float((decisions & positive).sum()) / count
+    pull = np.subtract(decisions, value, dtype="float64")
+    pull *= positive
+    pull *= _share_of_a_row(count)
+    return Influence(value, pull, count, "positive rows")
 
 
 def _share_of_a_row(count: int) -> float:
@@ -96,9 +116,5 @@ def _share_of_a_row(count: int) -> float:
     return sqrt(1 / (count * (count - 1)))
 
 
-def _unknown(rows: int, reason: str) -> Influence:
-    return Influence(None, np.zeros(rows), reason)
-
-
-def _few(count: int, of_what: str) -> str:
-    return "" if count >= ENOUGH else f"fewer than {ENOUGH} {of_what}"
+def _unknown(rows: int, support: int, name: str) -> Influence:
+    return Influence(None, np.zeros(rows), support, name)

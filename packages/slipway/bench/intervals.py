@@ -1,0 +1,114 @@
+"""Intervals and verdicts on simulated rows that depend on each other: coverage, errors and power.
+
+RUNS in the environment is the number of runs of a cell (2,000 if it is not set).
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from itertools import product
+from typing import NamedTuple
+
+from support.measure import PACKAGE, machine, table
+
+sys.path.insert(0, str(PACKAGE))
+from tests.metrics.dependent import METRICS, Case, Rates, power_of, rates_of
+
+CLUSTERS = (25, 30, 60, 122, 200)
+CORRELATIONS = (0.0, 0.1, 0.3)
+ORDERS = ((False, 0.0), (True, 0.0), (True, 0.3), (True, 0.6))  # whether in time, serial
+GAINS = {"auc": 0.1, "log_loss": 0.1, "brier": 0.1}
+
+Cell = tuple[Case, dict[str, Rates]]
+
+
+class Group(NamedTuple):
+    """Cells that one row of the table shows."""
+
+    ordered: bool
+    serial: float
+    clusters: int
+
+
+def main(runs: int) -> None:
+    print(f"## Intervals of dependent rows: {runs:,} runs a cell\n")
+    print(f"On {machine()}.\n")
+    with ProcessPoolExecutor() as pool:
+        print_rates(list(pool.map(partial(simulate, runs), cases())))
+        print_power(pool, runs)
+
+
+def cases() -> Iterator[Case]:
+    for count, correlation, (ordered, serial) in product(CLUSTERS, CORRELATIONS, ORDERS):
+        for unequal in (False, True):
+            if correlation or not serial:
+                yield Case(count, correlation, serial, unequal, ordered)
+
+
+def simulate(runs: int, case: Case) -> Cell:
+    return case, rates_of(case, runs, seed=hash(case) % 2**32)
+
+
+def print_rates(cells: list[Cell]) -> None:
+    groups: dict[Group, list[Rates]] = {}
+    for case, rates in cells:
+        group = Group(case.ordered, case.serial, case.clusters)
+        groups.setdefault(group, []).extend(rates.values())
+    print(table(line(*each) for each in sorted(groups.items())))
+    print()
+    print(
+        table(
+            {"metric": metric, **summary([rates[metric] for _, rates in cells])}
+            for metric in METRICS
+        )
+    )
+
+
+def line(group: Group, rates: list[Rates]) -> dict[str, str]:
+    return {
+        "clusters": "in time" if group.ordered else "unordered",
+        "serial correlation": f"{group.serial:g}",
+        "number": str(group.clusters),
+        **summary(rates),
+    }
+
+
+def summary(rates: list[Rates]) -> dict[str, str]:
+    """Return the range over cells of each rate, in percent."""
+    return {
+        "equal models called better": span([each.better for each in rates]),
+        "interval of a difference holds it": span([1 - 2 * each.better for each in rates]),
+        "interval of a value holds it": span([each.held for each in rates]),
+    }
+
+
+def span(shares: list[float]) -> str:
+    mean = sum(shares) / len(shares)
+    return f"{100 * min(shares):.1f} to {100 * max(shares):.1f}, mean {100 * mean:.1f}"
+
+
+def print_power(pool: ProcessPoolExecutor, runs: int) -> None:
+    lines = []
+    for (ordered, serial), (metric, gain) in product(ORDERS, GAINS.items()):
+        case = Case(60, 0.1, serial, ordered=ordered, gain=gain)
+        lines.append((case, metric, pool.submit(power_of, case, metric, runs, runs)))
+    print()
+    print(table(power_line(case, metric, *job.result()) for case, metric, job in lines))
+
+
+def power_line(case: Case, metric: str, needed: int, power: float) -> dict[str, str]:
+    return {
+        "metric": metric,
+        "clusters": "in time" if case.ordered else "unordered",
+        "serial correlation": f"{case.serial:g}",
+        "needed for a power of 80 %": str(needed),
+        "power with so many": f"{100 * power:.1f} %",
+    }
+
+
+if __name__ == "__main__":
+    main(int(os.environ.get("RUNS", "2000")))

@@ -1,0 +1,200 @@
+"""Rows in clusters, two models that score them, and how often intervals hold the truth."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.signal import lfilter
+from scipy.special import ndtr, ndtri
+
+from slipway.metrics import calibration, inference, influence, stats
+from slipway.metrics.clusters import Clusters, Spread, Way, spread_of
+from slipway.metrics.influence import Influence
+from slipway.metrics.paired import Difference
+from slipway.metrics.stats import Estimate
+
+METRICS = ("auc", "log_loss", "brier", "precision", "recall", "calibration_error")
+
+LEVEL = 0.025  # of each one-sided test
+
+CONFIDENCE = 0.95
+
+BASE, SHIFT, NOISE, THRESHOLD, BINS = -1.0, 0.5, 0.5, 0.5, 10
+
+WARM_UP = 40  # clusters before the first, so that the series is stationary
+
+
+@dataclass(frozen=True)
+class Case:
+    """How rows depend on each other.
+
+    Attributes
+    ----------
+    clusters, rows
+        Number of clusters, and the mean number of rows in each.
+    correlation
+        Within clusters: of the errors of two rows.
+    serial
+        Of the effects of two neighbouring clusters.
+    unequal
+        Whether sizes differ; the standard deviation of their logarithm is 0.6.
+    ordered
+        Whether the clusters follow time.
+    gain
+        By how much less noise the second model has; 0 if the models are equal.
+    """
+
+    clusters: int
+    correlation: float
+    serial: float = 0.0
+    unequal: bool = False
+    ordered: bool = True
+    rows: int = 20
+    gain: float = 0.0
+
+    def draw(self, random: np.random.Generator) -> Rows:
+        sizes = np.full(self.clusters, self.rows)
+        if self.unequal:
+            sizes = 1 + (self.rows * np.exp(random.normal(-0.18, 0.6, self.clusters))).astype(int)
+        codes = np.repeat(np.arange(self.clusters, dtype="int32"), sizes)
+        truth, *errors = (self._errors(random, codes) for _ in range(3))
+        signal = random.standard_normal(len(codes))
+        labels = (BASE + signal + truth > 0).astype("float32")
+        first, second = (
+            ndtr(BASE + SHIFT + signal + noise * error)
+            for noise, error in zip((NOISE, NOISE - self.gain), errors, strict=True)
+        )
+        way = Way(codes, self.clusters, self.ordered)
+        return Rows(labels, first, second, Clusters((way,)))
+
+    def _errors(self, random: np.random.Generator, codes: np.ndarray) -> np.ndarray:
+        """Return errors of variance 1 with the correlation of rows and of clusters."""
+        steps = random.standard_normal(self.clusters + WARM_UP)
+        steps *= np.sqrt(1 - self.serial**2)
+        steps = lfilter([1], [1, -self.serial], steps)
+        of_cluster = np.sqrt(self.correlation) * steps[WARM_UP:]
+        of_row = np.sqrt(1 - self.correlation) * random.standard_normal(len(codes))
+        return np.asarray(of_cluster[codes] + of_row)
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Labelled rows, the scores of two models for them, and what makes them dependent."""
+
+    labels: np.ndarray
+    first: np.ndarray
+    second: np.ndarray
+    clusters: Clusters
+
+    def difference(self, metric: str) -> Difference:
+        return self.compare(metric)[0]
+
+    def compare(self, metric: str) -> tuple[Difference, Estimate]:
+        """Return the difference of the models, and the first one's value with its interval."""
+        if metric == "calibration_error":
+            return self._compare_calibration()
+        first, second = (
+            measured(metric, self.labels, scores) for scores in (self.first, self.second)
+        )
+        assert first.value is not None
+        found = inference.difference(first, second, self.clusters, CONFIDENCE)
+        spread = spread_of(first.pull, self.clusters)
+        if metric in {"precision", "recall"}:
+            share = inference.share_interval(first.value, spread, first.support, CONFIDENCE)
+            return found, share
+        return found, inference.interval(first.value, spread, CONFIDENCE, np.inf)
+
+    def _compare_calibration(self) -> tuple[Difference, Estimate]:
+        first, second = (self._binned(scores) for scores in (self.first, self.second))
+        spread = calibration.spread_of_errors([first, second], self.clusters)
+        rows = len(self.labels)
+        reason = inference.insufficient_reason(self.clusters, rows)
+        found = inference.by_t(first.error, second.error, spread, rows, CONFIDENCE, reason)
+        alone = calibration.spread_of_errors([first], self.clusters)
+        return found, inference.interval(first.error, alone, CONFIDENCE, 1.0)
+
+    def _binned(self, scores: np.ndarray) -> calibration.Binned:
+        return calibration.Binned.of(self.labels, scores, [slice(0, len(scores))], BINS)
+
+
+def measured(metric: str, labels: np.ndarray, scores: np.ndarray) -> Influence:
+    match metric:
+        case "auc":
+            return influence.auc(labels, scores)
+        case "log_loss":
+            return influence.mean(stats.log_losses(labels, scores))
+        case "brier":
+            return influence.mean(stats.brier(labels, scores))
+        case "precision":
+            return influence.precision(labels, scores >= THRESHOLD)
+    return influence.recall(labels, scores >= THRESHOLD)
+
+
+def true_values(noise: float = NOISE) -> dict[str, float]:
+    """Return the metrics of a model for infinitely many rows, from a grid over its scores."""
+    width = 1 + noise**2
+    grid = np.sqrt(width) * ndtri((np.arange(20_000) + 0.5) / 20_000)
+    chance = ndtr((BASE + grid / width) / np.sqrt(1 + noise**2 / width))
+    scores = ndtr(BASE + SHIFT + grid)
+    positive, negative = chance / chance.sum(), (1 - chance) / (1 - chance).sum()
+    chosen = scores >= THRESHOLD
+    gaps = (chance - scores).reshape(BINS, -1).mean(1)
+    return {
+        "auc": float(positive @ (np.cumsum(negative) - negative / 2)),
+        "log_loss": float(-(chance * np.log(scores) + (1 - chance) * np.log(1 - scores)).mean()),
+        "brier": float((chance * (1 - scores) ** 2 + (1 - chance) * scores**2).mean()),
+        "precision": float(chance[chosen].mean()),
+        "recall": float(positive[chosen].sum()),
+        "calibration_error": float(np.abs(gaps).mean()),
+    }
+
+
+@dataclass(frozen=True)
+class Rates:
+    """Shares of runs.
+
+    Attributes
+    ----------
+    better
+        Equal models were called different in one direction: the mean over both directions.
+    held
+        The interval of a model's value held the true one.
+    """
+
+    better: float
+    held: float
+
+
+def rates_of(case: Case, runs: int, seed: int = 0) -> dict[str, Rates]:
+    """Return the rates of each metric over simulated rows."""
+    truth = true_values()
+    better, held = (dict.fromkeys(METRICS, 0) for _ in range(2))
+    for rows in drawn(case, runs, seed):
+        for metric in METRICS:
+            found, single = rows.compare(metric)
+            better[metric] += min(found.p_up, found.p_down) <= LEVEL
+            held[metric] += single.low <= truth[metric] <= single.high
+    return {each: Rates(better[each] / runs / 2, held[each] / runs) for each in METRICS}
+
+
+def power_of(case: Case, metric: str, pilots: int, runs: int, seed: int = 0) -> tuple[int, float]:
+    """Return the clusters that a true difference needs, and the share of runs that then show it.
+
+    The formula gets the true effect and the mean variance of `pilots` runs of the case.
+    """
+    effect = abs(true_values(NOISE - case.gain)[metric] - true_values()[metric])
+    found = [rows.difference(metric) for rows in drawn(case, pilots, seed)]
+    se = float(np.sqrt(np.mean([each.se**2 for each in found])))
+    dof = float(np.mean([each.dof for each in found]))
+    needed = inference.clusters_needed(effect, Spread(se, dof), case.clusters, LEVEL)
+    many = drawn(replace(case, clusters=needed), runs, seed + 1)
+    shown = [rows.difference(metric) for rows in many]
+    return needed, float(np.mean([min(each.p_up, each.p_down) <= LEVEL for each in shown]))
+
+
+def drawn(case: Case, runs: int, seed: int) -> Iterator[Rows]:
+    random = np.random.default_rng(seed)
+    for _ in range(runs):
+        yield case.draw(random)
