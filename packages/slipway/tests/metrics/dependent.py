@@ -91,6 +91,12 @@ class Rows:
     def difference(self, metric: str) -> Difference:
         return self.compare(metric)[0]
 
+    def pull_of_difference(self, metric: str) -> np.ndarray:
+        first, second = (
+            measured(metric, self.labels, scores) for scores in (self.first, self.second)
+        )
+        return second.pull - first.pull
+
     def compare(self, metric: str) -> tuple[Difference, Estimate]:
         """Return the difference of the models, and the first one's value with its interval."""
         if metric == "calibration_error":

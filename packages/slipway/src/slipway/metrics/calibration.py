@@ -41,6 +41,9 @@ class Binned:
     def count(self) -> int:
         return int(self.bins.max()) + 1
 
+    def equals(self, other: Binned) -> bool:
+        return np.array_equal(self.bins, other.bins) and np.array_equal(self.gaps, other.gaps)
+
     def total(self) -> np.ndarray:
         """Return the sum of the gaps of each bin, shape (bins,)."""
         return np.bincount(self.bins, weights=self.gaps, minlength=self.count)
@@ -81,8 +84,10 @@ def _spread_of_way(models: Sequence[Binned], way: Way) -> Spread:
         return _spread_of_rows(models)
     if way.count < 2:
         return Spread(inf, 1)
+    if len(models) > 1 and models[0].equals(models[1]):
+        return Spread(0.0, way.dof)  # without the rounding of a root
     totals = np.concatenate([model.total() for model in models])
-    scale, axes = np.linalg.eigh(_covariance(models, totals, way))
+    scale, axes = np.linalg.eigh(covariance_of_bins(models, way))
     root = axes * np.sqrt(np.maximum(scale, 0)) @ axes.T
     drawn = np.random.default_rng(SEED).standard_normal((ROUNDS, len(root))) @ root
     drawn += totals
@@ -92,8 +97,9 @@ def _spread_of_way(models: Sequence[Binned], way: Way) -> Spread:
     return Spread(_deviation(errors.T), way.dof)
 
 
-def _covariance(models: Sequence[Binned], totals: np.ndarray, way: Way) -> np.ndarray:
-    """Return the covariance of the bins' sums, from parts that need no more memory than rows."""
+def covariance_of_bins(models: Sequence[Binned], way: Way) -> np.ndarray:
+    """Return the covariance of the sums of all models' bins, from parts as large as the rows."""
+    totals = np.concatenate([model.total() for model in models])
     step = way.count if way.ordered else max(1, len(way.codes) // len(totals))
     starts = range(0, way.count, step)
     parts = [slice(first, min(first + step, way.count)) for first in starts]

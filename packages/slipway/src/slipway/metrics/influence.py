@@ -91,7 +91,7 @@ def precision(labels: np.ndarray, decisions: np.ndarray) -> Influence:
     count, chosen = len(labels), int(decisions.sum())
     if chosen < FEWEST:
         return _unknown(count, chosen, "rows called positive")
-    value = float(labels[decisions].mean())
+    value = float(labels[decisions].mean(dtype="float64"))
     pull = np.subtract(labels, value, dtype="float64")
     pull *= decisions
     pull *= sqrt(count / (count - 1)) / chosen
