@@ -16,11 +16,12 @@ from typing import NamedTuple
 from support.measure import PACKAGE, machine, table
 
 sys.path.insert(0, str(PACKAGE))
-from tests.metrics.dependent import METRICS, Case, Rates, power_of, rates_of
+from tests.metrics.dependent import METRICS, Case, Rates, power_of, rate_of_levels, rates_of
 
 CLUSTERS = (25, 30, 60, 122, 200)
 CORRELATIONS = (0.0, 0.1, 0.3)
 ORDERS = ((False, 0.0), (True, 0.0), (True, 0.3), (True, 0.6))  # whether in time, serial
+LEVELS = (0.025, 0.0005)  # of one comparison; of the judge, 0.025 / 50
 GAINS = {"auc": 0.1, "log_loss": 0.1, "brier": 0.1}
 
 Cell = tuple[Case, dict[str, Rates]]
@@ -36,9 +37,10 @@ class Group(NamedTuple):
 
 def main(runs: int) -> None:
     print(f"## Intervals of dependent rows: {runs:,} runs a cell\n")
-    print(f"On {machine()}.\n")
+    print(f"On {machine()}\n")
     with ProcessPoolExecutor() as pool:
         print_rates(list(pool.map(partial(simulate, runs), cases())))
+        print_levels(pool, 30 * runs)
         print_power(pool, runs)
 
 
@@ -89,6 +91,23 @@ def summary(rates: list[Rates]) -> dict[str, str]:
 def span(shares: list[float]) -> str:
     mean = sum(shares) / len(shares)
     return f"{100 * min(shares):.1f} to {100 * max(shares):.1f}, mean {100 * mean:.1f}"
+
+
+def print_levels(pool: ProcessPoolExecutor, runs: int) -> None:
+    made = list(product((25, 122), (0.0, 0.3, 0.6), (False, True)))
+    rates = pool.map(partial(rate_of_levels, levels=LEVELS, runs=runs), *zip(*made, strict=True))
+    print(f"\nOne-sided tests at the level of one comparison and of the judge, {runs:,} runs:\n")
+    print(table(level_line(case, found) for case, found in zip(made, rates, strict=True)))
+
+
+def level_line(case: tuple[int, float, bool], rates: list[float]) -> dict[str, str]:
+    clusters, serial, skewed = case
+    return {
+        "clusters in time": str(clusters),
+        "serial correlation": f"{serial:g}",
+        "means of clusters": "log-normal" if skewed else "normal",
+        **{f"{100 * LEVELS[at]:g} %": f"{100 * rates[at]:.3g} %" for at in range(len(LEVELS))},
+    }
 
 
 def print_power(pool: ProcessPoolExecutor, runs: int) -> None:

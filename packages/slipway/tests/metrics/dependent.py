@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.signal import lfilter
-from scipy.special import ndtr, ndtri
+from scipy.special import ndtr, ndtri, stdtr
 
 from slipway.metrics import calibration, inference, influence, stats
 from slipway.metrics.clusters import Clusters, Spread, Way, spread_of
@@ -22,6 +22,8 @@ LEVEL = 0.025  # of each one-sided test
 CONFIDENCE = 0.95
 
 BASE, SHIFT, NOISE, THRESHOLD, BINS = -1.0, 0.5, 0.5, 0.5, 10
+
+SKEW = 0.7
 
 WARM_UP = 40  # clusters before the first, so that the series is stationary
 
@@ -71,12 +73,15 @@ class Case:
 
     def _errors(self, random: np.random.Generator, codes: np.ndarray) -> np.ndarray:
         """Return errors of variance 1 with the correlation of rows and of clusters."""
-        steps = random.standard_normal(self.clusters + WARM_UP)
-        steps *= np.sqrt(1 - self.serial**2)
-        steps = lfilter([1], [1, -self.serial], steps)
-        of_cluster = np.sqrt(self.correlation) * steps[WARM_UP:]
+        of_cluster = np.sqrt(self.correlation) * series(random, (self.clusters,), self.serial)
         of_row = np.sqrt(1 - self.correlation) * random.standard_normal(len(codes))
         return np.asarray(of_cluster[codes] + of_row)
+
+
+def series(random: np.random.Generator, shape: tuple[int, ...], serial: float) -> np.ndarray:
+    """Return normal series of variance 1 along the last axis, neighbours with this correlation."""
+    steps = random.standard_normal((*shape[:-1], shape[-1] + WARM_UP)) * np.sqrt(1 - serial**2)
+    return np.asarray(lfilter([1], [1, -serial], steps)[..., WARM_UP:])
 
 
 @dataclass(frozen=True)
@@ -204,3 +209,22 @@ def drawn(case: Case, runs: int, seed: int) -> Iterator[Rows]:
     random = np.random.default_rng(seed)
     for _ in range(runs):
         yield case.draw(random)
+
+
+def rate_of_levels(
+    clusters: int, serial: float, skewed: bool, levels: Sequence[float], runs: int
+) -> list[float]:
+    """Return how often each one-sided test rejects the true mean of a series of cluster means.
+
+    A skewed series is log-normal, with a skewness of 2.9.
+    """
+    values = series(np.random.default_rng(0), (runs, clusters), serial)
+    truth = np.exp(SKEW**2 / 2) if skewed else 0.0
+    values = np.exp(SKEW * values) if skewed else values
+    means = values.mean(1)
+    days = Clusters((Way(np.arange(clusters), clusters, ordered=True),))
+    pulls = (values - means[:, None]) / clusters
+    spreads = [spread_of(pull, days) for pull in pulls]
+    t = np.abs(means - truth) / [spread.se for spread in spreads]
+    p = stdtr(spreads[0].dof, -t)
+    return [float((p <= level).mean() / 2) for level in levels]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from tests.metrics.dependent import LEVEL, Case, power_of, rates_of
+from tests.metrics.dependent import LEVEL, METRICS, Case, power_of, rate_of_levels, rates_of
 
 from slipway.metrics.clusters import FEWEST, Clusters, spread_of
 from slipway.metrics.stats import quantile
@@ -33,6 +33,18 @@ def test_intervals_hold_the_truth_and_equal_models_are_not_called_better(case: C
     for metric, rates in rates_of(case, RUNS).items():
         assert rates.held >= lowest - slack(lowest), metric
         assert rates.better <= LEVEL + slack(2 * LEVEL) / 2, metric
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_fifteen_days_are_inconclusive_and_say_how_many_are_needed(metric: str) -> None:
+    found = Case(15, 0.1).draw(np.random.default_rng(0)).difference(metric)
+    assert str(FEWEST) in found.insufficient_reason
+
+
+def test_a_test_at_the_level_of_the_judge_rejects_no_more_often() -> None:
+    level, runs = 0.0005, 10_000
+    (rate,) = rate_of_levels(122, 0.3, skewed=False, levels=[level], runs=runs)
+    assert rate <= level + SLACK * np.sqrt(level / 2 / runs)
 
 
 def test_independent_rows_would_call_equal_models_better_far_too_often() -> None:
