@@ -1,11 +1,7 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import shutil
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -14,7 +10,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from model import estimator as estimator_module
-from slipway.dataset.tables import digest, files_of, read_columns, take
+from slipway.dataset.tables import digest, read_columns, take
 from slipway.errors import SlipwayError
 from slipway.settings import read_params
 from slipway.training.prepare import prepare
@@ -26,17 +22,6 @@ from slipway.training.train import train
 def prepared(project):
     prepare(read_params())
     return project
-
-
-def test_the_same_inputs_give_the_same_bytes_whatever_the_number_of_threads(trained):
-    one = files_of(trained / "build/model")
-    shutil.rmtree(trained / "build/model")
-    environment = os.environ | {"OMP_NUM_THREADS": "2", "PYTHONHASHSEED": "2"}
-    subprocess.run(
-        [sys.executable, "-m", "slipway", "train"], env=environment, check=True, cwd=trained
-    )
-
-    assert files_of(trained / "build/model") == one
 
 
 def test_the_manifest_names_the_model_its_inputs_and_its_holdout(trained):

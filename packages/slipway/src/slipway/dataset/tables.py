@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 PREPARED = Path("build/prepared")
 
+# Significant digits of metrics in reports.
+DIGITS = 6
+
 
 def read_columns(
     paths: Sequence[Path], names: Iterable[str] | None = None
@@ -128,6 +131,21 @@ def write_json(value: Any, path: Path) -> None:
     text = json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
     # A file name that is not UTF-8 holds surrogates: JSON has an escape for them.
     path.write_text(text, "utf-8", errors="backslashreplace")
+
+
+def round_floats(value: Any, digits: int = DIGITS) -> Any:
+    """Return a JSON value with each float rounded to some significant digits.
+
+    Processors add numbers in different sequences, so the sixteenth digit differs between them. A
+    number is also rounded to 12 decimals, else the rounding error of a zero would have digits.
+    """
+    if isinstance(value, dict):
+        return {key: round_floats(each, digits) for key, each in value.items()}
+    if isinstance(value, list):
+        return [round_floats(each, digits) for each in value]
+    if isinstance(value, float):
+        return float(f"{round(value, 12):.{digits}g}") + 0.0  # not -0.0
+    return value
 
 
 def read_json(path: Path, made_by: str) -> Any:

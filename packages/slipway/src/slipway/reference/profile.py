@@ -13,6 +13,9 @@ Profile = dict[str, Any]
 
 BINS = 20
 
+# Significant digits of a mean: a large one with a small spread, such as a year, needs more than 6.
+MOMENT_DIGITS = 9
+
 
 def profile_columns(columns: Columns) -> dict[str, Profile]:
     """Return the profile of every column: text by value, numbers by quantile bins."""
@@ -58,8 +61,8 @@ def _of_numbers(values: np.ndarray) -> Profile:
     return common | {
         "edges": edges.tolist(),
         "counts": counts.tolist(),
-        "mean": float(present.mean()),
-        "sd": float(present.std()),
+        "mean": float(f"{present.mean():.{MOMENT_DIGITS}g}"),
+        "sd": float(f"{present.std():.{MOMENT_DIGITS}g}"),
         "min": float(present.min()),
         "max": float(present.max()),
     }

@@ -10,7 +10,7 @@ import numpy as np
 
 from slipway import project
 from slipway.dataset.split import Dataset
-from slipway.dataset.tables import row_count, write_columns, write_json
+from slipway.dataset.tables import round_floats, row_count, write_columns, write_json
 from slipway.errors import Refused
 from slipway.metrics import stats
 from slipway.metrics.registry import HEADLINE, METRICS, Options, Predictions
@@ -54,7 +54,7 @@ def evaluate(params: Params, model: Path = MODEL, reports: Path = REPORTS) -> st
     }
     counts = {"rows": len(labels), "positives": int(labels.sum())}
     levels = {"threshold": params.evaluate.threshold, "confidence": params.evaluate.confidence}
-    write_json({**counts, **levels, **models}, reports / "metrics.json")
+    write_json({**counts, **levels, **round_floats(models)}, reports / "metrics.json")
     write_plots(holdout.columns, labels, scores, params, reports / "plots")
     check_baselines(models, list(baselines))
     return _summary(counts, models)
@@ -137,7 +137,7 @@ def write_plots(
     }
     folder.mkdir(parents=True, exist_ok=True)
     for name, table in tables.items():
-        _write_csv(table, folder / f"{name}.csv")
+        _write_csv(round_floats(table), folder / f"{name}.csv")
 
 
 def _texts(group: np.ndarray) -> np.ndarray:

@@ -66,10 +66,14 @@ class Model:
         return self.score_features(project.features(columns))
 
     def score_features(self, features: Columns) -> np.ndarray:
-        """Return each row's probability, shape (rows,), float64, from features."""
+        """Return each row's probability, shape (rows,), float64, from features.
+
+        It is rounded to float32, also if the graph computes in float64 (the baseline's does, so
+        that its scores do not depend on the processor).
+        """
         feed = {name: _tensor(features[name], kind) for name, kind in self._types.items()}
         probabilities = self._session.run(["probabilities"], feed)[0]
-        return np.asarray(probabilities[:, 1], dtype="float64")
+        return np.asarray(probabilities[:, 1], dtype="float32").astype("float64")
 
 
 def read_manifest(folder: Path = MODEL) -> dict[str, Any]:
