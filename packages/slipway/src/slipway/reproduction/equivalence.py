@@ -34,8 +34,8 @@ from slipway.training.score import (
 # Of a prediction, which is a float32, and of a sum of float64.
 TOLERANCE = 1e-6
 
-# Of the baseline's predictions: an iterative fit carries a last digit further.
-BASELINE_TOLERANCE = 1e-3
+# Of the baseline's predictions: a coefficient may be rounded to the next sixth decimal.
+BASELINE_TOLERANCE = 1e-4
 
 # Of numbers in reports and profiles that derive from scores, written with five digits.
 DERIVED_TOLERANCE = 1e-4
