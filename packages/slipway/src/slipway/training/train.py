@@ -60,7 +60,7 @@ BASELINE_ROWS = 50_000
 # Most indicators of categories: memory grows with their square (32 MB), time with the third power.
 BASELINE_VALUES = 2_000
 
-# The optimum is found to 13 decimals, so that two processors seldom round it to different numbers.
+# Processors differ in the fourteenth, so they seldom round a coefficient to different numbers.
 BASELINE_DECIMALS = 6
 
 # The model computes in float32, the estimator in float64: they differ by about 2e-7.
@@ -163,9 +163,9 @@ def fit_baseline(features: Columns, labels: np.ndarray) -> ClassifierMixin:
 
     Notes
     -----
-    Its bytes and scores do not depend on the processor. Newton's method ends within 1e-13 of the
-    optimum (measured: make bench BENCH=processors), so rounding the coefficients hides in which
-    sequence a processor adds; L-BFGS ends within 1e-4. The scores are computed in float64.
+    Its bytes and scores do not depend on the processor. After Newton's method the coefficients of
+    two processors differ by 3e-14 (docs/benchmarks.md), which rounding hides; after L-BFGS, by
+    5e-9. The scores are computed in float64.
     """
     import pandas as pd
     from skl2onnx.sklapi import CastTransformer
