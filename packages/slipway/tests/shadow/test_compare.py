@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
 from tests.services.projects import FLIGHTS
 
 from slipway.documents.markdown import to_markdown
+from slipway.metrics.sequential import FEWEST
+from slipway.predictions.record import stamp
 from slipway.settings import Shadow as Limits
 from slipway.settings import read_params
 from slipway.shadow.compare import Subject, compare
@@ -21,10 +24,15 @@ JUDGE = read_params(FLIGHTS / "params.yaml").judge
 SUBJECT = Subject("model in build/model", "c" * 64, "f" * 64, "predictions", {"e" * 64: 7})
 
 
+A_DAY = 100
+"""Requests on each day."""
+
+
 def answer(at, first, second, **changes):
+    time = datetime(2026, 3, 1, tzinfo=UTC) + timedelta(days=at // A_DAY, seconds=at % A_DAY)
     known = {
         "id": f"id-{at:06d}",
-        "time": f"2026-03-01T12:{at // 60 % 60:02d}:{at % 60:02d}.000000Z",
+        "time": stamp(time),
         "key": f"key-{at}",
         "live": {"model": "f" * 64, "probability": first, "decision": first >= 0.3},
         "probability": second,
@@ -172,6 +180,53 @@ def test_where_labels_have_come_a_better_model_is_said_to_be():
 
     assert report.exit_code == 0
     assert {one.name: one.verdict for one in report.labels.metrics}["auc"] == "better"
+
+
+def test_labels_of_too_few_days_decide_nothing_and_the_number_that_is_needed_is_named():
+    right, guess = with_signal(FEWEST * A_DAY)
+    found = [answer(at, *both) for at, both in enumerate(zip(right, guess, strict=True))]
+    labels = labelled(found, right)
+
+    few, enough = reported(found[:-A_DAY], labels, WIDE), reported(found, labels, WIDE)
+
+    assert (few.exit_code, enough.exit_code) == (0, 1)
+    assert {one.verdict for one in few.labels.metrics} == {"inconclusive"}
+    assert (few.labels.days, enough.labels.days) == (FEWEST - 1, FEWEST)
+    for text in (to_text(few), to_markdown(to_document(few))):
+        assert f"{FEWEST} are needed" in text
+
+
+def test_the_days_are_those_of_the_requests_whatever_the_zone_of_their_times():
+    zones = ["2026-03-01T23:30:00Z", "2026-03-02T00:30:00+01:00", "2026-03-01T23:30:00-01:00"]
+    scores = pair_scores([answer(at, 0.2, 0.2, time=time) for at, time in enumerate(zones)])
+
+    assert np.diff(scores.days).tolist() == [0, 1]
+
+
+def test_equal_candidates_with_days_of_luck_are_inconclusive_with_the_days_that_would_decide():
+    draw = np.random.default_rng(5)
+    both = draw.beta(1, 2, 3000)
+    moved = np.clip(both + np.repeat(0.1 * draw.standard_normal(30), A_DAY), 0.01, 0.99)
+    pairs = zip(both.tolist(), moved.tolist(), strict=True)
+    found = [answer(at, *pair) for at, pair in enumerate(pairs)]
+
+    report = reported(found, labelled(found, both), WIDE)
+
+    (auc,) = [one for one in report.labels.metrics if one.name == "auc"]
+    assert auc.verdict == "inconclusive"
+    assert auc.days_needed > 30
+    assert f"about {auc.days_needed:,} days" in to_text(report)
+
+
+def test_a_metric_without_a_confidence_sequence_has_values_but_no_verdict():
+    right, guess = with_signal()
+    found = [answer(at, *both) for at, both in enumerate(zip(right, guess, strict=True))]
+
+    report = reported(found, labelled(found, right), WIDE)
+
+    (one,) = [one for one in report.labels.metrics if one.name == "calibration_error"]
+    assert one.verdict == "inconclusive"
+    assert one.live < one.candidate
 
 
 def test_labels_of_a_few_rows_decide_nothing():

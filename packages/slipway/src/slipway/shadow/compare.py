@@ -8,15 +8,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from slipway.comparison import verdict
 from slipway.errors import INCONCLUSIVE, NO, YES
 from slipway.metrics import stats
-from slipway.metrics.registry import METRICS, Options
 from slipway.predictions.files import Skipped
+from slipway.shadow.labelled import LabelledMetrics, Labels, labelled_metrics
 from slipway.shadow.paired_scores import Example, PairedScores
 
 if TYPE_CHECKING:
-    from slipway.metrics.paired import Difference
     from slipway.settings import Judge
     from slipway.settings import Shadow as Limits
     from slipway.shadow.follow import Progress
@@ -29,9 +27,6 @@ SHOWN_SLICES = 5
 
 # A slice value with fewer flips is not shown: it may be chance.
 MIN_FLIPS = 5
-
-Labels = Mapping[str, int]
-"""Key to 0 or 1."""
 
 
 @dataclass(frozen=True)
@@ -134,28 +129,6 @@ class RowTime:
 
     p50: float
     p95: float
-
-
-@dataclass(frozen=True)
-class LabelledMetric:
-    """A metric of both models on the labelled requests."""
-
-    name: str
-    live: float | None
-    candidate: float | None
-    difference: Difference
-    margin: float
-    verdict: str
-
-
-@dataclass(frozen=True)
-class LabelledMetrics:
-    """All metrics on the labelled requests; `level` is that of the intervals."""
-
-    rows: int
-    positives: int
-    level: float
-    metrics: list[LabelledMetric]
 
 
 @dataclass(frozen=True)
@@ -313,29 +286,6 @@ def row_time(scores: PairedScores) -> RowTime | None:
         return None
     p50, p95 = np.quantile(scores.ms, [0.5, 0.95])
     return RowTime(float(p50), float(p95))
-
-
-def labelled_metrics(scores: PairedScores, labels: Labels, judge: Judge) -> LabelledMetrics | None:
-    """Return every metric of both models on the labelled requests.
-
-    A row that was sent more than once counts once, with its last answer.
-    """
-    last = scores.newest_of_each_key()
-    at = np.array([row for row in last.tolist() if scores.keys[row] in labels], dtype=int)
-    if not len(at):
-        return None
-    truth = np.array([labels[key] for key in scores.keys[at].tolist()], dtype="float64")
-    level = 1 - 2 * judge.alpha
-    live, candidate = scores.live.take(at), scores.candidate.take(at)
-    metrics = []
-    for name, metric in METRICS.items():
-        difference = metric.difference(truth, live, candidate, Options(level))
-        margin = judge.margins[name]
-        word = verdict.classify(name, difference, margin, judge.alpha, judge.alpha)
-        metrics.append(
-            LabelledMetric(name, difference.first, difference.second, difference, margin, word)
-        )
-    return LabelledMetrics(len(at), int(truth.sum()), level, metrics)
 
 
 def _crossed(

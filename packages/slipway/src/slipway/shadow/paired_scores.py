@@ -11,6 +11,7 @@ import numpy as np
 
 from slipway.metrics.registry import Predictions
 from slipway.predictions.files import Count
+from slipway.times import parse_time
 from slipway.untrusted import shown, shown_name
 
 EXAMPLES = 5
@@ -61,6 +62,11 @@ class PairedScores:
     def distances(self) -> np.ndarray:
         """Absolute differences of the probabilities."""
         return np.abs(self.candidate.scores - self.live.scores)
+
+    @property
+    def days(self) -> np.ndarray:
+        """The day in UTC of each request, counted from an arbitrary one."""
+        return np.array([parse_time(time).toordinal() for time in self.times.tolist()], dtype=int)
 
     def newest_of_each_key(self) -> np.ndarray:
         """Return the positions of the last answer to each key."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from slipway.documents.document import Block, Document, Table
-from slipway.shadow.compare import LabelledMetric, LabelledMetrics, Report
+from slipway.shadow.compare import Report
 from slipway.shadow.follow import Progress
+from slipway.shadow.labelled import LabelledMetric, LabelledMetrics
 from slipway.untrusted import as_text, quote, quote_text
 
 HEADLINES = {
@@ -47,7 +48,7 @@ def to_document(report: Report) -> Document:
         keys = ", ".join(quote(flip.key) for flip in report.flips.keys)
         blocks.append(f"Flipped, largest difference first: {keys}")
     if report.labels:
-        blocks += _labels(report.labels)
+        blocks.append(_labels(report.labels))
     return Document(tone, headline, blocks, [], ["limits: docs/shadow.md"])
 
 
@@ -71,8 +72,7 @@ def _facts(report: Report) -> list[str]:
         count = sum(subject.others.values())
         facts.append(f"{count:,} requests that other models answered were skipped")
     facts += [f"fault in the log: {quote_text(fault)}" for fault in subject.faults]
-    if report.labels is None:
-        facts.append("no labels of these requests yet")
+    facts.append(_labelled(report.labels))
     if report.following:
         facts.append(_progress(report.following))
     return facts
@@ -86,21 +86,29 @@ def _progress(progress: Progress) -> str:
     return f"{sentence}; {quote_text(progress.fault)}" if progress.fault else sentence
 
 
+def _labelled(labels: LabelledMetrics | None) -> str:
+    if labels is None:
+        return "no labels of these requests yet"
+    return (
+        f"{labels.rows:,} of these requests, on {labels.days:,} days, have labels "
+        f"({labels.positives:,} positive); the verdicts hold at every look together, at a level "
+        f"of {labels.level:.0%}"
+    )
+
+
 def _metric(metric: LabelledMetric) -> str:
     difference = metric.difference
     if metric.live is None or metric.candidate is None:
         return difference.insufficient_reason
-    reason = f" ({difference.insufficient_reason})" if difference.insufficient_reason else ""
-    return (
-        f"{metric.live:.4f} → {metric.candidate:.4f}, difference {difference.value:+.4f} "
-        f"[{difference.low:+.4f}, {difference.high:+.4f}]{reason}"
-    )
+    numbers = f"{metric.live:.4f} → {metric.candidate:.4f}, difference {difference.value:+.4f}"
+    notes = [difference.insufficient_reason] if difference.insufficient_reason else []
+    if metric.days_needed:
+        notes.append(f"about {metric.days_needed:,} days would decide")
+    if difference.se or not notes:
+        numbers += f" [{difference.low:+.4f}, {difference.high:+.4f}]"
+    return f"{numbers} ({'; '.join(notes)})" if notes else numbers
 
 
-def _labels(labels: LabelledMetrics) -> list[Block]:
-    sentence = (
-        f"{labels.rows:,} of these requests have labels ({labels.positives:,} positive); the "
-        f"intervals have a level of {labels.level:.0%}"
-    )
+def _labels(labels: LabelledMetrics) -> Table:
     rows = [[metric.name, _metric(metric), metric.verdict] for metric in labels.metrics]
-    return [sentence, Table(["metric", "live → candidate, difference", ""], rows)]
+    return Table(["metric", "live → candidate, difference", ""], rows)

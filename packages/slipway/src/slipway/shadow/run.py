@@ -15,8 +15,9 @@ from slipway.documents.markdown import to_markdown
 from slipway.errors import SlipwayError
 from slipway.shadow.answer import Answer, Shadow
 from slipway.shadow.candidates import Answered, score, score_in_container
-from slipway.shadow.compare import Labels, Report, Subject, compare
+from slipway.shadow.compare import Report, Subject, compare
 from slipway.shadow.follow import STATE, Follower, Progress, follow
+from slipway.shadow.labelled import Labels
 from slipway.shadow.paired_scores import pair_scores
 from slipway.shadow.render import to_document
 

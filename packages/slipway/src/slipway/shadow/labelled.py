@@ -1,0 +1,138 @@
+"""The metrics of two models on the requests that have labels, at any look.
+
+The report on a model in shadow mode is read day after day, so its verdicts come from confidence
+sequences: the probability that any of them is wrong at any look is at most that of one test.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from slipway.comparison import verdict
+from slipway.metrics import influence, sequential, stats
+from slipway.metrics.clusters import Way
+from slipway.metrics.influence import Influence
+from slipway.metrics.registry import METRICS, Options, Predictions
+from slipway.shadow.paired_scores import PairedScores
+
+if TYPE_CHECKING:
+    from slipway.metrics.paired import Difference
+    from slipway.settings import Judge
+
+Labels = Mapping[str, int]
+"""Key to 0 or 1."""
+
+INFLUENCES: dict[str, Callable[[np.ndarray, Predictions], Influence]] = {
+    "auc": lambda labels, model: influence.auc(labels, model.scores),
+    "log_loss": lambda labels, model: influence.mean(stats.log_losses(labels, model.scores)),
+    "brier": lambda labels, model: influence.mean(stats.brier(labels, model.scores)),
+    "precision": lambda labels, model: influence.precision(labels, model.decisions),
+    "recall": lambda labels, model: influence.recall(labels, model.decisions),
+}
+
+
+@dataclass(frozen=True)
+class LabelledMetric:
+    """A metric of both models on the labelled requests.
+
+    Attributes
+    ----------
+    days_needed
+        Days with labels that would decide if the estimate were right; None if it is decided, or
+        if no number of days would decide.
+    """
+
+    name: str
+    live: float | None
+    candidate: float | None
+    difference: Difference
+    margin: float
+    verdict: str
+    days_needed: int | None = None
+
+
+@dataclass(frozen=True)
+class LabelledMetrics:
+    """All metrics on the labelled requests.
+
+    Attributes
+    ----------
+    days
+        Days of requests, in UTC, that have labels.
+    level
+        Probability that all intervals of a metric, at every look, hold the true difference.
+    """
+
+    rows: int
+    positives: int
+    days: int
+    level: float
+    metrics: list[LabelledMetric]
+
+
+def labelled_metrics(scores: PairedScores, labels: Labels, judge: Judge) -> LabelledMetrics | None:
+    """Return every metric of both models on the labelled requests.
+
+    A row that was sent more than once counts once, with its last answer.
+    """
+    last = scores.newest_of_each_key()
+    at = np.array([row for row in last.tolist() if scores.keys[row] in labels], dtype=int)
+    if not len(at):
+        return None
+    truth = np.array([labels[key] for key in scores.keys[at].tolist()], dtype="float64")
+    live, candidate = scores.live.take(at), scores.candidate.take(at)
+    days, level = Way.of(scores.days[at], ordered=True), 1 - 2 * judge.alpha
+    metrics = [
+        _measure(name, _difference(name, truth, live, candidate, days, level), days.count, judge)
+        for name in METRICS
+    ]
+    return LabelledMetrics(len(at), int(truth.sum()), days.count, level, metrics)
+
+
+def _difference(
+    name: str,
+    labels: np.ndarray,
+    live: Predictions,
+    candidate: Predictions,
+    days: Way,
+    level: float,
+) -> Difference:
+    if pulls := INFLUENCES.get(name):
+        first, second = pulls(labels, live), pulls(labels, candidate)
+        return sequential.difference(first, second, days, level)
+    fixed = METRICS[name].difference(labels, live, candidate, Options(level))
+    return replace(
+        fixed,
+        se=0.0,
+        low=0.0,
+        high=0.0,
+        p_up=1.0,
+        p_down=1.0,
+        insufficient_reason="no interval of this metric holds at every look",
+    )
+
+
+def _measure(name: str, difference: Difference, days: int, judge: Judge) -> LabelledMetric:
+    margin, alpha = judge.margins[name], judge.alpha
+    word = verdict.classify(name, difference, margin, alpha, alpha)
+    measured = LabelledMetric(name, difference.first, difference.second, difference, margin, word)
+    if word != "inconclusive" or not difference.se:
+        return measured
+    return replace(measured, days_needed=_days_needed(name, difference, days, margin, alpha))
+
+
+def _days_needed(
+    name: str, difference: Difference, days: int, margin: float, alpha: float
+) -> int | None:
+    """Return the days that would show that a loss is within the margin, or that there is one."""
+    gain = METRICS[name].sign * difference.value
+    needed = [
+        sequential.clusters_needed(effect, difference.se, days, 1 - 2 * alpha)
+        for effect in (gain + margin, -gain)
+        if effect > 0
+    ]
+    return min((count for count in needed if count is not None), default=None)
