@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from slipway.metrics import sequential
+from slipway.metrics.inference import t_quantile
 
 DAYS = 90
 LEVEL = 0.95
@@ -71,16 +72,25 @@ def clustered_rows(runs: int, random: np.random.Generator, correlation: float = 
     return Series(sums, rows, float(sums.std() / rows.mean()))
 
 
-def signs(
-    series: Series, reach: Callable[[int], float] = lambda days: sequential.reach(days, LEVEL)
-) -> np.ndarray:
+def sequence(sums: np.ndarray) -> np.ndarray:
+    """Return half the width of the confidence sequence's interval, shape (runs,)."""
+    return sequential.reach(sums.shape[1], LEVEL) * sequential.standard_errors(sums)
+
+
+def one_look(sums: np.ndarray) -> np.ndarray:
+    """Return half the width of Student's interval for independent days."""
+    days = sums.shape[1]
+    errors = np.sqrt(np.square(sums).sum(1) * days / (days - 1))
+    return np.asarray(t_quantile(LEVEL, days - 1) * errors)
+
+
+def signs(series: Series, half_width: Callable[[np.ndarray], np.ndarray] = sequence) -> np.ndarray:
     """Return 1 for better, -1 for worse, 0 for undecided at the look after each day."""
     found = np.zeros(series.sums.shape, dtype="int8")
     for days in range(sequential.FEWEST, series.sums.shape[1] + 1):
         sums, rows = series.sums[:, :days], series.rows[:, :days]
         total = rows.sum(1, keepdims=True)
         mean = sums.sum(1, keepdims=True) / total
-        errors = sequential.standard_errors((sums - rows * mean) / total)
-        is_beyond = np.abs(mean[:, 0]) > reach(days) * errors
+        is_beyond = np.abs(mean[:, 0]) > half_width((sums - rows * mean) / total)
         found[:, days - 1] = np.sign(mean[:, 0]) * is_beyond
     return found

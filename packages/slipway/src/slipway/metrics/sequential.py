@@ -94,7 +94,7 @@ def difference(first: Influence, second: Influence, days: Way, confidence: float
     if first.value is None or second.value is None:
         return unknown(rows, first.insufficient_reason or second.insufficient_reason)
     if days.count < FEWEST:
-        few = unknown(rows, f"{days.count} days with labels, and {FEWEST} are needed")
+        few = unknown(rows, f"days with labels: {days.count}, and {FEWEST} are needed")
         value = second.value - first.value
         return replace(few, first=first.value, second=second.value, value=value)
     reason = first.insufficient_reason or second.insufficient_reason

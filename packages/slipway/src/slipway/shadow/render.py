@@ -90,9 +90,8 @@ def _labelled(labels: LabelledMetrics | None) -> str:
     if labels is None:
         return "no labels of these requests yet"
     return (
-        f"{labels.rows:,} of these requests, on {labels.days:,} days, have labels "
-        f"({labels.positives:,} positive); the verdicts hold at every look together, at a level "
-        f"of {labels.level:.0%}"
+        f"labels: {labels.rows:,} of these requests ({labels.positives:,} positive), days: "
+        f"{labels.days:,}; each metric's verdicts hold at every look (level {labels.level:.0%})"
     )
 
 
