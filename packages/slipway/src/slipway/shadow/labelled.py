@@ -120,7 +120,7 @@ def _measure(name: str, difference: Difference, days: int, judge: Judge) -> Labe
     margin, alpha = judge.margins[name], judge.alpha
     word = verdict.classify(name, difference, margin, alpha, alpha)
     measured = LabelledMetric(name, difference.first, difference.second, difference, margin, word)
-    if word != "inconclusive" or not difference.se:
+    if word != "inconclusive" or difference.insufficient_reason:
         return measured
     return replace(measured, days_needed=_days_needed(name, difference, days, margin, alpha))
 
