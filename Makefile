@@ -6,6 +6,7 @@ READY := .venv/ready
 MACHINE := packages/slipway
 WORKFLOWS := $(wildcard .github/workflows/*.yml)
 ACTIONS := $(wildcard .github/actions/*/action.yml)
+GITHUB := build/checked-github
 
 # Programs that the tests of packages/slipway install, such as actionlint.
 export PATH := $(CURDIR)/.services/bin:$(PATH)
@@ -46,10 +47,14 @@ ifneq ($(wildcard $(MACHINE)/tests),)
 	$(MAKE) --no-print-directory -C $(MACHINE) test
 endif
 
-lint: $(READY) ## Check style, types and settings, as pre-commit and CI do
+lint: $(READY) $(GITHUB) ## Check style, types and settings, as pre-commit and CI do
 	@$(BIN)/ruff format --check --quiet . || { echo "To format: $(BIN)/ruff format" >&2; exit 1; }
 	@$(BIN)/ruff check --quiet . || { echo "To fix what can be fixed: $(BIN)/ruff check --fix" >&2; exit 1; }
 	$(BIN)/mypy
+
+# Repeated when something in .github has changed; a file that was removed changes its folder.
+$(GITHUB): $(READY) $(shell find .github 2>/dev/null)
+	@rm -f $@
 	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.dependabot .github/dependabot.yml
 	$(BIN)/zizmor --quiet --no-progress --offline --strict-collection --persona=pedantic .github
 ifneq ($(ACTIONS),)
@@ -61,6 +66,8 @@ ifneq ($(WORKFLOWS),)
 	@if type actionlint >/dev/null 2>&1; then echo actionlint; actionlint; \
 	else echo "actionlint is not installed: the workflows were checked against their schema only"; fi
 endif
+	@mkdir -p $(@D)
+	@if type actionlint >/dev/null 2>&1; then touch $@; fi
 
 bench: $(READY) build/model/manifest.json ## Measure speed and memory (BENCH=startup for one part)
 	@$(MAKE) --no-print-directory -C $(MACHINE) bench

@@ -29,7 +29,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 ENGINE = ("deploy demo fetch smoke_test shadow", "image kubernetes workflows")
 
 # Others that take minutes: what is begun last should be short.
-LONG = "comparison retraining controls verify pipeline"
+LONG = "comparison installation retraining verify monitoring serving pipeline controls dashboards"
 
 ROOT = Path(__file__).parents[3]
 # git hands its variables to hooks and to `git rebase --exec`; the repositories of the tests are

@@ -17,29 +17,36 @@ from slipway.repository.worktrees import copy_of_worktree, run
 TABLES = Path(__file__).parents[1] / "projects/tables"
 
 
-@pytest.fixture(scope="module", params=["customers", "loans", "pumps"])
-def fork(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A clone whose `src/model`, `params.yaml` and `data` are those of another table."""
-    root = tmp_path_factory.mktemp(request.param) / "fork"
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A clone with an environment, which the forks share: none of them changes a package."""
+    root = tmp_path_factory.mktemp("tables") / "fork"
     with copy_of_worktree(ROOT) as worktree:
         leave = shutil.ignore_patterns(".git", "data-remote", "tests")
         shutil.copytree(worktree, root, ignore=leave)
         shutil.copytree(worktree / "tests", root / "tests")
     (root / ".dvc/config.local").unlink(missing_ok=True)
-    for name in ("dvc.lock", "data.dvc", "params.yaml"):
-        (root / name).unlink(missing_ok=True)
-    for folder in ("reports", "data", str(MODEL_CODE / "model")):
-        shutil.rmtree(root / folder, ignore_errors=True)
-    shutil.copytree(TABLES / "shared", root / MODEL_CODE / "model")
-    shutil.copytree(TABLES / request.param, root / MODEL_CODE / "model", dirs_exist_ok=True)
-    deploy = yaml.safe_load((ROOT / "params.yaml").read_text("utf-8"))["deploy"]
-    images = {name: deploy[name] for name in ("base_image", "proxy_image")}
-    settings = (TABLES / "params.yaml").read_text("utf-8")
-    (root / "params.yaml").write_text(settings + yaml.safe_dump({"deploy": images}), "utf-8")
     copy_environment(root)
     (root / "pyproject.toml").touch()  # the environment is that of another folder
     make(root, "setup")
     return root
+
+
+@pytest.fixture(params=["customers", "loans", "pumps"])
+def fork(request: pytest.FixtureRequest, clone: Path) -> Path:
+    """A clone whose `src/model`, `params.yaml` and `data` are those of another table."""
+    for name in ("dvc.lock", "data.dvc", "params.yaml"):
+        (clone / name).unlink(missing_ok=True)
+    model = clone / MODEL_CODE / "model"
+    for folder in (".git", ".dvc/cache", "build/model", "build/prepared", "data", "reports", model):
+        shutil.rmtree(clone / folder, ignore_errors=True)
+    shutil.copytree(TABLES / "shared", model)
+    shutil.copytree(TABLES / request.param, model, dirs_exist_ok=True)
+    deploy = yaml.safe_load((ROOT / "params.yaml").read_text("utf-8"))["deploy"]
+    images = {name: deploy[name] for name in ("base_image", "proxy_image")}
+    settings = (TABLES / "params.yaml").read_text("utf-8")
+    (clone / "params.yaml").write_text(settings + yaml.safe_dump({"deploy": images}), "utf-8")
+    return clone
 
 
 def test_make_check_passes_and_needs_no_test_of_the_package(fork: Path) -> None:

@@ -125,31 +125,6 @@ def object_of(remote: Path, md5: str) -> Path:
     return remote / "files/md5" / md5[:2] / md5[2:]
 
 
-def test_a_reviewed_model_is_verified_and_what_was_found_is_written(
-    main, model, merged, github, on_github, summary
-):
-    review(github, main, report_on(model, merged / "build/model"))
-
-    found = verify(main, "", on_github)
-
-    assert found.reviewed is not None
-    assert (found.reviewed.number, found.reviewed.sha256) == (7, model)
-    assert found.verdict.startswith("Not worse")
-    assert "### ✅ Verified" in summary()
-    assert "### ✅ Not worse" in summary()
-    written = json.loads((main / "build/verified.json").read_text("utf-8"))
-    assert written["commit"] == commit_of(main)
-    assert written["base"] == run(["git", "rev-parse", "HEAD^1"], main).strip()
-    assert written["lock"] == "identical"
-    assert written["model_sha256"] == model == digest(main / "build/model/model.onnx")
-    assert written["manifest_sha256"] == digest(main / "build/model/manifest.json")
-    assert json.loads((main / written["report"]).read_text("utf-8"))["may_merge"]
-    assert written["recorded_sha256"] == model
-    folder = main / "build/model"
-    assert written["files"] == {path.name: digest(path) for path in folder.iterdir()}
-    assert check_verified(main, found) == found
-
-
 class TestOnALaptop:
     """The command, after a commit that swaps the model file in the remote and nothing else."""
 
@@ -196,6 +171,8 @@ class TestOnALaptop:
 
         verified = json.loads((main / "build/verified.json").read_text("utf-8"))
         assert verified["model_sha256"] == model == digest(main / "build/model/model.onnx")
+        assert verified["lock"] == "identical"
+        assert verified["recorded_sha256"] == model
 
 
 def test_it_is_judged_against_what_was_released_not_against_a_merge_that_was_stopped(
@@ -248,22 +225,34 @@ class TestTampering:
         assert "differ from their commit" in answer.stderr
 
 
-def test_what_another_processor_recorded_is_equivalent_and_the_rebuilt_bytes_are_released(
+def test_a_reviewed_model_that_another_processor_recorded_is_released_as_it_was_rebuilt(
     main, model, merged, github, on_github, summary
 ):
     swap_recorded(main, "manifest.json", nudge_golden)
     review(github, main, report_on(model, merged / "build/model"))
 
-    found = verify(main, run(["git", "rev-parse", "HEAD^1"], main).strip(), on_github)
+    base = run(["git", "rev-parse", "HEAD^1"], main).strip()
+    found = verify(main, base, on_github)
 
-    assert found.lock == "equivalent"
+    assert found.reviewed is not None
+    assert (found.reviewed.number, found.reviewed.sha256) == (7, model)
+    assert found.verdict.startswith("Not worse")
+    assert (found.commit, found.base, found.lock) == (commit_of(main), base, "equivalent")
+    folder = main / "build/model"
+    assert found.files == {path.name: digest(path) for path in folder.iterdir()}
+    assert found.model_sha256 == model == digest(folder / "model.onnx")
     rebuilt = digest(merged / "build/model/manifest.json")
-    assert found.manifest_sha256 == rebuilt == digest(main / "build/model/manifest.json")
+    assert found.manifest_sha256 == rebuilt == digest(folder / "manifest.json")
     # Bytes that no one has judged before are judged, whatever the lock names.
     report = json.loads((main / found.report).read_text("utf-8"))
     assert report["lock"] == "equivalent"
+    assert report["may_merge"]
     assert report["challenger"]["manifest"] == rebuilt
+    assert "### ✅ Verified" in summary()
+    assert "### ✅ Not worse" in summary()
     assert "rebuilt bytes" in summary()
+    assert check_verified(main, found) == found
+    assert Verified.read(main) == found
 
 
 class TestHandOver:
