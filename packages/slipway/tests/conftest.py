@@ -25,8 +25,9 @@ pytest_plugins = [
 # Processes that share the cores train no faster with threads, and wait for each other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-# Folders whose tests need the Docker engine, with an image that takes a minute to make.
-ENGINE = ("deploy demo fetch smoke_test shadow", "image kubernetes workflows")
+# Folders whose tests need the Docker engine, with an image that takes a minute to make: the first
+# of the second group do not need it, so that nobody waits.
+ENGINE = ("deploy demo fetch smoke_test shadow", "workflows image kubernetes")
 
 # Others that take minutes: what is begun last should be short.
 LONG = "comparison installation retraining verify monitoring serving pipeline controls dashboards"
@@ -62,6 +63,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def _folder(nodeid: str) -> str:
     return Path(nodeid.partition("::")[0]).parent.name
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if hasattr(session.config, "workerinput"):
+        return  # other processes may still use it
+    from tests.services.engine import remove_service_image
+
+    remove_service_image(session.config._tmp_path_factory.getbasetemp())  # type: ignore[attr-defined]
 
 
 @pytest.hookimpl(wrapper=True)

@@ -37,7 +37,7 @@ SECONDS = 180.0
 SETTINGS: dict[str, Any] = {
     "start_seconds": 60,
     "smoke_requests": 0,
-    "drain_seconds": 5,
+    "drain_seconds": 2,
     "shadow_rows": 200,
     "shadow": {"min_rows": 20, "max_flipped": 0.1, "max_refused": 0, "max_row_ms": 1000},
     "canary": {

@@ -65,7 +65,7 @@ def test_the_first_release_takes_all_traffic_right_after_its_smoke_test(
 def test_a_deploy_fails_no_request_and_keeps_the_old_version_as_standby(
     place: Place, first: str, second: str
 ) -> None:
-    with place.traffic(rate=200) as tally:
+    with place.traffic(rate=100) as tally:
         outcome = place.deploy(second)
     assert outcome.ok, outcome.to_text()
     check(tally, place, {first, commit_of("second")})
@@ -86,7 +86,7 @@ def test_deploying_what_runs_says_so_and_changes_nothing(place: Place, second: s
 
 def test_a_rollback_fails_no_request_and_starts_nothing(place: Place, first: str) -> None:
     running = place.container("blue").inspect()
-    with place.traffic(rate=200) as tally:
+    with place.traffic(rate=100) as tally:
         outcome = place.rollback()
     assert outcome.ok, outcome.to_text()
     check(tally, place, {first, commit_of("second")})
@@ -123,7 +123,7 @@ def test_a_faulty_candidate_is_taken_back_and_no_caller_notices(
 def test_a_rollback_names_a_release_of_the_history(place: Place, first: str) -> None:
     """Its container is gone, since candidates were in its slot."""
     second = commit_of("second")
-    with place.traffic(rate=200) as tally:
+    with place.traffic(rate=100) as tally:
         outcome = place.rollback(second[:7])
     assert outcome.ok, outcome.to_text()
     check(tally, place, {first, second})

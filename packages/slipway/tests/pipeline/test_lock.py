@@ -64,11 +64,11 @@ def verdict_on(repository: Path, rebuilt: Path) -> LockVerdict:
     return compare(claims, rebuilt, fetch_recorded_model(repository))
 
 
-def test_an_honest_lock_is_identical(repository):
-    answer = slipway_lock(repository)
+def test_an_honest_lock_is_identical(repository, small_repository):
+    verdict = verdict_on(repository, small_repository)
 
-    assert answer.returncode == 0, answer.stderr
-    assert answer.stdout.startswith("lock: identical")
+    assert verdict.exit_code == 0
+    assert verdict.text() == "lock: identical"
 
 
 def test_other_bytes_with_the_same_predictions_are_equivalent(repository, small_repository):

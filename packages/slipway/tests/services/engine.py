@@ -25,11 +25,13 @@ from slipway.docker import docker
 from slipway.release.image.build import WORK, build_image
 from slipway.release.image.context import APP
 from slipway.release.image.packages import Platform, install
-from slipway.release.image.record import ImageRecord
+from slipway.release.image.record import IMAGE, ImageRecord
 from slipway.serving.release import RELEASE_FILE
 from slipway.training.score import MODEL
 
 BASE = "slipway-test-base:bookworm"
+
+SERVICE = "service-image"
 
 REGISTRY = """\
 version: 0.1
@@ -93,24 +95,34 @@ def service_image(
     worker_id: str,
     request: pytest.FixtureRequest,
     tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[ServiceImage]:
-    """The image of the small repository, on the tests' own base."""
+) -> ServiceImage:
+    """The image of the small repository, on the tests' own base: made once for all processes."""
     # Each of two processes makes one of these; in the same order, one would wait for the other.
     parts = ["unpacked", "small_repository"]
     for name in parts if worker_id == "gw0" else reversed(parts):
         request.getfixturevalue(name)
-    unpacked: Path = request.getfixturevalue("unpacked")
+
+    def make(folder: Path) -> None:
+        tree = folder / "repository"
+        shutil.copytree(request.getfixturevalue("small_repository"), tree)
+        edit_params(tree, deploy={"base_image": base_image})
+        commit(tree, "Build on the tests' own base")
+        (tree / WORK).mkdir(parents=True)
+        (tree / WORK / "packages").symlink_to(request.getfixturevalue("unpacked"))
+        build_image(tree)
+        shutil.rmtree(tree / WORK / "context")  # large, and nobody needs it any more
+
+    made = made_once(tmp_path_factory, SERVICE, make) / "repository"
     tree = tmp_path_factory.mktemp("service") / "repository"
-    shutil.copytree(request.getfixturevalue("small_repository"), tree)
-    edit_params(tree, deploy={"base_image": base_image})
-    commit(tree, "Build on the tests' own base")
-    (tree / WORK).mkdir(parents=True)
-    (tree / WORK / "packages").symlink_to(unpacked)
-    built = build_image(tree)
-    try:
-        yield ServiceImage(built, tree)
-    finally:
-        docker("rmi", "--force", built.image)
+    shutil.copytree(made, tree, symlinks=True)
+    return ServiceImage(ImageRecord.read(tree), tree)
+
+
+def remove_service_image(folder: Path) -> None:
+    """Remove the image that the processes of a session, which had this folder, have made."""
+    tree = folder / SERVICE / "repository"
+    if (tree / IMAGE).exists():
+        docker("rmi", "--force", ImageRecord.read(tree).image)
 
 
 @functools.cache

@@ -97,7 +97,12 @@ LockStatus = Literal["identical", "equivalent", "different", "stale", "not check
 
 class Part(BaseModel):
     model_config = ConfigDict(
-        extra="forbid", frozen=True, strict=True, allow_inf_nan=False, validate_by_name=True
+        extra="forbid",
+        frozen=True,
+        strict=True,
+        allow_inf_nan=False,
+        validate_by_name=True,
+        defer_build=True,  # most commands import the models of reports and read none
     )
 
 
