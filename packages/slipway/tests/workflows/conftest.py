@@ -123,6 +123,7 @@ class Act:
             "ARTIFACTS": str(self.artifacts),
             "GIT_ORIGIN": str(self.origin),
             "TESTS_BIN": str(Path(sys.executable).parent),
+            "OMP_NUM_THREADS": os.environ["OMP_NUM_THREADS"],  # threads on busy cores only wait
             "SSL_CERT_FILE": self.github.certificate,
             "NODE_EXTRA_CA_CERTS": self.github.certificate,
             **{name: value for name, value in self.tools.items() if name.isupper()},
