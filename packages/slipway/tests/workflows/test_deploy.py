@@ -9,6 +9,7 @@ import pytest
 from tests.services.repository import commit
 
 from slipway.dataset.tables import digest
+from slipway.repository.layout import MACHINE_CODE
 from slipway.repository.worktrees import run
 
 # A whole release, job by job, on a machine that may be doing other things.
@@ -58,16 +59,18 @@ def test_what_reached_production_becomes_a_release_with_card_and_sbom(releasing,
     assert "token-of-the-job" not in outcome.text
 
 
-def test_a_candidate_that_fails_its_smoke_test_gets_no_further_than_staging(releasing, github):
+def test_a_candidate_that_fails_its_smoke_test_gets_no_further_than_staging(
+    releasing, github, service_image, build_variant
+):
     """The model is the one that was reviewed; the code around it answers something else."""
     releasing.production = "local"
-    predict = releasing.origin / "packages/slipway/src/slipway/serving/predict.py"
-    source = predict.read_text("utf-8")
+    predict = "slipway/serving/predict.py"
+    source = (service_image.tree / MACHINE_CODE / predict).read_text("utf-8")
     score = "self._model.score(rows.columns)"
     assert score in source
-    predict.write_text(source.replace(score, f"(0.5 * {score})"), "utf-8")
-    commit(releasing.origin, "Halve every answer")
-    releasing.review()
+    halved = source.replace(score, f"(0.5 * {score})")
+    image = build_variant({f"/app/{predict}": halved}, commit=releasing.commit)
+    releasing.hand_on(service_image.built, image, service_image.tree)
 
     outcome = releasing.push()
 
