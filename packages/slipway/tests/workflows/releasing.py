@@ -97,9 +97,13 @@ class Releasing:
         shutil.copytree(tree / MODEL, made / "verify" / MODEL)
         (made / "image/build").mkdir(parents=True)
         files = {path.name: digest(path) for path in (tree / MODEL).iterdir()}
-        shas = {"model_sha256": built.model_sha256, "manifest_sha256": built.manifest_sha256}
         (made / "verify/build/report.json").write_text("{}", "utf-8")
-        Verified(commit=self.commit, files=files, **shas).write(made / "verify")
+        Verified(
+            commit=self.commit,
+            model_sha256=built.model_sha256,
+            manifest_sha256=built.manifest_sha256,
+            files=files,
+        ).write(made / "verify")
         name = push_image(image, f"{self.registry}/team/flights", "handed-on")
         replace(built, image=name, commit=self.commit, sbom="build/sbom.json").write(made / "image")
         shutil.copy(tree / built.sbom, made / "image/build/sbom.json")
