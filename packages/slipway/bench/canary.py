@@ -1,7 +1,8 @@
 """Candidates in a canary of ten seconds: which go live, how soon a bad one is back, who waits.
 
 On the base image of the tests (`tests/services/engine`). Each candidate is deployed several times
-(RUNS in the environment; 10 if it is not set), under 100 to 200 requests a second.
+(RUNS in the environment; 10 if it is not set), under 100 to 200 requests a second. Then the rule
+alone is simulated, on requests of one and of many rows; with RUNS=0 nothing else is done.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from tests.services.candidates import API, BAD, SOUND
 from tests.services.engine import BASE, add_to_image
 from tests.services.load import traffic
 from tests.services.repository import edit_params
-from tests.smoke_test.simulated import Traffic, Version, runs_stopped
+from tests.smoke_test.simulated import LIMITS, MIXED, Traffic, Version, runs_stopped
 
 from slipway.serving.start import free_port
 from slipway.settings import read_params
@@ -36,6 +37,7 @@ TOKEN = "a-token-for-the-benchmark"
 RATES = (100, 150, 200)
 CANARY = {"seconds": 10, "share": 0.3, "max_latency_ratio": 4}
 SIMULATED = 1000
+FEW = 200
 SECONDS_TO_END = 2.0  # from the end of the canary to the end of the command
 
 
@@ -55,6 +57,14 @@ class Run:
 
 def main() -> None:
     runs = int(os.environ.get("RUNS") or 10)
+    if runs:
+        _deploy_all(runs)
+    _simulate()
+    _simulate_batches()
+    _simulate_shifts()
+
+
+def _deploy_all(runs: int) -> None:
     os.environ |= {
         "SLIPWAY_PREFIX": f"bench{uuid.uuid4().hex[:8]}",
         "SLIPWAY_PORT": str(free_port()),
@@ -74,7 +84,6 @@ def main() -> None:
             _slipway(copy, "stop", "--target", "local", "--forget")
             for image in reversed(images):  # an engine may keep one that others are made from
                 docker("rmi", "--force", image)
-    _simulate()
 
 
 def _measure(copy: Path, images: list[str], runs: int) -> None:
@@ -143,6 +152,7 @@ def _simulate() -> None:
         "as the old one": (Version(), Version()),
         "as the old one, which refuses 30%": (Version(refused=0.3), Version(refused=0.3)),
         "as the old one, with 0.5% errors": (Version(errors=0.005), Version(errors=0.005)),
+        "as the old one, with 1% errors (the limit)": (Version(errors=0.01), Version(errors=0.01)),
         "3% errors": (Version(), Version(errors=0.03)),
         "refuses 10%": (Version(), Version(refused=0.1)),
         "three times as slow": (Version(), Version(seconds=0.060)),
@@ -158,6 +168,51 @@ def _simulate() -> None:
         }
         rows.append({"the candidate": name} | shown)
     print(f"Stopped within ten looks, of {SIMULATED:,} simulated canaries each:\n")
+    print(table(rows))
+
+
+def _simulate_batches() -> None:
+    """Print how often a canary as shipped stops a version where rows of a request are alike."""
+    sizes = {"1": (1,), "20": (20,), "200": (200,), "1, 20 and 200": MIXED}
+    same, other, minute = Version(), Version(a=4.0), LIMITS.model_copy(update={"seconds": 60})
+    rows = []
+    for name, size in sizes.items():
+        for alike in (0.0, 0.3, 0.9):
+            traffic = Traffic(20, 0.25, size, alike)
+            stopped = runs_stopped(same, same, traffic, SIMULATED, limits=minute)
+            by_row = runs_stopped(same, same, traffic, FEW, limits=minute, by_row=True)
+            found = runs_stopped(same, other, traffic, FEW, limits=minute)
+            rows.append(
+                {
+                    "rows a request": name,
+                    "correlation": f"{alike:g}",
+                    "same model": f"{stopped / SIMULATED:.1%}",
+                    "same model, earlier rule": f"{by_row / FEW:.1%}",
+                    "another model": f"{found / FEW:.1%}",
+                }
+            )
+            print(rows[-1], file=sys.stderr, flush=True)
+    print(
+        f"\nStopped within sixty looks, of {SIMULATED:,} simulated canaries (the last two columns: "
+        f"{FEW:,}):\n"
+    )
+    print(table(rows))
+
+
+def _simulate_shifts() -> None:
+    """Print how often a shift of the scores stops a version, by the requests it has answered."""
+    shifts = {"0.1": 2.476, "0.25 (the limit)": 2.786, "0.5": 3.165, "1": 3.758, "2": 4.718}
+    minute = LIMITS.model_copy(update={"seconds": 60})
+    rows = []
+    for psi, a in shifts.items():
+        shown = {"PSI": psi}
+        for requests in (100, 300, 600, 3000):
+            traffic = Traffic(requests / 60 / 0.1, 0.1)
+            stopped = runs_stopped(Version(), Version(a=a), traffic, SIMULATED, limits=minute)
+            shown[f"{requests:,} requests"] = f"{stopped / SIMULATED:.1%}"
+        rows.append(shown)
+        print(shown, file=sys.stderr, flush=True)
+    print("\nAnother model, by the requests that it answers within sixty looks:\n")
     print(table(rows))
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from tests.serving.conftest import as_bytes
 
 from slipway import project
 from slipway.dataset.tables import digest, read_columns, take
 from slipway.schema.validator import Rows, RowValidator
+from slipway.serving import CANDIDATE_BYTES
 from slipway.serving.human_review import Review
 from slipway.training.score import Model
 
@@ -117,6 +119,7 @@ def test_requests_rows_decisions_reviews_scores_and_log_bytes_are_counted(servic
         'slipway_requests_total{path="/predict",status="200"}',
         'slipway_request_seconds_count{path="/predict"}',
         "slipway_score_count",
+        "slipway_request_score_count",
         "slipway_reviews_total",
         "slipway_log_seconds_count",
     ]
@@ -129,11 +132,22 @@ def test_requests_rows_decisions_reviews_scores_and_log_bytes_are_counted(servic
     service.predict([row | {"dest": "ZZZ", "flight_id": key} for key in KEYS[:3]])
 
     after = [service.count(name) for name in names]
-    assert [b - a for a, b in zip(before, after, strict=True)] == [1, 1, 3, 3, 1]
+    assert [b - a for a, b in zip(before, after, strict=True)] == [1, 1, 3, 1, 3, 1]
     assert decided + 3 == sum(
         service.count(f'slipway_decisions_total{{decision="{d}"}}') for d in ("yes", "no")
     )
     assert service.count("slipway_log_bytes_total") > written
+
+
+def test_a_request_that_no_candidate_gets_is_not_in_the_scores_that_a_canary_compares(service, row):
+    before = service.count("slipway_request_score_count")
+
+    for size in (CANDIDATE_BYTES - 1, CANDIDATE_BYTES):
+        body = as_bytes(row).ljust(size)
+        headers = {"content-type": "application/json"}
+        assert service.client.post("/predict", content=body, headers=headers).status_code == 200
+
+    assert service.count("slipway_request_score_count") - before == 1
 
 
 def test_every_number_carries_the_sha256_of_the_model(service, model: Model):

@@ -1,12 +1,14 @@
-"""The canary's rule on simulated counts: how often it stops a candidate, looking every second."""
+"""The canary's rule on simulated requests: how often it stops a candidate, looking every second."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
+from scipy.stats import beta, norm
 
-from slipway.release.canary import Histogram, Sample, compare
+from slipway.release.canary import Histogram, Sample, compare, distribution_shift
 from slipway.serving.metrics import SCORES, SECONDS
 from slipway.settings import Canary
 
@@ -19,6 +21,11 @@ LIMITS = Canary(
     max_latency_ms=250,
     max_score_psi=0.25,
 )
+EMPTY = Histogram()
+EARLIER_ALPHA = 0.001
+ROWS_SCORED_AS_ONE = 50  # as long as a request takes before its rows are scored
+MIXED = (1,) * 16 + (20,) * 3 + (200,)
+"""Sizes of requests, of which one in twenty is large: p95 is between the small and the large."""
 
 
 @dataclass(frozen=True)
@@ -34,63 +41,140 @@ class Version:
 
 @dataclass(frozen=True)
 class Traffic:
-    """Predictions a second, and the candidate's share of them."""
+    """The predictions that are asked for.
+
+    Attributes
+    ----------
+    rate, share
+        Requests a second, and the candidate's share of them.
+    rows
+        Numbers of rows, each as frequent as the others.
+    alike
+        Intra-request correlation of the normal scores of its rows: 0 to 1.
+    """
 
     rate: float
     share: float
+    rows: tuple[int, ...] = (1,)
+    alike: float = 0.0
+
+
+@dataclass(frozen=True)
+class _Requests:
+    """The requests of one version: second, size, and the normal scores of all rows."""
+
+    second: np.ndarray
+    sizes: np.ndarray
+    rows: np.ndarray
+
+    def one_row_each(self, draw: np.random.Generator) -> np.ndarray:
+        place = (draw.random(len(self.sizes)) * self.sizes).astype(int)
+        return self.rows[np.cumsum(self.sizes) - self.sizes + place]
 
 
 def runs_stopped(
-    old: Version, new: Version, traffic: Traffic, runs: int, seed: int = 0, limits: Canary = LIMITS
+    old: Version,
+    new: Version,
+    traffic: Traffic,
+    runs: int,
+    seed: int = 0,
+    limits: Canary = LIMITS,
+    *,
+    by_row: bool = False,
 ) -> int:
-    """Return how many of some canaries stop the new version before their time is over."""
+    """Return how many of some canaries stop the new version before their time is over.
+
+    Parameters
+    ----------
+    by_row
+        Apply the rule of earlier versions to the scores: all rows count as independent.
+    """
     draw = np.random.default_rng(seed)
-    return sum(_stops(old, new, traffic, draw, limits) for _ in range(runs))
+    return sum(_stops(old, new, traffic, draw, limits, by_row=by_row) for _ in range(runs))
 
 
 def _stops(
-    old: Version, new: Version, traffic: Traffic, draw: np.random.Generator, limits: Canary
+    old: Version,
+    new: Version,
+    traffic: Traffic,
+    draw: np.random.Generator,
+    limits: Canary,
+    *,
+    by_row: bool,
 ) -> bool:
-    done = [_nothing(), _nothing()]
-    for _ in range(int(limits.seconds)):
-        asked = draw.poisson(traffic.rate)
-        given = draw.binomial(asked, traffic.share)
-        for number, (version, count) in enumerate(((old, asked - given), (new, given))):
-            done[number] = _add(done[number], _second(version, int(count), draw))
-        if compare(done[0], done[1], limits).crossed:
-            return True
-    return False
+    looks = int(limits.seconds)
+    given = ((old, 1 - traffic.share), (new, traffic.share))
+    samples = [
+        _samples(version, _requests(traffic, share, looks, draw), looks, draw, by_row=by_row)
+        for version, share in given
+    ]
+    crosses = _crosses_by_row if by_row else _crosses
+    return any(crosses(before, now, limits) for before, now in zip(*samples, strict=True))
 
 
-def _nothing() -> Sample:
-    return Sample(0, 0, _counted(np.array([]), SECONDS), _counted(np.array([]), SCORES))
+def _crosses(old: Sample, new: Sample, limits: Canary) -> bool:
+    return bool(compare(old, new, limits).crossed)
 
 
-def _second(version: Version, count: int, draw: np.random.Generator) -> Sample:
-    errors = int(draw.binomial(count, version.errors))
-    refused = int(draw.binomial(count - errors, version.refused))
-    answered = count - errors - refused
-    took = version.seconds * draw.lognormal(0, 0.3, count - errors)
-    scores = draw.beta(version.a, version.b, answered)
-    return Sample(count, errors, _counted(took, SECONDS), _counted(scores, SCORES), refused)
+def _crosses_by_row(old: Sample, new: Sample, limits: Canary) -> bool:
+    shift = distribution_shift(old.request_scores or EMPTY, new.request_scores or EMPTY)
+    return shift.psi > limits.max_score_psi and shift.p_value < EARLIER_ALPHA
 
 
-def _counted(values: np.ndarray, edges: tuple[float, ...]) -> Histogram:
-    counts = np.bincount(np.searchsorted(edges, values), minlength=len(edges) + 1)
-    return Histogram(tuple(edges), tuple(counts.tolist()))
+def _requests(traffic: Traffic, share: float, looks: int, draw: np.random.Generator) -> _Requests:
+    """Draw the requests of one version: Poisson traffic, divided at random."""
+    second = np.repeat(np.arange(looks), draw.poisson(traffic.rate * share, looks))
+    sizes = draw.choice(traffic.rows, len(second))
+    common = np.repeat(draw.standard_normal(len(second)), sizes)
+    own = draw.standard_normal(len(common))
+    rows = np.sqrt(traffic.alike) * common + np.sqrt(1 - traffic.alike) * own
+    return _Requests(second, sizes, rows)
 
 
-def _add(one: Sample, other: Sample) -> Sample:
-    return replace(
-        one,
-        requests=one.requests + other.requests,
-        errors=one.errors + other.errors,
-        refused=one.refused + other.refused,
-        seconds=_sum(one.seconds, other.seconds),
-        scores=_sum(one.scores, other.scores),
-    )
+def _samples(
+    version: Version, asked: _Requests, looks: int, draw: np.random.Generator, *, by_row: bool
+) -> list[Sample]:
+    """Return what a version reports at each look."""
+    fate = draw.random(len(asked.second))
+    error = fate < version.errors
+    refused = ~error & (draw.random(len(fate)) < version.refused)
+    answered = ~error & ~refused
+    took = version.seconds * (1 + asked.sizes / ROWS_SCORED_AS_ONE)
+    took = took * draw.lognormal(0, 0.3, len(fate))
+    edges = _normal_edges(version.a, version.b)
+    if by_row:
+        rows, second = asked.rows, np.repeat(asked.second, asked.sizes)
+        scored = np.repeat(answered, asked.sizes)
+    else:
+        rows, second, scored = asked.one_row_each(draw), asked.second, answered
+    seconds = _until(asked.second[~error], took[~error], SECONDS, looks)
+    scores = _until(second[scored], rows[scored], edges, looks)
+    counts = [np.cumsum(np.bincount(asked.second[of], minlength=looks)) for of in (error, refused)]
+    requests = np.cumsum(np.bincount(asked.second, minlength=looks))
+    return [
+        Sample(
+            requests=int(requests[look]),
+            errors=int(counts[0][look]),
+            refused=int(counts[1][look]),
+            seconds=Histogram(SECONDS, tuple(seconds[look])),
+            request_scores=Histogram(SCORES, tuple(scores[look])),
+        )
+        for look in range(looks)
+    ]
 
 
-def _sum(one: Histogram, other: Histogram) -> Histogram:
-    counts = tuple(a + b for a, b in zip(one.counts, other.counts, strict=True))
-    return Histogram(one.edges, counts)
+@cache
+def _normal_edges(a: float, b: float) -> tuple[float, ...]:
+    """Return the bounds of the bins of the normal scores that become a Beta(a, b)."""
+    return tuple(norm.ppf(beta.cdf(SCORES, a, b)).tolist())
+
+
+def _until(
+    second: np.ndarray, values: np.ndarray, edges: tuple[float, ...], looks: int
+) -> list[list[int]]:
+    """Return the counts by bin until each look."""
+    bins = len(edges) + 1
+    place = second * bins + np.searchsorted(edges, values)
+    counts = np.bincount(place, minlength=looks * bins).reshape(looks, bins)
+    totals: list[list[int]] = counts.cumsum(axis=0).tolist()
+    return totals

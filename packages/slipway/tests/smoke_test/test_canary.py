@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from slipway.release.canary import (
+    SLOW_SHARE,
     Histogram,
     ProxyCounts,
     Sample,
@@ -20,6 +21,7 @@ from slipway.release.canary import (
 from slipway.serving.metrics import SCORES, SECONDS, LogState, Metrics
 from slipway.serving.release import Release
 from slipway.settings import Canary
+from slipway.targets.docker.canary import Inconclusive, conclude
 
 LIMITS = Canary(
     share=0.1,
@@ -43,6 +45,7 @@ def sample(requests=1000, errors=0, seconds=0.020, a=2.0, seed=0, **more):
     draw = np.random.default_rng(seed)
     took = seconds * draw.lognormal(0, 0.3, requests)
     scores = draw.beta(a, 8, requests)
+    more = {"request_scores": histogram(scores, SCORES)} | more
     return Sample(requests, errors, histogram(took, SECONDS), histogram(scores, SCORES), **more)
 
 
@@ -178,6 +181,56 @@ def test_a_small_move_of_the_scores_stops_nothing():
     assert not crossed(sample(9000), sample(1000, a=2.3))
 
 
+def test_scores_beyond_the_limit_stop_only_a_version_that_is_shown_to_be_beyond_it():
+    few, many = (
+        distribution_shift(sample(9 * count).scores, sample(count, a=3.2, seed=1).scores)
+        for count in (100, 10_000)
+    )
+
+    assert few.psi > LIMITS.max_score_psi > few.lower
+    assert many.lower > LIMITS.max_score_psi
+    assert not crossed(sample(900), sample(100, a=3.2, seed=1))
+    assert crossed(sample(90_000), sample(10_000, a=3.2, seed=1))
+
+
+def test_scores_of_rows_are_compared_only_where_a_request_has_one():
+    """A version that was built before reports those of all rows."""
+    alone = sample(900, request_scores=None)
+    batches = dataclasses.replace(alone, requests=45)
+    other = sample(100, a=6.0)
+
+    assert crossed(alone, other)
+    assert not compare(alone, sample(100), LIMITS).not_compared
+    for old, new in ((batches, other), (sample(900), dataclasses.replace(batches, requests=5))):
+        found = compare(old, new, LIMITS)
+        assert not found.crossed
+        assert found.not_compared
+
+
+def test_a_canary_without_a_comparison_of_scores_is_inconclusive_however_much_traffic_it_had():
+    old = sample(9000, request_scores=None)
+    found = compare(dataclasses.replace(old, requests=450), sample(200), LIMITS)
+
+    assert found.enough
+    with pytest.raises(Inconclusive) as caught:
+        conclude(found, "", LIMITS)
+    assert "ON_INCONCLUSIVE" in caught.value.do
+    assert conclude(found, "", LIMITS.model_copy(update={"on_inconclusive": "go"}))
+
+
+def test_a_p95_between_small_and_large_requests_stops_no_version():
+    """Where one request in twenty is slow, the old version's p95 is the one or the other."""
+    fast, slow = sample(953, seconds=0.005), sample(47, seconds=0.150)
+    counts = tuple(map(sum, zip(fast.seconds.counts, slow.seconds.counts, strict=True)))
+    old = dataclasses.replace(sample(1000), seconds=Histogram(fast.seconds.edges, counts))
+    fast, slow = sample(85, seconds=0.005), sample(15, seconds=0.150)
+    counts = tuple(map(sum, zip(fast.seconds.counts, slow.seconds.counts, strict=True)))
+    new = dataclasses.replace(sample(100), seconds=Histogram(fast.seconds.edges, counts))
+
+    assert unlikely(15, 100, SLOW_SHARE)
+    assert not crossed(old, new)
+
+
 def test_a_version_that_was_started_anew_is_stopped():
     (said,) = crossed(sample(900), sample(100, restarts=1))
 
@@ -233,7 +286,7 @@ def test_psi_has_what_chance_adds_taken_off():
     sizes = [
         distribution_shift(
             histogram(draw.beta(2, 8, 900), SCORES), histogram(draw.beta(2, 8, 100), SCORES)
-        )[0]
+        ).psi
         for _ in range(100)
     ]
 
@@ -246,7 +299,7 @@ def test_p_values_of_like_scores_are_as_frequent_as_they_say():
     p_values = [
         distribution_shift(
             histogram(draw.beta(2, 8, 900), SCORES), histogram(draw.beta(2, 8, 100), SCORES)
-        )[1]
+        ).p_value
         for _ in range(400)
     ]
 
@@ -274,6 +327,7 @@ def counted(requests, errors=0):
     metrics = Metrics("m" * 64, Release("c" * 40, "d" * 32))
     for number in range(requests):
         metrics.answered("/predict", 500 if number < errors else 200, 0.003)
+        metrics.request_scored(0.12)
         metrics.predicted(0.12, False, False)
     metrics.answered("/model", 500, 9.0)
     return metrics.exposition(LogState(writable=True, room=None)).decode()
@@ -286,6 +340,16 @@ def test_a_sample_is_read_from_the_metrics_of_the_service():
     assert found.seconds.total == found.scores.total == 40
     assert 0.0025 < found.seconds.quantile(0.95) <= 0.004
     assert found.scores.edges == pytest.approx(SCORES)
+    assert found.request_scores == found.scores
+
+
+def test_the_metrics_of_an_earlier_version_have_no_scores_of_requests():
+    lines = counted(40).splitlines(keepends=True)
+    found = read_sample("".join(line for line in lines if "slipway_request_score" not in line))
+
+    assert found.scores.total == 40
+    assert found.request_scores is None
+    assert difference(Sample(), found).request_scores is None
 
 
 def test_a_service_that_was_not_asked_yet_has_a_sample_too():
@@ -305,6 +369,7 @@ def test_only_what_happened_between_two_looks_counts():
 
     assert (found.requests, found.errors, found.refused, found.restarts) == (60, 2, 0, 0)
     assert found.seconds.total == found.scores.total == 60
+    assert found.request_scores == found.scores
 
 
 def test_counters_that_went_back_mean_a_new_process():

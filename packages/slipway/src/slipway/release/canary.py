@@ -6,6 +6,7 @@ failed request of a hundred is not evidence, unless the limit is zero.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -18,17 +19,22 @@ if TYPE_CHECKING:
 
     from slipway.settings import Canary
 
-# Significance level of a limit. Small, since a canary compares repeatedly.
-ALPHA = 0.01
+ALPHA = 0.0002
+"""Significance level of each test at each look.
+
+A canary looks every second, for one to ten minutes. By simulation (`make bench BENCH=canary`) all
+tests together then stop at most 1 in 100 releases that do the same as the old version.
+"""
+
+ALPHA_PSI = 0.002
+"""Level of the lower bound of the PSI, which changes less from look to look than a count does."""
 
 # One event can fail all the requests that a candidate is answering at that moment.
 MIN_ERRORS = 3
 
-# Level of repeated comparisons with the old version: refusals, errors.
-ALPHA_OLD = 0.001
-
-# Level for the score distribution: real traffic has bursts of similar rows, which are not drift.
-ALPHA_SCORES = 0.001
+# With at most so many rows a request, rows are taken for requests; a few more can be in flight.
+SINGLE_ROWS = 1.02
+IN_FLIGHT = 5
 
 SLOW_SHARE = 0.05
 """One minus the quantile of the latency that is compared (p95)."""
@@ -107,11 +113,14 @@ class Sample:
     seconds
         Latency.
     scores
-        Predicted probabilities.
+        Predicted probabilities of all rows.
     restarts
         How often its counters restarted.
     logged
         Requests whose predictions were written to the log; None if unknown.
+    request_scores
+        Predicted probability of one random row of each request; None of a version that does not
+        report it.
     """
 
     requests: int = 0
@@ -121,11 +130,23 @@ class Sample:
     refused: int = 0
     restarts: int = 0
     logged: int | None = None
+    request_scores: Histogram | None = None
 
     @property
     def answered(self) -> int:
         """Requests that got a prediction."""
         return self.requests - self.errors - self.refused
+
+    def independent_scores(self) -> Histogram | None:
+        """Return one score of each request; None if the version reports only those of all rows.
+
+        Those of all rows are the same where requests have one row.
+        """
+        if self.request_scores is not None:
+            return self.request_scores
+        requests = self.answered if self.logged is None else self.logged
+        single = self.scores.total <= SINGLE_ROWS * requests + IN_FLIGHT
+        return self.scores if single else None
 
 
 @dataclass(frozen=True)
@@ -204,11 +225,14 @@ class Comparison:
         A sentence with numbers for each limit that the new version crossed.
     enough
         Both versions answered at least `min_requests` requests.
+    not_compared
+        Why the scores cannot be compared, as a sentence; empty if they are.
     """
 
     crossed: list[str]
     enough: bool
     rows: list[Row]
+    not_compared: str = ""
 
 
 def read_sample(metrics: str, unanswered: int = 0) -> Sample:
@@ -240,6 +264,7 @@ def read_sample(metrics: str, unanswered: int = 0) -> Sample:
             seconds=_histogram(families["slipway_request_seconds"], _is_predict),
             scores=_histogram(families["slipway_score"], lambda one, end: one.name.endswith(end)),
             logged=_count(families.get("slipway_log_seconds", [])),
+            request_scores=_request_scores(families),
         )
     except KeyError as missing:
         raise ValueError(f"{missing} is not in the metrics") from None
@@ -261,6 +286,7 @@ def difference(before: Sample, after: Sample) -> Sample:
         max(0, after.refused - before.refused),
         after.restarts,
         None if after.logged is None else max(0, after.logged - (before.logged or 0)),
+        after.request_scores and _less(after.request_scores, before.request_scores or Histogram()),
     )
 
 
@@ -275,7 +301,18 @@ def compare(old: Sample, new: Sample, limits: Canary) -> Comparison:
         [sentence for sentence, _ in results if sentence],
         enough,
         [traffic, *(row for _, row in results if row is not None)],
+        _not_compared(old, new),
     )
+
+
+def _not_compared(old: Sample, new: Sample) -> str:
+    for name, sample in (("old", old), ("new", new)):
+        if sample.independent_scores() is None:
+            return (
+                f"the {name} version was built by an earlier version of Slipway, which reports the "
+                "scores of all rows; with several rows in a request these are not independent"
+            )
+    return ""
 
 
 def _restarts(old: Sample, new: Sample, _limits: Canary) -> tuple[str, Row | None]:
@@ -295,9 +332,7 @@ def _errors(old: Sample, new: Sample, limits: Canary) -> tuple[str, Row]:
     crossed = now > before and evidence and unlikely(new.errors, new.requests, limit)
     if before > limit:  # the old version's share is an estimate too
         failed = round(before * old.requests)
-        crossed = (
-            crossed and _more_often(old.requests, failed, new.requests, new.errors) < ALPHA_OLD
-        )
+        crossed = crossed and _more_often(old.requests, failed, new.requests, new.errors) < ALPHA
     row = Row("errors", f"{before:.2%}", f"{now:.2%}", f"≤ {limit:.2%}", crossed)
     sentence = (
         f"errors: {new.errors:,} of {new.requests:,} requests failed ({now:.2%}); the limit is "
@@ -309,8 +344,9 @@ def _errors(old: Sample, new: Sample, limits: Canary) -> tuple[str, Row]:
 def _refused(old: Sample, new: Sample, limits: Canary) -> tuple[str, Row]:
     before, now = _share(old.refused, old.requests), _share(new.refused, new.requests)
     limit = before + limits.max_refused_share
-    p_value = _more_often(old.requests, old.refused, new.requests, new.refused)
-    crossed = now > limit and p_value < ALPHA_OLD
+    crossed = (
+        now > limit and _more_often(old.requests, old.refused, new.requests, new.refused) < ALPHA
+    )
     row = Row("refused (4xx)", f"{before:.2%}", f"{now:.2%}", f"≤ {limit:.2%}", crossed)
     sentence = (
         f"refused: {new.refused:,} of {new.requests:,} requests were answered with a 4xx "
@@ -324,25 +360,33 @@ def _latency(old: Sample, new: Sample, limits: Canary) -> tuple[str, Row]:
     before, now = old.seconds.quantile(1 - SLOW_SHARE), new.seconds.quantile(1 - SLOW_SHARE)
     limit, why = limits.max_latency_ms / 1000, "the limit"
     relative = max(NEVER_SLOW, limits.max_latency_ratio * before)
-    if old.seconds.total and relative < limit:
+    compared = bool(old.seconds.total) and relative < limit
+    if compared:
         limit = relative
         why = f"{limits.max_latency_ratio:g} times the old version's {_ms(before)}"
         if relative == NEVER_SLOW:
             why = "shorter is never slow"
     above = int(new.seconds.above(limit))
     crossed = now > limit and unlikely(above, new.seconds.total, SLOW_SHARE)
+    if compared:  # the old version's p95 is an estimate too
+        slow = round(old.seconds.above(limit))
+        crossed = crossed and _more_often(old.seconds.total, slow, new.seconds.total, above) < ALPHA
     row = Row("latency, p95", _ms(before), _ms(now), f"≤ {_ms(limit)}", crossed)
     sentence = f"latency: 95% of the requests took up to {_ms(now)}, above {_ms(limit)} ({why})"
     return sentence if crossed else "", row
 
 
 def _scores(old: Sample, new: Sample, limits: Canary) -> tuple[str, Row]:
-    size, p_value = distribution_shift(old.scores, new.scores)
-    crossed = size > limits.max_score_psi and p_value < ALPHA_SCORES
-    row = Row("scores, PSI", "", f"{size:.3f}", f"≤ {limits.max_score_psi:g}", crossed)
+    before, now = old.independent_scores(), new.independent_scores()
+    if before is None or now is None:
+        return "", Row("scores, PSI", "", "not compared", f"≤ {limits.max_score_psi:g}", False)
+    shift = distribution_shift(before, now)
+    crossed = shift.lower > limits.max_score_psi and shift.p_value < ALPHA
+    row = Row("scores, PSI", "", f"{shift.psi:.3f}", f"≤ {limits.max_score_psi:g}", crossed)
     sentence = (
-        f"scores: the distribution differs on the same traffic, PSI {size:.2f} (the limit is "
-        f"{limits.max_score_psi:g}): mean {_mean(old.scores):.3f} → {_mean(new.scores):.3f}"
+        f"scores: the distribution differs on the same traffic, PSI {shift.psi:.2f}, at least "
+        f"{shift.lower:.2f} (the limit is {limits.max_score_psi:g}): "
+        f"mean {_mean(before):.3f} → {_mean(now):.3f}"
     )
     return sentence if crossed else "", row
 
@@ -373,31 +417,61 @@ def unlikely(count: int, rows: int, share: float) -> bool:
     return share == 0 or float(bdtrc(count - 1, rows, share)) < ALPHA
 
 
-def distribution_shift(old: Histogram, new: Histogram) -> tuple[float, float]:
-    """Return the size of a shift and its p-value.
+@dataclass(frozen=True)
+class Shift:
+    """How far two distributions of scores are apart.
 
-    Returns
-    -------
-    Bias-corrected PSI in nats, at least 0, and the p-value of the two-sample chi-square test; 0 and
-    1 if a side is empty.
+    Attributes
+    ----------
+    psi
+        Population stability index in nats, without what chance adds; at least 0.
+    lower
+        One-sided lower confidence bound of the index, at `ALPHA_PSI`.
+    p_value
+        Of the two-sample chi-square test.
+    """
+
+    psi: float = 0.0
+    lower: float = 0.0
+    p_value: float = 1.0
+
+
+def distribution_shift(old: Histogram, new: Histogram) -> Shift:
+    """Return the shift between independent scores of two versions; none if a side is empty.
 
     Notes
     -----
     Bins that are too rare to be tested are merged. Without a shift the expected PSI is about
-    ``(bins - 1) (1/old + 1/new)`` (a scaled chi-square variable), which is subtracted.
+    ``(bins - 1) (1/old + 1/new)`` (a scaled chi-square variable), which is subtracted. The bound
+    uses the variance of the index by the delta method for two multinomial samples.
     """
-    from scipy.stats import chi2_contingency
+    from scipy.special import chdtrc, ndtri
 
     if not old.total or not new.total:
-        return 0.0, 1.0
+        return Shift()
     table = _merge_rare(np.array([old.counts, new.counts], dtype="float64"))
-    if table.shape[1] < 2:
-        return 0.0, 1.0
+    bins = table.shape[1]
+    if bins < 2:
+        return Shift()
     # Half a count more in each bin: an empty one would make the index infinite.
-    shares = (table + 0.5) / (table + 0.5).sum(axis=1, keepdims=True)
-    raw = float(((shares[1] - shares[0]) * np.log(shares[1] / shares[0])).sum())
-    chance = (table.shape[1] - 1) * (1 / old.total + 1 / new.total)
-    return max(0.0, raw - chance), float(chi2_contingency(table, correction=False).pvalue)
+    before, now = (table + 0.5) / (table + 0.5).sum(axis=1, keepdims=True)
+    log_ratio = np.log(now / before)
+    psi = float(((now - before) * log_ratio).sum()) - (bins - 1) * (1 / old.total + 1 / new.total)
+    variance = (
+        _variance(before, 1 - log_ratio - now / before) / old.total
+        + _variance(now, 1 + log_ratio - before / now) / new.total
+    )
+    expected = table.sum(axis=1, keepdims=True) * table.sum(axis=0) / table.sum()
+    statistic = float(((table - expected) ** 2 / expected).sum())
+    return Shift(
+        max(0.0, psi),
+        psi - float(ndtri(1 - ALPHA_PSI)) * math.sqrt(variance),
+        float(chdtrc(bins - 1, statistic)),
+    )
+
+
+def _variance(shares: np.ndarray, values: np.ndarray) -> float:
+    return float(shares @ (values - shares @ values) ** 2)
 
 
 def _merge_rare(table: np.ndarray) -> np.ndarray:
@@ -418,6 +492,13 @@ def _merge_rare(table: np.ndarray) -> np.ndarray:
 def _count(samples: list[Any]) -> int | None:
     """Return the total of a histogram; None without one."""
     return next((int(one.value) for one in samples if one.name.endswith("_count")), None)
+
+
+def _request_scores(families: dict[str, Any]) -> Histogram | None:
+    samples = families.get("slipway_request_score")
+    if samples is None:
+        return None
+    return _histogram(samples, lambda one, end: one.name.endswith(end))
 
 
 def _is_predict(one: Any, ending: str) -> bool:

@@ -18,6 +18,7 @@ from prometheus_client.multiprocess import MultiProcessCollector, mark_process_d
 from prometheus_client.registry import Collector
 
 from slipway.predictions.writer import Room
+from slipway.serving import CANDIDATE_BYTES
 from slipway.serving.release import Release
 
 SHARED = "PROMETHEUS_MULTIPROC_DIR"
@@ -65,6 +66,11 @@ class Metrics:
         self._decisions = self._counter("decisions", "Rows predicted.", "decision")
         self._reviews = self._counter("reviews", "Rows for human review.")
         self._scores = self._histogram("score", "Predicted probabilities.", SCORES)
+        self._request_scores = self._histogram(
+            "request_score",
+            f"The score of a random row of each request of less than {CANDIDATE_BYTES:,} bytes.",
+            SCORES,
+        )
         self._log_bytes = self._counter("log_bytes", "Written to the prediction log.")
         self._log_faults = self._counter("log_faults", "Requests refused for the log.")
         self._log_seconds = self._histogram(
@@ -92,6 +98,14 @@ class Metrics:
         self._scores().observe(probability)
         if review:
             self._reviews().inc()
+
+    def request_scored(self, probability: float) -> None:
+        """Count the score of a random row of a request, which a canary compares.
+
+        Rows of one request may be alike, requests are assigned to a version one by one: one row of
+        each is a sample of independent draws, whatever the size of a request.
+        """
+        self._request_scores().observe(probability)
 
     def in_flight(self) -> AbstractContextManager[None]:
         """Count a current request while the block lasts."""
@@ -178,7 +192,9 @@ class Metrics:
         self._seconds(OTHER)
         self._decisions("yes")
         self._decisions("no")
-        for series in (self._reviews, self._scores, self._log_bytes, self._log_faults):
+        for series in (self._reviews, self._scores, self._request_scores):
+            series()
+        for series in (self._log_bytes, self._log_faults):
             series()
         self._in_flight()
         self._last_record()

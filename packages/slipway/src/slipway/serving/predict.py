@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import random
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +19,7 @@ from slipway import project
 from slipway.predictions.record import VERSION, stamp, to_line
 from slipway.predictions.writer import Ids, PredictionLog
 from slipway.schema.validator import Faults, Rows, RowValidator
+from slipway.serving import CANDIDATE_BYTES
 from slipway.serving.http import Request
 from slipway.serving.human_review import Review, known_categories
 from slipway.serving.metrics import Metrics
@@ -91,7 +93,7 @@ class Predictor:
         now = self._clock()
         answers = self._answers(rows, now)
         if not request.smoke_test:
-            self._count(answers)
+            self._count(answers, len(request.body))
         about = {"time": stamp(now)} | self._origin | _fields_of(request)
         written = b"".join(map(_record, answers, rows.keys, rows.sent, repeat(about)))
         started = time.perf_counter()
@@ -132,7 +134,10 @@ class Predictor:
             )
         return answers
 
-    def _count(self, answers: list[dict[str, Any]]) -> None:
+    def _count(self, answers: list[dict[str, Any]], size: int) -> None:
+        if size < CANDIDATE_BYTES:
+            one = random.choice(answers)  # noqa: S311  a sample, not a secret
+            self._metrics.request_scored(one["probability"])
         for answer in answers:
             self._metrics.predicted(answer["probability"], answer["decision"], answer["review"])
 

@@ -20,6 +20,7 @@ from slipway.release.canary import (
     read_sample,
 )
 from slipway.release.outcome import CheckFailed
+from slipway.settings import Canary
 from slipway.targets.docker.lease import LeaseLost, Servers
 from slipway.targets.docker.session import Session
 from slipway.targets.docker.slot import check_running
@@ -36,12 +37,17 @@ LITTLE_TRAFFIC = (
     "set `on_inconclusive: go`: then smoke test and shadow decide (docs/deploy.md, “The canary”)"
 )
 
+NOT_COMPARED = (
+    "deploy it once with SLIPWAY_ON_INCONCLUSIVE=go: errors, refusals and latency are compared all "
+    "the same, scores by the shadow comparison (docs/deploy.md, “The canary”)"
+)
+
 
 class Inconclusive(SlipwayError):
-    """The canary had too little traffic to compare two versions."""
+    """The canary could not compare two versions."""
 
-    def __init__(self, what: str, details: list[Section]) -> None:
-        super().__init__(what, LITTLE_TRAFFIC)
+    def __init__(self, what: str, do: str, details: list[Section]) -> None:
+        super().__init__(what, do)
         self.details = details
 
 
@@ -57,7 +63,7 @@ def run_canary(session: Session, slot: str, tokens: str) -> tuple[str, list[Sect
     CheckFailed
         The candidate crossed a limit, or died.
     Inconclusive
-        There was too little traffic, and the settings do not accept that.
+        As `conclude`.
     """
     settings = session.engine.settings.canary
     import_module("scipy.stats")  # takes seconds, in which the candidate would not be compared
@@ -65,21 +71,34 @@ def run_canary(session: Session, slot: str, tokens: str) -> tuple[str, list[Sect
     share = max(1, round(FULL * settings.share))
     session.lease.share(Traffic(other(slot), slot, share))
     comparison = watch.run(settings.seconds)
-    if not comparison.enough and settings.on_inconclusive == "extend":
+    extend = settings.on_inconclusive == "extend" and not comparison.not_compared
+    if not comparison.enough and extend:
         session.steps.log(
             f"canary: {watch.counts()}, and {settings.min_requests:,} of each are needed: "
             f"it continues for up to {settings.max_seconds:g} s"
         )
         comparison = watch.run(settings.max_seconds, until_enough=True)
-    if comparison.enough:
-        return f"{watch.counts()}: no limit crossed", table_of(comparison)
-    message = (
-        f"inconclusive: {watch.counts()}, and {settings.min_requests:,} of each are needed to "
-        "compare them"
-    )
+    return conclude(comparison, watch.counts(), settings), table_of(comparison)
+
+
+def conclude(comparison: Comparison, counts: str, settings: Canary) -> str:
+    """Return the result of a canary that crossed no limit, in words.
+
+    Raises
+    ------
+    Inconclusive
+        Not all was compared, and the settings do not accept that.
+    """
+    if comparison.not_compared:
+        message, do = f"inconclusive: {comparison.not_compared}", NOT_COMPARED
+    elif not comparison.enough:
+        needed = f"{settings.min_requests:,} of each are needed to compare them"
+        message, do = f"inconclusive: {counts}, and {needed}", LITTLE_TRAFFIC
+    else:
+        return f"{counts}: no limit crossed"
     if settings.on_inconclusive != "go":
-        raise Inconclusive(message, table_of(comparison))
-    return f"{message}; it goes live nevertheless (`on_inconclusive: go`)", table_of(comparison)
+        raise Inconclusive(message, do, table_of(comparison))
+    return f"{message}; it goes live nevertheless (`on_inconclusive: go`)"
 
 
 class _Watch:

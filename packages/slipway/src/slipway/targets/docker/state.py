@@ -13,6 +13,7 @@ from typing import Any
 
 from slipway.errors import SlipwayError
 from slipway.release.records import Record
+from slipway.serving import CANDIDATE_BYTES
 
 CONFIG = "haproxy.cfg"
 HISTORY = "releases.jsonl"
@@ -119,6 +120,7 @@ class State:
             state=json.dumps(placed),
             prefix=prefix,
             candidate_ms=patience_ms,
+            candidate_bytes=CANDIDATE_BYTES,
             **{slot: FULL * (slot == traffic.live) for slot in SLOTS},
             **{f"{slot}_backup": FULL * (slot == traffic.other) for slot in SLOTS},
         )
