@@ -101,8 +101,8 @@ def _is_called(labels: np.ndarray, first: np.ndarray, second: np.ndarray) -> boo
     codes = np.repeat(np.arange(DAYS, dtype="int32"), ROWS_A_DAY)
     for days in range(sequential.FEWEST, DAYS + 1):
         rows = slice(days * ROWS_A_DAY)
-        models = (influence.auc(labels[rows], scores[rows]) for scores in (first, second))
-        found = sequential.difference(*models, Way(codes[rows], days, True), LEVEL)
+        before, after = (influence.auc(labels[rows], each[rows]) for each in (first, second))
+        found = sequential.difference(before, after, Way(codes[rows], days, True), LEVEL)
         if not found.low <= 0 <= found.high:
             return True
     return False

@@ -116,5 +116,6 @@ def test_the_days_needed_are_those_at_which_the_interval_is_as_wide_as_the_effec
     def width(days: int) -> float:
         return sequential.reach(days, LEVEL) * 0.01 * np.sqrt(20 / days)
 
+    assert needed is not None
     assert width(needed) <= 0.02 < width(needed - 1)
     assert sequential.clusters_needed(1e-6, 0.01, 20, LEVEL) is None
