@@ -2,7 +2,7 @@
 
 An interval for one look is exceeded at some look by chance if it is looked at again and again. The
 intervals here form a confidence sequence: with the stated probability, all of them together hold
-the true difference, however often and whenever somebody looks (docs/shadow.md).
+the true difference, however often and whenever they are looked at (docs/shadow.md).
 """
 
 from __future__ import annotations
