@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -133,28 +133,13 @@ def _python_for(root: Path, tree: Path) -> str:
     if not ready.is_file() or ready.read_text("utf-8") != made_for:
         ready.unlink(missing_ok=True)
         run([sys.executable, "-m", "venv", "--clear", str(folder)], tree)
-        _install(tree, python)
+        install = [python, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--no-deps"]
+        # Compiling all packages takes a third of the time, and few of them are imported.
+        options = ["--no-compile", "--require-hashes", *WHEELS]
+        run([*install, *options, "-r", str(REQUIREMENTS)], tree)
         _add_command(folder / "bin" / "slipway", python)
         ready.write_text(made_for, "utf-8")
     return python
-
-
-def _install(tree: Path, python: str) -> None:
-    """Install the packages that a tree locks, by hash: with uv, or with pip where uv fails.
-
-    uv takes a tenth of the time; pip may be set up for an index of which uv is not told.
-    """
-    locked = ["--no-deps", "--require-hashes", *WHEELS, "-r", str(REQUIREMENTS)]
-    uv = Path(sys.executable).with_name("uv")
-    if uv.exists():
-        with suppress(SlipwayError):
-            # Copied: what changes a file here changes none in uv's cache.
-            options = ["-q", "--no-config", "--link-mode=copy", "--python", python]
-            run([str(uv), "pip", "install", *options, *locked], tree)
-            return
-    # Compiling all packages takes a third of the time, and few of them are imported.
-    pip = [python, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--no-compile"]
-    run([*pip, *locked], tree)
 
 
 def _add_command(path: Path, python: str) -> None:
