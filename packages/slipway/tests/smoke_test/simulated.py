@@ -39,6 +39,13 @@ class Version:
     b: float = 8.0
 
 
+def psi(first: Version, second: Version) -> float:
+    """Return the population stability index between the scores of two versions."""
+    edges = (0, *SCORES, 1)
+    before, now = (np.diff(beta.cdf(edges, each.a, each.b)) for each in (first, second))
+    return float(((now - before) * np.log(now / before)).sum())
+
+
 @dataclass(frozen=True)
 class Traffic:
     """The predictions that are asked for.

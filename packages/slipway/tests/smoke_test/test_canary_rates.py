@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from tests.smoke_test.simulated import LIMITS, MIXED, Traffic, Version, runs_stopped
+from tests.smoke_test.simulated import LIMITS, MIXED, Traffic, Version, psi, runs_stopped
 
 # `make bench BENCH=canary` simulates a thousand of each.
 RUNS = 100
@@ -49,7 +49,7 @@ def test_a_version_that_fails_as_often_as_the_old_one_is_almost_never_stopped(tr
 def test_a_candidate_that_refuses_what_the_old_version_refuses_too_is_sound():
     """A caller that sends nonsense sends it to both."""
     nonsense = Version(refused=0.98)
-    assert runs_stopped(nonsense, nonsense, MUCH, RUNS // 2) == 0
+    assert runs_stopped(nonsense, nonsense, MUCH, RUNS) <= RUNS * 0.02
 
 
 BATCHES = [Traffic(100, 0.1, rows, alike=0.9) for rows in ((20,), (200,), MIXED)]
@@ -64,7 +64,8 @@ def test_requests_with_many_similar_rows_stop_at_most_one_sound_version_in_a_hun
 
 @pytest.mark.parametrize("traffic", BATCHES, ids=["20 rows", "200 rows", "mixed"])
 def test_another_model_is_stopped_whatever_the_size_of_requests(traffic):
-    """With 100 requests: a PSI of 2 nearly always, one within the limit never."""
-    other, close = Version(a=5.0), Version(a=2.4)
-    assert runs_stopped(Version(), other, traffic, RUNS // 5) >= RUNS // 5 * 0.9
+    """With 100 requests: a PSI of twice the limit mostly, one within the limit never."""
+    other, close = Version(a=3.2), Version(a=2.4)
+    assert 0.5 < psi(Version(), other) < 0.55
+    assert runs_stopped(Version(), other, traffic, RUNS // 5) >= RUNS // 5 * 0.75
     assert runs_stopped(Version(), close, traffic, RUNS // 5) == 0

@@ -6,7 +6,6 @@ failed request of a hundred is not evidence, unless the limit is zero.
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -20,14 +19,14 @@ if TYPE_CHECKING:
     from slipway.settings import Canary
 
 ALPHA = 0.0002
-"""Significance level of each test at each look.
+"""Significance level, at each look, of each test that compares two versions.
 
-A canary looks every second, for one to ten minutes. By simulation (`make bench BENCH=canary`) all
+A canary looks every second, for a minute by default. By simulation (`make bench BENCH=canary`) all
 tests together then stop at most 1 in 100 releases that do the same as the old version.
 """
 
-ALPHA_PSI = 0.002
-"""Level of the lower bound of the PSI, which changes less from look to look than a count does."""
+ALPHA_LIMIT = 0.002
+"""Level of the tests of one version against a fixed limit, from which a sound one is far away."""
 
 # One event can fail all the requests that a candidate is answering at that moment.
 MIN_ERRORS = 3
@@ -366,14 +365,18 @@ def _latency(old: Sample, new: Sample, limits: Canary) -> tuple[str, Row]:
         why = f"{limits.max_latency_ratio:g} times the old version's {_ms(before)}"
         if relative == NEVER_SLOW:
             why = "shorter is never slow"
-    above = int(new.seconds.above(limit))
-    crossed = now > limit and unlikely(above, new.seconds.total, SLOW_SHARE)
-    if compared:  # the old version's p95 is an estimate too
-        slow = round(old.seconds.above(limit))
+    crossed = now > limit and _is_slow(new.seconds, limit)
+    if compared and not _is_slow(new.seconds, limits.max_latency_ms / 1000):
+        # The old version's p95 is an estimate too.
+        above, slow = round(new.seconds.above(limit)), round(old.seconds.above(limit))
         crossed = crossed and _more_often(old.seconds.total, slow, new.seconds.total, above) < ALPHA
     row = Row("latency, p95", _ms(before), _ms(now), f"≤ {_ms(limit)}", crossed)
     sentence = f"latency: 95% of the requests took up to {_ms(now)}, above {_ms(limit)} ({why})"
     return sentence if crossed else "", row
+
+
+def _is_slow(seconds: Histogram, limit: float) -> bool:
+    return unlikely(int(seconds.above(limit)), seconds.total, SLOW_SHARE)
 
 
 def _scores(old: Sample, new: Sample, limits: Canary) -> tuple[str, Row]:
@@ -381,11 +384,11 @@ def _scores(old: Sample, new: Sample, limits: Canary) -> tuple[str, Row]:
     if before is None or now is None:
         return "", Row("scores, PSI", "", "not compared", f"≤ {limits.max_score_psi:g}", False)
     shift = distribution_shift(before, now)
-    crossed = shift.lower > limits.max_score_psi and shift.p_value < ALPHA
+    crossed = shift.psi > limits.max_score_psi and shift.p_value < ALPHA
     row = Row("scores, PSI", "", f"{shift.psi:.3f}", f"≤ {limits.max_score_psi:g}", crossed)
     sentence = (
-        f"scores: the distribution differs on the same traffic, PSI {shift.psi:.2f}, at least "
-        f"{shift.lower:.2f} (the limit is {limits.max_score_psi:g}): "
+        f"scores: the distribution differs on the same traffic, PSI {shift.psi:.2f} (the limit is "
+        f"{limits.max_score_psi:g}): "
         f"mean {_mean(before):.3f} → {_mean(now):.3f}"
     )
     return sentence if crossed else "", row
@@ -408,13 +411,13 @@ def unlikely(count: int, rows: int, share: float) -> bool:
 
     Notes
     -----
-    One-sided exact binomial test at `ALPHA`; for a share of zero, one is evidence.
+    One-sided exact binomial test at `ALPHA_LIMIT`; for a share of zero, one is evidence.
     """
     from scipy.special import bdtrc
 
     if count < 1:
         return False
-    return share == 0 or float(bdtrc(count - 1, rows, share)) < ALPHA
+    return share == 0 or float(bdtrc(count - 1, rows, share)) < ALPHA_LIMIT
 
 
 @dataclass(frozen=True)
@@ -425,14 +428,11 @@ class Shift:
     ----------
     psi
         Population stability index in nats, without what chance adds; at least 0.
-    lower
-        One-sided lower confidence bound of the index, at `ALPHA_PSI`.
     p_value
         Of the two-sample chi-square test.
     """
 
     psi: float = 0.0
-    lower: float = 0.0
     p_value: float = 1.0
 
 
@@ -442,10 +442,9 @@ def distribution_shift(old: Histogram, new: Histogram) -> Shift:
     Notes
     -----
     Bins that are too rare to be tested are merged. Without a shift the expected PSI is about
-    ``(bins - 1) (1/old + 1/new)`` (a scaled chi-square variable), which is subtracted. The bound
-    uses the variance of the index by the delta method for two multinomial samples.
+    ``(bins - 1) (1/old + 1/new)`` (a scaled chi-square variable), which is subtracted.
     """
-    from scipy.special import chdtrc, ndtri
+    from scipy.special import chdtrc
 
     if not old.total or not new.total:
         return Shift()
@@ -457,21 +456,9 @@ def distribution_shift(old: Histogram, new: Histogram) -> Shift:
     before, now = (table + 0.5) / (table + 0.5).sum(axis=1, keepdims=True)
     log_ratio = np.log(now / before)
     psi = float(((now - before) * log_ratio).sum()) - (bins - 1) * (1 / old.total + 1 / new.total)
-    variance = (
-        _variance(before, 1 - log_ratio - now / before) / old.total
-        + _variance(now, 1 + log_ratio - before / now) / new.total
-    )
     expected = table.sum(axis=1, keepdims=True) * table.sum(axis=0) / table.sum()
     statistic = float(((table - expected) ** 2 / expected).sum())
-    return Shift(
-        max(0.0, psi),
-        psi - float(ndtri(1 - ALPHA_PSI)) * math.sqrt(variance),
-        float(chdtrc(bins - 1, statistic)),
-    )
-
-
-def _variance(shares: np.ndarray, values: np.ndarray) -> float:
-    return float(shares @ (values - shares @ values) ** 2)
+    return Shift(max(0.0, psi), float(chdtrc(bins - 1, statistic)))
 
 
 def _merge_rare(table: np.ndarray) -> np.ndarray:
