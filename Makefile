@@ -53,7 +53,7 @@ lint: $(READY) $(GITHUB) ## Check style, types and settings, as pre-commit and C
 	$(BIN)/mypy
 
 # Repeated when something in .github has changed; a file that was removed changes its folder.
-$(GITHUB): $(READY) $(shell find .github 2>/dev/null)
+$(GITHUB): $(READY) Makefile $(shell find .github 2>/dev/null)
 	@rm -f $@
 	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.dependabot .github/dependabot.yml
 	$(BIN)/zizmor --quiet --no-progress --offline --strict-collection --persona=pedantic .github
@@ -63,11 +63,9 @@ endif
 ifneq ($(WORKFLOWS),)
 	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows $(WORKFLOWS)
 	$(BIN)/check-jsonschema --quiet --builtin-schema custom.github-workflows-require-timeout $(WORKFLOWS)
-	@if type actionlint >/dev/null 2>&1; then echo actionlint; actionlint; \
+	@if type actionlint >/dev/null 2>&1; then echo actionlint; actionlint && mkdir -p $(@D) && touch $@; \
 	else echo "actionlint is not installed: the workflows were checked against their schema only"; fi
 endif
-	@mkdir -p $(@D)
-	@if type actionlint >/dev/null 2>&1; then touch $@; fi
 
 bench: $(READY) build/model/manifest.json ## Measure speed and memory (BENCH=startup for one part)
 	@$(MAKE) --no-print-directory -C $(MACHINE) bench
