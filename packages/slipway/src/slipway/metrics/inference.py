@@ -1,6 +1,6 @@
 """Intervals and paired differences of metrics on rows that depend on each other.
 
-Everything that states an interval or a p-value of a metric calls `estimate` or `difference`.
+One function for the interval of a value and one for a paired difference, for every metric.
 """
 
 from __future__ import annotations
@@ -17,6 +17,9 @@ from slipway.metrics.clusters import FEWEST, Clusters, Spread, ewc_dof, spread_o
 from slipway.metrics.influence import Influence
 from slipway.metrics.paired import ROUNDING, Difference, unknown
 from slipway.metrics.stats import Estimate
+
+# More clusters than any table has.
+MOST_CLUSTERS = 10**9
 
 
 def t_quantile(confidence: float, dof: float) -> float:
@@ -126,7 +129,7 @@ def mean_of(parts: Sequence[Influence]) -> Influence:
     rows = sum(len(part.pull) for part in parts)
     weights = [len(part.pull) / rows for part in parts]
     pull = np.concatenate([w * part.pull for w, part in zip(weights, parts, strict=True)])
-    support, name = sum(part.support for part in parts), parts[0].support_name
+    support, name = min(part.support for part in parts), parts[0].support_name
     values = [part.value for part in parts if part.value is not None]
     if len(values) < len(parts):
         return Influence(None, np.zeros(rows), support, name)
@@ -154,7 +157,7 @@ def clusters_needed(
     """
     shows = partial(_power, effect, spread, clusters, alpha)
     enough = FEWEST
-    while shows(enough) < power:
+    while shows(enough) < power and enough < MOST_CLUSTERS:
         enough *= 2
     return bisect_left(range(enough), power, lo=FEWEST, key=shows)
 
