@@ -27,6 +27,7 @@ from tests.metrics.daily_looks import (
     one_look,
     signs,
     skewed_days,
+    very_skewed_days,
 )
 
 ROWS_A_DAY = 30
@@ -42,6 +43,8 @@ CELLS: dict[str, Make] = {
     "20 to 200 rows a day, correlation 0.3 within a day": clustered_rows,
     "serial correlation 0.3": lambda runs, random: normal_days(runs, random, 0.3),
     "serial correlation 0.6": lambda runs, random: normal_days(runs, random, 0.6),
+    "serial correlation 0.7": lambda runs, random: normal_days(runs, random, 0.7),
+    "very skewed days (log-normal, sigma 1.2)": very_skewed_days,
 }
 
 

@@ -63,6 +63,13 @@ def skewed_days(runs: int, random: np.random.Generator) -> Series:
     return Series(random.exponential(1, (runs, DAYS)) - 1, np.ones((runs, DAYS)), 1.0)
 
 
+def very_skewed_days(runs: int, random: np.random.Generator, sigma: float = 1.2) -> Series:
+    """Return days with a log-normal distribution."""
+    mean, variance = np.exp(sigma**2 / 2), (np.exp(sigma**2) - 1) * np.exp(sigma**2)
+    sums = random.lognormal(0, sigma, (runs, DAYS)) - mean
+    return Series(sums, np.ones(sums.shape), float(np.sqrt(variance)))
+
+
 def clustered_rows(runs: int, random: np.random.Generator, correlation: float = 0.3) -> Series:
     """Return days of 20 to 200 rows; rows of a day have this correlation."""
     rows = random.integers(20, 201, (runs, DAYS)).astype("float64")
