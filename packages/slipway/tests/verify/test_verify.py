@@ -173,6 +173,7 @@ class TestOnALaptop:
         assert verified["model_sha256"] == model == digest(main / "build/model/model.onnx")
         assert verified["lock"] == "identical"
         assert verified["recorded_sha256"] == model
+        assert verified["base"] == run(["git", "rev-parse", "HEAD^1"], main).strip()
 
 
 def test_it_is_judged_against_what_was_released_not_against_a_merge_that_was_stopped(
