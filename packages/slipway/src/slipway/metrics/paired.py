@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import ceil, inf, sqrt
+from math import ceil, sqrt
 
 import numpy as np
 
@@ -38,7 +38,8 @@ class Difference:
     rows
         Number of rows.
     dof
-        Degrees of freedom of Student's t, by which the interval and the p-values are computed.
+        Degrees of freedom of Student's t, by which the interval and the p-values are computed;
+        None for the normal distribution.
     insufficient_reason
         Why the numbers must not decide anything; empty if they may.
     """
@@ -52,7 +53,7 @@ class Difference:
     p_up: float
     p_down: float
     rows: int
-    dof: float = inf
+    dof: float | None = None
     insufficient_reason: str = ""
 
 
@@ -196,7 +197,7 @@ def difference(
     if se <= ROUNDING:
         value = 0.0 if abs(value) <= ROUNDING else value
         p_up, p_down = float(value <= 0), float(value >= 0)
-        return Difference(first, second, value, 0.0, value, value, p_up, p_down, rows, inf, reason)
+        return Difference(first, second, value, 0.0, value, value, p_up, p_down, rows, None, reason)
     reach, z = stats.quantile(confidence) * se, value / se
     return Difference(
         first,
@@ -208,14 +209,14 @@ def difference(
         NORMAL.cdf(-z),
         NORMAL.cdf(z),
         rows,
-        inf,
+        None,
         reason,
     )
 
 
 def unknown(rows: int, reason: str) -> Difference:
     """Return a difference without information, and why."""
-    return Difference(None, None, 0.0, 0.0, 0.0, 0.0, 1.0, 1.0, rows, inf, reason)
+    return Difference(None, None, 0.0, 0.0, 0.0, 0.0, 1.0, 1.0, rows, None, reason)
 
 
 def _few(count: int, of_what: str) -> str:
