@@ -44,19 +44,21 @@ def url(wheel: Path):
 
 
 @pytest.fixture(scope="module")
-def fork(small_repository: Path, url: str) -> Path:
+def fork(small_repository: Path, url: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A fork that has taken the release as docs/upgrade.md tells it to."""
-    copy_environment(small_repository)
-    pyproject = small_repository / "pyproject.toml"
+    root = tmp_path_factory.mktemp("fork") / "repository"
+    shutil.copytree(small_repository, root, symlinks=True)
+    copy_environment(root)
+    pyproject = root / "pyproject.toml"
     lines = pyproject.read_text("utf-8").splitlines()
     changed = [f'slipway-ml = {{ url = "{url}" }}' if _is_source(it) else it for it in lines]
     pyproject.write_text("\n".join(changed) + "\n", "utf-8")
-    shutil.rmtree(small_repository / "packages")
-    (small_repository / FILE).write_text("train: 0\n", "utf-8")
-    make(small_repository, "lock")
-    commit(small_repository, "Take the released machine")
-    make(small_repository, "setup")
-    return small_repository
+    shutil.rmtree(root / "packages")
+    (root / FILE).write_text("train: 0\n", "utf-8")
+    make(root, "lock")
+    commit(root, "Take the released machine")
+    make(root, "setup")
+    return root
 
 
 def test_the_lock_names_the_wheel_by_its_hash_for_the_pipeline_and_for_the_image(fork, wheel, url):
