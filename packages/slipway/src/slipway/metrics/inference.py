@@ -153,7 +153,7 @@ def clusters_needed(
     Notes
     -----
     The standard error falls with the root of the number of clusters. The power is that of
-    Student's noncentral t with the degrees of freedom of so many clusters.
+    Student's noncentral t with the degrees of freedom of that number.
     """
     shows = partial(_power, effect, spread, clusters, alpha)
     enough = FEWEST
