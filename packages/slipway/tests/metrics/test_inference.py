@@ -199,14 +199,26 @@ def test_decisions_that_are_all_alike_have_a_share_and_no_nan() -> None:
     assert (found.low, found.high) == pytest.approx((stats.wilson(50, 50).low, 1), rel=3e-3)
 
 
-def test_a_mean_over_periods_is_that_of_their_rows() -> None:
+def test_a_mean_over_periods_has_the_value_and_the_error_of_all_rows() -> None:
     losses = np.random.default_rng(3).random(900)
     parts = [influence.mean(losses[:300]), influence.mean(losses[300:])]
     whole, found = influence.mean(losses), inference.mean_of(parts)
     assert found.value == pytest.approx(whole.value)
-    assert spread_of(found.pull, INDEPENDENT).se == pytest.approx(
-        np.hypot(losses[:300].std(ddof=1) * 300**0.5, losses[300:].std(ddof=1) * 600**0.5) / 900
-    )
+    assert found.pull == pytest.approx(whole.pull, rel=0.01, abs=1e-6)
+
+
+def test_four_periods_do_not_hide_the_variation_between_days_from_its_error() -> None:
+    """Pulls centred in each period would give 0.73 of the variance."""
+    random, days = np.random.default_rng(5), Clusters((Way.of(np.arange(120), ordered=True),))
+    variances = []
+    for _ in range(400):
+        parts = [influence.mean(part) for part in np.split(random.standard_normal(120), 4)]
+        variances.append(spread_of(inference.mean_of(parts).pull, days).se ** 2)
+    assert np.mean(variances) * 120 == pytest.approx(1, abs=0.08)
+
+
+def test_a_tiny_effect_needs_many_clusters_and_stops_nothing() -> None:
+    assert inference.clusters_needed(1e-12, Spread(0.01, 99), 100, 0.025) >= 10**9
 
 
 def test_more_clusters_are_needed_for_a_smaller_effect_or_a_stricter_test() -> None:

@@ -123,17 +123,26 @@ def mean_of(parts: Sequence[Influence]) -> Influence:
 
     The parts are the periods of a rolling-origin evaluation, each scored by another fit. The metric
     does not exist if it does not exist for a part.
+
+    Notes
+    -----
+    A row also pulls by the distance of its part's value from the mean. Without it the pulls of each
+    part would sum to 0, and EWC would miss the low frequencies that it estimates from.
     """
     if len(parts) == 1:
         return parts[0]
     rows = sum(len(part.pull) for part in parts)
     weights = [len(part.pull) / rows for part in parts]
-    pull = np.concatenate([w * part.pull for w, part in zip(weights, parts, strict=True)])
     support, name = min(part.support for part in parts), parts[0].support_name
     values = [part.value for part in parts if part.value is not None]
     if len(values) < len(parts):
         return Influence(None, np.zeros(rows), support, name)
-    return Influence(float(np.dot(weights, values)), pull, support, name)
+    value = float(np.dot(weights, values))
+    pulls = [
+        weight * part.pull + (own - value) / rows
+        for weight, part, own in zip(weights, parts, values, strict=True)
+    ]
+    return Influence(value, np.concatenate(pulls), support, name)
 
 
 def clusters_needed(
