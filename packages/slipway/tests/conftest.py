@@ -26,7 +26,7 @@ pytest_plugins = [
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # Folders whose tests need the Docker engine, with an image that takes a minute to make: the first
-# of the second group do not need it, so that nobody waits.
+# of the second group do not need it, so that no worker waits.
 ENGINE = ("deploy demo fetch smoke_test shadow", "workflows image kubernetes")
 
 # Others that take minutes: what is begun last should be short.

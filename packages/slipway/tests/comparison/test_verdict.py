@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from math import inf
 from typing import Any
 
 import numpy as np
@@ -168,7 +167,7 @@ def test_an_edited_record_stops_the_change() -> None:
 
 def difference(low: float, high: float, p_up: float, p_down: float, reason: str = "") -> Difference:
     middle = (low + high) / 2
-    return Difference(0.5, 0.5 + middle, middle, 0.01, low, high, p_up, p_down, 1000, inf, reason)
+    return Difference(0.5, 0.5 + middle, middle, 0.01, low, high, p_up, p_down, 1000, None, reason)
 
 
 @pytest.mark.parametrize("name", METRICS)

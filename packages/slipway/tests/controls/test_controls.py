@@ -232,8 +232,8 @@ def test_a_lock_in_conflict_is_no_answer_and_is_named(change):
 
 def test_an_unknown_base_leaves_everything_as_it_was(change):
     before = (change / "dvc.lock").read_bytes()
-    done = reproduce(change, "nobody")
+    done = reproduce(change, "no-such-branch")
 
     assert done.returncode == 2
-    assert "git knows no commit `nobody`" in done.stderr
+    assert "git knows no commit `no-such-branch`" in done.stderr
     assert (change / "dvc.lock").read_bytes() == before

@@ -108,6 +108,6 @@ def test_ci_fails_what_a_laptop_may_skip(ci: str, tmp_path: Path) -> None:
     )  # fmt: skip
     assert (done.returncode != 0) == (ci == "true"), done.stdout
     for name in SKIPPING:
-        told = re.search(rf"test_{name}\.py:\d+: CI must not skip", done.stdout)
-        assert bool(told) == (ci == "true"), done.stdout
+        refused = re.search(rf"test_{name}\.py:\d+: CI must not skip", done.stdout)
+        assert bool(refused) == (ci == "true"), done.stdout
     assert "1 passed" in done.stdout

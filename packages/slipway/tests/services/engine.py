@@ -110,7 +110,7 @@ def service_image(
         (tree / WORK).mkdir(parents=True)
         (tree / WORK / "packages").symlink_to(request.getfixturevalue("unpacked"))
         build_image(tree)
-        shutil.rmtree(tree / WORK / "context")  # large, and nobody needs it any more
+        shutil.rmtree(tree / WORK / "context")  # large, and not needed any more
 
     made = made_once(tmp_path_factory, SERVICE, make) / "repository"
     tree = tmp_path_factory.mktemp("service") / "repository"
