@@ -12,6 +12,9 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OrdinalEncoder
 
+# What is known of flights: with more rain or wind, or less sight, none is less likely to be late.
+MONOTONIC = {"precip": 1, "wind_speed": 1, "visib": -1}
+
 
 def build(params: Mapping[str, Any], categories: Sequence[str]) -> ClassifierMixin:
     """Return the estimator, not yet fitted.
@@ -40,7 +43,7 @@ def build(params: Mapping[str, Any], categories: Sequence[str]) -> ClassifierMix
         ],
         remainder="passthrough",
         verbose_feature_names_out=False,
-    )
+    ).set_output(transform="pandas")
     boost = HistGradientBoostingClassifier(
         learning_rate=params["learning_rate"],
         max_iter=params["iterations"],
@@ -48,6 +51,7 @@ def build(params: Mapping[str, Any], categories: Sequence[str]) -> ClassifierMix
         min_samples_leaf=params["min_samples_leaf"],
         l2_regularization=params["l2"],
         random_state=params["seed"],
+        monotonic_cst=MONOTONIC,
         early_stopping=False,
     )
     return Pipeline([("encode", encode), ("boost", boost)])

@@ -16,6 +16,10 @@ from model.rules import RULES
 KEY = "flight_id"
 EVENT_TIME = "scheduled_departure"
 
+# Flights of one day share weather and delays, so verdicts count days, not flights.
+CLUSTERS = [EVENT_TIME]
+TIME_ZONE = "America/New_York"
+
 CARRIERS = ["9E", "AA", "AS", "B6", "DL", "EV", "F9", "FL"]
 CARRIERS += ["HA", "MQ", "OO", "UA", "US", "VX", "WN", "YV"]
 ORIGINS = ["EWR", "JFK", "LGA"]

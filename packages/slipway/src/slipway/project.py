@@ -38,6 +38,7 @@ __all__ = [
     "behaviours",
     "check_served",
     "columns_read",
+    "dependence",
     "estimator",
     "event_time",
     "features",
@@ -111,6 +112,14 @@ def key() -> str:
 
 def event_time() -> str:
     return str(_load("schema", "EVENT_TIME"))
+
+
+def dependence() -> dict[str, Any]:
+    """Return the settings of which rows depend on each other, those that are set."""
+    _load("schema", "EVENT_TIME")
+    module = import_module("model.schema")
+    names = ("EVENT_TIME", "CLUSTERS", "TIME_ZONE")
+    return {name: getattr(module, name) for name in names if hasattr(module, name)}
 
 
 def inputs() -> list[str]:

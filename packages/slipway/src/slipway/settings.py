@@ -69,6 +69,7 @@ class Validate(Section):
 
 class Prepare(Section):
     holdout_months: Count = 1
+    origins: Count = 4
     max_feature_auc: Annotated[float, Field(gt=0.5, le=1)] = 0.95
     max_label_missing: Share = 0.1
 

@@ -19,6 +19,7 @@ STAGES = {
     "prepare": "slipway.training.prepare",
     "train": "slipway.training.train",
     "evaluate": "slipway.training.evaluate",
+    "backtest": "slipway.training.backtest",
 }
 
 SOURCE = Path(__file__).parents[1]

@@ -33,6 +33,7 @@ from slipway.repository.pointers import POINTER
 from slipway.repository.restore import restore
 from slipway.reproduction.reproduce import LockVerdict, reproduce
 from slipway.serving.release import SHIPPED, Release, verify_model
+from slipway.training.backtest import BACKTEST
 from slipway.training.score import MANIFEST_FILE, MODEL, MODEL_FILE
 from slipway.untrusted import as_text, quote, quote_text
 
@@ -121,11 +122,11 @@ def _release_of(root: Path) -> Release:
 
 
 def rebuild_into(root: Path, commit: str) -> tuple[LockVerdict, dict[str, str]]:
-    """Rebuild the model in a clean checkout of a commit and copy it into the tree.
+    """Rebuild the model in a clean checkout of a commit; copy it and the backtest into the tree.
 
     Returns
     -------
-    How `dvc.lock` compares, and the sha256 of each file that was copied.
+    How `dvc.lock` compares, and the sha256 of each file of the model.
 
     Raises
     ------
@@ -141,22 +142,24 @@ def rebuild_into(root: Path, commit: str) -> tuple[LockVerdict, dict[str, str]]:
                 "fix it by a pull request: `dvc repro`, then commit dvc.lock with reports/",
             )
         files = files_of(copy / MODEL)
-        _copy_model(copy / MODEL, root)
+        for path in (MODEL, BACKTEST):
+            _copy_folder(copy / path, root, path)
     check_files(root, files)
     verify_model(root / MODEL)
     return lock, files
 
 
-def _copy_model(folder: Path, root: Path) -> None:
-    """Replace the model folder of the tree by a copy, as regular files."""
-    target = root / MODEL
+def _copy_folder(folder: Path, root: Path, path: Path) -> None:
+    """Replace a folder of the tree by a copy, as regular files; remove it if there is none."""
+    target = root / path
     for place in (target, *target.parents):
         if place != root and root in place.parents and place.is_symlink():
             raise SlipwayError(
                 f"{place.relative_to(root)}: a link; a folder is needed", "remove the link"
             )
     shutil.rmtree(target, ignore_errors=True)
-    shutil.copytree(folder, target)
+    if folder.is_dir():
+        shutil.copytree(folder, target)
 
 
 def _find_base(root: Path, commit: str, base: str, api: Api | None) -> Base:

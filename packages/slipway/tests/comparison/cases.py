@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from pydantic import TypeAdapter
 
-from slipway.comparison.compare import ScoredModel
+from slipway.comparison import verdict
+from slipway.comparison.compare import Compared, Rows, ScoredBest, ScoredModel
 from slipway.comparison.core import Findings, judge
-from slipway.comparison.report import Judgement, Rule
+from slipway.comparison.report import Judgement, Period, Rule
 from slipway.comparison.slices import Group, Groups
 from slipway.comparison.verdict import reliability
-from slipway.metrics.registry import METRICS
+from slipway.metrics import paired
+from slipway.metrics.clusters import DAY, Clusters, Way
+from slipway.metrics.registry import METRICS, Sample
 
 RULE: dict[str, Any] = {
     "primary": "auc",
@@ -67,7 +73,7 @@ def side(scores: np.ndarray | None, name: str, **manifest: Any) -> ScoredModel:
         "model": {"sha256": name * 64},
         "data": {"md5": "d" * 32 + ".dir"},
         "threshold": 0.3,
-        "train": {"months": ["2030-01"], "rows": 100_000, "positives": 20_000},
+        "train": {"months": list(LEARNED), "rows": 100_000, "positives": 20_000},
     }
     return ScoredModel(scores, facts | manifest, name * 40, "restored by hash")
 
@@ -91,6 +97,7 @@ def findings(rule: Rule | None = None, uses: int = 1, **other: Any) -> Findings:
             "tampered": [],
             "reliability": reliability(rule, uses),
         },
+        "periods": [period("0", ROWS, int(LABELS.sum()), uses)],
         "behaviours": [behaviour("a_holds", 1.0)],
         "cost": {
             "row_ms": {"champion": 0.02, "challenger": 0.03, "limit": rule.max_row_ms},
@@ -103,6 +110,88 @@ def findings(rule: Rule | None = None, uses: int = 1, **other: Any) -> Findings:
         "notes": [],
     }
     return TypeAdapter(Findings).validate_python(facts | other)
+
+
+# Months that the models of the newest period have learned from.
+LEARNED = ("2029-09", "2029-10", "2029-11", "2029-12", "2030-01")
+
+
+def period(
+    key: str, rows: int, positives: int, uses: int = 1, ends: int = len(LEARNED)
+) -> dict[str, Any]:
+    """Return a period whose models have learned from that many months."""
+    return {
+        "learned": list(LEARNED[:ends]),
+        "months": [(*LEARNED, "2030-02")[ends]],
+        "keys_sha256": key * 64,
+        "rows": rows,
+        "positives": positives,
+        "uses": uses,
+    }
+
+
+def one_period(labels: np.ndarray = LABELS, codes: np.ndarray = SHOPS) -> Compared:
+    """Return rows that do not depend on each other."""
+    rows = Rows(Sample.of(labels), groups(codes))
+    return Compared(rows, rows)
+
+
+# Four periods of thirty days each.
+PERIODS, DAYS = 4, 120
+_ends = [ROWS * number // PERIODS for number in range(PERIODS + 1)]
+PERIOD_ROWS = tuple(slice(start, end) for start, end in pairwise(_ends))
+NEWEST = PERIOD_ROWS[-1]
+
+
+def four_periods(days: int = DAYS) -> Compared:
+    """Return the same rows, on days in four periods; each day has rows of its own."""
+    clusters = Clusters((Way.of(np.arange(ROWS) * days // ROWS, ordered=True, name=DAY),))
+    rolling = Rows(Sample(LABELS, clusters, PERIOD_ROWS), groups())
+    newest = np.arange(ROWS)[NEWEST]
+    return Compared(rolling, Rows(rolling.sample.take(newest), groups(SHOPS[NEWEST])))
+
+
+def judged_on_periods(
+    challenger: np.ndarray = BETTER,
+    champion: np.ndarray = CHAMPION,
+    *,
+    newest: np.ndarray | None = None,
+    days: int = DAYS,
+    rule: dict[str, Any] | None = None,
+    uses: tuple[int, ...] = (1, 1, 1, 1),
+    best_champions: Sequence[ScoredBest] = (),
+    **found: Any,
+) -> dict[str, Any]:
+    """Judge two procedures on four periods; `newest` are other scores of the newest challenger."""
+    settings = rule_of(clusters=[DAY], origins=PERIODS, **(rule or {}))
+    facts = findings(settings, max(uses), **found)
+    periods = [
+        period(str(n), len(part), int(part.sum()), used, ends=len(LEARNED) + 1 - PERIODS + n)
+        for n, (part, used) in enumerate(
+            zip(map(LABELS.__getitem__, PERIOD_ROWS), uses, strict=True)
+        )
+    ]
+    newest_period = {
+        key: periods[-1][key] for key in ("keys_sha256", "rows", "positives", "months")
+    }
+    holdout = facts.holdout.model_copy(update=newest_period)
+    facts = replace(
+        facts, holdout=holdout, periods=[Period.model_validate(each) for each in periods]
+    )
+    ours = challenger[NEWEST] if newest is None else newest
+    return judge(
+        four_periods(days),
+        replace(side(champion[NEWEST], "c"), rolling=champion),
+        replace(side(ours, "e"), rolling=challenger),
+        settings,
+        facts,
+        best_champions=best_champions,
+    ).as_json()
+
+
+def best_of_all(scores: np.ndarray, name: str) -> ScoredBest:
+    """Return a model that may be the best so far, scored on the only period."""
+    return ScoredBest(side(scores, name), [0], scores)
 
 
 def behaviour(name: str, share: float, at_least: float = 0.95) -> dict[str, Any]:
@@ -129,14 +218,14 @@ def judgement(
 ) -> Judgement:
     """Judge two models on the same rows; `rule` changes some settings, `found` some findings."""
     settings = rule_of(**(rule or {}))
+    found = {"periods": []} | found if "incomparable" in found else found
     return judge(
-        labels,
-        groups(),
+        one_period(labels),
         side(champion, "c"),
         side(challenger, "e"),
         settings,
         findings(settings, uses, **found),
-        best_champions=[] if best is None else [side(best, "b")],
+        best_champions=[] if best is None else [best_of_all(best, "b")],
         accepted=accepted,
     )
 
@@ -166,8 +255,46 @@ OLD_NAMES = {
 }
 
 
+def version_2(report: dict[str, Any]) -> dict[str, Any]:
+    """Return a report as the version before would have written it: with normal intervals."""
+    before: dict[str, Any] = json.loads(json.dumps(report)) | {"version": 2}
+    del before["periods"], before["unit"], before["newest"], before["changes"]["procedure"]
+    for setting in ("origins", "clusters", "time_zone"):
+        del before["rule"][setting]
+    rows, slices = before["metrics"], before["slices"]["rows"]
+    measured = [entry for row in slices for entry in row["metrics"].values() if entry]
+    for entry in [*rows, *measured, before["best_champion"]]:
+        entry["difference"] = normal(entry)
+    for row in rows:
+        found = paired.Difference(None, None, **row["difference"])
+        row["rows_needed"] = verdict.needed(
+            row["name"], found, row["margin"], RULE["alpha"], row["verdict"]
+        )
+        del row["needed"]
+    losses = [
+        entry["difference"]["p_down" if METRICS[name].higher_is_better else "p_up"]
+        for row in slices
+        for name, entry in row["metrics"].items()
+        if entry
+    ]
+    for entry, adjusted in zip(measured, paired.holm(losses), strict=True):
+        entry["p_adjusted"] = adjusted
+    return before
+
+
+def normal(entry: dict[str, Any]) -> dict[str, Any]:
+    """Return the difference of an entry, by the normal distribution."""
+    now = entry["difference"]
+    values = entry["champion"], entry["challenger"], now["se"], now["rows"]
+    found = paired.difference(*values, 1 - 2 * RULE["alpha"], now["insufficient_reason"])
+    return {key: getattr(found, key) for key in now if key not in NEW_IN_DIFFERENCES}
+
+
+NEW_IN_DIFFERENCES = {"dof", "clusters", "effective_rows"}
+
+
 def version_1(report: dict[str, Any]) -> dict[str, Any]:
-    """Return a report as the version before would have written it."""
+    """Return a report of version 2 as the version before would have written it."""
     text = json.dumps(report)
     for new, old in OLD_NAMES.items():
         text = text.replace(f'"{new}"', f'"{old}"')

@@ -11,10 +11,15 @@ from tests.metrics.models import two_models
 from slipway.comparison import verdict
 from slipway.comparison.compare import against_best
 from slipway.comparison.slices import slice_table
-from slipway.metrics import paired
-from slipway.metrics.registry import Predictions
+from slipway.metrics.paired import Difference
+from slipway.metrics.registry import METRICS, Options, Predictions, Sample
 
 ALPHA = RULE["alpha"]
+
+
+def auc(labels: np.ndarray, first: np.ndarray, second: np.ndarray) -> Difference:
+    models = Predictions.at(first, 0.5), Predictions.at(second, 0.5)
+    return METRICS["auc"].difference(Sample.of(labels), *models, Options(1 - 2 * ALPHA))
 
 
 def words(rows: int, gap: float, times: int, seed: int, budget: int = 1) -> list[str]:
@@ -22,7 +27,7 @@ def words(rows: int, gap: float, times: int, seed: int, budget: int = 1) -> list
     random = np.random.default_rng(seed)
     said: list[str] = []
     for _ in range(times):
-        found = paired.auc(*two_models(random, rows, gap), confidence=1 - 2 * ALPHA)
+        found = auc(*two_models(random, rows, gap))
         said.append(verdict.classify("auc", found, 0.02, ALPHA, ALPHA / budget))
     return said
 
@@ -46,24 +51,24 @@ def test_over_the_whole_budget_better_is_said_wrongly_at_most_as_often_as_the_ru
 def test_a_model_worse_by_the_whole_margin_passes_at_most_as_often_as_the_rule_says() -> None:
     random = np.random.default_rng(2)
     gap = 0.12
-    margin = -paired.auc(*two_models(random, 400_000, gap)).value
+    margin = -auc(*two_models(random, 400_000, gap)).value
     passed = 0
     for _ in range(1000):
-        found = paired.auc(*two_models(random, 1500, gap), confidence=1 - 2 * ALPHA)
+        found = auc(*two_models(random, 1500, gap))
         passed += verdict.classify("auc", found, margin, ALPHA, ALPHA) in ("better", "not worse")
     assert passed / 1000 <= ALPHA + 3 * np.sqrt(ALPHA / 1000)
 
 
 def test_the_rows_asked_for_decide_four_times_in_five() -> None:
     random = np.random.default_rng(3)
-    small = paired.auc(*two_models(random, 1000, 0.0), confidence=1 - 2 * ALPHA)
+    small = auc(*two_models(random, 1000, 0.0))
     half = (small.high - small.low) / 2
     centred = replace(small, low=-half, high=half)
-    rows = verdict.rows_needed("auc", centred, 0.01, ALPHA)
+    rows = verdict.needed("auc", centred, 0.01, ALPHA, "inconclusive")
     assert rows is not None
     decided = 0
     for _ in range(200):
-        found = paired.auc(*two_models(random, rows, 0.0), confidence=1 - 2 * ALPHA)
+        found = auc(*two_models(random, rows, 0.0))
         decided += verdict.classify("auc", found, 0.01, ALPHA, ALPHA) in ("better", "not worse")
     assert 0.7 <= decided / 200 <= 0.92
 
@@ -77,7 +82,7 @@ def test_twenty_slices_of_equal_models_stop_a_change_at_most_as_often_as_the_rul
     for _ in range(times):
         labels, *logits = two_models(random, rows)
         first, second = (Predictions.at(1 / (1 + np.exp(1.5 - each)), 0.5) for each in logits)
-        table = slice_table(labels, first, second, groups(codes), rule, {})
+        table = slice_table(Sample.of(labels), first, second, groups(codes), rule, {})
         stopped += any(row.verdict == "worse" for row in table.rows)
     assert stopped / times <= ALPHA + 3 * np.sqrt(ALPHA / times)
 
@@ -98,13 +103,14 @@ def test_twenty_small_losses_in_a_row_are_stopped_before_they_add_up() -> None:
     last_only = champion
     for number in range(1, 21):
         challenger = release(number)
-        against = against_best(labels, side(best, "b"), side(challenger, "e"), rule)
+        models = Predictions.at(best, 0.5), Predictions.at(challenger, 0.5)
+        against = against_best(Sample.of(labels), side(best, "b"), *models, rule)
         if merged_anchored == number - 1 and against.verdict == "not worse":
             merged_anchored, champion = number, challenger
-        last_step = paired.auc(labels, last_only, challenger)
+        last_step = auc(labels, last_only, challenger)
         if verdict.non_inferiority(last_step, rule) == "not worse":
             merged_last_only, last_only = merged_last_only + 1, challenger
-    lost = paired.auc(labels, best, champion).value
+    lost = auc(labels, best, champion).value
     assert merged_last_only == 20  # judged against the last one only, all of them pass
     assert 1 <= merged_anchored <= 4
     assert lost >= -margin - step

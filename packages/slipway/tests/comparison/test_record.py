@@ -8,13 +8,14 @@ from typing import Any
 import pytest
 from tests.comparison.cases import (
     BETTER,
-    LABELS,
     SAME_BUT_NOT_IDENTICAL,
     UNSURE,
     WORSE,
+    best_of_all,
     findings,
-    groups,
+    judged_on_periods,
     judgement,
+    one_period,
     rule_of,
     side,
     stops,
@@ -28,13 +29,13 @@ from slipway.comparison.record import (
     changed_records,
     file_name,
     known_names,
-    make_record,
+    make_records,
     save_record,
     uses,
     verdict_of,
 )
 from slipway.comparison.report import BestChampion, Judgement
-from slipway.dataset.tables import write_json
+from slipway.dataset.tables import read_json, write_json
 from slipway.errors import SlipwayError
 from slipway.repository.worktrees import run
 
@@ -44,6 +45,12 @@ HOLDOUT, OTHER_HOLDOUT = "a" * 64, "b" * 64
 def best_of(report: Judgement) -> BestChampion:
     assert report.best_champion is not None
     return report.best_champion
+
+
+def record_of(report: Judgement, champion_commit: str) -> dict[str, Any]:
+    """Return the record of a judgement on one period."""
+    (record,) = make_records(report, champion_commit)
+    return record
 
 
 def names(*pairs: tuple[str, str]) -> list[str]:
@@ -63,7 +70,7 @@ def test_two_pull_requests_never_write_the_same_file() -> None:
 
 def test_records_count_from_branches_that_were_never_merged(repository: Path) -> None:
     run(["git", "checkout", "-q", "-b", "refused"], repository)
-    record = make_record(judgement(), "c" * 40)
+    record = record_of(judgement(), "c" * 40)
     assert save_record(record, repository) == []
     commit(repository, "judged")
     run(["git", "checkout", "-q", "main"], repository)
@@ -72,9 +79,9 @@ def test_records_count_from_branches_that_were_never_merged(repository: Path) ->
 
 
 def test_a_model_shown_to_be_better_is_the_new_mark_and_a_lucky_equal_is_not() -> None:
-    assert make_record(judgement(BETTER), "c" * 40)["best"]["model"] == "e" * 64
+    assert record_of(judgement(BETTER), "c" * 40)["best"]["model"] == "e" * 64
     for equal in (UNSURE, SAME_BUT_NOT_IDENTICAL):
-        assert make_record(judgement(equal), "c" * 40)["best"] == {
+        assert record_of(judgement(equal), "c" * 40)["best"] == {
             "model": "c" * 64,
             "commit": "c" * 40,
             "value": best_of(judgement(equal)).champion,
@@ -83,12 +90,12 @@ def test_a_model_shown_to_be_better_is_the_new_mark_and_a_lucky_equal_is_not() -
 
 def test_the_mark_is_handed_on_from_record_to_record() -> None:
     report = judgement(UNSURE, UNSURE, best=BETTER)
-    assert make_record(report, "c" * 40)["best"]["model"] == "b" * 64
+    assert record_of(report, "c" * 40)["best"]["model"] == "b" * 64
 
 
 def test_the_mark_is_read_from_the_champions_own_records(tmp_path: Path) -> None:
     def remember(model: str, holdout: str, best: str) -> None:
-        record: dict[str, Any] = make_record(judgement(UNSURE), "c" * 40)
+        record: dict[str, Any] = record_of(judgement(UNSURE), "c" * 40)
         record |= {"model": model * 64, "holdout": holdout}
         record["best"] = {"model": best * 64, "commit": "f" * 40, "value": 0.7}
         write_json(record, tmp_path / file_name(holdout, model * 64, best * 64))
@@ -109,20 +116,19 @@ def test_the_mark_is_read_from_the_champions_own_records(tmp_path: Path) -> None
 
 def test_of_several_marks_the_one_that_is_hardest_to_hold_counts() -> None:
     report = judge(
-        LABELS,
-        groups(),
+        one_period(),
         side(UNSURE, "c"),
         side(UNSURE, "e"),
         rule_of(),
         findings(),
-        best_champions=[side(WORSE, "a"), side(BETTER, "b")],
+        best_champions=[best_of_all(WORSE, "a"), best_of_all(BETTER, "b")],
     )
     assert best_of(report).model == "b" * 64
     assert ("worse than the best", "auc") in stops(report.as_json())
 
 
 def test_a_record_that_was_there_is_never_overwritten(tmp_path: Path) -> None:
-    record = make_record(judgement(), "c" * 40)
+    record = record_of(judgement(), "c" * 40)
     assert save_record(record, tmp_path) == []
     before = [path.read_bytes() for path in tmp_path.rglob("*.json")]
     assert save_record(record | {"verdict": "worse"}, tmp_path) == []
@@ -133,12 +139,32 @@ def test_a_record_that_was_there_is_never_overwritten(tmp_path: Path) -> None:
     ]
 
 
+def test_a_judgement_on_other_periods_replaces_the_record_of_the_change_and_none_of_the_base(
+    tmp_path: Path,
+) -> None:
+    before = record_of(judgement(), "c" * 40)
+    after = before | {"periods": ["1" * 64, before["holdout"]], "value": 0.1}
+    name = file_name(before["holdout"], before["model"], before["champion"])
+    save_record(before, tmp_path)
+    assert save_record(after, tmp_path, base={str(JUDGEMENTS / name)}) == []
+    assert read_json(tmp_path / JUDGEMENTS / name, "")["value"] == before["value"]
+    assert save_record(after, tmp_path) == []
+    assert read_json(tmp_path / JUDGEMENTS / name, "")["value"] == 0.1
+
+
+def test_numbers_that_must_not_decide_make_no_best_champion() -> None:
+    report = Judgement.of(judged_on_periods(BETTER, days=20))
+    assert all(r["best"]["model"] == "c" * 64 for r in make_records(report, "c" * 40))
+    decided = Judgement.of(judged_on_periods(BETTER))
+    assert all(r["best"]["model"] == "e" * 64 for r in make_records(decided, "c" * 40))
+
+
 def test_a_record_of_the_base_that_was_edited_or_deleted_is_named(repository: Path) -> None:
     for letter in "12":
-        save_record(make_record(judgement(), "c" * 40) | {"model": letter * 64}, repository)
+        save_record(record_of(judgement(), "c" * 40) | {"model": letter * 64}, repository)
     commit(repository, "judged")
     run(["git", "checkout", "-q", "-b", "change"], repository)
-    save_record(make_record(judgement(), "c" * 40), repository)
+    save_record(record_of(judgement(), "c" * 40), repository)
     commit(repository, "a record of its own")
     assert changed_records(repository, "main") == []
     edited, deleted = sorted((repository / JUDGEMENTS).glob("*-[12]*.json"))
@@ -160,7 +186,7 @@ def test_history_that_was_not_fetched_is_named_with_the_remedy(repository: Path)
 def test_the_verdict_of_a_record_that_an_earlier_version_wrote_has_its_present_name(
     tmp_path: Path,
 ) -> None:
-    record = make_record(judgement(), "c" * 40)
+    record = record_of(judgement(), "c" * 40)
     for written, name in (("cannot tell", "inconclusive"), ("not worse", "not worse")):
         write_json(record | {"verdict": written}, tmp_path / "record.json")
         assert verdict_of(tmp_path / "record.json") == name

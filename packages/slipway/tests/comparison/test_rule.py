@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 from tests.services.projects import FLIGHTS
 from tests.services.repository import commit
 
-from slipway.comparison.run import rule_of
+from model.schema import EVENT_TIME
+from slipway.comparison.rule import rule_for, rule_of
 from slipway.errors import SlipwayError
 from slipway.repository.worktrees import run
 from slipway.settings import MARGINS, Judge, Params, read_params
@@ -20,10 +22,11 @@ def own() -> Params:
     return read_params(FLIGHTS / "params.yaml")
 
 
-def base(root: Path, text: str | bytes | None) -> str:
+def base(root: Path, text: str | bytes | None, schema: str = "") -> str:
     """Make a repository whose only commit has these settings."""
     run(["git", "init", "-q"], root)
-    (root / "other").touch()
+    (root / "src/model").mkdir(parents=True)
+    (root / "src/model/schema.py").write_text(schema, "utf-8")
     if text is not None:
         (root / "params.yaml").write_bytes(text if isinstance(text, bytes) else text.encode())
     return commit(root, "The base")
@@ -80,3 +83,44 @@ def test_a_rule_that_cannot_be_read_is_not_replaced_by_that_of_the_change(tmp_pa
     with pytest.raises(SlipwayError, match=r"params\.yaml of the base") as refused:
         rule_of(tmp_path, base(tmp_path, text), own)
     assert refused.value.exit_code == 2
+
+
+BY_SHOP = 'EVENT_TIME = "at"\nCLUSTERS = ["shop"]\nTIME_ZONE = "Asia/Tokyo"'
+TIMES = np.arange("2030-01-01", "2030-01-05", dtype="datetime64[D]").astype("datetime64[us]")
+ROWS = {"at": TIMES, "shop": np.arange(4), EVENT_TIME: TIMES}
+
+
+def test_the_clusters_and_origins_of_the_base_apply_and_not_those_of_the_change(tmp_path, own):
+    settings = yaml.safe_dump({"prepare": {"origins": 7}})
+    applied = rule_for(tmp_path, base(tmp_path, settings, BY_SHOP), own, ROWS)
+    assert (applied.rule.clusters, applied.rule.time_zone) == (["shop"], "Asia/Tokyo")
+    assert applied.rule.origins == 7 != own.prepare.origins
+    assert applied.notes == []
+    assert applied.rule == rule_of(tmp_path, "HEAD", own)
+
+
+@pytest.mark.parametrize(
+    "schema", ["", "EVENT_TIME = when()", BY_SHOP.replace("shop", "gone")],
+    ids=["none", "not a constant", "no such column"],
+)  # fmt: skip
+def test_clusters_of_the_change_apply_only_if_the_base_has_none_and_that_is_noted(
+    tmp_path, own, schema
+):
+    applied = rule_for(tmp_path, base(tmp_path, None, schema), own, ROWS)
+    assert applied.rule.clusters == ["day"]
+    assert [note.code for note in applied.notes] == ["own clusters"]
+
+
+def test_rows_that_all_have_one_time_are_independent_and_that_is_noted(tmp_path, own):
+    rows = ROWS | {"at": np.repeat(TIMES[:1], 4)}
+    applied = rule_for(tmp_path, base(tmp_path, None, 'EVENT_TIME = "at"'), own, rows)
+    assert applied.rule.clusters == []
+    assert [note.code for note in applied.notes] == ["snapshots"]
+
+
+@pytest.mark.parametrize(
+    "text", ["prepare: {origins: 0}", "prepare: {origins: many}", "prepare: 3"]
+)
+def test_origins_that_cannot_be_read_are_not_replaced_by_those_of_the_change(tmp_path, own, text):
+    with pytest.raises(SlipwayError, match=r"params\.yaml of the base.*(origins|prepare)"):
+        rule_of(tmp_path, base(tmp_path, text), own)

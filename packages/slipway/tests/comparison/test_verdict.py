@@ -61,7 +61,7 @@ def test_too_few_rows_to_tell_stop_or_go_on_as_the_rule_says() -> None:
     report = judged(UNSURE)
     assert report["verdict"] == "inconclusive"
     assert stops(report) == [("inconclusive", "auc")]
-    assert metric(report, "auc")["rows_needed"] > len(LABELS)
+    assert metric(report, "auc")["needed"] > len(LABELS)
     assert judged(UNSURE, rule={"on_inconclusive": "go"})["may_merge"]
 
 

@@ -4,24 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 from scipy.signal import lfilter
 from scipy.special import ndtr, ndtri, stdtr
 
-from slipway.metrics import calibration, inference, influence, stats
+from slipway.metrics import inference
 from slipway.metrics.clusters import Clusters, Spread, Way, spread_of
-from slipway.metrics.influence import Influence
 from slipway.metrics.paired import Difference
+from slipway.metrics.registry import METRICS, Options, Predictions, Sample
 from slipway.metrics.stats import Estimate
-
-METRICS = ("auc", "log_loss", "brier", "precision", "recall", "calibration_error")
 
 LEVEL = 0.025  # of each one-sided test
 
 CONFIDENCE = 0.95
 
 BASE, SHIFT, NOISE, THRESHOLD, BINS = -1.0, 0.5, 0.5, 0.5, 10
+
+OPTIONS = Options(CONFIDENCE, BINS)
 
 SKEW = 0.7
 
@@ -46,6 +47,8 @@ class Case:
         Whether the clusters follow time.
     gain
         By how much less noise the second model has; 0 if the models are equal.
+    periods
+        Into how many periods the clusters are divided.
     """
 
     clusters: int
@@ -55,6 +58,7 @@ class Case:
     ordered: bool = True
     rows: int = 20
     gain: float = 0.0
+    periods: int = 1
 
     def draw(self, random: np.random.Generator) -> Rows:
         sizes = np.full(self.clusters, self.rows)
@@ -69,7 +73,11 @@ class Case:
             for noise, error in zip((NOISE, NOISE - self.gain), errors, strict=True)
         )
         way = Way(codes, self.clusters, self.ordered)
-        return Rows(labels, first, second, Clusters((way,)))
+        starts = [self.clusters * number // self.periods for number in range(self.periods + 1)]
+        ends = np.searchsorted(codes, starts).tolist()
+        periods = tuple(slice(start, end) for start, end in pairwise(ends))
+        sample = Sample(labels, Clusters((way,)), periods)
+        return Rows(sample, Predictions.at(first, THRESHOLD), Predictions.at(second, THRESHOLD))
 
     def _errors(self, random: np.random.Generator, codes: np.ndarray) -> np.ndarray:
         """Return errors of variance 1 with the correlation of rows and of clusters."""
@@ -86,61 +94,17 @@ def series(random: np.random.Generator, shape: tuple[int, ...], serial: float) -
 
 @dataclass(frozen=True)
 class Rows:
-    """Labelled rows, the scores of two models for them, and what makes them dependent."""
+    """Labelled rows that depend on each other, and the predictions of two models for them."""
 
-    labels: np.ndarray
-    first: np.ndarray
-    second: np.ndarray
-    clusters: Clusters
+    sample: Sample
+    first: Predictions
+    second: Predictions
 
     def difference(self, metric: str) -> Difference:
-        return self.compare(metric)[0]
+        return METRICS[metric].difference(self.sample, self.first, self.second, OPTIONS)
 
-    def pull_of_difference(self, metric: str) -> np.ndarray:
-        first, second = (
-            measured(metric, self.labels, scores) for scores in (self.first, self.second)
-        )
-        return second.pull - first.pull
-
-    def compare(self, metric: str) -> tuple[Difference, Estimate]:
-        """Return the difference of the models, and the first one's value with its interval."""
-        if metric == "calibration_error":
-            return self._compare_calibration()
-        first, second = (
-            measured(metric, self.labels, scores) for scores in (self.first, self.second)
-        )
-        assert first.value is not None
-        found = inference.difference(first, second, self.clusters, CONFIDENCE)
-        spread = spread_of(first.pull, self.clusters)
-        if metric in {"precision", "recall"}:
-            share = inference.share_interval(first.value, spread, first.support, CONFIDENCE)
-            return found, share
-        return found, inference.interval(first.value, spread, CONFIDENCE, np.inf)
-
-    def _compare_calibration(self) -> tuple[Difference, Estimate]:
-        first, second = (self._binned(scores) for scores in (self.first, self.second))
-        spread = calibration.spread_of_errors([first, second], self.clusters)
-        rows = len(self.labels)
-        reason = inference.insufficient_reason(self.clusters, rows)
-        found = inference.by_t(first.error, second.error, spread, rows, CONFIDENCE, reason)
-        alone = calibration.spread_of_errors([first], self.clusters)
-        return found, inference.interval(first.error, alone, CONFIDENCE, 1.0)
-
-    def _binned(self, scores: np.ndarray) -> calibration.Binned:
-        return calibration.Binned.of(self.labels, scores, [slice(0, len(scores))], BINS)
-
-
-def measured(metric: str, labels: np.ndarray, scores: np.ndarray) -> Influence:
-    match metric:
-        case "auc":
-            return influence.auc(labels, scores)
-        case "log_loss":
-            return influence.mean(stats.log_losses(labels, scores))
-        case "brier":
-            return influence.mean(stats.brier(labels, scores))
-        case "precision":
-            return influence.precision(labels, scores >= THRESHOLD)
-    return influence.recall(labels, scores >= THRESHOLD)
+    def first_value(self, metric: str) -> Estimate:
+        return METRICS[metric].estimate(self.sample, self.first, OPTIONS)
 
 
 def true_values(noise: float = NOISE) -> dict[str, float]:
@@ -184,7 +148,7 @@ def rates_of(case: Case, runs: int, seed: int = 0) -> dict[str, Rates]:
     better, held = (dict.fromkeys(METRICS, 0) for _ in range(2))
     for rows in drawn(case, runs, seed):
         for metric in METRICS:
-            found, single = rows.compare(metric)
+            found, single = rows.difference(metric), rows.first_value(metric)
             better[metric] += min(found.p_up, found.p_down) <= LEVEL
             held[metric] += single.low <= truth[metric] <= single.high
     return {each: Rates(better[each] / runs / 2, held[each] / runs) for each in METRICS}

@@ -1,16 +1,18 @@
 """Simulated rows that depend on each other: intervals hold, and equal models are not *better*.
 
-Six cells of `bench/intervals.py`, with fewer runs.
+Seven cells of `bench/intervals.py`, with fewer runs.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
-from tests.metrics.dependent import LEVEL, METRICS, Case, power_of, rate_of_levels, rates_of
+from tests.metrics.dependent import LEVEL, Case, power_of, rate_of_levels, rates_of
 
-from slipway.metrics.clusters import FEWEST, Clusters, spread_of
-from slipway.metrics.stats import quantile
+from slipway.metrics.clusters import FEWEST
+from slipway.metrics.registry import METRICS, Sample
 
 RUNS = 300
 
@@ -23,6 +25,7 @@ CELLS = [
     Case(FEWEST, 0.0),
     Case(60, 0.1, serial=0.3, unequal=True),
     Case(122, 0.3, serial=0.6),
+    Case(122, 0.3, serial=0.3, periods=4),
     Case(200, 0.1, unequal=True),
 ]
 
@@ -52,9 +55,9 @@ def test_independent_rows_would_call_equal_models_better_far_too_often() -> None
     called = 0
     for _ in range(RUNS):
         rows = case.draw(random)
+        rows = replace(rows, sample=Sample.of(rows.sample.labels))
         found = rows.difference("log_loss")
-        alone = spread_of(rows.pull_of_difference("log_loss"), Clusters())
-        called += abs(found.value) > quantile(1 - 2 * LEVEL) * alone.se
+        called += min(found.p_up, found.p_down) <= LEVEL
     assert called / RUNS / 2 > 4 * LEVEL
 
 

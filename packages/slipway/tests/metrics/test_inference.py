@@ -6,17 +6,25 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from tests.metrics.dependent import measured
+from tests.metrics import independent
 
 from slipway.metrics import calibration, inference, influence, paired, stats
 from slipway.metrics.clusters import FEWEST, Clusters, Spread, Way, spread_of
+from slipway.metrics.influence import Influence
 from slipway.metrics.paired import Difference
+from slipway.metrics.registry import METRICS, ByInfluence, Predictions
 
 ROWS = 5_000
 
 INDEPENDENT = Clusters()
 
 Scores = tuple[np.ndarray, np.ndarray, np.ndarray]
+
+
+def measured(metric: str, labels: np.ndarray, scores: np.ndarray) -> Influence:
+    measure = METRICS[metric].measure
+    assert isinstance(measure, ByInfluence)
+    return measure.influence(labels, Predictions.at(scores, 0.5))
 
 
 def scored(share: float = 0.3, digits: int = 15, kind: str = "float64") -> Scores:
@@ -38,11 +46,11 @@ CASES = {
 }
 
 TODAY: dict[str, Callable[..., Difference]] = {
-    "auc": paired.auc,
-    "log_loss": lambda y, a, b: paired.mean(stats.log_losses(y, a), stats.log_losses(y, b)),
-    "brier": lambda y, a, b: paired.mean(stats.brier(y, a), stats.brier(y, b)),
-    "precision": lambda y, a, b: paired.precision(y, a >= 0.5, b >= 0.5),
-    "recall": lambda y, a, b: paired.recall(y, a >= 0.5, b >= 0.5),
+    "auc": independent.auc,
+    "log_loss": lambda y, a, b: independent.mean(stats.log_losses(y, a), stats.log_losses(y, b)),
+    "brier": lambda y, a, b: independent.mean(stats.brier(y, a), stats.brier(y, b)),
+    "precision": lambda y, a, b: independent.precision(y, a >= 0.5, b >= 0.5),
+    "recall": lambda y, a, b: independent.recall(y, a >= 0.5, b >= 0.5),
 }
 
 
@@ -73,8 +81,8 @@ def test_rows_of_their_own_give_todays_intervals_of_a_value(case: str) -> None:
     share = int((hits & (labels == 1)).sum())
     today = {
         "auc": stats.auc(labels, scores),
-        "log_loss": stats.mean(stats.log_losses(labels, scores)),
-        "brier": stats.mean(stats.brier(labels, scores)),
+        "log_loss": independent.mean_estimate(stats.log_losses(labels, scores)),
+        "brier": independent.mean_estimate(stats.brier(labels, scores)),
         "precision": stats.wilson(share, decided),
     }
     for metric, expected in today.items():
@@ -102,7 +110,7 @@ def test_a_way_of_single_rows_is_the_same_as_none() -> None:
 @pytest.mark.parametrize("case", ["half", "few positives", "float32"])
 def test_the_calibration_error_of_single_rows_has_todays_bootstrap_error(case: str) -> None:
     labels, first, second = CASES[case]
-    today = paired.calibration_error(labels, first, second)
+    today = independent.calibration_error(labels, first, second)
     models = [binned(labels, scores) for scores in (first, second)]
     spread = calibration.spread_of_errors(models, INDEPENDENT)
     assert models[1].error - models[0].error == pytest.approx(today.value, abs=1e-7)

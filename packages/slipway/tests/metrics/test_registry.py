@@ -16,7 +16,17 @@ from sklearn.metrics import (
 from tests.metrics.models import LABELS, OTHER, SCORES
 
 from slipway.metrics import registry
-from slipway.metrics.registry import HEADLINE, METRICS, PRIMARY, Metric, Options, Predictions
+from slipway.metrics.registry import (
+    HEADLINE,
+    METRICS,
+    PRIMARY,
+    Metric,
+    Options,
+    Predictions,
+    Sample,
+)
+
+SAMPLE = Sample.of(LABELS)
 
 FIRST, SECOND = (Predictions.at(scores, 0.4) for scores in (SCORES, OTHER))
 
@@ -33,21 +43,21 @@ every_metric = pytest.mark.parametrize("metric", METRICS.values(), ids=list(METR
 
 @pytest.mark.parametrize("name", EXPECTED)
 def test_a_metric_has_the_value_that_scikit_learn_computes(name: str) -> None:
-    value = METRICS[name].estimate(LABELS, FIRST, Options()).value
+    value = METRICS[name].estimate(SAMPLE, FIRST, Options()).value
     assert value == pytest.approx(EXPECTED[name](FIRST))
 
 
 @every_metric
 def test_the_value_is_in_its_interval_and_within_the_range_of_the_metric(metric: Metric) -> None:
-    estimate = metric.estimate(LABELS, FIRST, Options())
+    estimate = metric.estimate(SAMPLE, FIRST, Options())
     assert estimate.low <= estimate.value <= estimate.high
     assert 0 <= estimate.value <= metric.largest
 
 
 @every_metric
 def test_the_difference_is_that_of_the_two_values(metric: Metric) -> None:
-    difference = metric.difference(LABELS, FIRST, SECOND, Options())
-    values = [metric.estimate(LABELS, model, Options()).value for model in (FIRST, SECOND)]
+    difference = metric.difference(SAMPLE, FIRST, SECOND, Options())
+    values = [metric.estimate(SAMPLE, model, Options()).value for model in (FIRST, SECOND)]
     assert [difference.first, difference.second] == pytest.approx(values, abs=1e-6)
     assert difference.value == pytest.approx(values[1] - values[0], abs=1e-6)
 
@@ -57,14 +67,14 @@ def test_a_perfect_model_is_the_better_one(metric: Metric) -> None:
     labels = np.repeat([0.0, 1.0], 100)
     perfect = Predictions.at(labels, 0.5)
     guess = Predictions.at(np.linspace(0.9, 0.1, 200), 0.5)
-    difference = metric.difference(labels, guess, perfect, Options())
+    difference = metric.difference(Sample.of(labels), guess, perfect, Options())
     assert metric.sign * difference.value > 0
 
 
 def test_only_metrics_that_depend_on_no_threshold_may_be_primary() -> None:
     other = Predictions(SCORES, SCORES >= 0.9)
     for name in PRIMARY:
-        estimates = [METRICS[name].estimate(LABELS, model, Options()) for model in (FIRST, other)]
+        estimates = [METRICS[name].estimate(SAMPLE, model, Options()) for model in (FIRST, other)]
         assert estimates[0] == estimates[1]
 
 

@@ -280,13 +280,13 @@ def test_a_reference_without_labels_falls_back_on_the_manifest(rng: np.random.Ge
     whole = pd.DataFrame({"score": scores, "label": labels, "asked_for": times})
     auc = pytest.approx(roc_auc_score(labels, scores))
     assert holdout_calibration(whole, MANIFEST).auc == auc
-    before = holdout_metrics(whole, params().evaluate, THRESHOLD)
+    before = holdout_metrics(whole, params().evaluate, THRESHOLD, MANIFEST)
     assert before is not None
     assert before["auc"]["value"] == auc
     for less in (None, whole.drop(columns="label"), whole.assign(label=np.nan)):
         known = holdout_calibration(less, MANIFEST)
         assert known.auc is None
-        assert holdout_metrics(less, params().evaluate, THRESHOLD) is None
+        assert holdout_metrics(less, params().evaluate, THRESHOLD, MANIFEST) is None
         found = look(log_of([draw(rng, 2_000, week) for week in range(3)]), known)
         assert performance(found).status == "not worse"
         assert "auc" not in performance(found).weeks[0].shifts

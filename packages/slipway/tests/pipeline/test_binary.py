@@ -10,7 +10,7 @@ import pytest
 
 from model import target
 from slipway import project
-from slipway.dataset.split import require_both_labels
+from slipway.dataset.labelled import require_both_labels
 from slipway.dataset.tables import keys_digest, read_columns, write_columns
 from slipway.errors import SlipwayError
 from slipway.patterns import end_at_the_end

@@ -15,8 +15,8 @@ import pyarrow.parquet as pq
 import pytest
 from onnx import helper, numpy_helper
 
-from slipway.dataset.tables import digest
-from slipway.reproduction.equivalence import compare_folders, compare_report
+from slipway.dataset.tables import digest, write_columns
+from slipway.reproduction.equivalence import compare_backtests, compare_folders, compare_report
 
 Edit = Callable[[Path], object]
 
@@ -164,6 +164,36 @@ def test_the_last_digits_of_scores_are_another_processors(recorded, unequal):
     other_score(1e-9)(recorded)
 
     assert unequal() == []
+
+
+def scored(folder: Path, score: float) -> None:
+    folder.mkdir(exist_ok=True)
+    write_columns(
+        {"key": np.array(["a"], object), "score": np.array([score])}, folder / "m.parquet"
+    )
+    (folder / "origins.json").write_text("{}", "utf-8")
+
+
+@pytest.mark.parametrize(
+    ("edit", "same"),
+    [
+        (lambda folder: None, True),
+        (lambda folder: scored(folder, 0.123457), True),
+        (lambda folder: scored(folder, 0.123458), False),
+        (lambda folder: scored(folder, np.nan), False),
+        (lambda folder: (folder / "origins.json").write_text("{} "), False),
+        (lambda folder: (folder / "origins.json").unlink(), False),
+        (lambda folder: (folder / "more.parquet").write_bytes(b""), False),
+        (lambda folder: (folder / "m.parquet").write_bytes(b"x"), False),
+    ],
+)
+def test_scores_of_a_backtest_may_differ_by_one_in_their_last_decimal(tmp_path, edit, same):
+    recorded, rebuilt = tmp_path / "recorded", tmp_path / "rebuilt"
+    scored(recorded, 0.123456)
+    scored(rebuilt, 0.123456)
+    edit(recorded)
+
+    assert (compare_backtests(recorded, rebuilt)[0] == []) is same
 
 
 METRICS = json.dumps({"rows": 900, "model": {"auc": {"value": 0.7012345678}}}).encode()

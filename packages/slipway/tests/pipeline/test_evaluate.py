@@ -5,13 +5,15 @@ import json
 
 import numpy as np
 import pytest
+from tests.metrics.models import LABELS, SCORES
 
 from model import slices
 from slipway.dataset.split import Dataset
 from slipway.dataset.tables import read_columns
 from slipway.errors import Refused
-from slipway.metrics.registry import METRICS
-from slipway.settings import read_params
+from slipway.metrics.clusters import Clusters, Way
+from slipway.metrics.registry import METRICS, Sample
+from slipway.settings import Evaluate, read_params
 from slipway.training.evaluate import check_baselines, evaluate, slice_table
 from slipway.training.prepare import prepare
 from slipway.training.train import train
@@ -45,7 +47,7 @@ def test_a_row_whose_slice_is_missing_or_a_number_is_counted(values, monkeypatch
     monkeypatch.setattr(slices, "SLICES", kind)
     labels, scores = np.array([0, 1, 0, 1]), np.full(4, 0.5)
 
-    table = slice_table({}, labels, scores, read_params())
+    table = slice_table({}, Sample.of(labels), scores, read_params())
 
     assert sum(int(row["rows"]) for row in table) == 4
     assert all(row["rows"] for row in table)
@@ -68,24 +70,36 @@ def test_the_holdout_predictions_are_kept_for_the_lock_to_compare(trained):
     assert predictions["key"].tolist() == holdout["flight_id"].tolist()
 
 
-def test_a_model_that_learned_nothing_fails_the_stage(project):
+def test_a_model_worse_than_a_baseline_fails_the_stage(project):
     params = read_params()
     params.train.update(iterations=1, learning_rate=1e-9)
     prepare(params)
     train(params)
 
-    with pytest.raises(Refused, match="does not beat the baseline"):
+    with pytest.raises(Refused, match="worse than the baseline"):
         evaluate(params)
 
 
 @pytest.mark.parametrize("metric", ["auc", "log_loss"])
-def test_the_model_must_beat_a_baseline_by_ranking_and_by_probability(metric):
-    better = {"auc": {"value": 0.7}, "log_loss": {"value": 0.4}}
-    other = {"auc": {"value": 0.6}, "log_loss": {"value": 0.5}}
-    metrics = {"model": better | {metric: other[metric]}, "other": other}
+def test_a_model_worse_by_ranking_or_by_probability_is_refused(metric):
+    worse = {"auc": 1 - SCORES, "log_loss": SCORES**0.2}[metric]
 
     with pytest.raises(Refused, match=f"`other` on the holdout: {metric}"):
-        check_baselines(metrics, ["other"])
+        check_baselines(Sample.of(LABELS), worse, {"other": SCORES}, Evaluate())
+
+
+def test_a_model_that_is_its_baseline_passes_and_that_is_reported():
+    sample, same = Sample.of(LABELS), {"other": SCORES}
+
+    assert len(check_baselines(sample, SCORES, same, Evaluate())) == 2
+    assert not check_baselines(sample, LABELS * 0.98 + 0.01, same, Evaluate())
+
+
+def test_a_holdout_of_few_days_still_shows_a_model_that_is_much_worse():
+    few = Clusters((Way.of(np.arange(len(LABELS)) % 5, ordered=True),))
+
+    with pytest.raises(Refused, match="worse than the baseline"):
+        check_baselines(Sample.of(LABELS, few), 1 - SCORES, {"other": SCORES}, Evaluate())
 
 
 def test_the_same_rows_and_model_give_the_same_reports(trained):

@@ -8,11 +8,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import onnx
 import pytest
 import yaml
 
-from slipway.dataset.tables import digest
+from slipway.dataset.tables import digest, read_columns, write_columns
 from slipway.errors import SlipwayError
 from slipway.repository.layout import python_path
 from slipway.repository.pointers import read_stages
@@ -21,9 +22,9 @@ from slipway.reproduction.lock import changed_inputs, differing_outputs
 from slipway.reproduction.reproduce import (
     Claims,
     LockVerdict,
+    Recorded,
     check_lock,
     compare,
-    fetch_recorded_model,
 )
 
 
@@ -61,7 +62,7 @@ def record_model(repository: Path, change) -> None:
 def verdict_on(repository: Path, rebuilt: Path) -> LockVerdict:
     """Compare a lock with a rebuild: the repository that it was copied from is one."""
     claims = Claims.of(repository)
-    return compare(claims, rebuilt, fetch_recorded_model(repository))
+    return compare(claims, rebuilt, Recorded.fetch(repository))
 
 
 def test_an_honest_lock_is_identical(repository, small_repository):
@@ -80,6 +81,76 @@ def test_other_bytes_with_the_same_predictions_are_equivalent(repository, small_
     assert verdict.status == "equivalent"
     assert verdict.exit_code == 0
     assert any("model" in reason for reason in verdict.why)
+
+
+def record_scores(repository: Path, by: float, rows: int) -> None:
+    """Record other scores of the first origin in dvc.lock, as if another machine had made them."""
+    path = repository / "build/backtest/2013-07.parquet"
+    columns = read_columns([path])
+    score = columns["score"].copy()
+    score[:rows] = np.round(score[:rows] + by, 6)
+    path.unlink()  # it may be a link into the cache
+    write_columns(columns | {"score": score}, path)
+    run(["dvc", "commit", "-q", "-f", "backtest"], repository)
+
+
+def test_scores_of_the_backtest_that_differ_in_the_last_decimal_are_equivalent(
+    repository, small_repository
+):
+    record_scores(repository, 1e-6, rows=9999)
+
+    verdict = verdict_on(repository, small_repository)
+
+    assert verdict.status == "equivalent"
+    assert verdict.recorded == verdict.rebuilt
+    assert "build/backtest" in verdict.why[0]
+
+
+def test_one_score_of_the_backtest_that_differs_by_more_makes_the_lock_different(
+    repository, small_repository
+):
+    record_scores(repository, 2e-6, rows=1)
+
+    verdict = verdict_on(repository, small_repository)
+
+    assert verdict.status == "different"
+    assert "`build/backtest`: `2013-07.parquet`: another `score`" in verdict.why
+
+
+def test_model_and_backtest_of_another_processor_are_equivalent_together(
+    repository, small_repository
+):
+    record_scores(repository, 1e-6, rows=1)
+    record_model(repository, lambda model: setattr(model, "doc_string", "another compiler"))
+
+    verdict = verdict_on(repository, small_repository)
+
+    assert verdict.status == "equivalent"
+    assert verdict.recorded != verdict.rebuilt
+
+
+def test_another_model_is_different_also_if_the_backtest_is_equivalent(
+    repository, small_repository
+):
+    record_scores(repository, 1e-6, rows=1)
+    (repository / "build/model/baseline.onnx").unlink()
+    run(["dvc", "commit", "-q", "-f", "train"], repository)
+
+    verdict = verdict_on(repository, small_repository)
+
+    assert verdict.status == "different"
+    assert any("baseline.onnx" in reason for reason in verdict.why)
+
+
+def test_a_recorded_backtest_that_is_nowhere_is_different(repository, small_repository):
+    stages = yaml.safe_load((repository / "dvc.lock").read_text())
+    stages["stages"]["backtest"]["outs"][0]["md5"] = "0" * 32 + ".dir"
+    (repository / "dvc.lock").write_text(yaml.safe_dump(stages))
+
+    verdict = verdict_on(repository, small_repository)
+
+    assert verdict.status == "different"
+    assert "the recorded backtest is in no cache or remote to compare with" in verdict.why
 
 
 def test_a_lock_that_records_another_model_is_different_and_says_how_to_fix_it(repository):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys
@@ -12,6 +11,7 @@ import numpy as np
 import pytest
 
 from slipway.dataset.tables import files_of, round_floats
+from slipway.repository.worktrees import environment
 from slipway.settings import read_params
 from slipway.training import train
 from slipway.training.evaluate import evaluate
@@ -44,7 +44,7 @@ def test_another_processor_with_two_threads_writes_the_same_bytes(trained):
 
     for stage in ("train", "evaluate"):
         command = [sys.executable, "-m", "slipway", stage]
-        subprocess.run(command, env=os.environ | OTHER, check=True, cwd=trained)
+        subprocess.run(command, env=environment(trained) | OTHER, check=True, cwd=trained)
 
     assert outputs(trained) == here
 

@@ -116,6 +116,17 @@ def test_a_value_out_of_range_is_named(project):
         read_params()
 
 
+def test_the_holdout_is_the_fewest_origins_and_four_the_default(project):
+    broken(project, lambda params: params["prepare"].pop("origins"))
+    assert read_params().prepare.origins == 4
+    broken(project, lambda params: params["prepare"].update(origins=1))
+    assert read_params().prepare.origins == 1
+
+    broken(project, lambda params: params["prepare"].update(origins=0))
+    with pytest.raises(SlipwayError, match=r"`prepare\.origins`: .*greater than or equal to 1"):
+        read_params()
+
+
 def test_a_request_whose_record_no_reader_takes_is_not_allowed(project):
     broken(project, lambda params: params["serve"].update(max_body_bytes=MOST_RECORD))
 

@@ -9,7 +9,8 @@ import pytest
 
 from model import target as target_module
 from slipway.dataset import tables
-from slipway.dataset.split import Dataset, LabelledRows, evenly_spaced
+from slipway.dataset.labelled import LabelledRows
+from slipway.dataset.split import Dataset, evenly_spaced
 from slipway.settings import read_params
 from slipway.training.evaluate import evaluate
 from slipway.training.prepare import prepare

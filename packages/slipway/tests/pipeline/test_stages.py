@@ -48,12 +48,17 @@ def test_another_comment_docstring_or_error_makes_no_stage_stale(source: Path) -
 
 
 def test_other_training_code_makes_training_stale_and_nothing_before_it(source: Path) -> None:
-    assert edit(source, "training/train.py", "def fit(", "RATE = 2\n\n\ndef fit(") == {"train"}
+    stale = edit(source, "training/train.py", "def fit(", "RATE = 2\n\n\ndef fit(")
+    assert stale == {"train", "backtest"}
+
+
+def test_other_code_of_the_backtest_makes_nothing_else_stale(source: Path) -> None:
+    assert edit(source, "training/backtest.py", "DECIMALS = 6", "DECIMALS = 5") == {"backtest"}
 
 
 def test_code_that_several_stages_run_makes_each_of_them_stale(source: Path) -> None:
     stale = edit(source, "dataset/months.py", "DATA = ", "MORE = 1\nDATA = ")
-    assert stale == {"validate", "prepare", "train", "evaluate"}
+    assert stale == {"validate", "prepare", "train", "evaluate", "backtest"}
 
 
 def test_code_that_no_stage_runs_makes_none_stale(source: Path) -> None:

@@ -14,18 +14,24 @@ import pytest
 from tests.comparison.cases import (
     BETTER,
     CHAMPION,
+    DAYS,
+    NEWEST,
+    ROWS,
     RULE,
     UNSURE,
     WORSE,
     WORSE_IN_SHOP_7,
     behaviour,
     judged,
+    judged_on_periods,
     metric,
     version_1,
+    version_2,
 )
 
 from slipway.comparison.report import VERSION
 from slipway.errors import Refused, SlipwayError
+from slipway.metrics.clusters import DAY
 from slipway.reports.check import check, read_report
 from slipway.schemas import Newer
 
@@ -47,8 +53,22 @@ def row_of_shop_7(report: dict[str, Any]) -> dict[str, Any]:
         judged(WORSE_IN_SHOP_7, accepted={"shop=shop 7": "closes in March"}),
         judged(BETTER, best=BETTER, behaviours=[behaviour("fog", 0.5)], uses=60),
         judged(incomparable={"code": "unreadable", "detail": "no column"}),
+        judged_on_periods(BETTER),
+        judged_on_periods(UNSURE),
+        judged_on_periods(days=20),
     ],
-    ids=["better", "same", "worse", "unsure", "slice", "spent", "unreadable"],
+    ids=[
+        "better",
+        "same",
+        "worse",
+        "unsure",
+        "slice",
+        "spent",
+        "unreadable",
+        "periods",
+        "unsure periods",
+        "few days",
+    ],
 )
 def test_what_the_judge_writes_is_believed_also_after_a_round_trip(
     report: dict[str, Any], tmp_path: Path
@@ -100,6 +120,86 @@ CLAIMS: dict[str, tuple[dict[str, Any], Forge]] = {
     "a limit of its own": (judged(), lambda r: r["cost"]["row_ms"].update(limit=9.0)),
     "flips that do not add up": (judged(), lambda r: r["changed_decisions"].update(now_right=0)),
     "a comparison left out": (judged(WORSE), lambda r: r.update(metrics=[])),
+    "a period called fresh": (
+        judged_on_periods(uses=(3, 60, 2, 1)),
+        lambda r: r["holdout"].update(uses=1, reliability=1 - RULE["alpha"] / RULE["budget"]),
+    ),
+    "a period left out": (judged_on_periods(WORSE), lambda r: r["periods"].pop(0)),
+    "the same period twice": (
+        judged_on_periods(WORSE),
+        lambda r: r["periods"][0].update(keys_sha256=r["periods"][1]["keys_sha256"]),
+    ),
+    "another holdout than the last period": (
+        judged_on_periods(),
+        lambda r: r["holdout"].update(keys_sha256="f" * 64),
+    ),
+    "more periods than the rule has": (judged_on_periods(), lambda r: r["rule"].update(origins=3)),
+    "independent rows": (judged_on_periods(), lambda r: r.update(unit="row")),
+    "degrees of freedom of rows": (
+        judged_on_periods(),
+        lambda r: metric(r, "auc")["difference"].update(dof=ROWS - 1.0),
+    ),
+    "more days than there are": (
+        judged_on_periods(UNSURE),
+        lambda r: metric(r, "auc")["difference"].update(clusters=10 * DAYS),
+    ),
+    "too few days to decide": (
+        judged_on_periods(days=20),
+        lambda r: metric(r, "auc")["difference"].update(insufficient_reason=""),
+    ),
+    "a guard that is worse, of too few rows": (
+        judged_on_periods(WORSE),
+        lambda r: metric(r, "log_loss")["difference"].update(insufficient_reason="too few rows"),
+    ),
+    "few days, with many": (
+        judged_on_periods(WORSE),
+        lambda r: metric(r, "auc")["difference"].update(
+            insufficient_reason="24 days and 25 are needed"
+        ),
+    ),
+    "few positives, with many": (
+        judged_on_periods(WORSE),
+        lambda r: r["newest"][0]["difference"].update(
+            insufficient_reason="fewer than 50 rows of a class"
+        ),
+    ),
+    "independent rows in several periods": (
+        judged_on_periods(),
+        lambda r: (r.update(unit="row"), r["rule"].update(clusters=[])),
+    ),
+    "another way of clusters": (
+        judged_on_periods(UNSURE),
+        lambda r: (
+            r["rule"].update(clusters=[DAY, "x"]),
+            metric(r, "auc")["difference"].update(dof=DAYS - 1.0),
+        ),
+    ),
+    "a month that was learned": (
+        judged_on_periods(),
+        lambda r: r["periods"][1].update(learned=r["periods"][3]["learned"]),
+    ),
+    "a month twice": (
+        judged_on_periods(),
+        lambda r: r["periods"][0].update(months=r["periods"][1]["months"]),
+    ),
+    "more days than the months have": (
+        judged_on_periods(UNSURE),
+        lambda r: [row["difference"].update(clusters=5_000) for row in r["metrics"]],
+    ),
+    "the champion as another best champion": (
+        judged_on_periods(UNSURE),
+        lambda r: r["best_champion"].update(
+            difference=judged_on_periods(BETTER)["metrics"][0]["difference"]
+        ),
+    ),
+    "the newest period hidden": (
+        judged_on_periods(newest=CHAMPION[NEWEST][::-1]),
+        lambda r: r.update(newest=[]),
+    ),
+    "a loss on the newest period hidden": (
+        judged_on_periods(newest=CHAMPION[NEWEST][::-1]),
+        lambda r: r.update(verdict="better", may_merge=True, stops=[]),
+    ),
     "the best champion beaten on paper": (
         judged(WORSE, WORSE, best=BETTER),
         lambda r: r["best_champion"].update(verdict="not worse"),
@@ -123,7 +223,7 @@ def test_a_claim_that_the_numbers_do_not_carry_is_refused(claim: str) -> None:
         lambda r: r.pop("verdict"),
         lambda r: r.update(extra=1),
         lambda r: r.update(version=0),
-        lambda r: r.update(version=3),
+        lambda r: r.update(version=VERSION + 1),
         lambda r: r.update(verdict="excellent"),
         lambda r: r["challenger"].update(model="not a hash"),
         lambda r: r["challenger"].update(model="a" * 64 + "\n"),
@@ -157,17 +257,37 @@ def test_what_breaks_the_schema_is_refused(forge: Forge) -> None:
 
 
 @pytest.mark.parametrize("challenger", [BETTER, WORSE, UNSURE], ids=["better", "worse", "unsure"])
-def test_both_versions_of_a_report_are_the_same_judgement(challenger: np.ndarray) -> None:
-    report = judged(challenger)
-    earlier = version_1(report)
-    assert (earlier["version"], report["version"]) == (1, VERSION)
-    assert "anchor" in earlier
-    assert check(earlier).as_json() == check(report).as_json() == report
+def test_earlier_versions_of_a_report_are_read_as_the_same_judgement(
+    challenger: np.ndarray,
+) -> None:
+    second = version_2(judged(challenger))
+    first = version_1(second)
+    assert "anchor" in first
+    assert check(first).as_json() == check(second).as_json()
+    assert check(second).verdict == judged(challenger)["verdict"]
+
+
+@pytest.mark.parametrize(
+    "forge",
+    [
+        lambda r: r["rule"].update(clusters=[DAY]),
+        lambda r: r["notes"].append({"code": "snapshots", "about": "at"}),
+        lambda r: metric(r, "auc")["difference"].update(dof=10.0),
+        lambda r: r["newest"].append(metric(r, "auc")),
+    ],
+    ids=["clusters", "note", "degrees of freedom", "newest"],
+)
+def test_an_earlier_version_does_not_excuse_what_this_one_has(forge: Forge) -> None:
+    report = version_2(judged(UNSURE)) | {"newest": []}
+    check(report)
+    forge(report)
+    with pytest.raises(Refused, match="version 2"):
+        check(report)
 
 
 def test_a_report_of_a_later_version_is_refused_by_name() -> None:
-    with pytest.raises(Newer, match="a newer slipway wrote it, in version 3") as error:
-        check(judged() | {"version": 3})
+    with pytest.raises(Newer, match=f"a newer slipway wrote it, in version {VERSION + 1}") as error:
+        check(judged() | {"version": VERSION + 1})
     assert error.value.do
 
 

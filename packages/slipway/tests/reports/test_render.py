@@ -76,7 +76,10 @@ def hostile_report(text: str) -> dict[str, Any]:
     )
     for row in report["slices"]["rows"]:
         row["slice"] = row["value"] = text
-    report["holdout"]["months"] = [text, text]
+    report["holdout"]["months"] = report["periods"][0]["months"] = [text]
+    report["challenger"]["train"]["months"] = report["periods"][0]["learned"] = [" "]
+    report["unit"] = report["rule"]["time_zone"] = text
+    report["rule"]["clusters"] = [text]
     report["best_champion"]["unavailable"] = report["champion"]["origin"] = text
     report["stops"] = [{"code": "behaviour", "about": text}]
     return report
@@ -209,8 +212,8 @@ def test_an_accepted_slice_is_printed_with_its_reason() -> None:
 
 
 def test_a_used_up_holdout_says_so_and_what_to_do() -> None:
-    assert "add a fresh month" in markdown_of(judged(uses=51))
-    assert "add a fresh month" not in markdown_of(judged(uses=50))
+    assert "until fresh months" in markdown_of(judged(uses=51))
+    assert "until fresh months" not in markdown_of(judged(uses=50))
 
 
 def test_a_change_of_its_own_judges_is_pointed_at() -> None:

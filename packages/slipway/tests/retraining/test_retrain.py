@@ -54,7 +54,7 @@ def weak(small_repository: Path, december: Path, tmp_path_factory: pytest.TempPa
     def make(folder: Path) -> None:
         root = Path(shutil.copytree(small_repository, folder / "repository", symlinks=True))
         set_source(root, december)
-        edit_params(root, train={"iterations": 40}, judge={"budget": 1, "min_slice_rows": 2_800})
+        edit_params(root, train={"iterations": 2}, judge={"budget": 1, "min_slice_rows": 2_800})
         set_candidates(root, [{"iterations": 120}])
         run(["dvc", "repro", "-q"], root)
         run(["dvc", "push", "-q"], root)

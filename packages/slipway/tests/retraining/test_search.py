@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 from tests.retraining.conftest import Slipway
-from tests.services.projects import ROOT
+from tests.services.repository import edit_params
 
 from slipway.errors import SlipwayError
 from slipway.repository.worktrees import environment
@@ -50,20 +50,42 @@ def searched(repository: Path) -> Search:
     return search(read_params(repository / "params.yaml"), repository / "data", None)
 
 
-def test_the_best_candidate_is_named_and_of_the_holdout_only_the_times_are_read(
+def only_times(*files: Path) -> None:
+    """Leave only the event times of some months: reading anything else of them fails."""
+    for file in files:
+        times = pq.read_table(file, columns=["scheduled_departure"])
+        pq.write_table(times, file)
+
+
+def test_the_best_candidate_is_named_and_of_what_models_are_compared_on_only_times_are_read(
     fast: Path, slipway: Slipway
 ) -> None:
-    holdout = fast / "data/2013-09.parquet"
-    times = pq.read_table(holdout, columns=["scheduled_departure"])
-    pq.write_table(times, holdout)  # reading anything else of it fails
+    only_times(*(fast / f"data/2013-{month}.parquet" for month in ("07", "08", "09")))
     done = slipway("search")
     assert done.returncode == 0, done.stderr
     found = json.loads((fast / "build/search.json").read_text("utf-8"))
     assert found["chosen"] == {"iterations": 40}
-    assert found["held"] == ["2013-06", "2013-07", "2013-08"]
+    assert found["held"] == ["2013-02", "2013-06"]
     assert [tried["changes"] for tried in found["tried"]] == [{}, {"iterations": 40}, WORSE]
     assert "best: iterations 40" in done.stdout
     assert "cores of this machine" in done.stdout
+
+
+def test_the_months_before_the_first_origin_are_read(fast: Path) -> None:
+    only_times(fast / "data/2013-06.parquet")
+    with pytest.raises(SlipwayError, match="arr_delay"):
+        searched(fast)
+
+
+def test_with_the_holdout_as_the_only_origin_all_training_months_are_held_out(fast: Path) -> None:
+    edit_params(fast, prepare={"origins": 1})
+    assert searched(fast).held == ["2013-06", "2013-07", "2013-08"]
+
+
+def test_with_one_month_of_training_data_none_can_be_held_out(fast: Path) -> None:
+    edit_params(fast, prepare={"holdout_months": 5})
+    with pytest.raises(SlipwayError, match="1 month of training data"):
+        searched(fast)
 
 
 def test_a_held_month_that_cannot_be_read_stops_the_search(fast: Path) -> None:
@@ -112,7 +134,7 @@ def test_a_cluster_gives_the_same_numbers(
     fast: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     here = searched(fast)
-    with cluster(ROOT, tmp_path) as address:
+    with cluster(fast, tmp_path) as address:
         monkeypatch.setenv(ADDRESS, address)
         there = searched(fast)
         assert there.where == f"Dask at {address}, 2 workers"

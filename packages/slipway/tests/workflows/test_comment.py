@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 import yaml
-from tests.comparison.cases import BETTER, WORSE, judged
-from tests.services.projects import FLIGHTS, ROOT
+from tests.comparison.cases import BETTER, WORSE, judged, judged_on_periods
+from tests.services.projects import FLIGHTS
+from tests.services.repository import commit
 from tests.workflows.api import REPOSITORY, archive
 from tests.workflows.conftest import FORK, NUMBER, RUN, finished_run
 
@@ -19,6 +20,7 @@ from slipway.errors import SlipwayError
 from slipway.github.comment import MARKED, WATERMARK, compose, post, render
 from slipway.github.find_pull_request import Run
 from slipway.github.own_comment import State
+from slipway.repository.worktrees import run
 
 SHA = "a" * 40
 
@@ -158,28 +160,39 @@ class TestTheJob:
 class TestWhatItReports:
     """The verdict of a run, which is more than that of its report."""
 
+    @pytest.fixture(scope="class")
+    def default_branch(self, tmp_path_factory):
+        """A repository with the settings and the schema that a report must be judged by."""
+        root = tmp_path_factory.mktemp("default branch")
+        (root / "src/model").mkdir(parents=True)
+        for name in ("params.yaml", "src/model/schema.py"):
+            shutil.copy(FLIGHTS / name, root / name)
+        run(["git", "init", "-q"], root)
+        commit(root, "The default branch")
+        return root
+
     @pytest.fixture
-    def verdict(self, api, github, monkeypatch):
-        monkeypatch.chdir(ROOT)
+    def verdict(self, api, github, default_branch, monkeypatch):
+        monkeypatch.chdir(default_branch)
 
         def verdict(report: Any, conclusion: str = "success") -> Document:
             github.add_report(RUN, report)
-            run = Run(RUN, "https://github.com/o/r/actions/runs/1", SHA, conclusion)
-            return compose(api, run)[0]
+            watched = Run(RUN, "https://github.com/o/r/actions/runs/1", SHA, conclusion)
+            return compose(api, watched)[0]
 
         return verdict
 
     @pytest.fixture
-    def written(self, api, github, monkeypatch):
+    def written(self, api, github, default_branch, monkeypatch):
         """Return the comment on a run, whose artifact has these files; None for no artifact."""
-        monkeypatch.chdir(ROOT)
+        monkeypatch.chdir(default_branch)
 
         def written(files: dict[str, str] | None, conclusion: str = "success") -> str:
             github.artifacts.pop(RUN, None)
             if files is not None:
                 github.add_artifact(RUN, "report", archive(files))
-            run = Run(RUN, "https://github.com/o/r/actions/runs/1", SHA, conclusion)
-            return render(api, run, None)[0]
+            watched = Run(RUN, "https://github.com/o/r/actions/runs/1", SHA, conclusion)
+            return render(api, watched, None)[0]
 
         return written
 
@@ -217,12 +230,17 @@ class TestWhatItReports:
         own = trusted | {"min_slice_rows": 19_000}
 
         same, another = (
-            written({"report.json": json.dumps(judged(BETTER, rule=rule))})
+            written({"report.json": json.dumps(judged_on_periods(BETTER, rule=rule))})
             for rule in (trusted, own)
         )
 
         assert "another rule" not in same
         assert "⚠️ **Judged by another rule**" in another
+
+    def test_a_report_that_takes_rows_to_be_independent_is_marked(self, written):
+        independent = written({"report.json": json.dumps(judged(BETTER))})
+
+        assert "⚠️ **Judged by another rule**" in independent
 
     def test_a_run_that_stopped_early_is_told_of(self, written):
         body = written(None, "failure")

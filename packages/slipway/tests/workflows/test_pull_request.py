@@ -56,7 +56,7 @@ def test_a_failing_check_is_a_red_gate_that_names_it(act, origin):
 
 
 def test_a_worse_model_is_a_red_gate_that_says_so(act, origin):
-    edit_params(origin, train={"iterations": 75})
+    edit_params(origin, train={"iterations": 3})
 
     outcome = act.run("pull_request", propose(origin), *WORKFLOW)
 

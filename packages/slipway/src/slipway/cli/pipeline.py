@@ -1,4 +1,4 @@
-"""Commands of the group Pipeline: from data to an evaluated model. DVC runs four of them."""
+"""Commands of the group Pipeline: from data to an evaluated model. DVC runs five of them."""
 
 from __future__ import annotations
 
@@ -126,11 +126,28 @@ def evaluate() -> None:
     typer.echo(evaluate(read_params()))
 
 
+def backtest() -> None:
+    """Fit at earlier points in time (`prepare.origins`), and score the period after each.
+
+    An origin is such a point: the estimator learns from the months before it. `slipway judge`
+    compares models at each, so that a verdict does not depend on one month. An origin on which the
+    estimator cannot be fitted is recorded with the reason, and the exit code is 0.
+
+    Reads data/, src/model and params.yaml; writes build/backtest.
+
+    Example: slipway backtest
+    """
+    from slipway.settings import read_params
+    from slipway.training.backtest import backtest
+
+    typer.echo(backtest(read_params()).text())
+
+
 def search() -> None:
     """Try other parameters on the training data. Exit codes: 0 better ones found, 1 none.
 
-    Reads data/, src/model and `search.candidates` of params.yaml, but not the holdout; writes
-    build/search.json.
+    Reads src/model, `search.candidates` of params.yaml and the months of data/ before the first
+    origin (`prepare.origins`), on which no models are compared; writes build/search.json.
 
     Example: slipway search
     """
@@ -170,6 +187,7 @@ COMMANDS: list[Callable[..., Any]] = [
     prepare,
     train,
     evaluate,
+    backtest,
     search,
     score,
 ]

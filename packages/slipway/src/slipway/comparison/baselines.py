@@ -5,19 +5,23 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from slipway.comparison import champion as champions
 from slipway.comparison import record
-from slipway.comparison.compare import ScoredModel
+from slipway.comparison.champion import Built, stored_scores
+from slipway.comparison.compare import ScoredBest, ScoredModel
 from slipway.comparison.report import LONGEST_TEXT, Incomparable
-from slipway.dataset.split import Dataset, LabelledRows
+from slipway.dataset.labelled import LabelledRows
+from slipway.dataset.origins import Origin
+from slipway.dataset.split import Dataset
 from slipway.dataset.tables import digest, write_columns
 from slipway.errors import SlipwayError
 from slipway.repository.git import resolve
-from slipway.settings import Params
 from slipway.training.score import MANIFEST_FILE, MODEL
 
 SCRATCH = Path("build/judge")
@@ -31,32 +35,31 @@ class Champion:
     ----------
     scored
         The model with its scores; None if the commit has no model.
-    folder
-        Its model folder.
     incomparable
         Why it cannot be compared, or None.
-    best_champions
-        The models that its records name as the best so far, scored.
-    unscored
-        Why others of them could not be scored; empty if all were.
+    built
+        It in the tree of its commit; None if the commit has no model.
     """
 
     scored: ScoredModel | None
-    folder: Path | None
     incomparable: Incomparable | None
-    best_champions: Sequence[ScoredModel] = ()
-    unscored: str = ""
+    built: Built | None = None
+
+    @property
+    def folder(self) -> Path | None:
+        """Its model folder."""
+        return self.built.model if self.built else None
 
 
 @dataclass(frozen=True)
 class Holdout:
-    """The labelled rows of the comparison, in memory and as a file that other code can read."""
+    """The labelled rows of the holdout, in memory and as a file that other code can read."""
 
     rows: LabelledRows
     file: Path
 
 
-def read_holdout(params: Params, manifest: Mapping[str, Any]) -> Holdout:
+def read_holdout(dataset: Dataset, manifest: Mapping[str, Any]) -> Holdout:
     """Return the labelled rows of the holdout, and write them for the champion's own code.
 
     Raises
@@ -64,7 +67,7 @@ def read_holdout(params: Params, manifest: Mapping[str, Any]) -> Holdout:
     SlipwayError
         They are not the rows that the model's manifest names as its holdout.
     """
-    rows = Dataset.open(params.prepare.holdout_months).labelled_holdout()
+    rows = dataset.labelled_holdout()
     if rows.keys_sha256 != manifest["holdout"]["keys_sha256"]:
         raise SlipwayError(
             f"{MODEL}: its holdout is not the newest months of data/", "rebuild it with `dvc repro`"
@@ -83,7 +86,7 @@ def find_champion(
     with champions.tree_of(root, commit) as tree:
         if not champions.has_model(tree):
             no_model = Incomparable(code="no champion", detail="its dvc.lock names no model")
-            yield Champion(None, None, no_model)
+            yield Champion(None, no_model)
             return
         built = champions.build(root, tree)
         manifest = built.manifest
@@ -95,11 +98,7 @@ def find_champion(
             reason = Incomparable(code="unreadable", detail=error[:LONGEST_TEXT])
         sha256 = digest(built.model / MANIFEST_FILE)
         scored = ScoredModel(scores, manifest, commit, built.origin, manifest_sha256=sha256)
-        bests: list[ScoredModel] = []
-        unscored = ""
-        if not reason:
-            bests, unscored = _best_champions(root, tree, scored.sha256, challenger, holdout)
-        yield Champion(scored, built.model, reason, bests, unscored)
+        yield Champion(scored, reason, built)
 
 
 def incomparable(champion: Mapping[str, Any], challenger: Mapping[str, Any]) -> Incomparable | None:
@@ -112,22 +111,42 @@ def incomparable(champion: Mapping[str, Any], challenger: Mapping[str, Any]) -> 
     return None
 
 
-def _best_champions(
-    root: Path, tree: Path, champion: str, challenger: Mapping[str, Any], holdout: Holdout
-) -> tuple[list[ScoredModel], str]:
-    """Return the best models so far, scored, and why others could not be scored."""
-    scored, errors = [], []
-    for best in record.best_champions(tree / record.JUDGEMENTS, champion):
+def best_champions(
+    root: Path,
+    champion: Champion,
+    challenger: Mapping[str, Any],
+    holdout: Holdout,
+    periods: Sequence[tuple[Origin, str]],
+) -> tuple[list[ScoredBest], str]:
+    """Return the best models so far on the periods that they have, and why others have no scores.
+
+    Parameters
+    ----------
+    periods
+        The origin of each period, and the digest of its keys; the last one is the holdout.
+    """
+    found: list[ScoredBest] = []
+    errors: list[str] = []
+    if champion.incomparable or champion.scored is None or champion.built is None:
+        return found, ""
+    records = champion.built.tree / record.JUDGEMENTS
+    for best in record.best_champions(records, champion.scored.sha256):
+        if best["model"] == challenger["model"]["sha256"]:
+            continue  # it is this model
         try:
-            scored.append(_score_best(root, best, challenger, holdout))
+            found.append(_score_best(root, best, challenger, holdout, periods))
         except SlipwayError as error:
             errors.append(str(error).splitlines()[0])
-    return scored, "; ".join(errors)[:LONGEST_TEXT]
+    return found, "; ".join(errors)[:LONGEST_TEXT]
 
 
 def _score_best(
-    root: Path, best: Mapping[str, Any], challenger: Mapping[str, Any], holdout: Holdout
-) -> ScoredModel:
+    root: Path,
+    best: Mapping[str, Any],
+    challenger: Mapping[str, Any],
+    holdout: Holdout,
+    periods: Sequence[tuple[Origin, str]],
+) -> ScoredBest:
     commit = resolve(root, str(best["commit"]))
     with champions.tree_of(root, commit) as tree:
         if not champions.has_model(tree):
@@ -140,9 +159,16 @@ def _score_best(
         if reason:
             raise SlipwayError(f"{reason.code}: {reason.detail}")
         scores, error = champions.score(built, holdout.file, _scores_file())
+        stored = stored_scores(tree)
     if scores is None:
         raise SlipwayError(error)
-    return replace(model, scores=scores)
+    earlier = {
+        number: found
+        for number, (origin, keys) in enumerate(periods[:-1])
+        if stored and (found := stored.scores_on(origin, keys)) is not None
+    }
+    parts = earlier | {len(periods) - 1: scores}
+    return ScoredBest(model, list(parts), np.concatenate(list(parts.values())))
 
 
 def _scores_file() -> Path:

@@ -22,6 +22,7 @@ from slipway.repository.pointers import LOCK, POINTER, read_stages
 from slipway.repository.restore import Missing, restore
 from slipway.repository.worktrees import environment, run, share_cache
 from slipway.reproduction.lock import folder_md5, outputs
+from slipway.training.backtest import BACKTEST, Backtest
 from slipway.training.score import MODEL, read_manifest
 
 # As in the Makefile: these two have no wheel.
@@ -86,6 +87,20 @@ def build(root: Path, tree: Path) -> Built:
     same = folder_md5(tree / MODEL) == locked
     rebuilt = "rebuilt" if same else "rebuilt, with other bytes than its lock names"
     return Built(tree, python, f"{rebuilt}{where}")
+
+
+def stored_scores(tree: Path) -> Backtest | None:
+    """Return the scores of a commit's procedure at earlier origins, restored by hash.
+
+    None if its lock names none, or they are in no cache or remote.
+    """
+    if not (tree / LOCK).exists() or str(BACKTEST) not in outputs(read_stages(tree / LOCK)):
+        return None
+    try:
+        restore(tree, BACKTEST, force=True)
+        return Backtest.read(tree / BACKTEST)
+    except SlipwayError:
+        return None  # they are computed again
 
 
 def score(built: Built, rows: Path, out: Path) -> tuple[np.ndarray | None, str]:

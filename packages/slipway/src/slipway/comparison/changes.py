@@ -39,6 +39,10 @@ SHIFT = 0.1
 
 JUDGING_PARAMS = ("judge.", "prepare.", "validate.")
 
+# What makes a model besides its data: code, parameters and packages.
+PROCEDURE_PARAMS = ("train.", "prepare.")
+PROCEDURE_FILES = ("src/model/", "packages/slipway/src/", "requirements.lock")
+
 # Parameters that are listed; of files and dependencies more are.
 MOST = 2000
 
@@ -72,6 +76,11 @@ def changes(root: Path, base: str) -> Changes:
         files=[name[:LONGEST_NAME] for name in files][: 5 * MOST],
         judging_rules=[name[:LONGEST_NAME] for name in edited][:MOST],
         protected=[name[:LONGEST_NAME] for name in dangers.names()][: 5 * MOST],
+        procedure=bool(
+            dangers.packages
+            or any(row.name.startswith(PROCEDURE_PARAMS) for row in params)
+            or any(name.startswith(PROCEDURE_FILES) for name in changed)
+        ),
     )
 
 

@@ -1,9 +1,9 @@
-"""Two models on the same rows: every metric, and the decisions that change."""
+"""Two models, or two procedures, on the same rows: every metric, and the decisions that change."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -21,11 +21,43 @@ from slipway.comparison.report import (
     SliceChange,
 )
 from slipway.comparison.slices import Groups
-from slipway.metrics import paired, stats
-from slipway.metrics.registry import METRICS, Options, Predictions
+from slipway.metrics import inference, influence, paired, stats
+from slipway.metrics.clusters import Spread, spread_of
+from slipway.metrics.registry import METRICS, Options, Predictions, Sample
 
 # Changed decisions are shown for the values of a slice that have at least this many of them.
 FEWEST_CHANGED, MOST_SLICES = 10, 5
+
+# A period without the metric, such as one without a row called positive, must not be passed over.
+LEFT_OUT = "a period has too few rows for this metric"
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Labelled rows, and their slices."""
+
+    sample: Sample
+    groups: Groups
+
+
+@dataclass(frozen=True)
+class Compared:
+    """The rows of a comparison.
+
+    Attributes
+    ----------
+    rolling
+        The rows of all periods; those of the holdout come last.
+    newest
+        The rows of the holdout; `rolling` itself if there is one period.
+    """
+
+    rolling: Rows
+    newest: Rows
+
+    @property
+    def has_periods(self) -> bool:
+        return self.rolling is not self.newest
 
 
 @dataclass(frozen=True)
@@ -36,6 +68,9 @@ class ScoredModel:
     ----------
     scores
         Shape (rows,), float64; None if it could not read the rows.
+    rolling
+        The scores of its procedure on the rows of all periods, each fitted on the months before
+        it; None if only the holdout is compared.
     manifest
         The model's manifest.
     commit
@@ -54,6 +89,7 @@ class ScoredModel:
     origin: str = ""
     manifest_sha256: str = ""
     recorded: str = ""
+    rolling: np.ndarray | None = None
 
     @property
     def sha256(self) -> str:
@@ -65,10 +101,42 @@ class ScoredModel:
 
     @property
     def predictions(self) -> Predictions:
-        """Scores and decisions; raises ValueError if the model did not score the rows."""
+        """Scores and decisions on all periods; raises ValueError if the rows were not scored."""
+        return self.newest if self.rolling is None else Predictions.at(self.rolling, self.threshold)
+
+    @property
+    def newest(self) -> Predictions:
+        """Scores and decisions on the holdout; raises ValueError if it was not scored."""
         if self.scores is None:
             raise ValueError("a model that did not score the rows cannot be compared")
         return Predictions.at(self.scores, self.threshold)
+
+
+@dataclass(frozen=True)
+class ScoredBest:
+    """A model that may be the best champion so far, and the periods that it has scores for.
+
+    Attributes
+    ----------
+    periods
+        Their numbers, from 0 for the oldest.
+    scores
+        Its scores on the rows of these periods.
+    """
+
+    model: ScoredModel
+    periods: Sequence[int]
+    scores: np.ndarray
+
+    @property
+    def predictions(self) -> Predictions:
+        return Predictions.at(self.scores, self.model.threshold)
+
+
+def newest_metrics(rule: Rule, *, must_pass: bool) -> list[str]:
+    """Return the metrics that are compared on the holdout alone too."""
+    names = [rule.primary]
+    return [*names, *(name for name in rule.guards if name not in names)] if must_pass else names
 
 
 def options_of(rule: Rule) -> Options:
@@ -77,32 +145,29 @@ def options_of(rule: Rule) -> Options:
 
 
 def metric_table(
-    labels: np.ndarray,
+    sample: Sample,
     champion: Predictions,
     challenger: Predictions,
     rule: Rule,
     uses: int,
+    names: Iterable[str] = METRICS,
 ) -> list[MetricRow]:
-    """Return every metric of both models, their difference, and its verdict.
+    """Return some metrics of both models, their difference, and its verdict.
 
     Parameters
     ----------
-    labels
-        0 or 1, shape (rows,).
     uses
-        Which judgement on this holdout this is, from 1.
+        Which judgement on these rows this is, from 1.
     """
     options, alpha_better = options_of(rule), verdict.alpha_better(rule, uses)
+    ways = len(sample.clusters.ways)
     table = []
-    for name, metric in METRICS.items():
-        difference = metric.difference(labels, champion, challenger, options)
+    for name in names:
+        difference = METRICS[name].difference(sample, champion, challenger, options)
+        if difference.rows < sample.rows and not difference.insufficient_reason:
+            difference = replace(difference, insufficient_reason=LEFT_OUT)
         margin = rule.margins[name]
         found = verdict.classify(name, difference, margin, rule.alpha, alpha_better)
-        needed = (
-            verdict.rows_needed(name, difference, margin, rule.alpha)
-            if found == "inconclusive" and not difference.insufficient_reason
-            else None
-        )
         table.append(
             MetricRow(
                 name=name,
@@ -111,23 +176,21 @@ def metric_table(
                 difference=Difference.of(difference),
                 margin=margin,
                 verdict=found,
-                rows_needed=needed,
+                needed=verdict.needed(name, difference, margin, rule.alpha, found, ways),
             )
         )
     return table
 
 
 def against_best(
-    labels: np.ndarray, best: ScoredModel, challenger: ScoredModel, rule: Rule
+    sample: Sample, best: ScoredModel, best_scores: Predictions, challenger: Predictions, rule: Rule
 ) -> BestChampion:
     """Return the primary metric against the best champion so far, not only the last one.
 
     Many small losses, each within the margin of the last, add up; against one fixed model
     they cannot.
     """
-    difference = METRICS[rule.primary].difference(
-        labels, best.predictions, challenger.predictions, options_of(rule)
-    )
+    difference = METRICS[rule.primary].difference(sample, best_scores, challenger, options_of(rule))
     return BestChampion(
         model=best.sha256,
         commit=best.commit,
@@ -140,9 +203,10 @@ def against_best(
 
 
 def changed_decisions(
-    labels: np.ndarray, champion: Predictions, challenger: Predictions, groups: Groups
+    rows: Rows, champion: Predictions, challenger: Predictions
 ) -> ChangedDecisions:
     """Return how many decisions change, in which direction and slices, and which were right."""
+    labels = rows.sample.labels
     before, after = champion.decisions, challenger.decisions
     changed, positive = before != after, labels == 1
     up, down = changed & after, changed & before
@@ -155,9 +219,28 @@ def changed_decisions(
         to_negative=Direction(count=int(down.sum()), positives=int((down & positive).sum())),
         now_right=now_right,
         now_wrong=count - now_right,
-        p_value=paired.mcnemar(count - now_right, now_right),
-        slices=_most_changed(changed, groups),
+        p_value=_p_value_equally_right(rows.sample, changed, after == positive),
+        slices=_most_changed(changed, rows.groups),
     )
+
+
+def _p_value_equally_right(sample: Sample, changed: np.ndarray, right: np.ndarray) -> float:
+    """Return the two-sided p-value that both models are right equally often.
+
+    Notes
+    -----
+    Independent rows: McNemar's exact test. Clusters: the test of Durkalski et al. (2003), which
+    compares the clusters' sums of rows won less rows lost.
+    """
+    won = np.where(changed, np.where(right, 1.0, -1.0), 0.0)
+    if not sample.clusters.ways:
+        return paired.mcnemar(int((won < 0).sum()), int((won > 0).sum()))
+    found = inference.by_t(0.0, float(won.mean()), _spread_of_mean(won, sample), sample.rows, 0.95)
+    return min(1.0, 2 * min(found.p_up, found.p_down))
+
+
+def _spread_of_mean(values: np.ndarray, sample: Sample) -> Spread:
+    return spread_of(influence.mean(values).pull, sample.clusters)
 
 
 def curves(labels: np.ndarray, champion: Predictions, challenger: Predictions, bins: int) -> Curves:

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-import numpy as np
-
 from slipway.comparison import compare, verdict
-from slipway.comparison.compare import ScoredModel
+from slipway.comparison.compare import Compared, ScoredBest, ScoredModel
 from slipway.comparison.report import (
     VERSION,
     Behaviour,
@@ -23,11 +21,17 @@ from slipway.comparison.report import (
     LockStatus,
     ModelEntry,
     Note,
+    Period,
     Rule,
     Slices,
     Training,
 )
-from slipway.comparison.slices import Groups, slice_table
+from slipway.comparison.slices import slice_table
+
+# Verdicts against the best champions, the one that stops a change first.
+HARDEST = ("worse", "inconclusive", "not worse")
+
+NO_SLICES = Slices(tests=0, small=0, rows=[])
 
 
 @dataclass(frozen=True)
@@ -47,30 +51,26 @@ class Findings:
     data: DataChanges | None
     changes: Changes
     lock: LockStatus
+    periods: list[Period] = field(default_factory=list)
     notes: list[Note] = field(default_factory=list)
     incomparable: Incomparable | None = None
     unavailable: str = ""
 
 
 def judge(
-    labels: np.ndarray,
-    groups: Groups,
+    compared: Compared,
     champion: ScoredModel | None,
     challenger: ScoredModel,
     rule: Rule,
     findings: Findings,
     *,
-    best_champions: Sequence[ScoredModel] = (),
+    best_champions: Sequence[ScoredBest] = (),
     accepted: Mapping[str, str] | None = None,
 ) -> Judgement:
     """Return the report, ``report.json``: all numbers, the verdict, and each stop.
 
     Parameters
     ----------
-    labels
-        0 or 1, shape (rows,).
-    groups
-        The slices of the same rows.
     champion
         None if there is no champion.
     best_champions
@@ -88,9 +88,13 @@ def judge(
         champion=_entry(champion) if champion else None,
         challenger=_entry(challenger),
         incomparable=findings.incomparable,
+        periods=findings.periods,
+        unit=compared.rolling.sample.clusters.unit,
         metrics=[],
+        newest=[],
         best_champion=None,
-        slices=Slices(tests=0, small=0, rows=[]),
+        slices=NO_SLICES,
+        newest_slices=NO_SLICES,
         changed_decisions=None,
         behaviours=findings.behaviours,
         cost=findings.cost,
@@ -102,8 +106,8 @@ def judge(
         curves=None,
     )
     if not findings.incomparable and champion:
-        report = _compare(report, labels, groups, champion, challenger, accepted or {})
-        best = _best_champion(report, labels, champion, challenger, best_champions)
+        report = _compare(report, compared, champion, challenger, accepted or {})
+        best = _best_champion(report, compared, champion, challenger, best_champions)
         best = best.model_copy(update={"unavailable": findings.unavailable})
         report = report.model_copy(update={"best_champion": best})
     return with_verdict(report)
@@ -117,37 +121,56 @@ def with_verdict(report: Judgement) -> Judgement:
 
 def _compare(
     report: Judgement,
-    labels: np.ndarray,
-    groups: Groups,
+    compared: Compared,
     champion: ScoredModel,
     challenger: ScoredModel,
     accepted: Mapping[str, str],
 ) -> Judgement:
-    models, rule = (champion.predictions, challenger.predictions), report.rule
+    rule, uses = report.rule, report.holdout.uses
+    models, newest = (
+        (champion.predictions, challenger.predictions),
+        (champion.newest, challenger.newest),
+    )
+    sample, groups = compared.rolling.sample, compared.rolling.groups
+    alone = compared.newest.sample
+    names = compare.newest_metrics(rule, must_pass=report.newest_must_pass)
     return report.model_copy(
         update={
-            "metrics": compare.metric_table(labels, *models, rule, report.holdout.uses),
-            "slices": slice_table(labels, *models, groups, rule, accepted),
-            "changed_decisions": compare.changed_decisions(labels, *models, groups),
-            "curves": compare.curves(labels, *models, rule.bins),
+            "metrics": compare.metric_table(sample, *models, rule, uses),
+            "newest": compare.metric_table(alone, *newest, rule, uses, names)
+            if compared.has_periods
+            else [],
+            "slices": slice_table(sample, *models, groups, rule, accepted),
+            "newest_slices": slice_table(alone, *newest, compared.newest.groups, rule, accepted)
+            if compared.has_periods and report.newest_must_pass
+            else NO_SLICES,
+            "changed_decisions": compare.changed_decisions(compared.newest, *newest),
+            "curves": compare.curves(alone.labels, *newest, rule.bins),
         }
     )
 
 
 def _best_champion(
     report: Judgement,
-    labels: np.ndarray,
+    compared: Compared,
     champion: ScoredModel,
     challenger: ScoredModel,
-    best_champions: Sequence[ScoredModel],
+    best_champions: Sequence[ScoredBest],
 ) -> BestChampion:
     """Return the comparison with the best champion so far: of several, the hardest to match."""
-    rule, primary = report.rule, report.primary
-    entries = [compare.against_best(labels, best, challenger, rule) for best in best_champions]
+    rule, primary, sample = report.rule, report.primary, compared.rolling.sample
+    entries = []
+    for best in best_champions:
+        shared, rows = sample.keep([sample.periods[number] for number in best.periods])
+        ours = challenger.predictions.take(rows)
+        entries.append(compare.against_best(shared, best.model, best.predictions, ours, rule))
     if entries:
         return min(
             entries,
-            key=lambda entry: verdict.oriented_interval(rule.primary, entry.difference).low,
+            key=lambda entry: (
+                HARDEST.index(entry.verdict),
+                verdict.oriented_interval(rule.primary, entry.difference).low,
+            ),
         )
     return BestChampion(
         model=champion.sha256,

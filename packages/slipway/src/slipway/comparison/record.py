@@ -1,13 +1,14 @@
 """Records of judgements: how often a holdout was used, and which champion was the best.
 
-A judgement writes one small file, named after the holdout, the model and the champion, so that
-two pull requests never write the same one and never conflict. How many models used a holdout is
+A judgement writes one small file for each period that it compares, named after the rows of the
+period, the model and the champion, so that two pull requests never write the same one and never
+conflict. How many models used a holdout is
 counted from those names: in this tree and on every branch that git knows.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -91,8 +92,8 @@ def best_champions(folder: Path, champion: str) -> list[dict[str, Any]]:
     return [dict(bests[model]) for model in sorted(bests)][:MOST_BEST_CHAMPIONS]
 
 
-def make_record(report: Judgement, champion_commit: str) -> dict[str, Any]:
-    """Return the record of a judgement, for `write_json`.
+def make_records(report: Judgement, champion_commit: str) -> list[dict[str, Any]]:
+    """Return the records of a judgement, for `write_json`: one for each period.
 
     The best champion stays the best until a model is shown to be better: else the luckiest of
     many equal models would set a value that no equal model can reach.
@@ -106,35 +107,55 @@ def make_record(report: Judgement, champion_commit: str) -> dict[str, Any]:
     if champion is None or best is None:
         raise ValueError("a report without a comparison has no record")
     gain = oriented_interval(report.rule.primary, best.difference)
+    is_better = gain.p_gain < report.rule.alpha and not best.difference.insufficient_reason
     own = {"model": report.challenger.model, "commit": "", "value": best.challenger}
     before = {
         "model": best.model,
         "commit": best.commit or champion_commit,
         "value": best.champion,
     }
-    return {
+    periods = [period.keys_sha256 for period in report.periods] or [report.holdout.keys_sha256]
+    common = {
         "version": 1,
-        "holdout": report.holdout.keys_sha256,
+        "periods": periods,
         "model": report.challenger.model,
         "champion": champion.model,
         "primary": report.rule.primary,
         "value": best.challenger,
-        "best": own if gain.p_gain < report.rule.alpha else before,
+        "best": own if is_better else before,
         "verdict": report.verdict,
         "may_merge": report.may_merge,
     }
+    return [common | {"holdout": period} for period in periods]
 
 
-def save_record(record: Mapping[str, Any], root: Path) -> list[str]:
-    """Write the record; return its name if one exists that differs."""
+def save_record(record: Mapping[str, Any], root: Path, base: Container[str] = ()) -> list[str]:
+    """Write the record; return its name if one exists that differs.
+
+    A judgement on other periods replaces that of this change, but none that the base has.
+
+    Parameters
+    ----------
+    base
+        The paths of the base's records.
+    """
     name = file_name(record["holdout"], record["model"], record["champion"])
     path = root / JUDGEMENTS / name
-    if not path.exists():
+    known = read_json(path, "slipway judge") if path.exists() else None
+    if isinstance(known, dict) and known.get("periods") != record["periods"]:
+        if str(JUDGEMENTS / name) in base:
+            return []
+        known = None
+    if known is None:
         write_json(record, path)
         return []
-    known = read_json(path, "slipway judge")
     same = isinstance(known, dict) and all(known.get(field) == record[field] for field in FIELDS)
     return [] if same else [str(JUDGEMENTS / name)]
+
+
+def records_of(root: Path, commit: str) -> set[str]:
+    """Return the paths of a commit's records."""
+    return set(names(root, "ls-tree", "-z", "--name-only", commit, "--", f"{JUDGEMENTS}/"))
 
 
 def verdict_of(path: Path) -> str:

@@ -4,7 +4,8 @@ A report may come from an untrusted run. Unknown keys, numbers that are not fini
 texts longer than a real report has are refused.
 
 Version 1 has other names for some fields, which are the aliases here, and for some values
-(`RENAMED`). Both versions are read; version 2 is written.
+(`RENAMED`). Versions 1 and 2 took rows to be independent and compared models on one holdout; what
+they lack has a default. All versions are read; version 3 is written.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from slipway.metrics import paired
 from slipway.metrics.registry import HEADLINE, METRICS, PRIMARY
 from slipway.schemas import check_version, parse
 
-VERSION: Final = 2
+VERSION: Final = 3
 
 # Values of version 1, and what they are called since.
 RENAMED = {"cannot tell": "inconclusive", "no harm seen": "no regression found"}
@@ -89,6 +90,7 @@ StopCode = Annotated[
         "cost",
         "lock",
         "record",
+        "newest",
     ],
     read_renamed,
 ]
@@ -114,6 +116,18 @@ class Stop(Part):
 
 
 class Rule(Part):
+    """The rule of the base commit.
+
+    Attributes
+    ----------
+    origins
+        The most points in time at which procedures are compared.
+    clusters
+        What makes rows dependent: *day*, or a column. Empty: nothing.
+    time_zone
+        Of the days.
+    """
+
     primary: Annotated[str, AfterValidator(_may_be_primary)]
     alpha: Annotated[float, Field(gt=0, le=0.2)]
     margins: Annotated[dict[MetricName, Share], AfterValidator(_complete)]
@@ -125,6 +139,9 @@ class Rule(Part):
     max_row_ms: Positive
     max_model_mb: Positive
     bins: Annotated[int, Field(ge=2, le=100)]
+    origins: Annotated[int, Field(ge=1, le=1000)] = 1
+    clusters: Names = []
+    time_zone: Name = "UTC"
 
 
 class Holdout(Part):
@@ -150,6 +167,27 @@ class Holdout(Part):
     uses: Count
     tampered: Names
     reliability: Share
+
+
+class Period(Part):
+    """A period that models are compared on, each fitted on the months before it.
+
+    Attributes
+    ----------
+    learned
+        The months that were learned.
+    months
+        The months that were scored.
+    uses
+        Which judgement on these rows this is, from 1.
+    """
+
+    learned: Names
+    months: Names
+    keys_sha256: Sha256
+    rows: Annotated[int, Field(ge=1, le=10**12)]
+    positives: Count
+    uses: Count
 
 
 class Training(Part):
@@ -191,6 +229,12 @@ class Difference(Part):
 
     Attributes
     ----------
+    dof
+        Degrees of freedom of Student's t; None for the normal distribution.
+    clusters
+        Number of clusters of rows that depend on each other.
+    effective_rows
+        How many independent rows would give the same standard error; 0 if that is not known.
     insufficient_reason
         Why the numbers must not decide anything; empty if they may.
     """
@@ -202,6 +246,9 @@ class Difference(Part):
     p_up: Share
     p_down: Share
     rows: Count
+    dof: Annotated[float, Field(ge=1, le=1e12)] | None = None
+    clusters: Count = 0
+    effective_rows: Positive = 0.0
     insufficient_reason: Annotated[str, Field(max_length=100, pattern=r"^[a-z0-9 ]*$")] = Field(
         validation_alias="doubt"
     )
@@ -217,18 +264,30 @@ class Difference(Part):
             p_up=difference.p_up,
             p_down=difference.p_down,
             rows=difference.rows,
+            dof=difference.dof,
+            clusters=difference.clusters,
+            effective_rows=min(difference.effective_rows, 1e9),
             insufficient_reason=difference.insufficient_reason,
         )
 
 
 class MetricRow(Part):
+    """A metric of both models.
+
+    Attributes
+    ----------
+    needed
+        Clusters that would decide if the estimated difference were true, such as days; rows if
+        they are independent. None if it is decided, or if no number would decide.
+    """
+
     name: MetricName
     champion: Number | None
     challenger: Number | None
     difference: Difference
     margin: Share
     verdict: Verdict
-    rows_needed: Count | None
+    needed: Count | None = Field(validation_alias="rows_needed")
 
 
 class BestChampion(Part):
@@ -438,6 +497,8 @@ class Changes(Part):
         Files and settings by which a model is judged.
     protected
         Protected files, the most dangerous first.
+    procedure
+        Whether the model is made in another way: code, parameters of training or packages.
     """
 
     params: Annotated[list[Change], many(2000)]
@@ -445,11 +506,12 @@ class Changes(Part):
     files: Annotated[list[Name], many(10_000)]
     judging_rules: Annotated[list[Name], many(2000)] = Field(validation_alias="judges")
     protected: Annotated[list[Name], many(10_000)] = []
+    procedure: bool = False
 
 
 class Note(Part):
-    code: Literal["own rule"]
-    about: Name
+    code: Literal["own rule", "own clusters", "one holdout", "period left out", "snapshots"]
+    about: Text
 
 
 class Bin(Part):
@@ -468,9 +530,23 @@ class Curves(Part):
 
 
 class Judgement(Part):
-    """The whole report; docs/verdicts.md explains it."""
+    """The whole report; docs/verdicts.md explains it.
 
-    version: Literal[1, 2]
+    Attributes
+    ----------
+    periods
+        What `metrics` and `slices` are about, oldest first. The last one is the holdout, and the
+        only one if the models are compared on it alone.
+    unit
+        What a cluster of rows is: *day*, a column, or *row*.
+    newest
+        The metrics that the holdout alone must pass too: the primary one if there are several
+        periods, and the guards if data and procedure differ.
+    newest_slices
+        The slices of the holdout alone, if data and procedure differ.
+    """
+
+    version: Literal[1, 2, 3]
     verdict: Verdict
     may_merge: bool
     stops: Annotated[list[Stop], many(2000)]
@@ -479,7 +555,11 @@ class Judgement(Part):
     champion: ModelEntry | None
     challenger: ModelEntry
     incomparable: Incomparable | None
+    periods: Annotated[list[Period], many(1000)] = []
+    unit: Name = "row"
     metrics: Annotated[list[MetricRow], many(20)]
+    newest: Annotated[list[MetricRow], many(20)] = []
+    newest_slices: Slices = Field(default_factory=lambda: Slices(tests=0, small=0, rows=[]))
     best_champion: BestChampion | None = Field(validation_alias="anchor")
     slices: Slices
     changed_decisions: ChangedDecisions | None = Field(validation_alias="flips")
@@ -496,7 +576,7 @@ class Judgement(Part):
 
     @classmethod
     def of(cls, report: Any) -> Judgement:
-        """Return a report in version 1 or 2.
+        """Return a report in version 1, 2 or 3.
 
         Raises
         ------
@@ -516,3 +596,23 @@ class Judgement(Part):
     def primary(self) -> MetricRow:
         """The metric that decides; there is one if the models could be compared."""
         return next(row for row in self.metrics if row.name == self.rule.primary)
+
+    @property
+    def rows(self) -> int:
+        """Rows that `metrics` and `slices` are about."""
+        return sum(period.rows for period in self.periods) or self.holdout.rows
+
+    @property
+    def months(self) -> list[str]:
+        """The months of these rows."""
+        return [month for period in self.periods for month in period.months] or self.holdout.months
+
+    @property
+    def slice_rows(self) -> list[SliceRow]:
+        """All slices that were tested, those of the holdout alone last."""
+        return [*self.slices.rows, *self.newest_slices.rows]
+
+    @property
+    def newest_must_pass(self) -> bool:
+        """Whether data and procedure differ, so that both comparisons must pass."""
+        return bool(self.changes.procedure and self.data and not self.data.same)

@@ -2,39 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast, get_args
+from typing import Any, TypedDict, cast, get_args
 
 import numpy as np
 from pydantic import ValidationError
 
 from slipway import project
 from slipway.comparison import record
-from slipway.comparison.baselines import Champion, find_champion, read_holdout
+from slipway.comparison.baselines import Champion, best_champions, find_champion, read_holdout
 from slipway.comparison.changes import changes, data_changes
 from slipway.comparison.compare import ScoredModel
 from slipway.comparison.core import Findings, judge, with_verdict
 from slipway.comparison.cost import costs
+from slipway.comparison.periods import ScoredPeriod, compared, score_periods
 from slipway.comparison.permutation_importance import permutation_importance
-from slipway.comparison.report import Behaviour, Holdout, Judgement, LockStatus, Rule
-from slipway.comparison.slices import groups_of
+from slipway.comparison.report import (
+    Behaviour,
+    Changes,
+    Cost,
+    DataChanges,
+    Holdout,
+    Importance,
+    Judgement,
+    LockStatus,
+    Period,
+    Rule,
+)
+from slipway.comparison.rule import rule_for
 from slipway.comparison.verdict import reliability
-from slipway.dataset.split import LabelledRows
+from slipway.dataset.dependence import Dependence
+from slipway.dataset.labelled import LabelledRows
+from slipway.dataset.origins import Origin
+from slipway.dataset.split import Dataset
 from slipway.dataset.tables import digest, take, write_json
 from slipway.errors import SlipwayError
 from slipway.progress import spinner
-from slipway.repository.git import names, output, resolve
+from slipway.repository.git import resolve
 from slipway.repository.pointers import check_conflicts, data_revision
-from slipway.settings import Judge, Params, explain, read_params, with_new_names
-from slipway.texts import decode, parse_yaml
+from slipway.settings import Params, explain, read_params
 from slipway.training.score import MANIFEST_FILE, MODEL, Model
 
 # Evenly spaced rows for the behaviours and the permutation importance: enough to estimate a
 # share within a percent.
 PROBED_ROWS = 5000
-
-BASE_RULE = "correct it on the base branch; until then no change can be judged by it"
 
 
 def judge_change(root: Path, base: str, out: Path, lock: str, recorded: str = "") -> Judgement:
@@ -72,44 +86,92 @@ def judge_change(root: Path, base: str, out: Path, lock: str, recorded: str = ""
 def _judge(
     root: Path, commit: str, params: Params, model: Model, lock: LockStatus, recorded: str
 ) -> Judgement:
-    holdout = read_holdout(params, model.manifest)
-    rows = holdout.rows
+    dataset = Dataset.open(params.prepare.holdout_months)
+    holdout = read_holdout(dataset, model.manifest)
+    rule, dependence, notes = rule_for(root, commit, params, holdout.rows.columns)
     challenger = ScoredModel(
-        model.score(rows.columns),
+        model.score(holdout.rows.columns),
         model.manifest,
         manifest_sha256=digest(MODEL / MANIFEST_FILE),
         recorded=recorded,
     )
-    with (
-        spinner("Scoring with the champion"),
-        find_champion(root, commit, holdout, model.manifest) as champion,
-    ):
-        rule = rule_of(root, commit, params)
-        sample = _spread(len(rows.labels))
-        probed = LabelledRows(take(rows.columns, sample), rows.labels[sample])
-        features = project.features(probed.inputs())
-        scored = champion.scored
+    with ExitStack() as stack:
+        with spinner("Scoring with the champion"):
+            found = find_champion(root, commit, holdout, model.manifest)
+            champion = stack.enter_context(found)
+        scored, changed = champion.scored, changes(root, commit)
+        data = data_changes(root, commit, scored.manifest, model.manifest) if scored else None
+        origins = _origins(dataset, rule, dependence, data, changed, champion)
+        periods: list[ScoredPeriod] = []
+        if len(origins) > 1:
+            periods, more = score_periods(root, params, origins, holdout, champion, challenger)
+            notes = [*notes, *more]
+        used = [period.origin for period in periods] or dataset.origins(1)
+        shown = _periods(root, used, periods, champion, model)
+        keys = [(origin, part.keys_sha256) for origin, part in zip(used, shown, strict=False)]
+        bests, unscored = best_champions(root, champion, model.manifest, holdout, keys)
         findings = Findings(
-            holdout=_holdout(root, commit, champion, model, rule),
-            behaviours=check_behaviours(model, probed.inputs()),
-            cost=costs(champion.folder, MODEL, features, rule),
-            permutation_importance=permutation_importance(model, features, probed.labels),
-            data=data_changes(root, commit, scored.manifest, model.manifest) if scored else None,
-            changes=changes(root, commit),
+            holdout=_holdout(root, commit, champion, model, rule, shown),
+            periods=shown,
+            **_probe(model, champion, holdout.rows, rule),
+            data=data,
+            changes=changed,
             lock=lock,
+            notes=notes,
             incomparable=champion.incomparable,
-            unavailable=champion.unscored,
+            unavailable=unscored,
         )
+    if periods and scored:
+        scored = replace(scored, rolling=np.concatenate([part.champion for part in periods]))
+        ours = np.concatenate([part.challenger for part in periods])
+        challenger = replace(challenger, rolling=ours)
     return judge(
-        rows.labels,
-        groups_of(rows.columns),
-        champion.scored,
+        compared(periods, holdout.rows, dependence),
+        scored,
         challenger,
         rule,
         findings,
-        best_champions=champion.best_champions,
+        best_champions=bests,
         accepted={entry.slice: entry.reason for entry in params.judge.accept},
     )
+
+
+class Probes(TypedDict):
+    """What some rows of the holdout show of the challenger."""
+
+    behaviours: list[Behaviour]
+    cost: Cost
+    permutation_importance: list[Importance]
+
+
+def _probe(model: Model, champion: Champion, rows: LabelledRows, rule: Rule) -> Probes:
+    sample = _spread(len(rows.labels))
+    probed = LabelledRows(take(rows.columns, sample), rows.labels[sample])
+    features = project.features(probed.inputs())
+    return Probes(
+        behaviours=check_behaviours(model, probed.inputs()),
+        cost=costs(champion.folder, MODEL, features, rule),
+        permutation_importance=permutation_importance(model, features, probed.labels),
+    )
+
+
+def _origins(
+    dataset: Dataset,
+    rule: Rule,
+    dependence: Dependence,
+    data: DataChanges | None,
+    changed: Changes,
+    champion: Champion,
+) -> list[Origin]:
+    """Return the origins to compare procedures at; the last one if only the models are compared.
+
+    If the data alone differ, both procedures are the same. Without clusters, the same customer
+    may be in each period, as in monthly snapshots.
+    """
+    same_procedure = data is not None and not data.same and not changed.procedure
+    if champion.incomparable or same_procedure or not dependence.columns:
+        return dataset.origins(1)
+    return dataset.origins(rule.origins)
 
 
 def check_fresh(manifest: Mapping[str, Any], params: Params) -> None:
@@ -132,39 +194,6 @@ def check_fresh(manifest: Mapping[str, Any], params: Params) -> None:
         )
 
 
-def rule_of(root: Path, commit: str, params: Params) -> Rule:
-    """Return the rule of the base commit, so that no change is judged by its own rule.
-
-    Settings that the commit does not have are the defaults, not those of this tree; only the bins
-    of the calibration error are.
-
-    Raises
-    ------
-    SlipwayError
-        The commit's rule cannot be read; the rule of the change must not replace it.
-    """
-    name = f"params.yaml of the base {commit[:12]}"
-    try:
-        judge = Judge.model_validate(_rule_section(root, commit, name))
-    except ValidationError as error:
-        raise SlipwayError(explain(f"{name}: judge", error), BASE_RULE) from None
-    return Rule(**judge.model_dump(exclude={"accept"}), bins=params.evaluate.bins)
-
-
-def _rule_section(root: Path, commit: str, name: str) -> dict[str, Any]:
-    """Return the section `judge` of a commit, with today's names; empty if there is none."""
-    if not names(root, "ls-tree", "-z", "--name-only", commit, "--", "params.yaml"):
-        return {}
-    try:
-        found = parse_yaml(decode(output(root, "show", f"{commit}:params.yaml"), name), name)
-    except SlipwayError as error:
-        raise SlipwayError(str(error), BASE_RULE) from None
-    section = found.get("judge", {}) if isinstance(found, dict) else found
-    if not isinstance(section, dict):
-        raise SlipwayError(f"{name}: `judge` is not a section", BASE_RULE)
-    return with_new_names(section, "judge")
-
-
 def check_behaviours(model: Model, inputs: project.Columns) -> list[Behaviour]:
     """Return, for each behaviour, in which share of the rows it holds, and if that is enough."""
     checked = []
@@ -184,11 +213,16 @@ def check_behaviours(model: Model, inputs: project.Columns) -> list[Behaviour]:
 
 
 def record_judgement(report: Judgement, root: Path, commit: str) -> Judgement:
-    """Save the record of this judgement; return the report, with each record that was changed."""
+    """Save the records of this judgement; return the report, with each record that was changed."""
     champion = report.champion
     if report.incomparable or champion is None or champion.model == report.challenger.model:
         return report
-    differing = record.save_record(record.make_record(report, commit), root)
+    base = record.records_of(root, commit)
+    differing = [
+        name
+        for each in record.make_records(report, commit)
+        for name in record.save_record(each, root, base)
+    ]
     tampered = sorted({*report.holdout.tampered, *differing})
     holdout = report.holdout.model_copy(update={"tampered": tampered})
     return with_verdict(report.model_copy(update={"holdout": holdout}))
@@ -198,13 +232,50 @@ def _spread(count: int) -> np.ndarray:
     return np.unique(np.linspace(0, count - 1, min(count, PROBED_ROWS)).astype(int))
 
 
-def _holdout(root: Path, commit: str, champion: Champion, model: Model, rule: Rule) -> Holdout:
-    """Return which rows the holdout has, and how often it was used."""
+def _periods(
+    root: Path,
+    origins: Sequence[Origin],
+    scored: Sequence[ScoredPeriod],
+    champion: Champion,
+    model: Model,
+) -> list[Period]:
+    """Return the periods of the comparison, the last of which is the holdout."""
+    if champion.incomparable or champion.scored is None:
+        return []
+    names, part = record.known_names(root), model.manifest["holdout"]
+    # A model that is judged against itself does not use the rows.
+    own = int(champion.scored.sha256 == model.sha256)
+    facts = [
+        (period.rows.keys_sha256, len(period.rows.labels), int(period.rows.labels.sum()))
+        for period in scored
+    ] or [(part["keys_sha256"], part["rows"], part["positives"])]
+    return [
+        Period(
+            learned=origin.learned_months,
+            months=origin.scored_months,
+            keys_sha256=keys,
+            rows=rows,
+            positives=positives,
+            uses=record.uses(names, keys, model.sha256) - own,
+        )
+        for origin, (keys, rows, positives) in zip(origins, facts, strict=True)
+    ]
+
+
+def _holdout(
+    root: Path,
+    commit: str,
+    champion: Champion,
+    model: Model,
+    rule: Rule,
+    periods: Sequence[Period],
+) -> Holdout:
+    """Return which rows the holdout has, and how often the most used period was used."""
     part, scored = model.manifest["holdout"], champion.scored
-    same_model = scored is not None and scored.sha256 == model.sha256
-    judged = record.uses(record.known_names(root), part["keys_sha256"], model.sha256)
-    # A model that is judged against itself does not use the holdout.
-    uses = judged - 1 if same_model or champion.incomparable else judged
+    uses = max(
+        (period.uses for period in periods),
+        default=record.uses(record.known_names(root), part["keys_sha256"], model.sha256) - 1,
+    )
     fields = ("keys_sha256", "rows", "positives", "months", "first", "last")
     return Holdout(
         **{field: part[field] for field in fields},

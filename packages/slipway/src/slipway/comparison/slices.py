@@ -11,7 +11,7 @@ from slipway import project
 from slipway.comparison import verdict
 from slipway.comparison.report import Difference, Rule, SliceMetric, SliceRow, Slices
 from slipway.metrics import paired
-from slipway.metrics.registry import HEADLINE, METRICS, Options, Predictions
+from slipway.metrics.registry import HEADLINE, METRICS, Options, Predictions, Sample
 from slipway.project import Columns
 
 
@@ -32,7 +32,7 @@ def groups_of(columns: Columns) -> dict[str, Group]:
 
 
 def slice_table(
-    labels: np.ndarray,
+    sample: Sample,
     champion: Predictions,
     challenger: Predictions,
     groups: Groups,
@@ -43,8 +43,6 @@ def slice_table(
 
     Parameters
     ----------
-    labels
-        0 or 1, shape (rows,).
     accepted
         Slices that may get worse, as ``name=value``, and the reason given.
 
@@ -58,19 +56,19 @@ def slice_table(
     options = Options(1 - 2 * rule.alpha, rule.bins)
     for name, group in groups.items():
         for value, members in _members(group):
-            if len(members) == len(labels):
+            if len(members) == sample.rows:
                 continue  # all rows: not a slice
             if len(members) < rule.min_slice_rows:
                 small += 1
                 continue
-            here = labels[members]
+            here = sample.take(members)
             models = champion.take(members), challenger.take(members)
             rows.append(
                 SliceRow(
                     slice=name,
                     value=value,
                     rows=len(members),
-                    positives=int(here.sum()),
+                    positives=int(here.labels.sum()),
                     metrics={
                         metric: _entry(METRICS[metric].difference(here, *models, options))
                         for metric in HEADLINE

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from slipway.comparison.report import (
     Difference,
     Judgement,
+    MetricRow,
     Rule,
     SliceRow,
     Stop,
@@ -19,6 +20,8 @@ from slipway.comparison.report import (
     Verdict,
 )
 from slipway.metrics import paired
+from slipway.metrics.clusters import Spread
+from slipway.metrics.inference import MOST_CLUSTERS, clusters_needed
 from slipway.metrics.registry import METRICS
 
 # A lock that was checked and is not that of the inputs.
@@ -96,21 +99,35 @@ def is_worse(row: SliceRow, rule: Rule) -> bool:
     )
 
 
-def rows_needed(metric: str, difference: AnyDifference, margin: float, alpha: float) -> int | None:
-    """Return the rows that would decide with power 0.8 if the estimated difference were true.
+def needed(
+    metric: str,
+    difference: AnyDifference,
+    margin: float,
+    alpha: float,
+    verdict: Verdict,
+    ways: int = 1,
+) -> int | None:
+    """Return how many clusters decide with power 0.8 if the estimated difference is true.
 
-    None if no number of rows would: a loss of exactly the margin.
+    The number of rows if they are independent. None if it is decided, if the numbers must not
+    decide, or if no number would: a loss of exactly the margin. With two ways it depends on how
+    both grow.
     """
+    if verdict != "inconclusive" or difference.insufficient_reason or ways > 1:
+        return None
     gain = oriented_interval(metric, difference)
     middle = (gain.low + gain.high) / 2
     effects = [middle + margin] if middle > -margin else []
     effects += [-middle] if middle < 0 else []
-    rows = [
-        paired.rows_to_see(effect, difference.se, difference.rows, alpha)
-        for effect in effects
-        if effect
-    ]
-    return min(rows, default=None)
+    found = min((_needed(effect, difference, alpha) for effect in effects if effect), default=None)
+    return found if found is None or found <= MOST_CLUSTERS else None
+
+
+def _needed(effect: float, difference: AnyDifference, alpha: float) -> int:
+    if difference.dof is None:  # a report of version 1 or 2
+        return paired.rows_to_see(effect, difference.se, difference.rows, alpha)
+    spread = Spread(difference.se, difference.dof)
+    return clusters_needed(effect, spread, difference.clusters, alpha)
 
 
 def alpha_better(rule: Rule, uses: int) -> float:
@@ -150,7 +167,25 @@ def _overall(report: Judgement, has_regression: bool) -> Verdict:
     primary, best = report.primary.verdict, report.best_champion
     if primary == "not worse" and best and best.verdict == "inconclusive":
         return "inconclusive"
+    if primary in ("better", "not worse") and newest_contradicts(report):
+        return "inconclusive"
     return primary
+
+
+def newest_contradicts(report: Judgement) -> bool:
+    """Return whether the holdout alone leaves a verdict on all periods open.
+
+    If data and procedure differ, the holdout must decide too. Else it must not show a loss where
+    the periods show none that matters.
+    """
+    rule = report.rule
+    own = next((row for row in report.newest if row.name == rule.primary), None)
+    if own is None:
+        return False
+    if report.newest_must_pass:
+        return own.verdict == "inconclusive"
+    loss = oriented_interval(own.name, own.difference).p_loss <= rule.alpha
+    return loss and not own.difference.insufficient_reason
 
 
 def _regressions(report: Judgement) -> Iterator[Stop]:
@@ -161,13 +196,16 @@ def _regressions(report: Judgement) -> Iterator[Stop]:
         yield _stop("worse", primary.name)
     elif best and best.verdict == "worse" and primary.verdict != "better":
         yield _stop("worse than the best", primary.name)
-    for metric in report.metrics:
-        guarded = metric.name in report.rule.guards and metric.name != primary.name
-        if guarded and metric.verdict == "worse":
-            yield _stop("guard", metric.name)
-    for row in report.slices.rows:
-        if row.verdict == "worse" and not row.accepted:
-            yield _stop("slice", row.name)
+    guards = {name for name in report.rule.guards if name != primary.name}
+    yield from (_stop("guard", name) for name in _worse(report.metrics) if name in guards)
+    if report.newest_must_pass:
+        yield from (_stop("newest", name) for name in _worse(report.newest))
+    names = [row.name for row in report.slice_rows if row.verdict == "worse" and not row.accepted]
+    yield from (_stop("slice", name) for name in dict.fromkeys(names))
+
+
+def _worse(metrics: list[MetricRow]) -> list[str]:
+    return [row.name for row in metrics if row.verdict == "worse"]
 
 
 def _other_stops(report: Judgement) -> Iterator[Stop]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -9,50 +10,15 @@ from pathlib import Path
 
 import numpy as np
 
-from slipway import project
 from slipway.dataset.files import NotRead
+from slipway.dataset.labelled import LabelledRows
 from slipway.dataset.months import DATA, list_data, month_files
-from slipway.dataset.tables import keys_digest, read_columns, row_count, take
+from slipway.dataset.origins import Origin, months_of
+from slipway.dataset.tables import read_columns, row_count, take
 from slipway.errors import SlipwayError
 from slipway.project import Columns
 
-
-@dataclass(frozen=True)
-class LabelledRows:
-    """Rows and their labels, float32: 0 or 1, NaN for an unknown label."""
-
-    columns: dict[str, np.ndarray]
-    labels: np.ndarray
-
-    @classmethod
-    def of(cls, columns: dict[str, np.ndarray]) -> LabelledRows:
-        """Compute the labels of some rows; raises SlipwayError if they are not binary."""
-        return cls(columns, project.label(columns))
-
-    @property
-    def unlabelled(self) -> int:
-        return int(np.isnan(self.labels).sum())
-
-    @property
-    def keys_sha256(self) -> str:
-        return keys_digest(self.columns[project.key()])
-
-    def inputs(self) -> dict[str, np.ndarray]:
-        """Return the columns that are known when the prediction is requested."""
-        return {name: self.columns[name] for name in project.inputs()}
-
-    def labelled(self, name: str) -> LabelledRows:
-        """Return the rows with a known label; `name` is what an error calls them.
-
-        Raises
-        ------
-        SlipwayError
-            They do not have both labels.
-        """
-        known = ~np.isnan(self.labels)
-        rows = LabelledRows(take(self.columns, known), self.labels[known])
-        require_both_labels(name, rows.labels)
-        return rows
+__all__ = ["Dataset", "LabelledRows", "Origin", "evenly_spaced", "months_of"]
 
 
 @dataclass(frozen=True)
@@ -98,6 +64,19 @@ class Dataset:
     def holdout_files(self) -> Sequence[Path]:
         return self.files[-self.holdout_months :]
 
+    def origins(self, count: int) -> list[Origin]:
+        """Return the points in time at which models are compared, oldest first, at most `count`.
+
+        The last one is the split itself. Each earlier one is `holdout_months` earlier, as long as
+        it learns from half of the training months, and from two or more.
+        """
+        length, trained = self.holdout_months, len(self.train_files)
+        fewest = max(2, math.ceil(trained / 2))
+        earlier = [end for end in range(trained - length, 0, -length) if end >= fewest]
+        ends = [trained, *earlier][:count]
+        files = tuple(self.files)
+        return [Origin(files[:end], files[end : end + length]) for end in reversed(ends)]
+
     def read_train(self, names: Iterable[str] | None = None) -> dict[str, np.ndarray]:
         """Return the rows to train on: all columns, or those that are named."""
         return read_columns(self.train_files, names)
@@ -112,29 +91,7 @@ class Dataset:
         return self.holdout.labelled("holdout")
 
 
-def months_of(files: Iterable[Path]) -> list[str]:
-    return [file.stem for file in files]
-
-
 def evenly_spaced(columns: Columns, count: int) -> dict[str, np.ndarray]:
     """Return at most `count` rows, evenly spaced in the order of the files."""
     rows = row_count(columns)
     return take(columns, np.linspace(0, rows - 1, min(rows, count)).astype(int))
-
-
-def require_both_labels(name: str, labels: np.ndarray) -> None:
-    """Refuse rows that all have the same label: a model can neither learn nor be measured on them.
-
-    Raises
-    ------
-    SlipwayError
-        Names the rows, and the label that they have.
-    """
-    values = np.unique(labels)
-    if len(values) < 2:
-        only = f"only the label {values[0]:g}" if len(values) else "no label"
-        raise SlipwayError(
-            f"the {name} rows have {only} (`{project.TARGET}`), and 0 and 1 are needed",
-            "check `label` in src/model/target.py, or use more months: "
-            "`prepare.holdout_months` in params.yaml",
-        )

@@ -14,8 +14,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from slipway.actions import annotate
-from slipway.comparison.report import Rule
-from slipway.comparison.run import rule_of
+from slipway.comparison.report import Judgement
+from slipway.comparison.rule import rule_of
 from slipway.documents.document import Document
 from slipway.documents.markdown import to_markdown
 from slipway.errors import SlipwayError
@@ -181,13 +181,18 @@ def _judged(api: Api, run: Run, foot: list[str]) -> Document:
     if not is_judgement(report):
         return document_of(report, foot, full=False)
     checked = check(report)
-    return _with_rule(judgement(checked, foot, full=False), checked.rule)
+    return _with_rule(judgement(checked, foot, full=False), checked)
 
 
-def _with_rule(document: Document, rule: Rule) -> Document:
-    """Return the document, with a warning if its rule is not the one that is trusted here."""
-    trusted = rule_of(Path(), "HEAD", read_params())
-    if rule.model_copy(update={"bins": trusted.bins}) == trusted:
+def _with_rule(document: Document, report: Judgement) -> Document:
+    """Return the document, with a warning if its rule is not the one that is trusted here.
+
+    Other clusters are named in the document by their note.
+    """
+    trusted, own = rule_of(Path(), "HEAD", read_params()), {"bins"}
+    if {note.code for note in report.notes} & {"own clusters", "snapshots"}:
+        own |= {"clusters", "time_zone"}
+    if report.rule.model_dump(exclude=own) == trusted.model_dump(exclude=own):
         return document
     return replace(document, blocks=[OTHER_RULE, *document.blocks])
 

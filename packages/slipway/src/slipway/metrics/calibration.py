@@ -32,7 +32,7 @@ class Binned:
     ) -> Binned:
         """Return bins of equal count within each period; together they give the mean error."""
         parts = [
-            np.uint16(number * bins) + bins_of(scores[rows], bins)
+            np.uint32(number * bins) + bins_of(scores[rows], bins)
             for number, rows in enumerate(periods)
         ]
         return cls(np.concatenate(parts), labels - scores)

@@ -14,8 +14,16 @@ from typing import NamedTuple
 
 import numpy as np
 
+# What a cluster is called whose rows have the same calendar day.
+DAY = "day"
+
+# What it is called if no rows depend on each other.
+ROW = "row"
+
 # Fewer clusters decide nothing: intervals would cover less than they state (docs/benchmarks.md).
 FEWEST = 25
+
+TINY = 1e-300
 
 # Lazarus, Lewis, Stock and Watson (2018): degrees of freedom of EWC for T periods are 0.41 T^(2/3).
 EWC_SCALE, EWC_POWER = 0.41, 2 / 3
@@ -106,6 +114,12 @@ class Clusters:
     def count(self, rows: int) -> int:
         """Return the number of clusters of the coarsest way."""
         return min((way.count for way in self.ways), default=rows)
+
+    @property
+    def unit(self) -> str:
+        """What a cluster of the coarsest way is called; without a way, a row."""
+        coarsest = min(self.ways, key=lambda way: way.count, default=None)
+        return coarsest.name if coarsest else ROW
 
 
 def _intersection(first: Way, second: Way) -> Way:
@@ -229,4 +243,5 @@ def cr2_dof(shares: np.ndarray) -> float:
     fpp, fps, fss = (float((factor * a * b).sum()) for a, b in ((p, p), (p, s), (s, s)))
     # Σ f_g f_h (C - diag(s))_gh², multiplied out.
     rest = 2 * fpp * fss + 2 * fps**2 - 4 * total * fpp * fps + total**2 * fpp**2
-    return trace**2 / (own + rest)
+    # Rounding must not give more than equal clusters have, or fewer than one.
+    return min(max(trace**2 / max(own + rest, TINY), 1.0), len(shares) - 1.0)

@@ -7,16 +7,19 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from math import inf, sqrt
 
 import numpy as np
-from scipy.special import nctdtr, stdtr, stdtrit
 
-from slipway.metrics.clusters import FEWEST, Clusters, Spread, ewc_dof, spread_of
+from slipway.metrics.clusters import DAY, FEWEST, Clusters, Spread, ewc_dof, spread_of
 from slipway.metrics.influence import Influence
 from slipway.metrics.paired import ROUNDING, Difference, unknown
 from slipway.metrics.stats import Estimate
+
+# The end of an interval of a loss that nothing bounds; infinity is not valid JSON.
+UNBOUNDED = 1e6
 
 # More clusters than any table has.
 MOST_CLUSTERS = 10**9
@@ -24,13 +27,18 @@ MOST_CLUSTERS = 10**9
 
 def t_quantile(confidence: float, dof: float) -> float:
     """Return t such that Student's t lies within ±t with this probability."""
+    from scipy.special import stdtrit  # the service, which reads settings, has no SciPy
+
     return float(stdtrit(dof, (1 + confidence) / 2))
 
 
 def interval(value: float, spread: Spread, confidence: float, largest: float) -> Estimate:
-    """Return a value with its interval, cut to the range of the metric: 0 to `largest`."""
+    """Return a value with its interval, cut to the range of the metric: 0 to `largest`.
+
+    One cluster bounds nothing: its interval is the whole range, up to `UNBOUNDED`.
+    """
     reach = t_quantile(confidence, spread.dof) * spread.se
-    return Estimate(value, max(0.0, value - reach), min(largest, value + reach))
+    return Estimate(value, max(0.0, value - reach), min(largest, value + reach, UNBOUNDED))
 
 
 def share_interval(value: float, spread: Spread, trials: int, confidence: float) -> Estimate:
@@ -52,7 +60,8 @@ def share_interval(value: float, spread: Spread, trials: int, confidence: float)
     t2 = t_quantile(confidence, spread.dof) ** 2
     middle = (value + t2 / (2 * n)) / (1 + t2 / n)
     reach = sqrt(t2) * sqrt(value * (1 - value) / n + t2 / (4 * n * n)) / (1 + t2 / n)
-    return Estimate(value, min(value, middle - reach), max(value, middle + reach))
+    low, high = min(value, middle - reach), max(value, middle + reach)
+    return Estimate(value, max(0.0, low), min(1.0, high))  # beyond these by rounding only
 
 
 def difference(
@@ -64,11 +73,15 @@ def difference(
     """
     rows = len(first.pull)
     reason = first.insufficient_reason or second.insufficient_reason
-    if first.value is None or second.value is None:
+    if first.value is None or second.value is None or not (first.has_spread and second.has_spread):
         return unknown(rows, reason)
-    spread = spread_of(second.pull - first.pull, clusters)
+    pull = second.pull - first.pull
+    spread = spread_of(pull, clusters)
     reason = reason or insufficient_reason(clusters, rows)
-    return by_t(first.value, second.value, spread, rows, confidence, reason)
+    found = by_t(first.value, second.value, spread, rows, confidence, reason)
+    return replace(
+        found, clusters=clusters.count(rows), effective_rows=effective_rows(pull, clusters)
+    )
 
 
 def insufficient_reason(clusters: Clusters, rows: int) -> str:
@@ -76,7 +89,8 @@ def insufficient_reason(clusters: Clusters, rows: int) -> str:
     count = clusters.count(rows)
     if not clusters.ways or count >= FEWEST:
         return ""
-    return f"{count} clusters of rows and {FEWEST} are needed"
+    what = "days" if clusters.unit == DAY else "clusters of rows"
+    return f"{count} {what} and {FEWEST} are needed"
 
 
 def by_t(
@@ -86,6 +100,8 @@ def by_t(
 
     One without any noise decides by its sign. One from a single cluster is unknown.
     """
+    from scipy.special import stdtr
+
     value = second - first
     if spread.se == inf:
         return unknown(rows, reason or "one cluster of rows")
@@ -133,7 +149,7 @@ def mean_of(parts: Sequence[Influence]) -> Influence:
         return parts[0]
     rows = sum(len(part.pull) for part in parts)
     weights = [len(part.pull) / rows for part in parts]
-    support, name = min(part.support for part in parts), parts[0].support_name
+    support, name = sum(part.support for part in parts), parts[0].support_name
     values = [part.value for part in parts if part.value is not None]
     if len(values) < len(parts):
         return Influence(None, np.zeros(rows), support, name)
@@ -172,6 +188,8 @@ def clusters_needed(
 
 
 def _power(effect: float, spread: Spread, clusters: int, alpha: float, count: int) -> float:
+    from scipy.special import nctdtr, stdtrit
+
     if not spread.se:
         return 1.0
     is_ewc = spread.dof == ewc_dof(clusters)

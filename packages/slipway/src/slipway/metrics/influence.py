@@ -17,7 +17,7 @@ from slipway.metrics.stats import placements
 # With fewer rows of a class the normal approximation is unreliable.
 ENOUGH = 50
 
-# With fewer rows the metric, or its variance, does not exist.
+# With fewer rows the variance does not exist.
 FEWEST = 2
 
 
@@ -42,20 +42,26 @@ class Influence(NamedTuple):
     support_name: str
 
     @property
+    def has_spread(self) -> bool:
+        """Whether there are enough rows for a standard error."""
+        return self.value is not None and self.support >= FEWEST
+
+    @property
     def insufficient_reason(self) -> str:
         """Why the value must not decide anything; empty if it may."""
-        if self.value is not None and self.support >= ENOUGH:
+        if self.has_spread and self.support >= ENOUGH:
             return ""
-        needed = ENOUGH if self.value is not None else FEWEST
-        return f"fewer than {needed} {self.support_name}"
+        return f"fewer than {ENOUGH if self.has_spread else FEWEST} {self.support_name}"
 
 
 def mean(losses: np.ndarray) -> Influence:
     """Return the mean of per-row values, shape (rows,)."""
     count = len(losses)
-    if count < FEWEST:
-        return _unknown(count, count, "rows")
+    if not count:
+        return _unknown(0, 0, "rows")
     value = float(losses.mean(dtype="float64"))
+    if count < FEWEST:
+        return Influence(value, np.zeros(count), count, "rows")
     pull = np.subtract(losses, value, dtype="float64")
     pull *= _share_of_a_row(count)
     return Influence(value, pull, count, "rows")
@@ -71,10 +77,12 @@ def auc(labels: np.ndarray, scores: np.ndarray) -> Influence:
     """
     positive = labels == 1
     few = min(int(positive.sum()), int((~positive).sum()))
-    if few < FEWEST:
+    if not few:
         return _unknown(len(labels), few, "rows of a class")
     placed = placements(positive, scores)
     value = float(placed[positive].mean())
+    if few < FEWEST:
+        return Influence(value, np.zeros(len(labels)), few, "rows of a class")
     placed -= value
     of_class = [_share_of_a_row(int(rows.sum())) for rows in (~positive, positive)]
     placed *= np.array(of_class)[positive.view("int8")]
@@ -89,9 +97,11 @@ def precision(labels: np.ndarray, decisions: np.ndarray) -> Influence:
     A ratio of two sums, by its linear approximation (delta method).
     """
     count, chosen = len(labels), int(decisions.sum())
-    if chosen < FEWEST:
+    if not chosen:
         return _unknown(count, chosen, "rows called positive")
     value = float(labels[decisions].mean(dtype="float64"))
+    if chosen < FEWEST:
+        return Influence(value, np.zeros(count), chosen, "rows called positive")
     pull = np.subtract(labels, value, dtype="float64")
     pull *= decisions
     pull *= sqrt(count / (count - 1)) / chosen
@@ -102,9 +112,11 @@ def recall(labels: np.ndarray, decisions: np.ndarray) -> Influence:
     """Return the share of the positive rows that are decided positive."""
     positive = labels == 1
     count = int(positive.sum())
-    if count < FEWEST:
+    if not count:
         return _unknown(len(labels), count, "positive rows")
     value = float((decisions & positive).sum()) / count
+    if count < FEWEST:
+        return Influence(value, np.zeros(len(labels)), count, "positive rows")
     pull = np.subtract(decisions, value, dtype="float64")
     pull *= positive
     pull *= _share_of_a_row(count)

@@ -8,15 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import ceil, sqrt
+from math import ceil
 
 import numpy as np
 
 from slipway.metrics import stats
 from slipway.metrics.stats import NORMAL
-
-# Below this many rows of a class, DeLong's interval is unreliable.
-ENOUGH = 50
 
 # A smaller standard error of a difference is rounding.
 ROUNDING = 1e-12
@@ -42,6 +39,10 @@ class Difference:
         None for the normal distribution.
     insufficient_reason
         Why the numbers must not decide anything; empty if they may.
+    clusters
+        Number of clusters of rows that depend on each other; that of rows if they do not.
+    effective_rows
+        How many independent rows would give the same standard error.
     """
 
     first: float | None
@@ -55,93 +56,8 @@ class Difference:
     rows: int
     dof: float | None = None
     insufficient_reason: str = ""
-
-
-def auc(
-    labels: np.ndarray, first: np.ndarray, second: np.ndarray, confidence: float = 0.95
-) -> Difference:
-    """Return the AUC of `second` less that of `first`, by the paired DeLong test.
-
-    Notes
-    -----
-    se² = var(d of positives) / positives + var(d of negatives) / negatives, where d is the
-    difference of the row's placements: the share of the other class that it is ranked correctly
-    against.
-    """
-    positive = labels == 1
-    few = min(int(positive.sum()), int((~positive).sum()))
-    if few < 2:
-        return unknown(len(labels), "fewer than 2 rows of a class")
-    gained = stats.placements(positive, second)
-    after = float(gained[positive].mean())
-    placed = stats.placements(positive, first)
-    before = float(placed[positive].mean())
-    gained -= placed
-    del placed
-    se = sqrt(stats.delong_variance(gained, positive))
-    return difference(before, after, se, len(labels), confidence, _few(few, "rows of a class"))
-
-
-def mean(first: np.ndarray, second: np.ndarray, confidence: float = 0.95) -> Difference:
-    """Return the mean of `second` less that of `first`, per-row values of shape (rows,)."""
-    count = len(first)
-    if count < 2:
-        return unknown(count, "fewer than 2 rows")
-    se = stats.standard_error(second - first)
-    before, after = float(first.mean(dtype="float64")), float(second.mean(dtype="float64"))
-    return difference(before, after, se, count, confidence, _few(count, "rows"))
-
-
-def precision(
-    labels: np.ndarray, first: np.ndarray, second: np.ndarray, confidence: float = 0.95
-) -> Difference:
-    """Return the precision of the decisions `second` less that of `first` (both boolean).
-
-    Notes
-    -----
-    A ratio of two sums: its error is that of its linear approximation (delta method),
-    taken row by row, so that it is paired too.
-    """
-    count, few = len(labels), min(int(first.sum()), int(second.sum()))
-    if few == 0:
-        return unknown(count, "a model calls no row positive")
-    before, after = float(labels[first].mean()), float(labels[second].mean())
-    pull = np.where(second, labels - after, 0) / second.mean()
-    pull -= np.where(first, labels - before, 0) / first.mean()
-    se = stats.standard_error(pull)
-    return difference(before, after, se, count, confidence, _few(few, "rows called positive"))
-
-
-def recall(
-    labels: np.ndarray, first: np.ndarray, second: np.ndarray, confidence: float = 0.95
-) -> Difference:
-    """Return the recall of the decisions `second` less that of `first` (both boolean)."""
-    positive = labels == 1
-    return mean(first[positive].astype("float64"), second[positive].astype("float64"), confidence)
-
-
-def calibration_error(
-    labels: np.ndarray,
-    first: np.ndarray,
-    second: np.ndarray,
-    bins: int = 10,
-    confidence: float = 0.95,
-    seed: int = 0,
-) -> Difference:
-    """Return the calibration error of `second` less that of `first`.
-
-    The interval comes from the bootstrap of `slipway.metrics.stats.calibration_error`, both
-    models drawn together.
-    """
-    before, after, drawn_before, drawn_after = stats.drawn_errors(
-        stats.bins_of(first, bins),
-        labels - first,
-        stats.bins_of(second, bins),
-        labels - second,
-        seed,
-    )
-    se = float((drawn_after - drawn_before).std())
-    return difference(before, after, se, len(labels), confidence, _few(len(labels), "rows"))
+    clusters: int = 0
+    effective_rows: float = 0.0
 
 
 def mcnemar(only_first: int, only_second: int) -> float:
@@ -217,7 +133,3 @@ def difference(
 def unknown(rows: int, reason: str) -> Difference:
     """Return a difference without information, and why."""
     return Difference(None, None, 0.0, 0.0, 0.0, 0.0, 1.0, 1.0, rows, None, reason)
-
-
-def _few(count: int, of_what: str) -> str:
-    return "" if count >= ENOUGH else f"fewer than {ENOUGH} {of_what}"

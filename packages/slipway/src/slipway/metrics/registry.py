@@ -6,30 +6,32 @@ Settings, evaluation, comparison, search, monitoring and reports read this table
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from itertools import compress
+from typing import Protocol
 
 import numpy as np
 
-from slipway.metrics import paired, stats
-from slipway.metrics.paired import Difference
+from slipway.metrics import inference, influence, stats
+from slipway.metrics.calibration import Binned, spread_of_errors
+from slipway.metrics.clusters import spread_of
+from slipway.metrics.influence import ENOUGH, Influence
+from slipway.metrics.paired import Difference, unknown
+from slipway.metrics.sample import Predictions, Sample
 from slipway.metrics.stats import Estimate
 
-
-@dataclass(frozen=True)
-class Predictions:
-    """A model's probabilities and the decisions made from them, each of shape (rows,)."""
-
-    scores: np.ndarray
-    decisions: np.ndarray
-
-    @classmethod
-    def at(cls, scores: np.ndarray, threshold: float) -> Predictions:
-        """Return predictions that are positive from a probability of `threshold` on."""
-        return cls(scores, scores >= threshold)
-
-    def take(self, rows: np.ndarray) -> Predictions:
-        return Predictions(self.scores[rows], self.decisions[rows])
+__all__ = [
+    "HEADLINE",
+    "METRICS",
+    "PRIMARY",
+    "ByInfluence",
+    "Measure",
+    "Metric",
+    "Options",
+    "Predictions",
+    "Sample",
+]
 
 
 @dataclass(frozen=True)
@@ -40,24 +42,36 @@ class Options:
     bins: int = 10
 
 
+class Measure(Protocol):
+    """How a metric and its standard error are computed."""
+
+    def estimate(
+        self, sample: Sample, model: Predictions, options: Options, largest: float
+    ) -> Estimate:
+        """Return the value with its interval, cut to the range from 0 to `largest`."""
+
+    def difference(
+        self, sample: Sample, first: Predictions, second: Predictions, options: Options
+    ) -> Difference:
+        """Return the value of `second` less that of `first`."""
+
+
 @dataclass(frozen=True)
 class Metric:
     """One metric.
 
     Attributes
     ----------
-    estimate
-        From labels (0 or 1, shape (rows,)) and predictions to the value with its interval.
-    difference
-        From labels and two models' predictions to the paired difference, second less first.
+    measure
+        Its value, interval and paired difference.
     margin
         Default of `judge.margins`: the loss that does not matter, in the metric's own unit.
     largest
         Upper end of its values.
     may_be_primary
-        Whether `judge.primary` may name it: it needs no threshold and has a closed form.
+        Whether `judge.primary` may name it: it needs no threshold and has an influence function.
     headline
-        Whether it is tested on every slice, must beat the baselines and is plotted over time.
+        Whether it is tested on every slice and against the baselines, and is plotted over time.
     needs_both_classes
         Whether it does not exist for rows that all have the same label.
     """
@@ -66,8 +80,7 @@ class Metric:
     label: str
     higher_is_better: bool
     margin: float
-    estimate: Callable[[np.ndarray, Predictions, Options], Estimate]
-    difference: Callable[[np.ndarray, Predictions, Predictions, Options], Difference]
+    measure: Measure
     largest: float = 1.0
     may_be_primary: bool = False
     headline: bool = False
@@ -82,82 +95,112 @@ class Metric:
     def direction(self) -> str:
         return "higher" if self.higher_is_better else "lower"
 
+    def estimate(self, sample: Sample, model: Predictions, options: Options) -> Estimate:
+        """Return the value of a model with its interval.
 
-def _auc(labels: np.ndarray, model: Predictions, options: Options) -> Estimate:
-    return stats.auc(labels, model.scores, options.confidence)
-
-
-def _auc_difference(
-    labels: np.ndarray, first: Predictions, second: Predictions, options: Options
-) -> Difference:
-    return paired.auc(labels, first.scores, second.scores, options.confidence)
-
-
-def _mean_loss(
-    key: str,
-    label: str,
-    margin: float,
-    losses: Callable[[np.ndarray, np.ndarray], np.ndarray],
-    *,
-    largest: float = 1.0,
-    headline: bool = False,
-) -> Metric:
-    """Return the mean over rows of `losses`, a function of labels and scores."""
-
-    def estimate(labels: np.ndarray, model: Predictions, options: Options) -> Estimate:
-        return stats.mean(losses(labels, model.scores), options.confidence)
+        Raises
+        ------
+        ValueError
+            The metric does not exist for these rows.
+        """
+        return self.measure.estimate(sample, model, options, self.largest)
 
     def difference(
-        labels: np.ndarray, first: Predictions, second: Predictions, options: Options
+        self, sample: Sample, first: Predictions, second: Predictions, options: Options
     ) -> Difference:
-        before, after = losses(labels, first.scores), losses(labels, second.scores)
-        return paired.mean(before, after, options.confidence)
-
-    return Metric(
-        key=key,
-        label=label,
-        higher_is_better=False,
-        margin=margin,
-        estimate=estimate,
-        difference=difference,
-        largest=largest,
-        may_be_primary=True,
-        headline=headline,
-    )
+        """Return the paired difference of two models, `second` less `first`."""
+        return self.measure.difference(sample, first, second, options)
 
 
-def _calibration_error(labels: np.ndarray, model: Predictions, options: Options) -> Estimate:
-    return stats.calibration_error(labels, model.scores, options.bins, options.confidence)
+@dataclass(frozen=True)
+class ByInfluence:
+    """A metric with an influence function.
+
+    Attributes
+    ----------
+    influence
+        From labels and predictions to the value and the pull of each row.
+    is_share
+        Whether it is a share of rows, whose interval is Wilson's. A share of no rows is 0.
+    """
+
+    influence: Callable[[np.ndarray, Predictions], Influence]
+    is_share: bool = False
+
+    def parts(self, sample: Sample, model: Predictions) -> list[Influence]:
+        """Return the influences on each period."""
+        return [
+            self.influence(sample.labels[period], model.take(period)) for period in sample.periods
+        ]
+
+    def estimate(
+        self, sample: Sample, model: Predictions, options: Options, largest: float
+    ) -> Estimate:
+        parts = self.parts(sample, model)
+        exist = [part.value is not None for part in parts]
+        if not any(exist):
+            if self.is_share:
+                return Estimate(0.0, 0.0, largest)
+            raise ValueError(parts[0].insufficient_reason)
+        kept, _ = sample.keep(list(compress(sample.periods, exist)))
+        found = inference.mean_of(list(compress(parts, exist)))
+        value = float(found.value or 0.0)
+        if not found.has_spread:
+            return Estimate(value, 0.0, largest)
+        spread = spread_of(found.pull, kept.clusters)
+        if self.is_share:
+            trials = min(found.support, kept.clusters.count(found.support))
+            return inference.share_interval(value, spread, trials, options.confidence)
+        return inference.interval(value, spread, options.confidence, largest)
+
+    def difference(
+        self, sample: Sample, first: Predictions, second: Predictions, options: Options
+    ) -> Difference:
+        """Return the difference on the periods for which it exists."""
+        pairs = list(zip(self.parts(sample, first), self.parts(sample, second), strict=True))
+        exist = [all(part.has_spread for part in pair) for pair in pairs]
+        if not any(exist):
+            return unknown(sample.rows, _reason(pairs))
+        kept, _ = sample.keep(list(compress(sample.periods, exist)))
+        before, after = zip(*compress(pairs, exist), strict=True)
+        means = inference.mean_of(before), inference.mean_of(after)
+        return inference.difference(*means, kept.clusters, options.confidence)
 
 
-def _calibration_error_difference(
-    labels: np.ndarray, first: Predictions, second: Predictions, options: Options
-) -> Difference:
-    return paired.calibration_error(
-        labels, first.scores, second.scores, options.bins, options.confidence
-    )
+def _reason(pairs: Sequence[tuple[Influence, Influence]]) -> str:
+    """Return why no period of two models has a difference."""
+    return next(part.insufficient_reason for pair in pairs for part in pair if not part.has_spread)
 
 
-def _precision(labels: np.ndarray, model: Predictions, options: Options) -> Estimate:
-    hits = int((model.decisions & (labels == 1)).sum())
-    return stats.wilson(hits, int(model.decisions.sum()), options.confidence)
+class ByBins:
+    """The calibration error, whose standard error is that of a bootstrap over clusters."""
+
+    def estimate(
+        self, sample: Sample, model: Predictions, options: Options, largest: float
+    ) -> Estimate:
+        binned = self._binned(sample, model, options)
+        spread = spread_of_errors([binned], sample.clusters)
+        return inference.interval(binned.error, spread, options.confidence, largest)
+
+    def difference(
+        self, sample: Sample, first: Predictions, second: Predictions, options: Options
+    ) -> Difference:
+        models = [self._binned(sample, model, options) for model in (first, second)]
+        spread = spread_of_errors(models, sample.clusters)
+        reason = inference.insufficient_reason(sample.clusters, sample.rows)
+        if sample.rows < ENOUGH:
+            reason = f"fewer than {ENOUGH} rows"
+        before, after = (model.error for model in models)
+        found = inference.by_t(before, after, spread, sample.rows, options.confidence, reason)
+        return replace(found, clusters=sample.clusters.count(sample.rows))
+
+    def _binned(self, sample: Sample, model: Predictions, options: Options) -> Binned:
+        return Binned.of(sample.labels, model.scores, sample.periods, options.bins)
 
 
-def _precision_difference(
-    labels: np.ndarray, first: Predictions, second: Predictions, options: Options
-) -> Difference:
-    return paired.precision(labels, first.decisions, second.decisions, options.confidence)
-
-
-def _recall(labels: np.ndarray, model: Predictions, options: Options) -> Estimate:
-    hits = int((model.decisions & (labels == 1)).sum())
-    return stats.wilson(hits, int((labels == 1).sum()), options.confidence)
-
-
-def _recall_difference(
-    labels: np.ndarray, first: Predictions, second: Predictions, options: Options
-) -> Difference:
-    return paired.recall(labels, first.decisions, second.decisions, options.confidence)
+def _mean_loss(losses: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> ByInfluence:
+    """Return the mean over rows of `losses`, a function of labels and scores."""
+    return ByInfluence(lambda labels, model: influence.mean(losses(labels, model.scores)))
 
 
 _ENTRIES = (
@@ -166,37 +209,53 @@ _ENTRIES = (
         label="AUC",
         higher_is_better=True,
         margin=0.005,
-        estimate=_auc,
-        difference=_auc_difference,
+        measure=ByInfluence(lambda labels, model: influence.auc(labels, model.scores)),
         may_be_primary=True,
         headline=True,
         needs_both_classes=True,
     ),
-    _mean_loss("log_loss", "log loss", 0.003, stats.log_losses, largest=math.inf, headline=True),
-    _mean_loss("brier", "Brier score", 0.002, stats.brier),
+    Metric(
+        key="log_loss",
+        label="log loss",
+        higher_is_better=False,
+        margin=0.003,
+        measure=_mean_loss(stats.log_losses),
+        largest=math.inf,
+        may_be_primary=True,
+        headline=True,
+    ),
+    Metric(
+        key="brier",
+        label="Brier score",
+        higher_is_better=False,
+        margin=0.002,
+        measure=_mean_loss(stats.brier),
+        may_be_primary=True,
+    ),
     Metric(
         key="calibration_error",
         label="calibration error",
         higher_is_better=False,
         margin=0.01,
-        estimate=_calibration_error,
-        difference=_calibration_error_difference,
+        measure=ByBins(),
     ),
     Metric(
         key="precision",
         label="precision",
         higher_is_better=True,
         margin=0.03,
-        estimate=_precision,
-        difference=_precision_difference,
+        measure=ByInfluence(
+            lambda labels, model: influence.precision(labels, model.decisions), is_share=True
+        ),
     ),
     Metric(
         key="recall",
         label="recall",
         higher_is_better=True,
         margin=0.03,
-        estimate=_recall,
-        difference=_recall_difference,
+        measure=ByInfluence(
+            lambda labels, model: influence.recall(labels, model.decisions), is_share=True
+        ),
     ),
 )
 

@@ -91,7 +91,7 @@ def difference(first: Influence, second: Influence, days: Way, confidence: float
     (docs/benchmarks.md).
     """
     rows = len(first.pull)
-    if first.value is None or second.value is None:
+    if first.value is None or second.value is None or not (first.has_spread and second.has_spread):
         return unknown(rows, first.insufficient_reason or second.insufficient_reason)
     if days.count < FEWEST:
         few = unknown(rows, f"days with labels: {days.count}, and {FEWEST} are needed")

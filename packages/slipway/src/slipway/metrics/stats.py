@@ -63,21 +63,6 @@ def auc(labels: np.ndarray, scores: np.ndarray, confidence: float = 0.95) -> Est
     return Estimate(value, max(0.0, value - reach), min(1.0, value + reach))
 
 
-def mean(values: np.ndarray, confidence: float = 0.95) -> Estimate:
-    """Return the mean of per-row values, shape (rows,), with its normal interval.
-
-    Raises
-    ------
-    ValueError
-        There are no values.
-    """
-    if not len(values):
-        raise ValueError("the mean of no rows")
-    value = float(values.mean(dtype="float64"))
-    reach = quantile(confidence) * standard_error(values)
-    return Estimate(value, value - reach, value + reach)
-
-
 def wilson(successes: int, n: int, confidence: float = 0.95) -> Estimate:
     """Return a share with Wilson's interval (1927); without trials it is 0, from 0 to 1."""
     if n == 0:
@@ -86,7 +71,8 @@ def wilson(successes: int, n: int, confidence: float = 0.95) -> Estimate:
     share = successes / n
     middle = (share + z2 / (2 * n)) / (1 + z2 / n)
     reach = sqrt(z2) * sqrt(share * (1 - share) / n + z2 / (4 * n * n)) / (1 + z2 / n)
-    return Estimate(share, min(share, middle - reach), max(share, middle + reach))
+    low, high = min(share, middle - reach), max(share, middle + reach)
+    return Estimate(share, max(0.0, low), min(1.0, high))  # beyond these by rounding only
 
 
 def log_losses(labels: np.ndarray, scores: np.ndarray) -> np.ndarray:
@@ -103,27 +89,6 @@ def brier(labels: np.ndarray, scores: np.ndarray) -> np.ndarray:
     gaps: np.ndarray = scores - labels
     gaps *= gaps
     return gaps
-
-
-def calibration_error(
-    labels: np.ndarray,
-    scores: np.ndarray,
-    bins: int = 10,
-    confidence: float = 0.95,
-    seed: int = 0,
-) -> Estimate:
-    """Return the mean distance of predicted and observed shares over equal-count bins.
-
-    Notes
-    -----
-    The interval is a Poisson bootstrap of the bins: a row is drawn Poisson(1) times, so a
-    bin's sum has a known mean and variance and is drawn as one normal number. That costs
-    O(rows + rounds) instead of O(rows) a round.
-    """
-    bin_of, gaps = bins_of(scores, bins), labels - scores
-    value, drawn = drawn_errors(bin_of, gaps, bin_of, gaps, seed)[::2]
-    reach = quantile(confidence) * float(drawn.std())
-    return Estimate(value, max(0.0, value - reach), min(1.0, value + reach))
 
 
 def calibration_curve(
@@ -228,12 +193,6 @@ def drawn_errors(
     values = errors(sums[0], 2)[0], errors(sums[1], 1)[0]
     both = np.concatenate(drawn, axis=1)
     return float(values[0]), float(values[1]), both[0], both[1]
-
-
-def standard_error(values: np.ndarray) -> float:
-    if len(values) < 2:
-        return 0.0
-    return float(values.std(ddof=1, dtype="float64")) / sqrt(len(values))
 
 
 def _check_two_classes(positive: np.ndarray) -> None:

@@ -294,5 +294,5 @@ class _Labels:
             self._params,
             threshold,
             rate,
-            holdout_metrics(reference, self._params.evaluate, threshold),
+            holdout_metrics(reference, self._params.evaluate, threshold, self._manifest),
         )

@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from slipway.metrics.clusters import DAY, Clusters, Way
+from slipway.metrics.sample import Sample
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -18,6 +21,20 @@ CELLS = 1000
 WEEK = np.timedelta64(7, "D")
 
 MONDAY = np.datetime64("1970-01-05")
+
+
+def by_day(labels: np.ndarray, days: np.ndarray | None) -> Sample:
+    """Return labelled rows of which those of one day, in UTC, depend on each other.
+
+    Parameters
+    ----------
+    days
+        datetime64[D], shape (rows,); without it, rows are taken to be independent.
+    """
+    if days is None:
+        return Sample.of(labels)
+    way = Way.of(days.astype("datetime64[D]").astype("int64"), ordered=True, name=DAY)
+    return Sample.of(labels, Clusters((way,)))
 
 
 @dataclass(frozen=True)

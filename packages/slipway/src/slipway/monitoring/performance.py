@@ -20,7 +20,7 @@ from slipway.monitoring.holdout_calibration import (
     Shift,
 )
 from slipway.monitoring.label_selection import selection_bias
-from slipway.monitoring.labelled import Labelled, WeeklyPredictions
+from slipway.monitoring.labelled import Labelled, WeeklyPredictions, by_day
 from slipway.monitoring.report import (
     Alarm,
     Concept,
@@ -127,17 +127,24 @@ def holdout_calibration(
     rows = _labelled(reference)
     if rows is None:
         return _without_rows(manifest)
-    time = manifest["event_time"]
-    days = None
-    if time in rows:
-        times = rows[time].dt.tz_convert(None) if rows[time].dt.tz else rows[time]
-        days = times.to_numpy("datetime64[D]")
     labels, scores = (rows[name].to_numpy("float64") for name in ("label", "score"))
-    return HoldoutCalibration.of(labels, scores, days)
+    return HoldoutCalibration.of(labels, scores, _days(rows, manifest))
+
+
+def _days(rows: pd.DataFrame, manifest: Mapping[str, Any]) -> np.ndarray | None:
+    """Return the day of each row in UTC; None if its time is not known."""
+    time = manifest["event_time"]
+    if time not in rows:
+        return None
+    times = rows[time].dt.tz_convert(None) if rows[time].dt.tz else rows[time]
+    return np.asarray(times.to_numpy("datetime64[D]"))
 
 
 def holdout_metrics(
-    reference: pd.DataFrame | None, settings: Evaluate, threshold: float
+    reference: pd.DataFrame | None,
+    settings: Evaluate,
+    threshold: float,
+    manifest: Mapping[str, Any],
 ) -> dict[str, Any] | None:
     """Return the metrics of a model on its own rows of the holdout, as `measure` does.
 
@@ -145,7 +152,7 @@ def holdout_metrics(
 
     Parameters
     ----------
-    reference
+    reference, manifest
         As in `holdout_calibration`.
     """
     from slipway.training.evaluate import measure
@@ -154,7 +161,8 @@ def holdout_metrics(
     if rows is None:
         return None
     labels, scores = (rows[name].to_numpy("float64") for name in ("label", "score"))
-    return measure(labels, scores, settings.model_copy(update={"threshold": threshold}))
+    sample = by_day(labels, _days(rows, manifest))
+    return measure(sample, scores, settings.model_copy(update={"threshold": threshold}))
 
 
 def evidence_by_series(
@@ -270,7 +278,7 @@ def _with_holdout(
 
     if not 0 < labelled.labels.sum() < len(labelled.labels):
         return {}
-    measured = measure(labelled.labels, labelled.scores, settings)
+    measured = measure(by_day(labelled.labels, labelled.days), labelled.scores, settings)
     return {name: _metric(now, (holdout or {}).get(name)) for name, now in measured.items()}
 
 

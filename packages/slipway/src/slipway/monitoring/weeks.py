@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from slipway.metrics.registry import METRICS, PRIMARY, Options, Predictions
+from slipway.metrics.clusters import Clusters, Way
+from slipway.metrics.registry import METRICS, PRIMARY, Options, Predictions, Sample
 from slipway.monitoring.labelled import WEEK, Labelled, WeeklyPredictions, week_of
 from slipway.monitoring.report import Interval
 
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 STILL_COMING = 0.5
 
 DAY = np.timedelta64(1, "D")
+
+# Of fewer days with labels an interval is wider than any chart.
+FEWEST_DAYS = 3
 
 Status = Literal["judged", "not over", "labels still coming", "too few labels"]
 
@@ -106,9 +110,14 @@ def measure_week(week: WeekRows, holdout: HoldoutCalibration, params: Params) ->
 
 def _metrics(part: Labelled, threshold: float, confidence: float) -> dict[str, Interval]:
     model, options = Predictions.at(part.scores, threshold), Options(confidence)
+    # Too few days to estimate how they depend on their neighbours.
+    days = Way.of(part.days.astype("int64"))
+    if days.count < FEWEST_DAYS:
+        return {}
+    sample = Sample.of(part.labels, Clusters((days,)))
     both_classes = 0 < part.labels.sum() < len(part.labels)
     return {
-        name: Interval(**METRICS[name].estimate(part.labels, model, options).as_dict())
+        name: Interval(**METRICS[name].estimate(sample, model, options).as_dict())
         for name in PRIMARY
         if both_classes or not METRICS[name].needs_both_classes
     }

@@ -14,21 +14,31 @@ from pathlib import Path
 from typing import NoReturn
 
 from slipway.comparison import verdict
+from slipway.comparison.compare import LEFT_OUT, newest_metrics
 from slipway.comparison.report import (
+    VERSION,
     BestChampion,
     Difference,
     Judgement,
     MetricRow,
     SliceMetric,
+    Slices,
 )
+from slipway.dataset.dependence import MOST_WAYS
 from slipway.errors import Refused, SlipwayError
 from slipway.metrics import paired
+from slipway.metrics.clusters import DAY, FEWEST, ROW, Spread, ewc_dof
+from slipway.metrics.inference import by_t
+from slipway.metrics.influence import ENOUGH
 from slipway.metrics.registry import METRICS
 
 # A real report has some 30,000 characters.
 LARGEST = 5_000_000
 
 TOLERANCE = 1e-9
+
+# A month of one time zone has one day more at each end in another.
+LONGEST_MONTH, MOST_DAYS = 31, 10**6
 
 DO = "do not use this report; judge again with `slipway judge`"
 
@@ -81,12 +91,14 @@ def _contradictions(report: Judgement) -> Iterator[str]:
         return
     if holdout.positives > holdout.rows:
         yield "more positives than rows"
+    yield from _in_periods(report)
     if not _close(holdout.reliability, verdict.reliability(rule, holdout.uses)):
         yield "`reliability` does not follow from `uses`"
     if compared:
         yield from _in_metrics(report)
         yield from _in_best_champion(report)
-        yield from _in_slices(report)
+        yield from _in_slices(report, report.slices, report.rows)
+        yield from _in_slices(report, report.newest_slices, report.holdout.rows)
         yield from _in_changed_decisions(report)
     for behaviour in report.behaviours:
         if behaviour.holds != (behaviour.share >= behaviour.at_least):
@@ -112,32 +124,106 @@ def _in_metrics(report: Judgement) -> Iterator[str]:
         yield f"the metrics are {names}"
         return
     for row in report.metrics:
-        yield from _in_difference(row.name, row, report.rule.alpha)
-        yield from _in_metric(row, report)
+        yield from _in_metric(row, report, report.rows)
+    expected = (
+        newest_metrics(report.rule, must_pass=report.newest_must_pass)
+        if len(report.periods) > 1
+        else []
+    )
+    if [row.name for row in report.newest] != expected:
+        yield "the metrics of the holdout alone are not those that must pass"
+    for row in report.newest:
+        yield from _in_metric(row, report, report.holdout.rows)
 
 
-def _in_metric(row: MetricRow, report: Judgement) -> Iterator[str]:
+def _in_periods(report: Judgement) -> Iterator[str]:
+    """Yield contradictions of the periods; reports of version 1 and 2 have none."""
+    periods, holdout = report.periods, report.holdout
+    if report.version < VERSION:
+        yield from _too_new(report)
+    elif bool(periods) != bool(report.metrics):
+        yield "it has periods exactly if the models can be compared"
+    elif periods:
+        same = ("keys_sha256", "rows", "positives", "months")
+        if any(getattr(periods[-1], field) != getattr(holdout, field) for field in same):
+            yield "the last period is not the holdout"
+        if holdout.uses != max(period.uses for period in periods):
+            yield "`uses` is not the most of its periods"
+        if len({period.keys_sha256 for period in periods}) < len(periods):
+            yield "two periods have the same rows"
+        if any(period.positives > period.rows for period in periods):
+            yield "a period has more positives than rows"
+        yield from _in_months(report)
+        yield from _in_rule(report)
+
+
+def _too_new(report: Judgement) -> Iterator[str]:
+    """Yield what a report of version 1 or 2 cannot have."""
+    found = [row.difference for row in report.metrics]
+    found += [entry.difference for row in report.slices.rows for entry in row.measured.values()]
+    found += [report.best_champion.difference] if report.best_champion else []
+    if any(each.dof is not None or each.clusters or each.effective_rows for each in found):
+        yield f"version {report.version} has degrees of freedom or clusters"
+    if report.periods or report.newest or report.newest_slices.rows or report.rule.clusters:
+        yield f"version {report.version} has periods or clusters"
+    if any(note.code != "own rule" for note in report.notes):
+        yield f"version {report.version} has notes of a later one"
+
+
+def _in_months(report: Judgement) -> Iterator[str]:
+    """Yield contradictions of the months, each of which is learned before it is scored."""
+    scored = report.months
+    if scored != sorted(set(scored)):
+        yield "a month is scored twice, or not in the sequence of time"
+    for period in report.periods:
+        if not period.learned or period.learned[-1] >= period.months[0]:
+            yield f"{period.months[0]}: scored, and not after the months that were learned"
+    if report.periods[-1].learned != report.challenger.train.months:
+        yield "the last period is not that of the challenger's model"
+
+
+def _in_rule(report: Judgement) -> Iterator[str]:
+    rule, count = report.rule, len(report.periods)
+    data_alone = report.data and not report.data.same and not report.changes.procedure
+    if count > rule.origins:
+        yield "it has more periods than the rule has origins"
+    if count > 1 and (data_alone or not rule.clusters):
+        yield "it has several periods where one decides"
+    if report.unit not in (rule.clusters or [ROW]):
+        yield f"{report.unit!r} is not a cluster of the rule"
+    if len(set(rule.clusters)) < len(rule.clusters) or len(rule.clusters) > MOST_WAYS:
+        yield f"the clusters of the rule are {rule.clusters}"
+    expected = report.newest_must_pass and count > 1
+    if report.newest_slices.rows and not expected:
+        yield "it has slices of the holdout alone"
+
+
+def _in_metric(row: MetricRow, report: Judgement, most_rows: int) -> Iterator[str]:
     rule, name = report.rule, row.name
-    if row.difference.rows > report.holdout.rows:
-        yield f"{name}: more rows than the holdout has"
+    yield from _in_difference(name, row, report)
+    yield from _in_reason(row, report, newest=row in report.newest)
+    if row.difference.rows > most_rows:
+        yield f"{name}: more rows than were compared"
     if row.margin != rule.margins[name]:
         yield f"{name}: the margin is not that of the rule"
     better = verdict.alpha_better(rule, report.holdout.uses)
     derived = verdict.classify(name, row.difference, row.margin, rule.alpha, better)
     if row.verdict != derived:
         yield f"{name}: its verdict is {row.verdict!r}; from its numbers follows {derived!r}"
-    needed = None
-    if derived == "inconclusive" and not row.difference.insufficient_reason:
-        needed = verdict.rows_needed(name, row.difference, row.margin, rule.alpha)
-    if row.rows_needed != needed:
-        yield f"{name}: `rows_needed` does not follow from its numbers"
+    ways = len(rule.clusters)
+    needed = verdict.needed(name, row.difference, row.margin, rule.alpha, derived, ways)
+    if row.needed != needed:
+        yield f"{name}: `needed` does not follow from its numbers"
 
 
 def _in_best_champion(report: Judgement) -> Iterator[str]:
     best, rule = report.best_champion, report.rule
     if best is None:
         return
-    yield from _in_difference("best champion", best, rule.alpha)
+    yield from _in_difference("best champion", best, report)
+    is_champion = report.champion and best.model == report.champion.model
+    if is_champion and best.difference != report.primary.difference:
+        yield "best champion: it is the champion, with other numbers"
     derived = verdict.non_inferiority(best.difference, rule)
     if best.verdict != derived:
         yield (
@@ -145,12 +231,12 @@ def _in_best_champion(report: Judgement) -> Iterator[str]:
         )
 
 
-def _in_slices(report: Judgement) -> Iterator[str]:
-    slices, rule = report.slices, report.rule
+def _in_slices(report: Judgement, slices: Slices, most_rows: int) -> Iterator[str]:
+    rule = report.rule
     for row in slices.rows:
         for entry in row.measured.values():
-            yield from _in_difference(row.name, entry, rule.alpha)
-        if row.rows < rule.min_slice_rows or row.rows > report.holdout.rows:
+            yield from _in_difference(row.name, entry, report)
+        if row.rows < rule.min_slice_rows or row.rows > most_rows:
             yield f"{row.name}: {row.rows} rows"
         if (row.verdict == "worse") != verdict.is_worse(row, rule):
             yield f"{row.name}: its verdict does not follow from its numbers"
@@ -182,20 +268,74 @@ def _in_changed_decisions(report: Judgement) -> Iterator[str]:
 
 
 def _in_difference(
-    name: str, entry: MetricRow | BestChampion | SliceMetric, alpha: float
+    name: str, entry: MetricRow | BestChampion | SliceMetric, report: Judgement
 ) -> Iterator[str]:
     """Yield contradictions in a difference, which follows from both values and its error."""
     found = entry.difference
+    if report.version == VERSION:
+        yield from _in_clusters(name, found, report)
     if entry.champion is None or entry.challenger is None:
         if not found.insufficient_reason:
             yield f"{name}: a difference without two values"
         return
-    derived = paired.difference(
-        entry.champion, entry.challenger, found.se, found.rows, 1 - 2 * alpha
-    )
+    confidence, values = 1 - 2 * report.rule.alpha, (entry.champion, entry.challenger)
+    if found.dof is None:
+        derived = paired.difference(*values, found.se, found.rows, confidence)
+    else:
+        derived = by_t(*values, Spread(found.se, found.dof), found.rows, confidence)
     for field, value in _numbers(found).items():
         if not _close(value, getattr(derived, field)):
             yield f"{name}: `{field}` does not follow from the two values and their error"
+
+
+def _in_reason(row: MetricRow, report: Judgement, *, newest: bool) -> Iterator[str]:
+    """Yield a reason not to decide that does not follow from the counts of the report."""
+    found, reason = row.difference, row.difference.insufficient_reason
+    if report.version < VERSION or not reason:
+        return
+    periods = [report.periods[-1]] if newest else report.periods
+    rows, positives = (
+        sum(getattr(period, field) for period in periods) for field in ("rows", "positives")
+    )
+    enough = {
+        "rows": rows,
+        "positive rows": positives,
+        "rows of a class": min(positives, rows - positives),
+    }
+    few, _, what = reason.removeprefix("fewer than ").partition(" ")
+    if reason.endswith(f"and {FEWEST} are needed"):
+        follows = found.clusters < FEWEST and reason.startswith(f"{found.clusters} ")
+    elif reason == LEFT_OUT:
+        follows = found.rows < rows
+    elif reason.startswith("fewer than "):
+        # Of those called positive the report has no count.
+        follows = few.isdigit() and (
+            what == "rows called positive" or enough.get(what, rows) < ENOUGH
+        )
+    else:
+        follows = reason == "one cluster of rows" and found.clusters < 2
+    if not follows:
+        yield f"{row.name}: its reason not to decide, {reason!r}, does not follow from its counts"
+
+
+def _in_clusters(name: str, found: Difference, report: Judgement) -> Iterator[str]:
+    """Yield contradictions between a difference and the clusters that it is computed from."""
+    if found.insufficient_reason and found.dof is None:
+        return  # nothing was measured
+    days = found.clusters if report.rule.clusters == [DAY] else MOST_DAYS
+    most_days = min(days, LONGEST_MONTH * len(report.months) + 2)
+    if found.dof is None:
+        yield f"{name}: no degrees of freedom"
+    elif not 1 <= found.clusters <= found.rows or found.dof > max(found.rows - 1, 1):
+        yield f"{name}: more clusters or degrees of freedom than rows"
+    elif report.unit != ROW and found.dof > max(found.clusters - 1, 1):
+        yield f"{name}: more degrees of freedom than clusters"
+    elif DAY in report.rule.clusters and found.dof > ewc_dof(most_days):
+        yield f"{name}: more degrees of freedom than its days allow"
+    elif report.rule.clusters == [DAY] and found.clusters > LONGEST_MONTH * len(report.months) + 2:
+        yield f"{name}: more days than its months have"
+    elif report.unit != ROW and found.clusters < FEWEST and not found.insufficient_reason:
+        yield f"{name}: {found.clusters} clusters must not decide"
 
 
 def _numbers(difference: Difference) -> dict[str, float]:

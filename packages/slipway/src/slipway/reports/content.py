@@ -42,7 +42,15 @@ UNITS = {"row_ms": ("ms", 3), "model_mb": ("MB", 2)}
 
 NOTES = {
     "own rule": "Settings that `judge` in params.yaml of the base commit lacks were taken from "
-    "this change.",
+    "this change: {about}.",
+    "own clusters": "**Look closely:** which rows depend on each other is taken from this change, "
+    "since src/model/schema.py of the base {about} does not show it.",
+    "one holdout": "**Only the newest period decides**, because the models could not be compared "
+    "on earlier ones ({about}).",
+    "period left out": "A period is left out: {about}.",
+    "snapshots": "All rows of a period have one {about}, so they are taken to be independent, and "
+    "only the newest period decides. If some rows belong together, name their column in `CLUSTERS` "
+    "of src/model/schema.py.",
 }
 
 
@@ -196,7 +204,7 @@ def _positive(part: Direction) -> str:
 
 def _notes(report: Judgement) -> Iterator[str]:
     holdout, budget = report.holdout, report.rule.budget
-    for row in report.slices.rows:
+    for row in report.slice_rows:
         if row.accepted:
             reason = quote(row.accepted, 200)
             yield f"**Accepted:** {quote(row.name)} gets worse, for this reason: {reason}"
@@ -208,7 +216,7 @@ def _notes(report: Judgement) -> Iterator[str]:
     if holdout.uses > budget:
         yield (
             f"**The holdout is used up:** {holdout.uses} judgements; `judge.budget` is {budget}. "
-            "No model can be shown to be *better* on it any more: add a fresh month."
+            "No model can be shown to be *better* until fresh months replace the used ones."
         )
     if report.best_champion and report.best_champion.unavailable:
         reason = quote(report.best_champion.unavailable, 200)
@@ -217,7 +225,7 @@ def _notes(report: Judgement) -> Iterator[str]:
             "last champion only."
         )
     for note in report.notes:
-        yield NOTES[note.code]
+        yield NOTES[note.code].format(about=quote(note.about, 200))
 
 
 def _list(names: list[str]) -> str:
@@ -228,6 +236,8 @@ def _list(names: list[str]) -> str:
 def _foot(report: Judgement) -> list[str]:
     holdout, budget = report.holdout, report.rule.budget
     used = f"was used for {holdout.uses} of {budget} judgements"
+    if len(report.periods) > 1:
+        used = f"with the periods before it {used}"
     left = f"reliability left: {holdout.reliability:.1%}"
     lines = [f"Holdout `{holdout.keys_sha256[:4]}…` {used} ({left})"]
     if report.champion:

@@ -9,11 +9,13 @@ from slipway.comparison.report import (
     Judgement,
     Rates,
     SliceRow,
+    Slices,
 )
 from slipway.comparison.verdict import oriented_interval
 from slipway.documents.document import Block, Chart, Section, Table
+from slipway.metrics.clusters import DAY
 from slipway.metrics.registry import HEADLINE
-from slipway.reports.messages import level, signed
+from slipway.reports.messages import level, months, signed
 from slipway.reports.reasons import NAMES
 from slipway.untrusted import quote
 
@@ -27,7 +29,9 @@ def sections(report: Judgement, *, full: bool) -> list[Section]:
     """Return the sections of a judgement, without those that would be empty."""
     limit = 100_000 if full else SHOWN
     parts = [
-        _slices(report, limit),
+        _periods(report),
+        _slices(report, report.slices, limit),
+        _slices(report, report.newest_slices, limit, "on the newest period alone, "),
         _behaviours(report),
         _data(report.data, limit) if report.data else None,
         _dependencies(report, limit),
@@ -49,13 +53,54 @@ def rule_of(report: Judgement) -> str:
         f"{NAMES[name]} decides, and a loss up to {rule.margins[name]:g} does not matter"
         f"{guarded}. A change that is {rule.require} may be merged; one that is inconclusive "
         f"{inconclusive}. A wrong “worse” has a probability of {rule.alpha:.1%}, a wrong “better” "
-        f"of {rule.alpha:.1%} over all {rule.budget} judgements in the budget of a holdout. Set in "
-        "the section `judge` of params.yaml; a pull request is judged by the rule of its base."
+        f"of {rule.alpha:.1%} over all {rule.budget} judgements in the budget of a period. "
+        f"{_dependence(report)} Set in `judge` of params.yaml; a pull request is judged by the "
+        "rule of its base."
     )
 
 
-def _slices(report: Judgement, limit: int) -> Section | None:
-    slices = report.slices
+def _dependence(report: Judgement) -> str:
+    """Return which rows the rule takes to depend on each other."""
+    rule = report.rule
+    if not rule.clusters:
+        return "Rows are taken to be independent."
+    named = " or ".join(
+        f"day (in {quote(rule.time_zone)})" if name == DAY else quote(name)
+        for name in rule.clusters
+    )
+    return f"Rows with the same {named} are taken to depend on each other."
+
+
+def _periods(report: Judgement) -> Section | None:
+    """Return the periods, and what the newest one shows alone."""
+    if len(report.periods) < 2:
+        return None
+    periods = Table(
+        ["scored", "learned", "rows", "positive"],
+        [
+            [
+                months(period.months),
+                months(period.learned),
+                f"{period.rows:,}",
+                f"{period.positives / period.rows:.1%}",
+            ]
+            for period in report.periods
+        ],
+        frozenset({2, 3}),
+    )
+    alone = Table(
+        ["on the newest period alone", f"difference ({level(report)})", ""],
+        [[NAMES[row.name], _interval(row.difference), row.verdict] for row in report.newest],
+        frozenset({1}),
+    )
+    text = (
+        "Both procedures learn from the months before each period and score it. A metric is the "
+        "mean over the periods, weighted by their rows."
+    )
+    return Section(f"Periods: {len(report.periods)}", [text, periods, alone])
+
+
+def _slices(report: Judgement, slices: Slices, limit: int, where: str = "") -> Section | None:
     if not slices.rows:
         return None
     rows = sorted(slices.rows, key=lambda row: (row.verdict != "worse", _smallest_p_value(row)))
@@ -87,7 +132,7 @@ def _slices(report: Judgement, limit: int) -> Section | None:
                 bars=[row.measured[first].difference.value for row in ranked],
             )
         )
-    return Section(f"Slices: {len(rows)} tested, {result}", blocks)
+    return Section(f"Slices: {where}{len(rows)} tested, {result}", blocks)
 
 
 def _slice_row(row: SliceRow) -> list[str]:
@@ -195,7 +240,7 @@ def _changed_decisions(report: Judgement) -> Section | None:
     ]
     text = (
         f"Of {changed.count:,} changed decisions, {changed.now_right:,} are now right and "
-        f"{changed.now_wrong:,} now wrong (McNemar: p = {changed.p_value:.3f} that the two models "
+        f"{changed.now_wrong:,} now wrong (p = {changed.p_value:.3f} that the two models "
         "are right equally often). Decisions change most often here:"
     )
     table = Table(["slice", "rows", "changed", "share"], rows, frozenset({1, 2, 3}))

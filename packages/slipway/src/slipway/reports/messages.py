@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from slipway.comparison.report import Difference, Judgement, SliceRow, Stop
+from slipway.comparison.verdict import newest_contradicts
 from slipway.documents.document import Document
 from slipway.documents.text import to_text
+from slipway.metrics.clusters import DAY
 from slipway.reports.reasons import NAMES, advice_on, reason_of
 from slipway.untrusted import quote
 
@@ -77,10 +79,10 @@ def lead(report: Judgement) -> list[str]:
         reason = INCOMPARABLE[report.incomparable.code]
         sentence = f"{reason}: {quote(report.incomparable.detail, 200)}."
         return [sentence[:1].upper() + sentence[1:]]
-    metric, holdout = report.primary, report.holdout
+    metric = report.primary
     moved = change_of(report, metric.name, metric.difference)
-    rows = f"{holdout.rows:,} rows ({months(holdout.months)}) that neither model was trained on"
-    lines = [f"On {rows}, {moved}. {_slices(report)}"]
+    lines = [f"On {rows_of(report)}, {moved}.{informative(report)} {_slices(report)}"]
+    lines += _newest(report)
     best = report.best_champion
     if best is None or report.champion is None or best.model == report.champion.model:
         return lines
@@ -91,6 +93,36 @@ def lead(report: Judgement) -> list[str]:
             f"{difference}."
         )
     return lines
+
+
+def rows_of(report: Judgement) -> str:
+    """Return which rows were compared."""
+    rows = f"{report.rows:,} rows ({months(report.months)})"
+    if len(report.periods) < 2:
+        return f"{rows} that neither model was trained on"
+    return f"{rows} in {len(report.periods)} periods, each scored by models of the months before it"
+
+
+def informative(report: Judgement) -> str:
+    """Return how much the rows show, as rows that depend on each other show less."""
+    found, unit = report.primary.difference, report.unit
+    if unit == "row" or not found.effective_rows or not found.se:
+        return ""
+    on = f"on {found.clusters:,} days" if unit == DAY else f"of {found.clusters:,} {quote(unit)}"
+    about = round_to_two(min(found.effective_rows, found.rows))
+    return f" These rows, {on}, are as informative as about {about:,} independent rows."
+
+
+def _newest(report: Judgement) -> list[str]:
+    """Return what the holdout alone shows, if that changes the verdict."""
+    if not newest_contradicts(report) and not any(stop.code == "newest" for stop in report.stops):
+        return []
+    rows = [row for row in report.newest if row.verdict in ("worse", "inconclusive")]
+    row = rows[0] if rows else report.newest[0]
+    shown, newest = interval(report, row.difference), months(report.holdout.months)
+    return [
+        f"On the newest period alone ({newest}) the difference in {NAMES[row.name]} is {shown}."
+    ]
 
 
 def change_of(report: Judgement, metric: str, difference: Difference) -> str:
@@ -112,13 +144,16 @@ def why_inconclusive(report: Judgement) -> str:
         return INCOMPARABLE[report.incomparable.code]
     metric = report.primary
     if metric.verdict != "inconclusive":
+        if newest_contradicts(report):
+            return "the newest period alone does not confirm it"
         return "this model may be worse than the best champion so far"
     if metric.difference.insufficient_reason:
         return metric.difference.insufficient_reason
-    if not metric.rows_needed:
-        return "the loss is as large as the margin"
-    more = max(metric.rows_needed - report.holdout.rows, 1)
-    return f"about {round_up(more):,} more rows would decide it"
+    if not metric.needed:
+        return "the rows are too few to rule out a loss that matters"
+    have = metric.difference.clusters or report.rows
+    unit = {"row": "rows", DAY: "days"}.get(report.unit, "clusters of rows")
+    return f"about {round_up(max(metric.needed - have, 1)):,} more {unit} would decide it"
 
 
 def advice(report: Judgement) -> list[str]:
@@ -161,8 +196,13 @@ def round_up(count: int) -> int:
     return -(-count // step) * step
 
 
+def round_to_two(count: float) -> int:
+    """Return a count rounded to two significant digits."""
+    return max(1, int(float(f"{count:.2g}")))
+
+
 def _slices(report: Judgement) -> str:
-    rows = report.slices.rows
+    rows = report.slice_rows
     worse = [row for row in rows if row.verdict == "worse"]
     if not rows:
         return "No slice is large enough to be tested."
@@ -180,7 +220,8 @@ def _slices(report: Judgement) -> str:
 def _slice(report: Judgement, row: SliceRow) -> str:
     metric, entry = min(row.measured.items(), key=lambda each: each[1].p_adjusted)
     change = change_of(report, metric, entry.difference).removesuffix(")")
-    p_value, tests = entry.p_adjusted, report.slices.tests
+    slices = report.slices if row in report.slices.rows else report.newest_slices
+    p_value, tests = entry.p_adjusted, slices.tests
     shown = "p < 0.0001" if p_value < 0.0001 else f"p = {p_value:.4f}"
     return (
         f"For {quote(row.name)} ({row.rows:,} rows) {change}; {shown} after correction for "

@@ -18,10 +18,14 @@ def reason_of(report: Judgement, stop: Stop) -> str:
     if stop.code in ("worse", "guard"):
         metric = next(row for row in report.metrics if row.name == subject)
         return f"{NAMES[subject]} gets worse by {abs(metric.difference.value):.4f}"
+    if stop.code == "newest":
+        row = next(row for row in report.newest if row.name == subject)
+        loss = abs(row.difference.value)
+        return f"{NAMES[subject]} gets worse by {loss:.4f} on the newest period"
     return {
         "worse than the best": "this model is worse than the best champion so far",
         "slice": f"worse for {quote(subject)}",
-        "inconclusive": "inconclusive: the holdout is too small to rule out a regression",
+        "inconclusive": "inconclusive: the rows are too few to rule out a regression",
         "not better": "not shown to be better, which `judge.require` demands",
         "behaviour": f"the behaviour {quote(subject)} does not hold",
         "cost": f"the {NAMES.get(subject, 'cost')} is over its limit",
@@ -38,7 +42,6 @@ def advice_on(report: Judgement, stop: Stop) -> str:
             "`judge.on_inconclusive` in params.yaml to `go` (it takes effect once it is merged)."
         )
     subject, primary = stop.about, METRICS[report.rule.primary]
-    per_month = report.holdout.rows / max(len(report.holdout.months), 1)
     verb = "raises" if primary.higher_is_better else "lowers"
     return {
         "worse": f"Try a change that {verb} {primary.label}, or drop this one.",
@@ -46,8 +49,10 @@ def advice_on(report: Judgement, stop: Stop) -> str:
         "guard": "See the calibration below: the ranking may be fine and the probabilities not.",
         "slice": f"See {quote(subject)} below: it may need more rows, or a rule in src/model. Or "
         "accept the loss in `judge.accept` of params.yaml, with a reason, which is shown here.",
-        "inconclusive": "Hold out more months with `prepare.holdout_months` (a month has about "
-        f"{per_month:,.0f} rows), or make a larger change.",
+        "inconclusive": "Make a larger change, or compare on more rows: add months of data, and "
+        "raise `prepare.origins` in params.yaml (it takes effect once it is merged).",
+        "newest": "The change loses on the newest data: see whether it learns from older months "
+        "what no longer holds.",
         "not better": "Make a larger change, or set `judge.require` to `not worse`.",
         "behaviour": "See src/model/behaviours.py: fix the model, or the behaviour if it is wrong.",
         "cost": "Make the model smaller, or raise the limit in the section `judge` of params.yaml.",

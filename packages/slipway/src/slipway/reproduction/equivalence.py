@@ -1,4 +1,4 @@
-"""Equivalence of a recorded and a rebuilt model: equal up to the effect of another processor.
+"""Equivalence of recorded and rebuilt outputs: equal up to the effect of another processor.
 
 Two processors add the same numbers in another sequence, so the same inputs give other bytes. The
 numbers that may differ for that reason are listed here, with their tolerance; all else must be
@@ -22,6 +22,7 @@ from slipway.dataset.split import Dataset, evenly_spaced
 from slipway.dataset.tables import files_of, read_columns, row_count
 from slipway.errors import SlipwayError
 from slipway.settings import read_params
+from slipway.training.backtest import BACKTEST, DECIMALS
 from slipway.training.score import (
     BASELINE_FILE,
     MANIFEST_FILE,
@@ -36,6 +37,9 @@ TOLERANCE = 1e-6
 
 # Of the baseline's predictions: a coefficient may be rounded to the next sixth decimal.
 BASELINE_TOLERANCE = 1e-4
+
+# Of scores that were rounded to the next of six decimals, which binary numbers do not hold exactly.
+ROUNDED_TOLERANCE = 1.5 * 10**-DECIMALS
 
 # Of numbers in reports and profiles that derive from scores, written with five digits.
 DERIVED_TOLERANCE = 1e-4
@@ -62,9 +66,7 @@ def compare_folders(root: Path, recorded: Path, rebuilt: Path) -> tuple[list[str
     -------
     The differences, one entry each (empty if they are equivalent), and the measured deviation.
     """
-    before, after = files_of(recorded), files_of(rebuilt)
-    unequal = [f"`{name}` is in only one of the two" for name in sorted(before.keys() ^ after)]
-    changed = [name for name in after if before.get(name, after[name]) != after[name]]
+    unequal, changed = _changed_files(recorded, rebuilt)
     try:
         if not unequal and MANIFEST_FILE in changed:
             unequal = compare_manifests(recorded, rebuilt)
@@ -81,6 +83,26 @@ def compare_folders(root: Path, recorded: Path, rebuilt: Path) -> tuple[list[str
         return _compare_predictions(root, recorded, rebuilt)
     except SlipwayError as error:
         return [f"the recorded model cannot be compared: {error}"], ""
+
+
+def compare_backtests(recorded: Path, rebuilt: Path) -> tuple[list[str], str]:
+    """Compare two folders of `slipway backtest`.
+
+    Returns
+    -------
+    The differences, one entry each (empty if they are equivalent), and what may differ.
+    """
+    unequal, changed = _changed_files(recorded, rebuilt)
+    try:
+        unequal += [
+            f"`{name}`: {fault}"
+            for name in changed
+            if (fault := _other_file(recorded / name, rebuilt / name, ROUNDED_TOLERANCE))
+        ]
+    except SlipwayError as error:
+        unequal = [f"it cannot be compared: {error}"]
+    step = f"scores of {BACKTEST} differ by at most one in decimal {DECIMALS}"
+    return [f"`{BACKTEST}`: {reason}" for reason in unequal], step
 
 
 def compare_manifests(recorded: Path, rebuilt: Path) -> list[str]:
@@ -109,6 +131,13 @@ def probe_rows(
     Each feature is drawn independently, so that new combinations occur.
     """
     return {name: _draw(values, count, random) for name, values in features.items()}
+
+
+def _changed_files(recorded: Path, rebuilt: Path) -> tuple[list[str], list[str]]:
+    """Return the differences in the names of files, and the files with other bytes."""
+    before, after = files_of(recorded), files_of(rebuilt)
+    unequal = [f"`{name}` is in only one of the two" for name in sorted(before.keys() ^ after)]
+    return unequal, [name for name in after if before.get(name, after[name]) != after[name]]
 
 
 def _compare_predictions(root: Path, recorded: Path, rebuilt: Path) -> tuple[list[str], str]:
@@ -169,8 +198,8 @@ def _draw(values: np.ndarray, count: int, random: np.random.Generator) -> np.nda
     return drawn.astype(values.dtype)
 
 
-def _other_file(recorded: Path, rebuilt: Path) -> str:
-    """Return how two other files differ; empty if they are equal."""
+def _other_file(recorded: Path, rebuilt: Path, of_scores: float = TOLERANCE) -> str:
+    """Return how two other files differ; empty if they are equal up to a tolerance of scores."""
     if rebuilt.suffix != ".parquet":
         return "other bytes"
     first, second = read_columns([recorded]), read_columns([rebuilt])
@@ -179,7 +208,7 @@ def _other_file(recorded: Path, rebuilt: Path) -> str:
     for name, values in second.items():
         if len(first[name]) != len(values) or first[name].dtype != values.dtype:
             return "other rows" if first[name].dtype == values.dtype else f"another `{name}`"
-        tolerance = TOLERANCE if name == "score" else 0.0
+        tolerance = of_scores if name == "score" else 0.0
         if not _equal(first[name], values, tolerance):
             return f"another `{name}`"
     return ""

@@ -1,4 +1,4 @@
-"""Rebuild a model from its inputs, and compare it with what ``dvc.lock`` records.
+"""Rebuild the outputs from their inputs, and compare them with what ``dvc.lock`` records.
 
 `slipway verify-lock` does it for a clean copy, `slipway reproduce` for a change, `slipway verify`
 for a commit that is to be released.
@@ -18,7 +18,7 @@ from slipway.errors import NO, YES, SlipwayError
 from slipway.repository.pointers import LOCK, POINTER, InConflict, read_stages
 from slipway.repository.restore import Missing, restore
 from slipway.repository.worktrees import copy_of_worktree, run
-from slipway.reproduction.equivalence import compare_folders, compare_report
+from slipway.reproduction.equivalence import compare_backtests, compare_folders, compare_report
 from slipway.reproduction.lock import (
     Stages,
     changed_inputs,
@@ -29,6 +29,7 @@ from slipway.reproduction.lock import (
     outputs,
     read_reports,
 )
+from slipway.training.backtest import BACKTEST
 from slipway.training.score import MANIFEST_FILE, MODEL
 
 FIX = "run `dvc repro` and commit dvc.lock with reports/"
@@ -43,9 +44,9 @@ Status = Literal["identical", "equivalent", "different", "stale"]
 class LockVerdict:
     """How `dvc.lock` compares with a rebuild from its inputs.
 
-    *identical*: the same bytes of model folder and reports. *equivalent*: other bytes, as another
-    processor makes them (`slipway.reproduction.equivalence` lists what may differ); the rebuilt
-    bytes are what is judged and released. *different*: anything else. *stale*: the lock was
+    *identical*: the same bytes of model folder, backtest and reports. *equivalent*: other bytes,
+    as another processor makes them (`slipway.reproduction.equivalence` lists what may differ); the
+    rebuilt bytes are what is judged and released. *different*: anything else. *stale*: the lock was
     written for other inputs.
 
     Attributes
@@ -105,6 +106,24 @@ class Claims:
         return cls(lock, stages, error, edited_reports(stages, root), read_reports(stages, root))
 
 
+@dataclass(frozen=True)
+class Recorded:
+    """Folders that a lock names; None for one that is in no cache or remote, or not needed."""
+
+    model: Path | None = None
+    backtest: Path | None = None
+
+    @classmethod
+    def fetch(cls, copy: Path) -> Recorded:
+        """Fetch the folders that the lock of a copy names, and put them aside in it."""
+        return cls(_fetch(copy, MODEL), _fetch(copy, BACKTEST))
+
+    def folders(self) -> list[tuple[Path, Path]]:
+        """Return the path of each folder in a repository, and where it is."""
+        both = ((MODEL, self.model), (BACKTEST, self.backtest))
+        return [(path, folder) for path, folder in both if folder]
+
+
 def read_claimed(root: Path) -> tuple[Stages, str]:
     """Return the stages of a lock, or none and why it cannot be read."""
     try:
@@ -127,11 +146,11 @@ def reproduce(root: Path) -> Iterator[tuple[LockVerdict, Path]]:
     read_stages(root / LOCK)
     with copy_of_worktree(root) as copy:
         restore(copy, POINTER)
-        recorded_model = fetch_recorded_model(copy)
+        recorded = Recorded.fetch(copy)
         claims = Claims.of(copy)
         (copy / LOCK).unlink()
         run(["dvc", "repro", "-q", "--no-run-cache"], copy)
-        yield compare(claims, copy, recorded_model), copy
+        yield compare(claims, copy, recorded), copy
 
 
 def check_lock(root: Path) -> LockVerdict:
@@ -141,26 +160,21 @@ def check_lock(root: Path) -> LockVerdict:
 
 
 def compare_claims(claims: Claims, root: Path) -> LockVerdict:
-    """Compare claims with what was rebuilt in `root`; fetch the recorded model if it is needed."""
+    """Compare claims with what was rebuilt in `root`; fetch what they name if it is needed."""
     if claims.error:
         return LockVerdict("stale", [claims.error])
     rebuilt = read_stages(root / LOCK)
     same_inputs = not changed_inputs(claims.stages, rebuilt)
-    if not same_inputs or str(MODEL) not in differing_outputs(claims.stages, rebuilt):
-        return compare(claims, root, None)
+    stored = {str(MODEL), str(BACKTEST)}
+    if not same_inputs or stored.isdisjoint(differing_outputs(claims.stages, rebuilt)):
+        return compare(claims, root, Recorded())
     with copy_of_worktree(root) as copy:
         (copy / LOCK).write_bytes(claims.lock)
-        return compare(claims, root, fetch_recorded_model(copy))
+        return compare(claims, root, Recorded.fetch(copy))
 
 
-def compare(claims: Claims, root: Path, recorded_model: Path | None) -> LockVerdict:
-    """Compare claims with what was rebuilt in `root`.
-
-    Parameters
-    ----------
-    recorded_model
-        The folder of the recorded model; None if it is in no cache or remote, or not needed.
-    """
+def compare(claims: Claims, root: Path, recorded: Recorded) -> LockVerdict:
+    """Compare claims, and the folders that they name, with what was rebuilt in `root`."""
     rebuilt = read_stages(root / LOCK)
     changed = changed_inputs(claims.stages, rebuilt)
     if changed:
@@ -171,25 +185,26 @@ def compare(claims: Claims, root: Path, recorded_model: Path | None) -> LockVerd
     differing = differing_outputs(claims.stages, rebuilt)
     new = _hashes(root / MODEL)
     if not differing:
-        if recorded_model and files_of(recorded_model) != files_of(root / MODEL):
-            reason = f"`{MODEL}` has the recorded md5 and another sha256: an md5 collision"
-            return LockVerdict("different", [reason])
+        for path, folder in recorded.folders():
+            if files_of(folder) != files_of(root / path):
+                reason = f"`{path}` has the recorded md5 and another sha256: an md5 collision"
+                return LockVerdict("different", [reason])
         return _matching(
             "identical", [f"{len(outputs(rebuilt))} outputs, the same bytes"], new, new
         )
     if unequal := _unequal_reports(root, claims.reports, differing):
         return LockVerdict("different", _first(unequal))
-    return _compare_predictions(root, recorded_model, differing)
+    return _compare_scores(root, recorded, differing)
 
 
-def fetch_recorded_model(copy: Path) -> Path | None:
-    """Return the folder of the model that the lock names, if a cache or remote has it."""
+def _fetch(copy: Path, path: Path) -> Path | None:
+    """Return the folder that the lock names for a path, if a cache or remote has it."""
     try:
-        restore(copy, MODEL)
+        restore(copy, path)
     except Missing:
         return None
-    kept = copy / "recorded-model"
-    shutil.move(copy / MODEL, kept)
+    kept = copy / f"recorded-{path.name}"
+    shutil.move(copy / path, kept)
     return kept
 
 
@@ -203,22 +218,35 @@ def _unequal_reports(root: Path, reports: dict[str, bytes], differing: list[str]
     return unequal
 
 
-def _compare_predictions(root: Path, recorded: Path | None, differing: list[str]) -> LockVerdict:
-    """Compare the recorded model folder with the one in `root`, where it differs."""
+def _compare_scores(root: Path, recorded: Recorded, differing: list[str]) -> LockVerdict:
+    """Compare the folders that hold scores or make them with those in `root`, where they differ."""
     named = f"other bytes: {', '.join(differing)}"
     new = _hashes(root / MODEL)
-    if str(MODEL) not in differing:
+    unequal: list[str] = []
+    measured: list[str] = []
+    for path in (path for path in (MODEL, BACKTEST) if str(path) in differing):
+        reasons, words = _compare_folder(path, root, recorded)
+        unequal += reasons
+        measured.append(words)
+    if not measured:
         if any(is_report(name) for name in differing):
             return _matching("equivalent", [named, "only last digits differ"], new, new)
-        reason = "the model and the reports are the same: these were not made with them"
-        return LockVerdict("different", [named, reason])
-    if recorded is None:
-        reason = "the recorded model is in no cache or remote to compare with"
-        return LockVerdict("different", [named, reason])
-    unequal, measured = compare_folders(root, recorded, root / MODEL)
+        unequal = ["the model and the reports are the same: these were not made with them"]
     if unequal:
         return LockVerdict("different", [named, *_first(unequal)])
-    return _matching("equivalent", [named, measured], _hashes(recorded), new)
+    old = _hashes(recorded.model) if recorded.model and str(MODEL) in differing else new
+    return _matching("equivalent", [named, *measured], old, new)
+
+
+def _compare_folder(path: Path, root: Path, recorded: Recorded) -> tuple[list[str], str]:
+    """Return how a recorded folder differs from that in `root`, and what was measured."""
+    folder = dict(recorded.folders()).get(path)
+    if folder is None:
+        what = "model" if path == MODEL else "backtest"
+        return [f"the recorded {what} is in no cache or remote to compare with"], ""
+    if path == BACKTEST:
+        return compare_backtests(folder, root / path)
+    return compare_folders(root, folder, root / path)
 
 
 def _matching(

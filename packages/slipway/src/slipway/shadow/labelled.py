@@ -6,17 +6,16 @@ sequences: the probability that any of them is wrong at any look is at most that
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from slipway.comparison import verdict
-from slipway.metrics import influence, sequential, stats
+from slipway.metrics import sequential
 from slipway.metrics.clusters import Way
-from slipway.metrics.influence import Influence
-from slipway.metrics.registry import METRICS, Options, Predictions
+from slipway.metrics.registry import METRICS, ByInfluence, Options, Predictions, Sample
 from slipway.shadow.paired_scores import PairedScores
 
 if TYPE_CHECKING:
@@ -25,14 +24,6 @@ if TYPE_CHECKING:
 
 Labels = Mapping[str, int]
 """Key to 0 or 1."""
-
-INFLUENCES: dict[str, Callable[[np.ndarray, Predictions], Influence]] = {
-    "auc": lambda labels, model: influence.auc(labels, model.scores),
-    "log_loss": lambda labels, model: influence.mean(stats.log_losses(labels, model.scores)),
-    "brier": lambda labels, model: influence.mean(stats.brier(labels, model.scores)),
-    "precision": lambda labels, model: influence.precision(labels, model.decisions),
-    "recall": lambda labels, model: influence.recall(labels, model.decisions),
-}
 
 
 @dataclass(frozen=True)
@@ -101,10 +92,11 @@ def _difference(
     days: Way,
     level: float,
 ) -> Difference:
-    if pulls := INFLUENCES.get(name):
-        first, second = pulls(labels, live), pulls(labels, candidate)
+    measure = METRICS[name].measure
+    if isinstance(measure, ByInfluence):
+        first, second = measure.influence(labels, live), measure.influence(labels, candidate)
         return sequential.difference(first, second, days, level)
-    fixed = METRICS[name].difference(labels, live, candidate, Options(level))
+    fixed = METRICS[name].difference(Sample.of(labels), live, candidate, Options(level))
     return replace(
         fixed,
         se=0.0,

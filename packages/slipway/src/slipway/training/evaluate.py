@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from slipway import project
+from slipway.dataset.dependence import Dependence
 from slipway.dataset.split import Dataset
 from slipway.dataset.tables import round_floats, row_count, write_columns, write_json
 from slipway.errors import Refused
 from slipway.metrics import stats
-from slipway.metrics.registry import HEADLINE, METRICS, Options, Predictions
+from slipway.metrics.registry import HEADLINE, METRICS, Options, Predictions, Sample
 from slipway.training.score import BASELINE_FILE, MODEL, Model
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def evaluate(params: Params, model: Path = MODEL, reports: Path = REPORTS) -> st
     Raises
     ------
     Refused
-        The model does not beat both baselines, by AUC and by log loss.
+        The model is shown to be worse than a baseline, by AUC or by log loss.
     """
     loaded = Model.load(model)
     holdout = Dataset.open(params.prepare.holdout_months).labelled_holdout()
@@ -48,30 +49,27 @@ def evaluate(params: Params, model: Path = MODEL, reports: Path = REPORTS) -> st
     scores = loaded.score_features(features)
     write_columns({"key": holdout.columns[project.key()], "score": scores}, PREDICTIONS)
     baselines = baseline_scores(loaded, model, features)
+    months = params.prepare.holdout_months
+    dependence = Dependence.declared().within(holdout.columns, months)
+    sample = Sample.of(labels, dependence.clusters(holdout.columns))
     models = {
-        name: measure(labels, each, params.evaluate)
+        name: measure(sample, each, params.evaluate)
         for name, each in {"model": scores, **baselines}.items()
     }
     counts = {"rows": len(labels), "positives": int(labels.sum())}
     levels = {"threshold": params.evaluate.threshold, "confidence": params.evaluate.confidence}
     write_json({**counts, **levels, **round_floats(models)}, reports / "metrics.json")
-    write_plots(holdout.columns, labels, scores, params, reports / "plots")
-    check_baselines(models, list(baselines))
-    return _summary(counts, models)
+    write_plots(holdout.columns, sample, scores, params, reports / "plots")
+    open_cases = check_baselines(sample, scores, baselines, params.evaluate)
+    return _summary(counts, models, open_cases)
 
 
-def measure(labels: np.ndarray, scores: np.ndarray, settings: Evaluate) -> Metrics:
-    """Return every metric of one model with its interval.
-
-    Parameters
-    ----------
-    labels, scores
-        0 or 1 and a probability, each of shape (rows,).
-    """
+def measure(sample: Sample, scores: np.ndarray, settings: Evaluate) -> Metrics:
+    """Return every metric of one model, whose scores have shape (rows,), with its interval."""
     model = Predictions.at(scores, settings.threshold)
     options = Options(settings.confidence, settings.bins)
     return {
-        name: metric.estimate(labels, model, options).as_dict() for name, metric in METRICS.items()
+        name: metric.estimate(sample, model, options).as_dict() for name, metric in METRICS.items()
     }
 
 
@@ -93,47 +91,68 @@ def baseline_scores(model: Model, folder: Path, features: Columns) -> dict[str, 
     }
 
 
-def check_baselines(models: Mapping[str, Metrics], baselines: Iterable[str]) -> None:
-    """Refuse a model that is not better than a baseline in each headline metric.
+def check_baselines(
+    sample: Sample, scores: np.ndarray, baselines: Mapping[str, np.ndarray], settings: Evaluate
+) -> list[str]:
+    """Refuse a model that is shown to be worse than a baseline in a headline metric.
+
+    Returns
+    -------
+    The comparisons in which it is not shown to be better either, each as a sentence.
 
     Raises
     ------
     Refused
-        Names the baseline, the metric and both values.
+        Names the baseline, the metric, both values and the interval of their difference.
     """
-    for name in baselines:
+    model = Predictions.at(scores, settings.threshold)
+    options, alpha = Options(settings.confidence, settings.bins), (1 - settings.confidence) / 2
+    open_cases = []
+    for name, theirs in baselines.items():
+        baseline = Predictions.at(theirs, settings.threshold)
         for metric in HEADLINE:
-            ours, theirs = models["model"][metric]["value"], models[name][metric]["value"]
-            if METRICS[metric].sign * (ours - theirs) <= 0:
+            found = METRICS[metric].difference(sample, baseline, model, options)
+            if found.insufficient_reason and sample.clusters.ways:
+                # Too few clusters: what independent rows do not show, dependent ones do not either.
+                alone = Sample.of(sample.labels)
+                found = METRICS[metric].difference(alone, baseline, model, options)
+            up, down = found.p_up, found.p_down
+            p_gain, p_loss = (up, down) if METRICS[metric].higher_is_better else (down, up)
+            ends = f"{found.low:+.4f} to {found.high:+.4f}"
+            numbers = f"{METRICS[metric].label} {found.value:+.4f} ({ends})"
+            if p_loss <= alpha and not found.insufficient_reason:
                 raise Refused(
-                    f"the model does not beat the baseline `{name}` on the holdout: "
-                    f"{metric} {ours:.4f} against {theirs:.4f}",
+                    f"the model is worse than the baseline `{name}` on the holdout: {metric} "
+                    f"{found.second:.4f} against {found.first:.4f}, {numbers}",
                     "change src/model/estimator.py, the section `train` of params.yaml or the "
                     "features, which the baseline has too (docs/model.md#estimators)",
                 )
+            if p_gain > alpha or found.insufficient_reason:
+                open_cases.append(f"not shown to be better than {name}: {numbers}")
+    return open_cases
 
 
-def slice_table(
-    rows: Columns, labels: np.ndarray, scores: np.ndarray, params: Params
-) -> list[CsvRow]:
+def slice_table(rows: Columns, sample: Sample, scores: np.ndarray, params: Params) -> list[CsvRow]:
     """Return a row for each value of each slice; headline metrics where there are enough rows."""
     return [
-        _slice_row(name, str(value), labels[texts == value], scores[texts == value], params)
+        _slice_row(name, str(value), sample.take(at), scores[at], params)
         for name, group in project.slices(rows).items()
         for texts in [_texts(group)]
         for value in np.unique(texts)
+        for at in [np.flatnonzero(texts == value)]
     ]
 
 
 def write_plots(
-    rows: Columns, labels: np.ndarray, scores: np.ndarray, params: Params, folder: Path
+    rows: Columns, sample: Sample, scores: np.ndarray, params: Params, folder: Path
 ) -> None:
     """Write the data of the plots that `dvc plots` draws."""
+    labels = sample.labels
     tables: dict[str, Sequence[Mapping[str, object]]] = {
         "roc": _roc(labels, scores),
         "calibration": stats.calibration_curve(labels, scores, params.evaluate.bins),
         "scores": _score_histogram(labels, scores),
-        "slices": slice_table(rows, labels, scores, params),
+        "slices": slice_table(rows, sample, scores, params),
     }
     folder.mkdir(parents=True, exist_ok=True)
     for name, table in tables.items():
@@ -145,9 +164,8 @@ def _texts(group: np.ndarray) -> np.ndarray:
     return np.where(missing, "(none)", group.astype(str))
 
 
-def _slice_row(
-    name: str, value: str, labels: np.ndarray, scores: np.ndarray, params: Params
-) -> CsvRow:
+def _slice_row(name: str, value: str, sample: Sample, scores: np.ndarray, params: Params) -> CsvRow:
+    labels = sample.labels
     row: CsvRow = {
         "slice": name,
         "value": value,
@@ -158,7 +176,7 @@ def _slice_row(
     model = Predictions.at(scores, params.evaluate.threshold)
     options = Options(params.evaluate.confidence, params.evaluate.bins)
     for metric in HEADLINE:
-        estimate = METRICS[metric].estimate(labels, model, options).as_dict() if enough else {}
+        estimate = METRICS[metric].estimate(sample, model, options).as_dict() if enough else {}
         for part, suffix in (("value", ""), ("low", "_low"), ("high", "_high")):
             row[metric + suffix] = f"{estimate[part]:.5f}" if estimate else ""
     return row | {
@@ -197,7 +215,9 @@ def _write_csv(table: Sequence[Mapping[str, object]], path: Path) -> None:
         writer.writerows(table)
 
 
-def _summary(counts: Mapping[str, int], models: Mapping[str, Metrics]) -> str:
+def _summary(
+    counts: Mapping[str, int], models: Mapping[str, Metrics], open_cases: Iterable[str]
+) -> str:
     lines = [f"holdout: {counts['rows']:,} rows, {counts['positives']:,} positive"]
     for name in ("model", "logistic_regression", "base_rate"):
         shown = (
@@ -207,4 +227,4 @@ def _summary(counts: Mapping[str, int], models: Mapping[str, Metrics]) -> str:
             for estimate in [models[name][key]]
         )
         lines.append(f"{name:>20}: {', '.join(shown)}")
-    return "\n".join(lines)
+    return "\n".join([*lines, *open_cases])

@@ -11,8 +11,9 @@ import numpy as np
 
 from slipway import project
 from slipway.dataset.files import NotRead
+from slipway.dataset.labelled import LabelledRows
 from slipway.dataset.months import named
-from slipway.dataset.split import Dataset, LabelledRows, months_of
+from slipway.dataset.split import Dataset, months_of
 from slipway.dataset.tables import PREPARED, write_columns, write_json
 from slipway.errors import Refused
 from slipway.metrics import stats

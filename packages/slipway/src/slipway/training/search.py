@@ -1,7 +1,8 @@
 """`slipway search`: compare settings of `train` on the training data.
 
 Months are held out in the order of time, each predicted by a model that learned from the months
-before it. The holdout is not read: a model that was chosen on it could not be judged on it.
+before it. Only the months before the first origin (`prepare.origins`) are read: a model that was
+chosen on rows that the judge compares on could not be judged on them.
 """
 
 from __future__ import annotations
@@ -13,13 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from slipway import project
+from slipway.dataset.labelled import LabelledRows
 from slipway.dataset.months import DATA
-from slipway.dataset.split import Dataset, LabelledRows, months_of
+from slipway.dataset.split import Dataset, months_of
 from slipway.dataset.tables import read_columns, write_json
 from slipway.errors import NO, YES, SlipwayError
-from slipway.metrics.registry import METRICS, Options, Predictions
+from slipway.metrics.registry import METRICS, Options, Predictions, Sample
 from slipway.progress import track
+from slipway.training.monthly import Month, fit_and_score, joined
 from slipway.training.workers import workers
 
 if TYPE_CHECKING:
@@ -101,7 +103,8 @@ def search(params: Params, folder: Path = DATA, out: Path | None = SEARCH) -> Se
         does not have, or the cluster cannot be used.
     """
     candidates: list[Changes] = [{}, *_candidates(params)]
-    files = Dataset.open(params.prepare.holdout_months, folder).train_files
+    dataset = Dataset.open(params.prepare.holdout_months, folder)
+    files = dataset.origins(params.prepare.origins)[0].learned
     months = [_read(path) for path in files]
     metric, folds = params.judge.primary, _folds(len(months))
     threshold = params.evaluate.threshold
@@ -118,7 +121,7 @@ def search(params: Params, folder: Path = DATA, out: Path | None = SEARCH) -> Se
         for changes, part in zip(candidates, _parts(values, len(folds)), strict=True)
     ]
     held = months_of(files[at] for _, at in folds)
-    rows = sum(len(months[at][1]) for _, at in folds)
+    rows = sum(len(months[at].labels) for _, at in folds)
     result = Search(metric, held, rows, tried, _best(tried, metric), where)
     if out:
         write_json(result.as_dict(), out)
@@ -149,13 +152,8 @@ def _candidates(params: Params) -> Sequence[Changes]:
     return params.search.candidates
 
 
-Month = tuple[dict[str, np.ndarray], np.ndarray]
-
-
 def _read(path: Path) -> Month:
-    """Return the features and labels of a month's labelled rows."""
-    rows = LabelledRows.of(read_columns([path])).labelled(path.stem)
-    return project.features(rows.inputs()), rows.labels
+    return Month.of(LabelledRows.of(read_columns([path])).labelled(path.stem))
 
 
 def _folds(months: int) -> list[tuple[list[int], int]]:
@@ -180,23 +178,15 @@ def _try(
     months: list[Month],
 ) -> float:
     """Fit on some months and return the metric on a later one."""
-    import pandas as pd
-
-    from slipway.training.train import fit
-
-    names = months[held][0]
-    features = {name: np.concatenate([months[at][0][name] for at in learned]) for name in names}
-    labels = np.concatenate([months[at][1] for at in learned])
     try:
-        fitted = fit(train, features, labels)
+        scores = fit_and_score(train, joined(months[at] for at in learned), months[held])
     except SlipwayError as error:
         raise SlipwayError(
             f"cannot be fitted with {named(train)}: {' '.join(str(error).split())[:300]}",
             "correct the candidate in params.yaml",
         ) from None
-    scores = fitted.predict_proba(pd.DataFrame(months[held][0]))[:, 1]
-    truth = months[held][1].astype("float64")
-    return METRICS[metric].estimate(truth, Predictions.at(scores, threshold), Options()).value
+    sample = Sample.of(months[held].labels.astype("float64"))
+    return METRICS[metric].estimate(sample, Predictions.at(scores, threshold), Options()).value
 
 
 def _best(tried: list[Tried], metric: str) -> Changes:

@@ -9,7 +9,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from slipway.errors import SlipwayError
 
@@ -23,7 +23,7 @@ SECONDS = 20
 
 LIBRARIES = ("numpy", "pandas", "scikit-learn")
 
-Work = Callable[..., float]
+Result = TypeVar("Result")
 
 Jobs = Sequence[tuple[Any, ...]]
 
@@ -36,7 +36,7 @@ class _Cores:
 
         self.where = f"{cpu_count()} cores of this machine"
 
-    def run(self, work: Work, jobs: Jobs, shared: Any) -> Iterator[float]:
+    def run(self, work: Callable[..., Result], jobs: Jobs, shared: Any) -> Iterator[Result]:
         from joblib import Parallel, delayed
 
         parallel = Parallel(n_jobs=-1, return_as="generator")
@@ -61,7 +61,7 @@ class _Cluster:
         self._address = address
         self.where = f"Dask at {address}, {_check_workers(client, address)} workers"
 
-    def run(self, work: Work, jobs: Jobs, shared: Any) -> Iterator[float]:
+    def run(self, work: Callable[..., Result], jobs: Jobs, shared: Any) -> Iterator[Result]:
         # Sent to every worker once, not with every job.
         sent = self._client.scatter([shared], broadcast=True)[0]
         futures = [self._client.submit(work, *job, sent, pure=False) for job in jobs]

@@ -190,8 +190,10 @@ def _release(commit: str, date: str, subject: str) -> Release | None:
     release = {"name": name, "subject": subject, "commit": commit, "date": date}
     added = ("show", "-z", "-m", "--first-parent", "--diff-filter=A", "--name-only", "--format=")
     records = names(Path(), *added, commit, "--", str(JUDGEMENTS))
-    if len(records) == 1 and (record := _json_at(commit, records[0])):
-        release |= {"model_sha256": record["model"], "verdict": record["verdict"]}
+    judged = [found for name in records if (found := _json_at(commit, name))]
+    # A judgement has a record for each of its periods.
+    if len({(found.get("model"), found.get("verdict")) for found in judged}) == 1:
+        release |= {"model_sha256": judged[0]["model"], "verdict": judged[0]["verdict"]}
     try:
         return Release.model_validate(release | {"metrics": metrics})
     except ValidationError:

@@ -1,0 +1,123 @@
+"""The procedure of another commit, fitted and scored at an origin by that commit's own code."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+
+from slipway.comparison.champion import Built, score
+from slipway.dataset.months import DATA
+from slipway.dataset.origins import Origin
+from slipway.dataset.tables import PREPARED, write_columns
+from slipway.errors import SlipwayError, describe_exit
+from slipway.repository.worktrees import environment
+from slipway.texts import read_yaml
+from slipway.training.backtest import rounded
+from slipway.training.score import MODEL
+from slipway.untrusted import shown
+
+PARAMS = Path("params.yaml")
+
+COMMANDS = ("prepare", "train")
+
+
+def refit(tree: Path, python: str, origin: Origin, out: Path) -> tuple[np.ndarray | None, str]:
+    """Return the scores of a commit's own procedure at an origin, or None and why there are none.
+
+    They are in the order of `Origin.read_scored`, and rounded as those of a backtest are. In the
+    tree, `data/` has the files of the origin afterwards, and `build/model` is the model that was
+    fitted there: score the commit's own model first.
+
+    Parameters
+    ----------
+    tree
+        A temporary checkout of the commit (`slipway.comparison.champion.tree_of`).
+    python
+        The interpreter of the environment that the commit locks.
+    out
+        The parquet file to write: key and score. The rows are written next to it.
+
+    Raises
+    ------
+    SlipwayError
+        A command was killed, which does not show whether the procedure can be fitted; or a folder
+        of the tree is not in the tree.
+    """
+    if reason := _other_period(tree, origin):
+        return None, reason
+    rows = origin.read_scored()
+    file = out.with_suffix(".rows.parquet")
+    write_columns(rows.columns, file)
+    _replace_data(tree, origin)
+    # They may be links into the cache, through which a command would write.
+    for made in (PREPARED, MODEL):
+        _remove(tree, made)
+    for command in COMMANDS:
+        if reason := _run(tree, python, command):
+            return None, reason
+    scores, reason = score(Built(tree, python, f"fitted before {origin.name}"), file, out)
+    if scores is None:
+        return None, reason
+    if len(scores) != len(rows.labels):
+        return None, f"it returns {len(scores):,} scores for {len(rows.labels):,} rows"
+    return rounded(scores), ""
+
+
+def _other_period(tree: Path, origin: Origin) -> str:
+    """Return how the period that a tree holds out differs from that of an origin; "" if equal."""
+    try:
+        params = read_yaml(tree / PARAMS)
+    except (SlipwayError, OSError):
+        return f"its {PARAMS} cannot be read"
+    prepare = params.get("prepare") if isinstance(params, dict) else None
+    months = prepare.get("holdout_months", 1) if isinstance(prepare, dict) else 1
+    expected = len(origin.scored)
+    if type(months) is int and months == expected:
+        return ""
+    return f"its `prepare.holdout_months` is {shown(months)}, and {expected} are compared"
+
+
+def _replace_data(tree: Path, origin: Origin) -> None:
+    """Give a tree the files of an origin, and no others.
+
+    They are copies: code of the commit must not write to the data of this repository, or to the
+    cache that a file may be a link to.
+    """
+    _remove(tree, DATA)
+    (tree / DATA).mkdir()
+    for file in (*origin.learned, *origin.scored):
+        shutil.copyfile(file, tree / DATA / file.name)
+
+
+def _remove(tree: Path, path: Path) -> None:
+    """Remove a folder of a tree, but not what a link leads to."""
+    place = tree / path
+    if place.parent.resolve() != tree.resolve() / path.parent:
+        raise SlipwayError(
+            f"{path.parent}: a link in the commit; a folder is needed", "remove the link there"
+        )
+    if place.is_symlink():
+        place.unlink()
+    elif place.exists():
+        shutil.rmtree(place)
+
+
+def _run(tree: Path, python: str, command: str) -> str:
+    """Run a command of the tree's own slipway; return why it failed, "" if it did not."""
+    done = subprocess.run(
+        [python, "-m", "slipway", command],
+        cwd=tree,
+        env=environment(tree, python) | {"GITHUB_ACTIONS": ""},  # without annotations of the check
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode < 0:
+        raise SlipwayError(
+            f"`slipway {command}` of the champion ended with {describe_exit(done.returncode)}",
+            "free memory, or run it on a machine with more",
+        )
+    return (done.stderr.strip() or "no message").splitlines()[0] if done.returncode else ""

@@ -1,0 +1,104 @@
+"""The rule of the base commit, so that no change is judged by its own rule."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pydantic import ValidationError
+
+from slipway.comparison.report import LONGEST_TEXT, Note, Rule
+from slipway.dataset.dependence import Dependence
+from slipway.errors import SlipwayError
+from slipway.project import SCHEMA, Columns
+from slipway.repository.git import names, output, read_file
+from slipway.settings import Judge, Params, Prepare, explain, with_new_names
+from slipway.texts import decode, parse_yaml
+
+DO = "correct it on the base branch; until then no change can be judged by it"
+
+
+class Applied(NamedTuple):
+    """The rule, which rows it takes to depend on each other, and what a reader must know."""
+
+    rule: Rule
+    dependence: Dependence
+    notes: list[Note]
+
+
+def rule_of(root: Path, commit: str, params: Params) -> Rule:
+    """Return the rule of a base commit.
+
+    Settings that the commit does not have are the defaults, not those of this tree; only the bins
+    of the calibration error are. It names no clusters if the commit's cannot be read without
+    running its code.
+
+    Raises
+    ------
+    SlipwayError
+        The commit's rule cannot be read; the rule of the change must not replace it.
+    """
+    name = f"params.yaml of the base {commit[:12]}"
+    sections = _sections(root, commit, name)
+    dependence = _dependence_at(root, commit)
+    try:
+        judge = Judge.model_validate(with_new_names(_section(sections, "judge", name), "judge"))
+    except ValidationError as error:
+        raise SlipwayError(explain(f"{name}: judge", error), DO) from None
+    try:
+        origins = _section(sections, "prepare", name).get("origins", Prepare().origins)
+        origins = Prepare.model_validate({"origins": origins}).origins
+    except ValidationError as error:
+        raise SlipwayError(explain(f"{name}: prepare", error), DO) from None
+    rule = Rule(**judge.model_dump(exclude={"accept"}), bins=params.evaluate.bins, origins=origins)
+    return _with_clusters(rule, dependence) if dependence else rule
+
+
+def rule_for(root: Path, commit: str, params: Params, columns: Columns) -> Applied:
+    """Return the rule of a base commit for some rows, those of the holdout.
+
+    The clusters are those of this tree if the commit's cannot be read, or name a column that the
+    rows do not have.
+
+    Raises
+    ------
+    SlipwayError
+        As `rule_of`; or this tree's clusters are not valid.
+    """
+    rule, found = rule_of(root, commit, params), _dependence_at(root, commit)
+    notes = []
+    if found is None or not set(found.needed) <= set(columns):
+        found = Dependence.declared()
+        notes.append(Note(code="own clusters", about=commit[:12]))
+    applied = found.within(columns, params.prepare.holdout_months)
+    if found.columns and not applied.columns:
+        notes.append(Note(code="snapshots", about=found.event_time[:LONGEST_TEXT]))
+    return Applied(_with_clusters(rule, applied), applied, notes)
+
+
+def _with_clusters(rule: Rule, dependence: Dependence) -> Rule:
+    clusters = {"clusters": list(dependence.names), "time_zone": dependence.time_zone}
+    return rule.model_copy(update=clusters)
+
+
+def _dependence_at(root: Path, commit: str) -> Dependence | None:
+    source = read_file(root, commit, SCHEMA)
+    return Dependence.of_source(source) if source else None
+
+
+def _sections(root: Path, commit: str, name: str) -> dict[str, Any]:
+    """Return the settings of a commit; empty if it has none."""
+    if not names(root, "ls-tree", "-z", "--name-only", commit, "--", "params.yaml"):
+        return {}
+    try:
+        found = parse_yaml(decode(output(root, "show", f"{commit}:params.yaml"), name), name)
+    except SlipwayError as error:
+        raise SlipwayError(str(error), DO) from None
+    return found if isinstance(found, dict) else {}
+
+
+def _section(sections: dict[str, Any], key: str, name: str) -> dict[str, Any]:
+    section = sections.get(key, {})
+    if not isinstance(section, dict):
+        raise SlipwayError(f"{name}: `{key}` is not a section", DO)
+    return section

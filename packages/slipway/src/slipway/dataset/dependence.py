@@ -1,0 +1,235 @@
+"""Which rows depend on each other: `CLUSTERS` and `TIME_ZONE` of ``src/model/schema.py``.
+
+Rows with an equal value in a column of `CLUSTERS`, such as a customer, depend on each other. Of the
+event time, which is the default, the calendar day counts.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import numpy as np
+
+from slipway import project
+from slipway.errors import SlipwayError
+from slipway.metrics.clusters import DAY, ROW, Clusters, Way
+from slipway.project import SCHEMA, Columns
+
+MOST_WAYS = 2
+
+NAMES = ("EVENT_TIME", "CLUSTERS", "TIME_ZONE")
+
+# Names by which a module can assign its settings without naming them.
+INDIRECT = {"globals", "locals", "vars", "exec", "eval", "setattr", "__builtins__"}
+
+
+@dataclass(frozen=True)
+class Dependence:
+    """The columns that make rows dependent, at most two.
+
+    Attributes
+    ----------
+    event_time
+        The column of which the calendar day counts.
+    time_zone
+        Where these days begin at midnight.
+    """
+
+    columns: tuple[str, ...]
+    event_time: str
+    time_zone: str = "UTC"
+
+    @classmethod
+    def declared(cls) -> Dependence:
+        """Return what the project declares.
+
+        Raises
+        ------
+        SlipwayError
+            Names the setting that is not valid.
+        """
+        return cls.of(project.dependence())
+
+    @classmethod
+    def of_source(cls, text: str) -> Dependence | None:
+        """Return what the text of a ``schema.py`` declares, without running it.
+
+        None if a setting is not written as a constant, or is not valid.
+        """
+        try:
+            return cls.of(_constants(ast.parse(text)))
+        except (SyntaxError, ValueError, SlipwayError):
+            return None
+
+    @classmethod
+    def of(cls, settings: Mapping[str, Any]) -> Dependence:
+        """Return the value of the settings, each of which but the event time has a default."""
+        event_time = str(settings["EVENT_TIME"])
+        columns, zone = settings.get("CLUSTERS", [event_time]), settings.get("TIME_ZONE", "UTC")
+        if not isinstance(columns, list | tuple) or not all(isinstance(c, str) for c in columns):
+            raise SlipwayError(
+                f"{SCHEMA}: `CLUSTERS` is {columns!r}; expected a list of column names",
+                'such as `CLUSTERS = [EVENT_TIME, "customer"]`',
+            )
+        if len(set(columns)) < len(columns) or len(columns) > MOST_WAYS:
+            raise SlipwayError(
+                f"{SCHEMA}: `CLUSTERS` is {columns!r}; expected at most {MOST_WAYS} different "
+                "columns",
+                "keep those whose rows are the most alike",
+            )
+        if taken := {DAY, ROW} & set(columns) - {event_time}:
+            raise SlipwayError(
+                f"{SCHEMA}: `CLUSTERS` names the column {taken.pop()!r}, a word of the reports",
+                "rename the column",
+            )
+        return cls(tuple(columns), event_time, _valid_zone(zone))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What a cluster of each column is called."""
+        return tuple(DAY if name == self.event_time else name for name in self.columns)
+
+    def within(self, columns: Columns, months: int) -> Dependence:
+        """Return the dependence of the rows of some months, those of one period.
+
+        If they are of one day a month, as snapshots are, it shows nothing about which rows are
+        alike and does not count.
+        """
+        others = tuple(name for name in self.columns if name != self.event_time)
+        if others == self.columns or len(np.unique(self.days(columns))) > months:
+            return self
+        return replace(self, columns=others)
+
+    @property
+    def needed(self) -> tuple[str, ...]:
+        """The columns that `clusters` reads."""
+        return tuple(dict.fromkeys([*self.columns, self.event_time]))
+
+    def clusters(self, columns: Columns) -> Clusters:
+        """Return the clusters of some rows.
+
+        Raises
+        ------
+        SlipwayError
+            A column of `CLUSTERS` does not exist.
+        """
+        return Clusters(tuple(self._way(name, columns) for name in self.columns))
+
+    def days(self, columns: Columns) -> np.ndarray:
+        """Return the calendar day of each row, datetime64[D]."""
+        import pandas as pd
+
+        times = pd.DatetimeIndex(columns[self.event_time]).tz_localize("UTC")
+        local = times.tz_convert(self._zone).tz_localize(None)
+        return np.asarray(local.to_numpy().astype("datetime64[D]"))
+
+    @cached_property
+    def _zone(self) -> ZoneInfo:
+        return ZoneInfo(self.time_zone)
+
+    def _way(self, name: str, columns: Columns) -> Way:
+        if name == self.event_time:
+            return Way.of(self.days(columns).astype("int64"), ordered=True, name=DAY)
+        if name not in columns:
+            raise SlipwayError(
+                f"{SCHEMA}: `CLUSTERS` names `{name}`, which is not a column of the data",
+                f"name some of: {', '.join(sorted(columns))}",
+            )
+        return Way.of(_codes(columns[name]), name=name)
+
+
+def _codes(values: np.ndarray) -> np.ndarray:
+    """Return the cluster of each value; each missing value has its own."""
+    import pandas as pd
+
+    codes, found = pd.factorize(values)
+    missing = codes < 0
+    codes[missing] = len(found) + np.arange(int(missing.sum()))
+    return np.asarray(codes)
+
+
+def _valid_zone(zone: object) -> str:
+    try:
+        return ZoneInfo(str(zone)).key
+    except (KeyError, ValueError, OSError):
+        raise SlipwayError(
+            f"{SCHEMA}: `TIME_ZONE` is {zone!r}; expected a name of the IANA time zone database",
+            'such as `TIME_ZONE = "America/New_York"`',
+        ) from None
+
+
+def _constants(tree: ast.Module) -> dict[str, Any]:
+    """Return the settings that a module assigns, which may use names that it has assigned.
+
+    Raises
+    ------
+    ValueError
+        One of them may have another value.
+    """
+    _check_plain(tree)
+    unclear = _assigned_below(tree)
+    known: dict[str, Any] = {}
+    for node in tree.body:
+        named = [target.id for target in _targets(node) if isinstance(target, ast.Name)]
+        if not named or not isinstance(node, ast.Assign | ast.AnnAssign) or node.value is None:
+            continue
+        unclear |= set(named) & known.keys()  # assigned twice
+        value = _constant(node.value, {name: known[name] for name in known.keys() - unclear})
+        known |= dict.fromkeys(named, value)
+    settings = {name: known[name] for name in NAMES if name in known}
+    if "EVENT_TIME" not in settings or None in settings.values() or unclear & settings.keys():
+        raise ValueError("a setting is not a constant")
+    return settings
+
+
+def _assigned_below(tree: ast.Module) -> set[str]:
+    """Return the names that are assigned in another place than a statement of the module."""
+    top = [target for node in tree.body for target in _targets(node)]
+    return {
+        node.id
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load) and node not in top
+    }
+
+
+def _check_plain(tree: ast.Module) -> None:
+    """Raise ValueError if a setting may have another value than its only assignment gives it."""
+    names = [node for node in ast.walk(tree) if isinstance(node, ast.Name)]
+    imported = {
+        alias.asname or alias.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for alias in node.names
+    }
+    if imported & {*NAMES, "*"} or any(node.id in INDIRECT for node in names):
+        raise ValueError("a setting may come from elsewhere")
+    used = [node for node in names if node.id in NAMES[1:] and isinstance(node.ctx, ast.Load)]
+    top = [target for node in tree.body for target in _targets(node)]
+    stored = [node for node in names if not isinstance(node.ctx, ast.Load)]
+    settings = [node for node in stored if node.id in NAMES]
+    if used or not all(node in top for node in settings):
+        raise ValueError("a setting is assigned in another way than `NAME = value`")
+
+
+def _targets(node: ast.stmt) -> list[ast.expr]:
+    if isinstance(node, ast.Assign):
+        return node.targets
+    return [node.target] if isinstance(node, ast.AnnAssign) else []
+
+
+def _constant(node: ast.expr, known: Mapping[str, Any]) -> str | list[str] | None:
+    """Return a text, a name of one, or a list of these; None for anything else."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        return node.value
+    if isinstance(node, ast.Name) and isinstance(known.get(node.id), str):
+        return str(known[node.id])
+    if isinstance(node, ast.List | ast.Tuple):
+        items = [_constant(item, known) for item in node.elts]
+        texts = [item for item in items if isinstance(item, str)]
+        return texts if len(texts) == len(items) else None
+    return None

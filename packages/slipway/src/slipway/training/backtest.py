@@ -1,0 +1,310 @@
+"""`slipway backtest`: fit at earlier origins, and score the period after each.
+
+One holdout shows how a procedure does in one period. The judge compares at several: for each
+origin but the last, which is the holdout, the estimator is fitted on the months before it and
+scores the months after it. `build/backtest` has a file of scores for each, and a record of what
+was learned and scored.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import numpy as np
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+from slipway import project
+from slipway.dataset.labelled import LabelledRows, require_both_labels
+from slipway.dataset.origins import Origin
+from slipway.dataset.split import Dataset
+from slipway.dataset.tables import keys_digest, read_columns, write_columns, write_json
+from slipway.errors import LONGEST, SlipwayError
+from slipway.progress import track
+from slipway.repository.pointers import data_revision
+from slipway.training.monthly import Month, fit_and_score, joined
+from slipway.training.workers import workers
+from slipway.untrusted import shorten, shown_name
+
+if TYPE_CHECKING:
+    from slipway.settings import Params
+
+BACKTEST = Path("build/backtest")
+
+RECORD_FILE = "origins.json"
+
+# Of a score: processors differ in later digits.
+DECIMALS = 6
+
+REMEDY = "make it again with `slipway backtest`; if a commit names it, restore it by its hash"
+
+Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+MonthName = Annotated[str, Field(pattern="^[0-9]{4}-[0-9]{2}$")]
+Count = Annotated[int, Field(ge=0)]
+
+
+class _Entry(BaseModel):
+    # Strict: it is read from commits that are not trusted.
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class OriginRecord(_Entry):
+    """What was learned and scored at an origin.
+
+    Attributes
+    ----------
+    sha256
+        That of the origin: of the files that were learned and scored.
+    rows, positives, keys_sha256
+        Of the scored rows with a known label.
+    file
+        The scores, named after the first month that is scored; None if there are none.
+    not_fitted
+        Why there are none.
+    """
+
+    sha256: Sha256
+    learned: list[MonthName]
+    scored: Annotated[list[MonthName], Field(min_length=1)]
+    rows: Count
+    positives: Count
+    keys_sha256: Sha256
+    file: str | None = None
+    not_fitted: Annotated[str, Field(min_length=1, max_length=LONGEST)] | None = None
+
+    @model_validator(mode="after")
+    def _has_one_result(self) -> OriginRecord:
+        if (self.file is None) == (self.not_fitted is None):
+            raise ValueError("expected either `file` or `not_fitted`")
+        # No other name: it must not lead out of the folder.
+        if self.file not in (None, f"{self.scored[0]}.parquet"):
+            raise ValueError(f"`file` is not {self.scored[0]}.parquet, the first scored month")
+        return self
+
+
+class Record(_Entry):
+    """The content of ``origins.json``.
+
+    Attributes
+    ----------
+    data_md5
+        The name that DVC gives to the data.
+    train
+        The section `train` of ``params.yaml``.
+    origins
+        All but the last one, which is the holdout; oldest first.
+    """
+
+    version: Literal[1]
+    data_md5: str
+    train: dict[str, JsonValue]
+    origins: list[OriginRecord]
+
+    @field_validator("origins")
+    @classmethod
+    def _has_each_once(cls, origins: list[OriginRecord]) -> list[OriginRecord]:
+        for what in ("sha256", "scored"):
+            if len({str(getattr(origin, what)) for origin in origins}) < len(origins):
+                raise ValueError(f"two origins have the same `{what}`")
+        return origins
+
+    def text(self) -> str:
+        lines = [
+            f"{origin.scored[0]}: learned {origin.learned[0]} to {origin.learned[-1]}, "
+            + (
+                f"not fitted: {origin.not_fitted}"
+                if origin.not_fitted
+                else f"{origin.rows:,} rows scored"
+            )
+            for origin in self.origins
+        ]
+        none = "no origin before the holdout (`prepare.origins`, months of training data)"
+        return "\n".join(lines) or none
+
+
+@dataclass(frozen=True)
+class Backtest:
+    """The scores of a procedure at earlier origins, checked when they are read."""
+
+    record: Record
+    _scores: Mapping[str, np.ndarray]
+
+    @classmethod
+    def read(cls, folder: Path = BACKTEST) -> Backtest:
+        """Read the folder that `slipway backtest` writes, which may be that of any commit.
+
+        Raises
+        ------
+        SlipwayError
+            A file is missing or cannot be read, or its content is not what the command writes.
+        """
+        record = _read_record(folder / RECORD_FILE)
+        scores = {
+            origin.sha256: _read_scores(folder / origin.file, origin)
+            for origin in record.origins
+            if origin.file
+        }
+        return cls(record, scores)
+
+    def of(self, origin: Origin) -> OriginRecord | None:
+        """Return the record of an origin with the same files; None if there is none."""
+        same = (found for found in self.record.origins if found.sha256 == origin.sha256)
+        return next(same, None)
+
+    def scores_on(self, origin: Origin, keys_sha256: str) -> np.ndarray | None:
+        """Return the scores of an origin if they are of the rows with these keys."""
+        entry = self.of(origin)
+        return self.scores(origin) if entry and entry.keys_sha256 == keys_sha256 else None
+
+    def scores(self, origin: Origin) -> np.ndarray | None:
+        """Return the scores of an origin, shape (rows,), in the order of `Origin.read_scored`.
+
+        None if it has no such origin, or the estimator could not be fitted there.
+        """
+        return self._scores.get(origin.sha256)
+
+
+def backtest(params: Params, folder: Path = BACKTEST) -> Record:
+    """Fit and score at each origin but the last one; write and return the record.
+
+    The same inputs give the same bytes, whatever the number of cores.
+
+    Raises
+    ------
+    SlipwayError
+        The data cannot be read or split, or the features cannot be computed.
+    """
+    _empty(folder)
+    dataset = Dataset.open(params.prepare.holdout_months)
+    origins = dataset.origins(params.prepare.origins)[:-1]
+    records = _write_scores(origins, dataset.train_files, params, folder) if origins else []
+    record = Record(version=1, data_md5=data_revision(), train=params.train, origins=records)
+    write_json(record.model_dump(exclude_none=True), folder / RECORD_FILE)
+    return record
+
+
+def _empty(folder: Path) -> None:
+    """Remove the files of an earlier run."""
+    if folder.is_symlink():
+        folder.unlink()
+    elif folder.exists():
+        shutil.rmtree(folder)
+
+
+def _write_scores(
+    origins: Sequence[Origin], files: Sequence[Path], params: Params, folder: Path
+) -> list[OriginRecord]:
+    """Write a file of scores for each origin; return the records.
+
+    Parameters
+    ----------
+    files
+        All that some origin learns or scores.
+    """
+    keys, months = zip(*map(_read_month, files), strict=True)
+    at = {file: number for number, file in enumerate(files)}
+    parts = [
+        ([at[f] for f in origin.learned], [at[f] for f in origin.scored]) for origin in origins
+    ]
+    jobs = [(params.train, learned, scored) for learned, scored in parts]
+    records = []
+    with workers() as pool:
+        results = track(pool.run(_try, jobs, months), "Backtesting", len(jobs))
+        for origin, (_, scored), result in zip(origins, parts, results, strict=True):
+            of_rows = np.concatenate([keys[number] for number in scored])
+            labels = np.concatenate([months[number].labels for number in scored])
+            records.append(_save(origin, of_rows, labels, result, folder))
+    return records
+
+
+def _read_month(path: Path) -> tuple[np.ndarray, Month]:
+    """Return the keys of a month's labelled rows, and what is fitted on and scored."""
+    rows = LabelledRows.of(read_columns([path])).known()
+    return rows.columns[project.key()], Month.of(rows)
+
+
+def _try(
+    train: Mapping[str, Any], learned: list[int], scored: list[int], months: Sequence[Month]
+) -> np.ndarray | str:
+    """Return the scores at an origin, or why there are none, in a sentence."""
+    past, later = (joined(months[at] for at in part) for part in (learned, scored))
+    try:
+        require_both_labels("learned", past.labels)
+        require_both_labels("scored", later.labels)
+        scores = rounded(fit_and_score(train, past, later))
+    except SlipwayError as error:
+        return shorten(" ".join(str(error).split()), LONGEST)
+    wrong = int((~_are_probabilities(scores)).sum())
+    return f"{wrong:,} of its scores are not numbers from 0 to 1" if wrong else scores
+
+
+def rounded(scores: np.ndarray) -> np.ndarray:
+    """Return scores as they are stored and compared.
+
+    Rounding leaves none at 0 or 1, where a log loss would be that of another probability.
+    """
+    step = 10.0**-DECIMALS
+    return np.asarray(np.clip(np.round(scores, DECIMALS), step, 1 - step))
+
+
+def _are_probabilities(scores: np.ndarray) -> np.ndarray:
+    return np.isfinite(scores) & (scores >= 0) & (scores <= 1)
+
+
+def _save(
+    origin: Origin, keys: np.ndarray, labels: np.ndarray, result: np.ndarray | str, folder: Path
+) -> OriginRecord:
+    """Write the scores of an origin, if there are any; return its record."""
+    file = reason = None
+    if isinstance(result, str):
+        reason = result
+    else:
+        file = f"{origin.name}.parquet"
+        write_columns({"key": keys, "score": result}, folder / file)
+    return OriginRecord(
+        sha256=origin.sha256,
+        learned=origin.learned_months,
+        scored=origin.scored_months,
+        rows=len(labels),
+        positives=int(labels.sum()),
+        keys_sha256=keys_digest(keys),
+        file=file,
+        not_fitted=reason,
+    )
+
+
+def _read_record(path: Path) -> Record:
+    try:
+        return Record.model_validate_json(path.read_bytes())
+    except OSError:
+        raise SlipwayError(f"{path}: no such file", "make it with `slipway backtest`") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(shown_name(str(part), 60) for part in first["loc"]) or "the file"
+        raise SlipwayError(f"{path}: {key}: {first['msg']}", REMEDY) from None
+
+
+def _read_scores(path: Path, origin: OriginRecord) -> np.ndarray:
+    columns = read_columns([path])
+    if list(columns) != ["key", "score"] or columns["score"].dtype != np.float64:
+        raise SlipwayError(f"{path}: expected the columns key and score (float64)", REMEDY)
+    scores = columns["score"]
+    if len(scores) != origin.rows:
+        what = f"{len(scores):,} rows, and {RECORD_FILE} has {origin.rows:,}"
+        raise SlipwayError(f"{path}: {what}", REMEDY)
+    if keys_digest(columns["key"]) != origin.keys_sha256:
+        raise SlipwayError(f"{path}: other keys than {RECORD_FILE} has", REMEDY)
+    if wrong := int((~_are_probabilities(scores)).sum()):
+        raise SlipwayError(f"{path}: {wrong:,} scores are not numbers from 0 to 1", REMEDY)
+    return scores

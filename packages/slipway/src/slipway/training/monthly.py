@@ -1,0 +1,55 @@
+"""Months of rows, read once, on which several models are fitted and that they score."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from slipway import project
+from slipway.dataset.labelled import LabelledRows
+from slipway.training.train import fit
+from slipway.user_code import user_code
+
+
+@dataclass(frozen=True)
+class Month:
+    """The features and the labels of the labelled rows of a month, or of several."""
+
+    features: dict[str, np.ndarray]
+    labels: np.ndarray
+
+    @classmethod
+    def of(cls, rows: LabelledRows) -> Month:
+        return cls(project.features(rows.inputs()), rows.labels)
+
+
+def joined(months: Iterable[Month]) -> Month:
+    """Return the rows of some months as one."""
+    parts = list(months)
+    features = {
+        name: np.concatenate([part.features[name] for part in parts]) for name in parts[0].features
+    }
+    return Month(features, np.concatenate([part.labels for part in parts]))
+
+
+def fit_and_score(train: Mapping[str, Any], learned: Month, later: Month) -> np.ndarray:
+    """Fit the user's estimator on some rows and return its probabilities for later ones.
+
+    Parameters
+    ----------
+    train
+        The section `train` of ``params.yaml``.
+
+    Raises
+    ------
+    SlipwayError
+        It cannot be fitted, or cannot score the later rows.
+    """
+    import pandas as pd
+
+    fitted = fit(train, learned.features, learned.labels)
+    with user_code("the estimator of src/model/estimator.py cannot score rows of a later month"):
+        return np.asarray(fitted.predict_proba(pd.DataFrame(later.features))[:, 1], "float64")

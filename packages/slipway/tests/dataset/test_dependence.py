@@ -1,0 +1,127 @@
+"""Which rows depend on each other: by day, unless `src/model/schema.py` names something else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pytest
+
+from slipway.dataset.dependence import Dependence
+from slipway.errors import SlipwayError
+
+TIMES = np.array(["2030-03-01T23:30", "2030-03-02T00:30", "2030-03-02T12:00"], "datetime64[us]")
+ROWS: dict[str, np.ndarray] = {
+    "at": TIMES,
+    "customer": np.array(["b", None, None], object),
+    "machine": np.array([7, 7, 3]),
+}
+
+
+def dependence(**settings: Any) -> Dependence:
+    return Dependence.of({"EVENT_TIME": "at"} | settings)
+
+
+def codes(*, rows: Mapping[str, np.ndarray] = ROWS, **settings: Any) -> list[list[int]]:
+    return [way.codes.tolist() for way in dependence(**settings).clusters(rows).ways]
+
+
+def test_rows_of_a_calendar_day_depend_on_each_other_by_default() -> None:
+    (way,) = dependence().clusters(ROWS).ways
+    assert way.codes.tolist() == [0, 1, 1]
+    assert (way.name, way.ordered) == ("day", True)
+
+
+def test_a_day_begins_at_midnight_of_the_time_zone() -> None:
+    assert codes(TIME_ZONE="America/New_York") == [[0, 0, 1]]
+    assert codes(TIME_ZONE="Europe/Berlin") == [[0, 0, 0]]
+
+
+def test_rows_of_a_customer_depend_on_each_other_and_missing_ones_on_none() -> None:
+    assert codes(CLUSTERS=["machine"]) == [[0, 0, 1]]
+    (customers,) = codes(CLUSTERS=["customer"])
+    assert len(set(customers)) == 3
+
+
+def test_days_and_an_entity_are_two_ways() -> None:
+    assert codes(CLUSTERS=["at", "machine"]) == [[0, 1, 1], [0, 0, 1]]
+    assert codes(CLUSTERS=[]) == []
+
+
+def test_one_time_a_month_shows_nothing_about_which_rows_are_alike() -> None:
+    snapshot = ROWS | {"at": TIMES[0] + np.arange(3).astype("timedelta64[s]")}
+    assert dependence().within(snapshot, months=1).columns == ()
+    assert dependence(CLUSTERS=["at", "machine"]).within(snapshot, months=1).columns == ("machine",)
+    assert dependence().within(ROWS, months=3).columns == ()
+    for rows, found in ((ROWS, dependence()), (snapshot, dependence(CLUSTERS=["machine"]))):
+        assert found.within(rows, months=1) == found
+
+
+@pytest.mark.parametrize(
+    ("settings", "named"),
+    [
+        ({"CLUSTERS": "customer"}, "CLUSTERS"),
+        ({"CLUSTERS": ["at", 3]}, "CLUSTERS"),
+        ({"CLUSTERS": ["at", "at"]}, "CLUSTERS"),
+        ({"CLUSTERS": ["at", "customer", "machine"]}, "at most 2"),
+        ({"CLUSTERS": ["day"]}, "rename"),
+        ({"TIME_ZONE": "Mars/Base"}, "Mars/Base"),
+        ({"TIME_ZONE": "../../etc/passwd"}, "TIME_ZONE"),
+        ({"TIME_ZONE": 3}, "TIME_ZONE"),
+    ],
+)
+def test_a_setting_that_is_not_valid_is_refused_by_name(
+    settings: dict[str, Any], named: str
+) -> None:
+    with pytest.raises(SlipwayError) as refused:
+        dependence(**settings)
+    assert named in f"{refused.value} {refused.value.do}"
+
+
+def test_a_column_that_does_not_exist_is_named() -> None:
+    with pytest.raises(SlipwayError, match="shop"):
+        codes(CLUSTERS=["shop"])
+
+
+@pytest.mark.parametrize(
+    ("text", "columns", "zone"),
+    [
+        ('EVENT_TIME = "at"', ("at",), "UTC"),
+        ('EVENT_TIME: str = "at"\nCLUSTERS = [EVENT_TIME, "tail"]', ("at", "tail"), "UTC"),
+        ('ID = "who"\nEVENT_TIME = "at"\nCLUSTERS = (ID,)', ("who",), "UTC"),
+        ('EVENT_TIME = "at"\nCLUSTERS: list[str] = []', (), "UTC"),
+        ('EVENT_TIME = "at"\nTIME_ZONE = "Asia/Tokyo"\n1 / 0', ("at",), "Asia/Tokyo"),
+    ],
+)
+def test_the_text_of_a_commit_is_read_without_running_it(
+    text: str, columns: tuple[str, ...], zone: str
+) -> None:
+    found = Dependence.of_source(text)
+    assert found is not None
+    assert (found.columns, found.time_zone) == (columns, zone)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "EVENT_TIME = (",
+        'CLUSTERS = ["who"]',
+        'EVENT_TIME = "at"\nCLUSTERS = which()',
+        'EVENT_TIME = "at"\nCLUSTERS = ["who"]\nCLUSTERS += ["what"]',
+        'EVENT_TIME = "at"\nif True:\n    CLUSTERS = ["who"]',
+        'EVENT_TIME = "at"\nCLUSTERS, x = ["who"], 1',
+        'EVENT_TIME = "at"\nTIME_ZONE = "Mars/Base"',
+        'EVENT_TIME = "at"\nfrom model.columns import CLUSTERS',
+        'EVENT_TIME = "at"\nfrom model.columns import *',
+        'EVENT_TIME = "at"\nimport columns as CLUSTERS',
+        'EVENT_TIME = "at"\nCLUSTERS = ["who"]\nCLUSTERS.append("what")',
+        'EVENT_TIME = "at"\nCLUSTERS = ["who"]\nCLUSTERS = ["what"]',
+        'EVENT_TIME = "at"\nglobals()["CLUSTERS"] = ["who"]',
+        'EVENT_TIME = "at"\nCLUSTERS = ["who"]\ndel CLUSTERS',
+        'A = "x"\nif True:\n    A = "who"\nEVENT_TIME = "at"\nCLUSTERS = [A]',
+    ],
+)
+def test_a_text_that_does_not_state_its_settings_plainly_is_not_read(text: str) -> None:
+    assert Dependence.of_source(text) is None
