@@ -16,7 +16,9 @@ from typing import NamedTuple
 from support.measure import PACKAGE, machine, table
 
 sys.path.insert(0, str(PACKAGE))
-from tests.metrics.dependent import METRICS, Case, Rates, power_of, rate_of_levels, rates_of
+from tests.metrics.dependent import Case, Rates, power_of, rate_of_levels, rates_of
+
+from slipway.metrics.registry import METRICS
 
 CLUSTERS = (25, 30, 60, 122, 200)
 CORRELATIONS = (0.0, 0.1, 0.3)

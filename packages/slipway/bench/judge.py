@@ -9,6 +9,7 @@ import os
 import platform
 import tracemalloc
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from time import perf_counter
 
@@ -16,9 +17,11 @@ import numpy as np
 from sklearn.metrics import roc_auc_score
 
 from slipway.comparison import compare
+from slipway.comparison.compare import Rows
 from slipway.comparison.report import Rule
 from slipway.comparison.slices import Group, slice_table
-from slipway.metrics.registry import Predictions
+from slipway.metrics.clusters import DAY, Clusters, Way
+from slipway.metrics.registry import Predictions, Sample
 from slipway.settings import read_params
 
 ROWS = 50_000
@@ -27,7 +30,9 @@ ROUNDS_OF_A_BOOTSTRAP = 2_000
 ROUNDS_MEASURED = 20
 SLICES = {"carrier": 16, "origin": 3, "hour_band": 5, "month": 3}
 
-Case = tuple[np.ndarray, np.ndarray, np.ndarray, dict[str, Group]]
+DAYS, PERIODS = 122, 4
+
+Case = tuple[Rows, np.ndarray, np.ndarray]
 
 
 def main() -> None:
@@ -40,7 +45,8 @@ def main() -> None:
 
 def print_bootstrap(rule: Rule) -> None:
     case = made_up(ROWS)
-    labels, first, second, _ = case
+    compared, first, second = case
+    labels = compared.sample.labels
     draw = np.random.default_rng(0)
     judging, rounds = [], []
     judge(case, rule)  # imports and warms up
@@ -81,12 +87,12 @@ def print_sizes(rule: Rule) -> None:
 
 def judge(case: Case, rule: Rule) -> None:
     """Do all that `slipway judge` does with two score vectors."""
-    labels, *scores, groups = case
+    compared, *scores = case
     first, second = (Predictions.at(each, 0.3) for each in scores)
-    compare.metric_table(labels, first, second, rule, uses=1)
-    slice_table(labels, first, second, groups, rule, {})
-    compare.changed_decisions(labels, first, second, groups)
-    compare.curves(labels, first, second, rule.bins)
+    compare.metric_table(compared.sample, first, second, rule, uses=1)
+    slice_table(compared.sample, first, second, compared.groups, rule, {})
+    compare.changed_decisions(compared, first, second)
+    compare.curves(compared.sample.labels, first, second, rule.bins)
 
 
 def made_up(rows: int) -> Case:
@@ -104,12 +110,16 @@ def made_up(rows: int) -> Case:
         )
         for name, count in SLICES.items()
     }
-    return labels, first, second, groups
+    ends = [rows * number // PERIODS for number in range(PERIODS + 1)]
+    days = Way.of(np.arange(rows) * DAYS // rows, ordered=True, name=DAY)
+    periods = tuple(slice(start, end) for start, end in pairwise(ends))
+    return Rows(Sample(labels, Clusters((days,)), periods), groups), first, second
 
 
 def inputs(case: Case) -> int:
-    _, first, second, groups = case
-    return first.nbytes + second.nbytes + sum(group.codes.nbytes for group in groups.values())
+    compared, first, second = case
+    codes = sum(group.codes.nbytes for group in compared.groups.values())
+    return first.nbytes + second.nbytes + codes
 
 
 def seconds(work: Callable[[], object]) -> float:
