@@ -33,7 +33,7 @@ def clone(base_image: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def told(clone: Path) -> str:
+def printed(clone: Path) -> str:
     """What the demo prints to a newcomer who has just cloned the repository."""
     done = subprocess.run(
         [sys.executable, "-m", "slipway", "demo"],
@@ -47,21 +47,21 @@ def told(clone: Path) -> str:
     return done.stdout
 
 
-def test_a_better_model_is_let_through_and_a_worse_or_an_unclear_one_is_not(told):
-    before, _, after = told.partition("\n4 A pull request")
-    worse, _, unclear = after.partition("\n5 A pull request")
+def test_a_better_model_is_let_through_and_a_worse_or_an_inconclusive_one_is_not(printed):
+    before, _, after = printed.partition("\n4 A pull request")
+    worse, _, inconclusive = after.partition("\n5 A pull request")
 
     assert "Better: " in before
     assert "Not merged: AUC gets worse" in worse
-    assert "Inconclusive: about" in unclear
+    assert "Inconclusive: about" in inconclusive
 
 
-def test_a_broken_month_is_found_before_anything_is_trained_on_it(told):
-    assert "Invalid: 3 violations in 1 of 1 file" in told
+def test_a_broken_month_is_found_before_anything_is_trained_on_it(printed):
+    assert "Invalid: 3 violations in 1 of 1 file" in printed
 
 
-def test_the_merged_model_is_released_to_docker_and_taken_off_again(told):
-    assert "deployed" in told
+def test_the_merged_model_is_released_to_docker_and_taken_off_again(printed):
+    assert "deployed" in printed
     assert docker("ps", "-aq", "--filter", f"name=^{NAMES}") == ""
     assert docker("volume", "ls", "-q", "--filter", f"name=^{NAMES}") == ""
 
@@ -118,8 +118,8 @@ def test_without_docker_the_model_is_served_as_a_process_and_that_is_reported(cl
     assert "start the engine" in why
 
 
-def test_the_page_and_the_whole_reports_are_left_in_the_site_folder(told, clone):
-    assert str(clone / "site/index.html") in told.replace("\n", "")
+def test_the_page_and_the_whole_reports_are_left_in_the_site_folder(printed, clone):
+    assert str(clone / "site/index.html") in printed.replace("\n", "")
     reports = [
         f"reports/{name}.html"
         for name in ("fewer-trees", "learn-too-fast", "very-few-trees", "broken-october")
@@ -128,7 +128,7 @@ def test_the_page_and_the_whole_reports_are_left_in_the_site_folder(told, clone)
         assert (clone / "site" / name).stat().st_size > 3_000
 
 
-def test_the_tree_of_the_user_stays_as_it_was(told, clone):
+def test_the_tree_of_the_user_stays_as_it_was(printed, clone):
     assert run(["git", "status", "--porcelain"], clone) == ""
     assert run(["git", "branch", "--list"], clone).split() == ["*", "main"]
     assert sorted(path.name for path in clone.iterdir() if path.name in {"build", "data"}) == []

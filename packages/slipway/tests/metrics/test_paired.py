@@ -62,8 +62,8 @@ def test_few_rows_of_a_class_are_insufficient() -> None:
     assert "fewer than 50" in independent.auc(labels, *scores).insufficient_reason
     assert "fewer than 2" in independent.auc(labels * 0, *scores).insufficient_reason
     assert independent.auc(np.repeat([0.0, 1.0], [499, 50]), *scores).insufficient_reason == ""
-    nobody = np.zeros(549, bool)
-    assert independent.precision(labels, nobody, nobody).insufficient_reason
+    no_row = np.zeros(549, bool)
+    assert independent.precision(labels, no_row, no_row).insufficient_reason
 
 
 def test_precision_has_the_error_of_a_bootstrap_of_rows() -> None:

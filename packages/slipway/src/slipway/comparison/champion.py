@@ -111,27 +111,37 @@ def score(built: Built, rows: Path, out: Path) -> tuple[np.ndarray | None, str]:
     SlipwayError
         It was killed, which does not show whether it can read the rows.
     """
-    command = [built.python, "-m", "slipway", "score"]
     options = ["--rows", str(rows), "--model", str(built.model), "--out", str(out)]
+    if reason := run_own(built.tree, built.python, "score", *options):
+        return None, reason
+    scores = read_columns([out])["score"]
+    if not np.isfinite(scores).all():
+        return None, f"{int((~np.isfinite(scores)).sum())} of its scores are not numbers"
+    return scores, ""
+
+
+def run_own(tree: Path, python: str, command: str, *options: str) -> str:
+    """Run a command of a tree's own slipway; return why it failed, empty if it did not.
+
+    Raises
+    ------
+    SlipwayError
+        It was killed, which does not show whether the commit's code can do it.
+    """
     done = subprocess.run(
-        command + options,
-        cwd=built.tree,
-        env=environment(built.tree, built.python),
+        [python, "-m", "slipway", command, *options],
+        cwd=tree,
+        env=environment(tree, python) | {"GITHUB_ACTIONS": ""},  # without annotations of the check
         capture_output=True,
         text=True,
         check=False,
     )
     if done.returncode < 0:
         raise SlipwayError(
-            f"`slipway score` of the champion ended with {describe_exit(done.returncode)}",
+            f"`slipway {command}` of the champion ended with {describe_exit(done.returncode)}",
             "free memory, or run it on a machine with more",
         )
-    if done.returncode:
-        return None, (done.stderr.strip() or "no message").splitlines()[0]
-    scores = read_columns([out])["score"]
-    if not np.isfinite(scores).all():
-        return None, f"{int((~np.isfinite(scores)).sum())} of its scores are not numbers"
-    return scores, ""
+    return (done.stderr.strip() or "no message").splitlines()[0] if done.returncode else ""
 
 
 def _python_for(root: Path, tree: Path) -> str:

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 from pathlib import Path
 
 import numpy as np
 
-from slipway.comparison.champion import Built, score
+from slipway.comparison.champion import Built, run_own, score
 from slipway.dataset.months import DATA
 from slipway.dataset.origins import Origin
 from slipway.dataset.tables import PREPARED, write_columns
-from slipway.errors import SlipwayError, describe_exit
-from slipway.repository.worktrees import environment
+from slipway.errors import SlipwayError
 from slipway.texts import read_yaml
 from slipway.training.backtest import rounded
 from slipway.training.score import MODEL
@@ -56,7 +54,7 @@ def refit(tree: Path, python: str, origin: Origin, out: Path) -> tuple[np.ndarra
     for made in (PREPARED, MODEL):
         _remove(tree, made)
     for command in COMMANDS:
-        if reason := _run(tree, python, command):
+        if reason := run_own(tree, python, command):
             return None, reason
     scores, reason = score(Built(tree, python, f"fitted before {origin.name}"), file, out)
     if scores is None:
@@ -103,21 +101,3 @@ def _remove(tree: Path, path: Path) -> None:
         place.unlink()
     elif place.exists():
         shutil.rmtree(place)
-
-
-def _run(tree: Path, python: str, command: str) -> str:
-    """Run a command of the tree's own slipway; return why it failed, "" if it did not."""
-    done = subprocess.run(
-        [python, "-m", "slipway", command],
-        cwd=tree,
-        env=environment(tree, python) | {"GITHUB_ACTIONS": ""},  # without annotations of the check
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode < 0:
-        raise SlipwayError(
-            f"`slipway {command}` of the champion ended with {describe_exit(done.returncode)}",
-            "free memory, or run it on a machine with more",
-        )
-    return (done.stderr.strip() or "no message").splitlines()[0] if done.returncode else ""
