@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import chain, combinations
 from math import hypot, inf
 
@@ -19,6 +20,7 @@ from support.rolling import ORIGINS, Flights, Setting, scored
 from slipway.comparison import verdict
 from slipway.comparison.compare import metric_table
 from slipway.comparison.report import Rule
+from slipway.metrics.clusters import Clusters
 from slipway.metrics.inference import t_quantile
 from slipway.metrics.paired import Difference
 from slipway.metrics.registry import METRICS, Options, Predictions, Sample
@@ -105,17 +107,21 @@ def print_pairs(flights: Flights, models: Sequence[Predictions], rule: Rule) -> 
         "champion once.\n\nAims for the four origins: 90 % keep their sign, and 10 of 55 pairs "
         "(18 %) are different at the judge's level."
     )
+    by_judge = f"four origins (June to September, {days} days), by day"
     ways = {
         "September, independent rows": (flights.alone, holdout),
         "September, by day": (flights.by_day, holdout),
-        f"four origins (June to September, {days} days), by day": (flights.by_day, rolling),
+        by_judge: (flights.by_day, rolling),
+        "the same, if days did not depend on each other": (in_no_sequence(flights.by_day), rolling),
     }
     for metric in ("auc", "log_loss"):
         later = differences(metric, flights.by_day, flights.rows(LATER), models)
         signs = np.sign([each.value for each in later])
-        lines = []
+        lines: list[dict[str, str]] = []
+        of_judge: list[Difference] = []
         for way, (sample, rows) in ways.items():
             found = differences(metric, sample, rows, models)
+            of_judge = found if way == by_judge else of_judge
             turned = differences(metric, sample, rows, models[::-1])
             share_decided = {
                 "verdict other than inconclusive": decided(metric, found + turned, rule)
@@ -123,8 +129,14 @@ def print_pairs(flights: Flights, models: Sequence[Predictions], rule: Rule) -> 
             lines.append({"": way, **called(found, signs, rule), **share_decided})
         print(f"\n{METRICS[metric].label}, margin {rule.margins[metric]:g}:\n\n{table(lines)}")
         levels = {"at 95 %": 0.025, "at the judge's level": verdict.alpha_better(rule, uses=1)}
-        shared = [f"{where}, {most_frequent(found, level)}" for where, level in levels.items()]
+        shared = [f"{where}, {most_frequent(of_judge, level)}" for where, level in levels.items()]
         print(f"\nPairs share settings. Of those different by four origins {'; '.join(shared)}.")
+
+
+def in_no_sequence(sample: Sample) -> Sample:
+    """Return a sample whose days do not depend on the days before them: CR2 instead of EWC."""
+    ways = tuple(replace(way, ordered=False) for way in sample.clusters.ways)
+    return replace(sample, clusters=Clusters(ways))
 
 
 def called(found: list[Difference], later: np.ndarray, rule: Rule) -> dict[str, str]:

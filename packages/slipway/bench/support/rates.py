@@ -17,9 +17,9 @@ YEARS = 40
 ROWS = 1_000
 
 CALM = {
-    "still": Restless(),
-    "restless weeks": Restless(week=0.2, day=0.05),
-    "with storms": Restless(week=0.2, day=0.1, tails=5),
+    "no overdispersion": Restless(),
+    "overdispersed weeks": Restless(week=0.2, day=0.05),
+    "heavy tails": Restless(week=0.2, day=0.1, tails=5),
 }
 
 SHIFTS = (0.2, 0.3, 0.5)
@@ -45,7 +45,7 @@ def tables() -> str:
         }
         row["at most"] = f"{12 * rate:.2f}"
         row |= {f"+{by} sd: day": found(rule, by, Restless()) for by in SHIFTS}
-        row["+0.5 sd, restless weeks: day"] = found(rule, 0.5, RESTLESS)
+        row["+0.5 sd, overdispersed weeks: day"] = found(rule, 0.5, RESTLESS)
         rows.append(row)
     return table(rows)
 

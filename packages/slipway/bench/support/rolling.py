@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from slipway import project
 from slipway.dataset.dependence import Dependence
 from slipway.dataset.labelled import LabelledRows
 from slipway.dataset.make import make_months, source_months
@@ -20,7 +21,6 @@ from slipway.dataset.tables import digest, read_columns
 from slipway.metrics.clusters import Clusters
 from slipway.metrics.registry import Sample
 from slipway.progress import track
-from slipway.training.backtest import rounded
 from slipway.training.monthly import Month, fit_and_score, joined
 from slipway.training.workers import LIBRARIES, workers
 
@@ -119,4 +119,4 @@ def fit(setting: Setting, learned: int, end: int, months: Sequence[Month]) -> np
         )
         for part in (joined(months[:learned]), joined(months[learned:end]))
     )
-    return rounded(fit_and_score(setting.train, past, later))
+    return project.task().rounded(fit_and_score(setting.train, past, later))

@@ -15,17 +15,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from slipway.errors import Refused, SlipwayError, first_line
+from slipway.tasks import Task, declared_task
+from slipway.tasks.base import listed
 from slipway.user_code import UserCodeError, find_line, user_code
 
 if TYPE_CHECKING:
     from pandera.pandas import DataFrameSchema
-    from sklearn.base import ClassifierMixin
+    from sklearn.base import BaseEstimator
 
     RULES: Mapping[str, Rule]
     TARGET: str
 
 __all__ = [
-    "BINARY",
     "RULES",
     "SCHEMA",
     "TARGET",
@@ -34,7 +35,6 @@ __all__ = [
     "Rule",
     "Scorer",
     "apply_rule",
-    "as_binary",
     "behaviours",
     "check_served",
     "columns_read",
@@ -50,14 +50,8 @@ __all__ = [
     "read_labels",
     "schema",
     "slices",
+    "task",
 ]
-
-BINARY = "0 or 1 (false, true), and NaN where it is not known"
-ONLY_BINARY = (
-    "only two classes are supported: return whether a row is of the positive one, such as "
-    "`columns['amount'] > 100`"
-)
-MOST_VALUES = 5
 
 SCHEMA = "src/model/schema.py"
 
@@ -68,7 +62,7 @@ Rule = Callable[[Mapping[str, Any]], Any]
 """A cross-column check: columns to whether each row passes, shape (rows,), bool."""
 
 Scorer = Callable[[Columns], np.ndarray]
-"""Raw columns to the probability of the positive class, shape (rows,), float64."""
+"""Raw columns to scores, as the task has them: float64, shape (rows,) or (rows, classes)."""
 
 
 def __getattr__(name: str) -> Any:
@@ -154,22 +148,34 @@ def _without_none(values: np.ndarray) -> np.ndarray:
     return np.where(missing, "", values) if missing.any() else values
 
 
-def label(columns: Columns) -> np.ndarray:
-    """Return the label of some rows, shape (rows,), float32: 0 or 1, NaN where it is not known.
+def task() -> Task:
+    """Return what the model predicts: `TASK` of the target (default: binary), and its `CLASSES`.
 
     Raises
     ------
     SlipwayError
-        The label code returns something else: more than two classes, text, or not one value a row.
+        There is no such task, or its classes are not valid.
+    """
+    _load("target", "NAME")
+    module = import_module("model.target")
+    return declared_task(getattr(module, "TASK", "binary"), getattr(module, "CLASSES", ()))
+
+
+def label(columns: Columns) -> np.ndarray:
+    """Return the label of some rows, shape (rows,), as the task reads it; NaN: it is not known.
+
+    Raises
+    ------
+    SlipwayError
+        The label code returns what is no label of the task, or not one value a row.
     """
     labels, bad, found = read_labels(columns)
     if bad.any():
-        values = list(dict.fromkeys(repr(value) for value in found[bad][:1000].tolist()))
-        listed = ", ".join(values[:MOST_VALUES]) + (", …" if len(values) > MOST_VALUES else "")
+        values = list(dict.fromkeys(found[bad][:1000].tolist()))
         raise SlipwayError(
-            f"{_label_code()} returns {listed} in {int(bad.sum()):,} of {len(labels):,} rows; "
-            f"expected {BINARY}",
-            ONLY_BINARY,
+            f"{_label_code()} returns {listed(values)} in {int(bad.sum()):,} of {len(labels):,} "
+            f"rows; expected {task().expected}",
+            task().remedy,
         )
     return labels
 
@@ -191,7 +197,7 @@ def read_labels(columns: Columns) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
             f"{_label_code()} returns an array of shape {found.shape} for {rows:,} rows",
             f"return one value for each row: shape ({rows},)",
         )
-    return (*as_binary(found), found)
+    return (*task().read(found), found)
 
 
 def _label_code() -> str:
@@ -203,29 +209,7 @@ def label_definition() -> str | None:
     return inspect.getdoc(_load("target", "label"))
 
 
-def as_binary(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return values as labels, float32, NaN for missing ones; and which ones are not valid.
-
-    0 and 1 are labels as numbers of any type and as booleans; text is not.
-    """
-    if values.dtype.kind in "biuf":
-        labels = values.astype("float64")
-    elif values.dtype.kind == "O":
-        labels = np.array([_number(value) for value in values.tolist()], dtype="float64")
-    else:
-        labels = np.full(values.shape, np.inf)
-    bad = ~(np.isnan(labels) | (labels == 0) | (labels == 1))
-    return labels.astype("float32"), bad
-
-
-def _number(value: Any) -> float:
-    """Return a number or boolean as a float, NaN for a missing value, infinity for the rest."""
-    if value is None or type(value).__name__ in ("NAType", "NaTType"):
-        return np.nan
-    return float(value) if isinstance(value, (bool, int, float, np.number, np.bool_)) else np.inf
-
-
-def estimator(params: Mapping[str, Any], categories: list[str]) -> ClassifierMixin:
+def estimator(params: Mapping[str, Any], categories: list[str]) -> BaseEstimator:
     build = _load("estimator", "build")
     try:
         with user_code():

@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from slipway.errors import SlipwayError
-from slipway.metrics.registry import METRICS, PRIMARY
+from slipway.metrics.registry import ALL, metrics_of, primary_of
 from slipway.predictions.files import MOST_RECORD
 from slipway.texts import read_yaml
 
@@ -105,12 +105,28 @@ def _one_of(names: Iterable[str]) -> AfterValidator:
     return AfterValidator(check)
 
 
-Guard = Annotated[str, _one_of(METRICS)]
+Guard = Annotated[str, _one_of(ALL)]
 
-MARGINS = {name: metric.margin for name, metric in METRICS.items()}
+PRIMARY = [name for name, metric in ALL.items() if metric.may_be_primary]
+
+# No margin in the unit of the labels suits every project: such a metric is never *not worse*
+# before one is set.
+MARGINS = {name: 0.0 if metric.in_label_units else metric.margin for name, metric in ALL.items()}
+
+
+def _within_range(margins: dict[str, float]) -> dict[str, float]:
+    for name, margin in margins.items():
+        if margin > ALL[name].largest:
+            raise ValueError(
+                f"{name}: {margin:g} is above {ALL[name].largest:g}, its highest value"
+            )
+    return MARGINS | margins
+
+
+Margin = Annotated[float, Field(ge=0)]
 
 # For each metric, the loss that does not matter, in the metric's own unit.
-Margins = Annotated[dict[Guard, Share], AfterValidator(lambda given: MARGINS | given)]
+Margins = Annotated[dict[Guard, Margin], AfterValidator(_within_range)]
 
 
 class Judge(Section):
@@ -125,6 +141,31 @@ class Judge(Section):
     max_row_ms: Annotated[float, Field(gt=0)] = 1.0
     max_model_mb: Annotated[float, Field(gt=0)] = 20
     accept: list[Accepted] = []
+
+    def check_metrics(self, task: str) -> None:
+        """Refuse metrics that a task does not have, or that it has no margin for.
+
+        Raises
+        ------
+        SlipwayError
+            Names the setting, and the metrics of the task.
+        """
+        for key, names, possible in (
+            ("primary", [self.primary], primary_of(task)),
+            ("guards", self.guards, tuple(metrics_of(task))),
+        ):
+            for name in names:
+                if name not in possible:
+                    raise SlipwayError(
+                        f"params.yaml: `judge.{key}` is {name}, which no {task} model has",
+                        f"choose from: {', '.join(possible)}",
+                    )
+                if ALL[name].in_label_units and not self.margins[name]:
+                    raise SlipwayError(
+                        f"params.yaml: `judge.margins.{name}` is not set, and {name} decides "
+                        f"(`judge.{key}`)",
+                        "set it to the loss that does not matter, in the unit of the label",
+                    )
 
 
 class Serve(Section):

@@ -99,6 +99,7 @@ def test_data_that_differ_are_described_by_month_file_column_and_rate(repository
     assert (found.columns.added, found.columns.removed) == (["colour"], ["visib"])
     assert [row.column for row in found.missing] == ["temp"]
     assert [row.column for row in found.shifted] == ["carrier"]
+    assert found.label_rate
     assert found.label_rate.train.challenger == 0.5
 
 

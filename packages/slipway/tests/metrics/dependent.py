@@ -115,9 +115,12 @@ def true_values(noise: float = NOISE) -> dict[str, float]:
     scores = ndtr(BASE + SHIFT + grid)
     positive, negative = chance / chance.sum(), (1 - chance) / (1 - chance).sum()
     chosen = scores >= THRESHOLD
+    tail = np.cumsum(chance[::-1])[::-1] - chance / 2
+    ranked = np.arange(len(chance), 0, -1) - 0.5
     gaps = (chance - scores).reshape(BINS, -1).mean(1)
     return {
         "auc": float(positive @ (np.cumsum(negative) - negative / 2)),
+        "average_precision": float(positive @ (tail / ranked)),
         "log_loss": float(-(chance * np.log(scores) + (1 - chance) * np.log(1 - scores)).mean()),
         "brier": float((chance * (1 - scores) ** 2 + (1 - chance) * scores**2).mean()),
         "precision": float(chance[chosen].mean()),

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from sklearn.metrics import (
+    average_precision_score,
     brier_score_loss,
     log_loss,
     precision_score,
@@ -32,6 +33,7 @@ FIRST, SECOND = (Predictions.at(scores, 0.4) for scores in (SCORES, OTHER))
 
 EXPECTED = {
     "auc": lambda model: roc_auc_score(LABELS, model.scores),
+    "average_precision": lambda model: average_precision_score(LABELS, model.scores),
     "log_loss": lambda model: log_loss(LABELS, model.scores),
     "brier": lambda model: brier_score_loss(LABELS, model.scores),
     "precision": lambda model: precision_score(LABELS, model.decisions),

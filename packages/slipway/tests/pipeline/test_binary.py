@@ -10,7 +10,6 @@ import pytest
 
 from model import target
 from slipway import project
-from slipway.dataset.labelled import require_both_labels
 from slipway.dataset.tables import keys_digest, read_columns, write_columns
 from slipway.errors import SlipwayError
 from slipway.patterns import end_at_the_end
@@ -59,7 +58,7 @@ def test_booleans_and_numbers_that_are_0_or_1_are_labels(
 @pytest.mark.parametrize("labels", [np.zeros(3), np.ones(3), np.zeros(0)])
 def test_rows_of_one_class_are_refused(labels: np.ndarray) -> None:
     with pytest.raises(SlipwayError, match="the holdout rows have"):
-        require_both_labels("holdout", labels)
+        project.task().require("holdout", "late", labels)
 
 
 def test_keys_may_be_whole_numbers() -> None:

@@ -22,6 +22,7 @@ from slipway.dataset.split import Dataset
 from slipway.dataset.tables import digest, write_columns
 from slipway.errors import SlipwayError
 from slipway.repository.git import resolve
+from slipway.tasks import task_of
 from slipway.training.score import MANIFEST_FILE, MODEL
 
 SCRATCH = Path("build/judge")
@@ -103,12 +104,18 @@ def find_champion(
 
 def incomparable(champion: Mapping[str, Any], challenger: Mapping[str, Any]) -> Incomparable | None:
     """Return why no rows give a fair comparison of two models, by their manifests."""
-    if champion["target"]["name"] != challenger["target"]["name"]:
+    if _target(champion) != _target(challenger):
         return Incomparable(code="another target", detail=str(champion["target"]["name"]))
     learned = set(champion["train"]["months"]) & set(challenger["holdout"]["months"])
     if learned:
         return Incomparable(code="learned from the holdout", detail=", ".join(sorted(learned)))
     return None
+
+
+def _target(manifest: Mapping[str, Any]) -> tuple[object, ...]:
+    """Return what must be equal for scores to be comparable."""
+    task = task_of(manifest)
+    return manifest["target"]["name"], task.name, task.classes
 
 
 def best_champions(

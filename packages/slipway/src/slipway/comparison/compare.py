@@ -23,7 +23,8 @@ from slipway.comparison.report import (
 from slipway.comparison.slices import Groups
 from slipway.metrics import inference, influence, paired, stats
 from slipway.metrics.clusters import Spread, spread_of
-from slipway.metrics.registry import METRICS, Options, Predictions, Sample
+from slipway.metrics.registry import ALL, Options, Predictions, Sample, metrics_of
+from slipway.tasks import Task, task_of
 
 # Changed decisions are shown for the values of a slice that have at least this many of them.
 FEWEST_CHANGED, MOST_SLICES = 10, 5
@@ -96,20 +97,29 @@ class ScoredModel:
         return str(self.manifest["model"]["sha256"])
 
     @property
-    def threshold(self) -> float:
-        return float(self.manifest["threshold"])
+    def task(self) -> Task:
+        return task_of(self.manifest)
+
+    @property
+    def threshold(self) -> float | None:
+        """Of a binary model."""
+        return self.manifest.get("threshold")
+
+    def decide(self, scores: np.ndarray) -> Predictions:
+        """Return some scores with the model's decisions."""
+        return self.task.predictions(scores, self.threshold)
 
     @property
     def predictions(self) -> Predictions:
         """Scores and decisions on all periods; raises ValueError if the rows were not scored."""
-        return self.newest if self.rolling is None else Predictions.at(self.rolling, self.threshold)
+        return self.newest if self.rolling is None else self.decide(self.rolling)
 
     @property
     def newest(self) -> Predictions:
         """Scores and decisions on the holdout; raises ValueError if it was not scored."""
         if self.scores is None:
             raise ValueError("a model that did not score the rows cannot be compared")
-        return Predictions.at(self.scores, self.threshold)
+        return self.decide(self.scores)
 
 
 @dataclass(frozen=True)
@@ -130,7 +140,7 @@ class ScoredBest:
 
     @property
     def predictions(self) -> Predictions:
-        return Predictions.at(self.scores, self.model.threshold)
+        return self.model.decide(self.scores)
 
 
 def newest_metrics(rule: Rule, *, must_pass: bool) -> list[str]:
@@ -150,7 +160,7 @@ def metric_table(
     challenger: Predictions,
     rule: Rule,
     uses: int,
-    names: Iterable[str] = METRICS,
+    names: Iterable[str] | None = None,
 ) -> list[MetricRow]:
     """Return some metrics of both models, their difference, and its verdict.
 
@@ -158,12 +168,14 @@ def metric_table(
     ----------
     uses
         Which judgement on these rows this is, from 1.
+    names
+        Default: all of the task.
     """
     options, alpha_better = options_of(rule), verdict.alpha_better(rule, uses)
     ways = len(sample.clusters.ways)
     table = []
-    for name in names:
-        difference = METRICS[name].difference(sample, champion, challenger, options)
+    for name in metrics_of(champion.task) if names is None else names:
+        difference = ALL[name].difference(sample, champion, challenger, options)
         if difference.rows < sample.rows and not difference.insufficient_reason:
             difference = replace(difference, insufficient_reason=LEFT_OUT)
         margin = rule.margins[name]
@@ -190,7 +202,7 @@ def against_best(
     Many small losses, each within the margin of the last, add up; against one fixed model
     they cannot.
     """
-    difference = METRICS[rule.primary].difference(sample, best_scores, challenger, options_of(rule))
+    difference = ALL[rule.primary].difference(sample, best_scores, challenger, options_of(rule))
     return BestChampion(
         model=best.sha256,
         commit=best.commit,
@@ -207,24 +219,24 @@ def changed_decisions(
 ) -> ChangedDecisions:
     """Return how many decisions change, in which direction and slices, and which were right."""
     labels = rows.sample.labels
-    before, after = champion.decisions, challenger.decisions
-    changed, positive = before != after, labels == 1
-    up, down = changed & after, changed & before
-    now_right = int((up & positive).sum() + (down & ~positive).sum())
-    count = int(changed.sum())
+    before, after = champion.decisions == labels, challenger.decisions == labels
+    changed = champion.decisions != challenger.decisions
+    now_right, count = int((changed & after).sum()), int(changed.sum())
     return ChangedDecisions(
         count=count,
         share=count / len(labels),
-        to_positive=Direction(count=int(up.sum()), positives=int((up & positive).sum())),
-        to_negative=Direction(count=int(down.sum()), positives=int((down & positive).sum())),
+        **{
+            name: Direction(count=int(part.sum()), positives=int(labels[part].sum()))
+            for name, part in challenger.directions(changed).items()
+        },
         now_right=now_right,
-        now_wrong=count - now_right,
-        p_value=_p_value_equally_right(rows.sample, changed, after == positive),
+        now_wrong=int((changed & before).sum()),
+        p_value=_p_value_equally_right(rows.sample, before, after),
         slices=_most_changed(changed, rows.groups),
     )
 
 
-def _p_value_equally_right(sample: Sample, changed: np.ndarray, right: np.ndarray) -> float:
+def _p_value_equally_right(sample: Sample, before: np.ndarray, after: np.ndarray) -> float:
     """Return the two-sided p-value that both models are right equally often.
 
     Notes
@@ -232,7 +244,7 @@ def _p_value_equally_right(sample: Sample, changed: np.ndarray, right: np.ndarra
     Independent rows: McNemar's exact test. Clusters: the test of Durkalski et al. (2003), which
     compares the clusters' sums of rows won less rows lost.
     """
-    won = np.where(changed, np.where(right, 1.0, -1.0), 0.0)
+    won = after.astype("float64") - before
     if not sample.clusters.ways:
         return paired.mcnemar(int((won < 0).sum()), int((won > 0).sum()))
     found = inference.by_t(0.0, float(won.mean()), _spread_of_mean(won, sample), sample.rows, 0.95)
@@ -243,13 +255,16 @@ def _spread_of_mean(values: np.ndarray, sample: Sample) -> Spread:
     return spread_of(influence.mean(values).pull, sample.clusters)
 
 
-def curves(labels: np.ndarray, champion: Predictions, challenger: Predictions, bins: int) -> Curves:
-    """Return both calibration curves."""
-    before, after = (
-        [Bin.model_validate(point) for point in stats.calibration_curve(labels, model.scores, bins)]
-        for model in (champion, challenger)
-    )
-    return Curves(champion=before, challenger=after)
+def curves(
+    labels: np.ndarray, champion: Predictions, challenger: Predictions, bins: int
+) -> Curves | None:
+    """Return both calibration curves; None if the scores are no probabilities."""
+    found = []
+    for model in (champion, challenger):
+        if (claims := model.claims(labels)) is None:
+            return None
+        found.append([Bin.model_validate(p) for p in stats.calibration_curve(*claims, bins)])
+    return Curves(champion=found[0], challenger=found[1])
 
 
 def _most_changed(changed: np.ndarray, groups: Groups) -> list[SliceChange]:

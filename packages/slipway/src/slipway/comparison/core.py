@@ -104,6 +104,7 @@ def judge(
         lock=findings.lock,
         notes=findings.notes,
         curves=None,
+        task=challenger.task.name,
     )
     if not findings.incomparable and champion:
         report = _compare(report, compared, champion, challenger, accepted or {})
@@ -144,7 +145,9 @@ def _compare(
             "newest_slices": slice_table(alone, *newest, compared.newest.groups, rule, accepted)
             if compared.has_periods and report.newest_must_pass
             else NO_SLICES,
-            "changed_decisions": compare.changed_decisions(compared.newest, *newest),
+            "changed_decisions": compare.changed_decisions(compared.newest, *newest)
+            if challenger.newest.has_decisions
+            else None,
             "curves": compare.curves(alone.labels, *newest, rule.bins),
         }
     )
@@ -193,7 +196,9 @@ def _entry(model: ScoredModel) -> ModelEntry:
         data=model.manifest["data"]["md5"],
         threshold=model.threshold,
         train=Training(
-            months=training["months"], rows=training["rows"], positives=training["positives"]
+            months=training["months"],
+            rows=training["rows"],
+            positives=training.get("positives", 0),
         ),
         origin=model.origin,
     )

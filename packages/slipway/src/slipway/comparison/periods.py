@@ -9,6 +9,7 @@ from typing import TypeGuard
 
 import numpy as np
 
+from slipway import project
 from slipway.comparison import champion as champions
 from slipway.comparison.baselines import SCRATCH, Champion, Holdout
 from slipway.comparison.compare import Compared, Rows, ScoredModel
@@ -22,7 +23,7 @@ from slipway.errors import SlipwayError
 from slipway.metrics.sample import Sample
 from slipway.progress import track
 from slipway.settings import Params
-from slipway.training.backtest import BACKTEST, Backtest, backtest, rounded
+from slipway.training.backtest import BACKTEST, Backtest, backtest
 
 
 @dataclass(frozen=True)
@@ -150,7 +151,7 @@ def _stored(backtest: Backtest, origin: Origin) -> np.ndarray | Missing:
 def _of_model(model: ScoredModel) -> np.ndarray | Missing:
     if model.scores is None:
         return Missing("its model did not score these rows")
-    return rounded(model.scores)  # as the scores of earlier periods are
+    return project.task().rounded(model.scores)  # as the scores of earlier periods are
 
 
 def compared(

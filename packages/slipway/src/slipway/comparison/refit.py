@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
+from slipway import project
 from slipway.comparison.champion import Built, run_own, score
 from slipway.dataset.months import DATA
 from slipway.dataset.origins import Origin
 from slipway.dataset.tables import PREPARED, write_columns
 from slipway.errors import SlipwayError
 from slipway.texts import read_yaml
-from slipway.training.backtest import rounded
 from slipway.training.score import MODEL
 from slipway.untrusted import shown
 
@@ -61,7 +61,7 @@ def refit(tree: Path, python: str, origin: Origin, out: Path) -> tuple[np.ndarra
         return None, reason
     if len(scores) != len(rows.labels):
         return None, f"it returns {len(scores):,} scores for {len(rows.labels):,} rows"
-    return rounded(scores), ""
+    return project.task().rounded(scores), ""
 
 
 def _other_period(tree: Path, origin: Origin) -> str:

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import (
     AfterValidator,
+    AliasChoices,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -22,8 +23,9 @@ from pydantic import (
 )
 
 from slipway.metrics import paired
-from slipway.metrics.registry import HEADLINE, METRICS, PRIMARY
+from slipway.metrics.registry import ALL, headline_of, metrics_of, primary_of
 from slipway.schemas import check_version, parse
+from slipway.tasks.predictions import PREDICTIONS, Predictions
 
 VERSION: Final = 3
 
@@ -37,21 +39,21 @@ def current(value: Any) -> Any:
 
 
 def _known_metric(name: str) -> str:
-    if name not in METRICS:
-        raise ValueError(f"is not one of {', '.join(METRICS)}")
+    if name not in ALL:
+        raise ValueError(f"is not one of {', '.join(ALL)}")
     return name
 
 
 def _may_be_primary(name: str) -> str:
-    if name not in PRIMARY:
-        raise ValueError(f"is not one of {', '.join(PRIMARY)}")
+    if name not in ALL or not ALL[name].may_be_primary:
+        raise ValueError("is no metric that may be primary")
     return name
 
 
-def _complete(margins: dict[str, float]) -> dict[str, float]:
-    if margins.keys() != set(METRICS):
-        raise ValueError("must have a margin for each metric")
-    return margins
+def _known_task(name: str) -> str:
+    if name not in PREDICTIONS:
+        raise ValueError(f"is not one of {', '.join(PREDICTIONS)}")
+    return name
 
 
 def many(most: int) -> Any:
@@ -63,8 +65,8 @@ LONGEST_NAME, LONGEST_TEXT = 500, 2000
 
 Text = Annotated[str, Field(max_length=LONGEST_TEXT)]
 Name = Annotated[str, Field(max_length=LONGEST_NAME)]
-Number = Annotated[float, Field(ge=-1e6, le=1e6)]
-Positive = Annotated[float, Field(ge=0, le=1e9)]
+Number = Annotated[float, Field(ge=-1e15, le=1e15)]
+Positive = Annotated[float, Field(ge=0, le=1e15)]
 Count = Annotated[int, Field(ge=0, le=10**12)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -130,7 +132,7 @@ class Rule(Part):
 
     primary: Annotated[str, AfterValidator(_may_be_primary)]
     alpha: Annotated[float, Field(gt=0, le=0.2)]
-    margins: Annotated[dict[MetricName, Share], AfterValidator(_complete)]
+    margins: dict[MetricName, Positive]
     guards: Annotated[list[MetricName], many(20)]
     require: Literal["better", "not worse"]
     on_inconclusive: Literal["stop", "go"] = Field(validation_alias="on_cannot_tell")
@@ -159,7 +161,7 @@ class Holdout(Part):
 
     keys_sha256: Sha256
     rows: Annotated[int, Field(ge=1, le=10**12)]
-    positives: Count
+    positives: Count = 0
     months: Names
     first: Name
     last: Name
@@ -186,14 +188,14 @@ class Period(Part):
     months: Names
     keys_sha256: Sha256
     rows: Annotated[int, Field(ge=1, le=10**12)]
-    positives: Count
+    positives: Count = 0
     uses: Count
 
 
 class Training(Part):
     months: Names
     rows: Count
-    positives: Count
+    positives: Count = 0
 
 
 class ModelEntry(Part):
@@ -214,7 +216,7 @@ class ModelEntry(Part):
     manifest: OptionalSha256 = ""
     recorded: OptionalSha256 = ""
     data: Md5
-    threshold: Share
+    threshold: Share | None
     train: Training
     origin: Name = Field(validation_alias="how")
 
@@ -285,7 +287,7 @@ class MetricRow(Part):
     champion: Number | None
     challenger: Number | None
     difference: Difference
-    margin: Share
+    margin: Positive
     verdict: Verdict
     needed: Count | None = Field(validation_alias="rows_needed")
 
@@ -319,7 +321,7 @@ class SliceRow(Part):
     slice: Name
     value: Name
     rows: Count
-    positives: Count
+    positives: Count = 0
     metrics: dict[MetricName, SliceMetric | None]
     verdict: SliceVerdict
     accepted: Text
@@ -339,15 +341,9 @@ class SliceRow(Part):
         """Read version 1, where the metrics of a slice are among its other fields."""
         if not isinstance(row, dict) or "metrics" in row:
             return row
-        metrics = {name: entry for name, entry in row.items() if name in METRICS}
-        others = {name: entry for name, entry in row.items() if name not in METRICS}
+        metrics = {name: entry for name, entry in row.items() if name in ALL}
+        others = {name: entry for name, entry in row.items() if name not in ALL}
         return others | {"metrics": metrics}
-
-    @model_validator(mode="after")
-    def _has_each_metric(self) -> SliceRow:
-        if self.metrics.keys() != set(HEADLINE):
-            raise ValueError(f"must have the metrics {', '.join(HEADLINE)}")
-        return self
 
 
 class Slices(Part):
@@ -372,10 +368,12 @@ class SliceChange(Part):
 
 
 class ChangedDecisions(Part):
-    """Rows that are on the other side of the threshold now.
+    """Rows with another decision now.
 
     Attributes
     ----------
+    to_positive, to_negative
+        Of a binary model, those that are on the other side of the threshold; else None.
     p_value
         McNemar's, of both models being right equally often.
     slices
@@ -384,8 +382,8 @@ class ChangedDecisions(Part):
 
     count: Count
     share: Share
-    to_positive: Direction
-    to_negative: Direction
+    to_positive: Direction | None = None
+    to_negative: Direction | None = None
     now_right: Count
     now_wrong: Count
     p_value: Share = Field(validation_alias="p_equally_right")
@@ -416,10 +414,10 @@ class Cost(Part):
 
 
 class Importance(Part):
-    """AUC that is lost when a feature is shuffled."""
+    """What the task's first headline metric loses when a feature is shuffled."""
 
     feature: Name
-    auc_decrease: Number = Field(validation_alias="auc_lost")
+    decrease: Number = Field(validation_alias=AliasChoices("decrease", "auc_decrease", "auc_lost"))
 
 
 class FileChanges(Part):
@@ -472,7 +470,7 @@ class DataChanges(Part):
     months: MonthNames
     files: FileChanges
     rows: RowCounts
-    label_rate: LabelRate
+    label_rate: LabelRate | None
     columns: ColumnChanges
     missing: Annotated[list[MissingShare], many(2000)]
     shifted: Annotated[list[Shift], many(2000)] = Field(validation_alias="moved")
@@ -573,6 +571,18 @@ class Judgement(Part):
     lock: LockStatus
     notes: Annotated[list[Note], many(20)]
     curves: Curves | None
+    task: Annotated[str, AfterValidator(_known_task)] = Predictions.task
+
+    @model_validator(mode="after")
+    def _has_each_metric(self) -> Judgement:
+        if not set(self.metric_names) <= self.rule.margins.keys():
+            raise ValueError("must have a margin for each metric")
+        if self.metrics and self.rule.primary not in primary_of(self.task):
+            raise ValueError(f"`primary` is not one of {', '.join(primary_of(self.task))}")
+        headline = headline_of(self.task)
+        if any(row.metrics.keys() != set(headline) for row in self.slice_rows):
+            raise ValueError(f"slices must have the metrics {', '.join(headline)}")
+        return self
 
     @classmethod
     def of(cls, report: Any) -> Judgement:
@@ -591,6 +601,12 @@ class Judgement(Part):
 
     def as_json(self) -> dict[str, Any]:
         return self.model_dump() | {"version": VERSION}
+
+    @property
+    def metric_names(self) -> list[str]:
+        """The metrics of a report of this task and version."""
+        found = metrics_of(self.task).values()
+        return [metric.key for metric in found if metric.since <= self.version]
 
     @property
     def primary(self) -> MetricRow:

@@ -88,6 +88,7 @@ def _judge(
 ) -> Judgement:
     dataset = Dataset.open(params.prepare.holdout_months)
     holdout = read_holdout(dataset, model.manifest)
+    params.judge.check_metrics(model.task.name)
     rule, dependence, notes = rule_for(root, commit, params, holdout.rows.columns)
     challenger = ScoredModel(
         model.score(holdout.rows.columns),
@@ -246,9 +247,13 @@ def _periods(
     # A model that is judged against itself does not use the rows.
     own = int(champion.scored.sha256 == model.sha256)
     facts = [
-        (period.rows.keys_sha256, len(period.rows.labels), int(period.rows.labels.sum()))
+        (
+            period.rows.keys_sha256,
+            len(period.rows.labels),
+            champion.scored.task.counts(period.rows.labels).get("positives", 0),
+        )
         for period in scored
-    ] or [(part["keys_sha256"], part["rows"], part["positives"])]
+    ] or [(part["keys_sha256"], part["rows"], part.get("positives", 0))]
     return [
         Period(
             learned=origin.learned_months,
@@ -276,9 +281,10 @@ def _holdout(
         (period.uses for period in periods),
         default=record.uses(record.known_names(root), part["keys_sha256"], model.sha256) - 1,
     )
-    fields = ("keys_sha256", "rows", "positives", "months", "first", "last")
+    fields = ("keys_sha256", "rows", "months", "first", "last")
     return Holdout(
         **{field: part[field] for field in fields},
+        positives=part.get("positives", 0),
         moved=scored is not None
         and scored.manifest["holdout"]["keys_sha256"] != part["keys_sha256"],
         uses=uses,

@@ -11,7 +11,7 @@ from slipway import project
 from slipway.comparison import verdict
 from slipway.comparison.report import Difference, Rule, SliceMetric, SliceRow, Slices
 from slipway.metrics import paired
-from slipway.metrics.registry import HEADLINE, METRICS, Options, Predictions, Sample
+from slipway.metrics.registry import ALL, Options, Predictions, Sample, headline_of
 from slipway.project import Columns
 
 
@@ -68,10 +68,10 @@ def slice_table(
                     slice=name,
                     value=value,
                     rows=len(members),
-                    positives=int(here.labels.sum()),
+                    positives=champion.positives(here.labels),
                     metrics={
-                        metric: _entry(METRICS[metric].difference(here, *models, options))
-                        for metric in HEADLINE
+                        metric: _entry(ALL[metric].difference(here, *models, options))
+                        for metric in headline_of(champion.task)
                     },
                     verdict="no regression found",
                     accepted="",

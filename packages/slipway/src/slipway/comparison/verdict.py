@@ -22,7 +22,7 @@ from slipway.comparison.report import (
 from slipway.metrics import paired
 from slipway.metrics.clusters import Spread
 from slipway.metrics.inference import MOST_CLUSTERS, clusters_needed
-from slipway.metrics.registry import METRICS
+from slipway.metrics.registry import ALL
 
 # A lock that was checked and is not that of the inputs.
 BROKEN_LOCKS = ("different", "stale")
@@ -43,7 +43,7 @@ def oriented_interval(metric: str, difference: AnyDifference) -> Oriented:
     """Return a difference as a gain, whichever way the metric points."""
     low, high = difference.low, difference.high
     up, down = difference.p_up, difference.p_down
-    if METRICS[metric].higher_is_better:
+    if ALL[metric].higher_is_better:
         return Oriented(low, high, up, down)
     return Oriented(-high, -low, down, up)
 

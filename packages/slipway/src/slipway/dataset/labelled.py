@@ -8,19 +8,18 @@ import numpy as np
 
 from slipway import project
 from slipway.dataset.tables import keys_digest, take
-from slipway.errors import SlipwayError
 
 
 @dataclass(frozen=True)
 class LabelledRows:
-    """Rows and their labels, float32: 0 or 1, NaN for an unknown label."""
+    """Rows and their labels, as the task reads them; NaN for an unknown label."""
 
     columns: dict[str, np.ndarray]
     labels: np.ndarray
 
     @classmethod
     def of(cls, columns: dict[str, np.ndarray]) -> LabelledRows:
-        """Compute the labels of some rows; raises SlipwayError if they are not binary."""
+        """Compute the labels of some rows; raises SlipwayError if they are none of the task."""
         return cls(columns, project.label(columns))
 
     @property
@@ -46,26 +45,8 @@ class LabelledRows:
         Raises
         ------
         SlipwayError
-            They do not have both labels.
+            They are too few, or all have the same label.
         """
         rows = self.known()
-        require_both_labels(name, rows.labels)
+        project.task().require(name, project.TARGET, rows.labels)
         return rows
-
-
-def require_both_labels(name: str, labels: np.ndarray) -> None:
-    """Refuse rows that all have the same label: a model can neither learn nor be measured on them.
-
-    Raises
-    ------
-    SlipwayError
-        Names the rows, and the label that they have.
-    """
-    values = np.unique(labels)
-    if len(values) < 2:
-        only = f"only the label {values[0]:g}" if len(values) else "no label"
-        raise SlipwayError(
-            f"the {name} rows have {only} (`{project.TARGET}`), and 0 and 1 are needed",
-            "check `label` in src/model/target.py, or use more months: "
-            "`prepare.holdout_months` in params.yaml",
-        )

@@ -359,7 +359,7 @@ class _FileScan:
             return
         _, bad, found = project.read_labels(read)
         if bad.any():
-            tally = self._tally(project.TARGET, "label", f"a label of {project.BINARY}")
+            tally = self._tally(project.TARGET, "label", f"a label of {project.task().expected}")
             tally.add(at[bad], self.rows, lambda row: shown(found[at == row].tolist()[0]))
 
     def _with_values(self, names: Sequence[str], columns: Mapping[str, Values]) -> np.ndarray:

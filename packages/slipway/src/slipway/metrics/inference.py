@@ -32,13 +32,18 @@ def t_quantile(confidence: float, dof: float) -> float:
     return float(stdtrit(dof, (1 + confidence) / 2))
 
 
-def interval(value: float, spread: Spread, confidence: float, largest: float) -> Estimate:
-    """Return a value with its interval, cut to the range of the metric: 0 to `largest`.
+def interval(
+    value: float, spread: Spread, confidence: float, ends: tuple[float, float]
+) -> Estimate:
+    """Return a value with its interval, cut to the `ends` of the metric's values.
 
-    One cluster bounds nothing: its interval is the whole range, up to `UNBOUNDED`.
+    One cluster bounds nothing: its interval is the whole range, up to `UNBOUNDED` either way.
     """
     reach = t_quantile(confidence, spread.dof) * spread.se
-    return Estimate(value, max(0.0, value - reach), min(largest, value + reach, UNBOUNDED))
+    low, high = value - reach, value + reach
+    if reach == inf:
+        low, high = min(value, -UNBOUNDED), max(value, UNBOUNDED)
+    return Estimate(value, max(ends[0], low), min(ends[1], high))
 
 
 def share_interval(value: float, spread: Spread, trials: int, confidence: float) -> Estimate:

@@ -89,6 +89,107 @@ def auc(labels: np.ndarray, scores: np.ndarray) -> Influence:
     return Influence(value, placed, few, "rows of a class")
 
 
+def root_mean_square(errors: np.ndarray) -> Influence:
+    """Return the root of the mean square of per-row errors, shape (rows,) (delta method)."""
+    square = mean(np.square(errors, dtype="float64"))
+    if square.value is None or not square.value:
+        return square
+    root = sqrt(square.value)
+    return square._replace(value=root, pull=square.pull / (2 * root))
+
+
+def distance_from_zero(errors: np.ndarray) -> Influence:
+    """Return the absolute value of the mean of per-row errors, shape (rows,)."""
+    found = mean(errors)
+    if found.value is None or found.value >= 0:
+        return found
+    return found._replace(value=-found.value, pull=-found.pull)
+
+
+def r2(labels: np.ndarray, scores: np.ndarray) -> Influence:
+    """Return the share of the labels' variance that is explained: 1 - mean square error / variance.
+
+    A ratio of two means, by its linear approximation (delta method).
+    """
+    square = mean(np.square(labels - scores, dtype="float64"))
+    center = labels.mean(dtype="float64") if len(labels) else 0.0
+    variance = mean(np.square(labels - center, dtype="float64"))
+    if square.value is None or not variance.value:
+        return _unknown(len(labels), 0, "rows with different labels")
+    ratio = square.value / variance.value
+    return square._replace(
+        value=1 - ratio, pull=(ratio * variance.pull - square.pull) / variance.value
+    )
+
+
+def macro_f1(labels: np.ndarray, decisions: np.ndarray) -> Influence:
+    """Return the mean of F1 over the classes that are labels or decisions.
+
+    F1 of a class is 2 x hits / (rows of the class + rows decided so), a ratio of two sums, by its
+    linear approximation (delta method).
+    """
+    rows = len(labels)
+    found = np.union1d(labels, decisions)
+    if rows < FEWEST:
+        return _unknown(rows, rows, "rows")
+    value, pull = 0.0, np.zeros(rows)
+    for each in found:
+        is_label, is_decision = labels == each, decisions == each
+        total = int(is_label.sum()) + int(is_decision.sum())
+        f1 = 2 * int((is_label & is_decision).sum()) / total
+        value += f1 / len(found)
+        parts = 2.0 * (is_label & is_decision) - f1 * is_label - f1 * is_decision
+        pull += parts / total / len(found)
+    return Influence(value, pull * sqrt(rows / (rows - 1)), rows, "rows")
+
+
+def macro_auc(labels: np.ndarray, scores: np.ndarray) -> Influence:
+    """Return the mean over the classes of the AUC of a class against all others.
+
+    Parameters
+    ----------
+    labels, scores
+        Codes of classes, shape (rows,), and probabilities, shape (rows, classes). A class
+        without a row is left out.
+    """
+    found = [int(each) for each in np.unique(labels)]
+    parts = [auc((labels == each).astype("float64"), scores[:, each]) for each in found]
+    if len(found) < 2:
+        return _unknown(len(labels), 0, "rows of a class")
+    value = float(np.mean([part.value for part in parts]))
+    pull = np.mean([part.pull for part in parts], axis=0)
+    return Influence(value, pull, min(part.support for part in parts), "rows of a class")
+
+
+def average_precision(labels: np.ndarray, scores: np.ndarray) -> Influence:
+    """Return the mean over the positive rows of the precision at their score; ties are one step.
+
+    Notes
+    -----
+    With A(s) = P(Y=1, S≥s), B(s) = P(S≥s) and p = P(Y=1), the value is E[Y A(S) / B(S)] / p. A row
+    pulls by Y (A/B)(s) - Y value + Y C(s) - D(s), divided by p, where C(s) = E[Y' 1(S'≤s) / B(S')]
+    and D(s) = E[Y' 1(S'≤s) A(S') / B(S')²]: a row is counted in the precision of all rows below it.
+    """
+    positive = labels == 1
+    rows, support = len(labels), int(positive.sum())
+    few = min(support, rows - support)
+    if not support:
+        return _unknown(rows, 0, "rows of a class")
+    _, step = np.unique(scores, return_inverse=True)
+    hits = np.bincount(step, weights=positive)
+    chosen = np.cumsum(np.bincount(step)[::-1])[::-1]
+    precisions = np.cumsum(hits[::-1])[::-1] / chosen
+    value = float(hits @ precisions) / support
+    if few < FEWEST:
+        return Influence(value, np.zeros(rows), few, "rows of a class")
+    gains = np.cumsum(hits / chosen)
+    costs = np.cumsum(hits * precisions / chosen)
+    pull = np.where(positive, (precisions - value + gains)[step], 0.0)
+    pull -= costs[step]
+    pull *= sqrt(rows / (rows - 1)) / support
+    return Influence(value, pull, few, "rows of a class")
+
+
 def precision(labels: np.ndarray, decisions: np.ndarray) -> Influence:
     """Return the share of positive labels among the rows that are decided positive.
 

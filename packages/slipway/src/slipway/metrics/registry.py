@@ -1,4 +1,4 @@
-"""The metrics of a binary model. A new metric is one entry of `METRICS` and its test.
+"""The metrics of all tasks. A new metric is one entry of `METRICS` and its test.
 
 Settings, evaluation, comparison, search, monitoring and reports read this table and no other.
 """
@@ -16,6 +16,7 @@ import numpy as np
 from slipway.metrics import inference, influence, stats
 from slipway.metrics.calibration import Binned, spread_of_errors
 from slipway.metrics.clusters import spread_of
+from slipway.metrics.inference import UNBOUNDED
 from slipway.metrics.influence import ENOUGH, Influence
 from slipway.metrics.paired import Difference, unknown
 from slipway.metrics.sample import Predictions, Sample
@@ -33,6 +34,8 @@ __all__ = [
     "Sample",
 ]
 
+BINARY, MULTICLASS, REGRESSION = "binary", "multiclass", "regression"
+
 
 @dataclass(frozen=True)
 class Options:
@@ -46,9 +49,9 @@ class Measure(Protocol):
     """How a metric and its standard error are computed."""
 
     def estimate(
-        self, sample: Sample, model: Predictions, options: Options, largest: float
+        self, sample: Sample, model: Predictions, options: Options, ends: tuple[float, float]
     ) -> Estimate:
-        """Return the value with its interval, cut to the range from 0 to `largest`."""
+        """Return the value with its interval, cut to the `ends` of the metric's values."""
 
     def difference(
         self, sample: Sample, first: Predictions, second: Predictions, options: Options
@@ -66,12 +69,18 @@ class Metric:
         Its value, interval and paired difference.
     margin
         Default of `judge.margins`: the loss that does not matter, in the metric's own unit.
-    largest
-        Upper end of its values.
+    tasks
+        The tasks that have it.
+    smallest, largest
+        The ends of its values.
     may_be_primary
         Whether `judge.primary` may name it: it needs no threshold and has an influence function.
     headline
-        Whether it is tested on every slice and against the baselines, and is plotted over time.
+        Tasks in which it is tested on every slice and against the baselines, and plotted over time.
+    in_label_units
+        Whether its unit is that of the labels, so that no margin suits every project.
+    since
+        The version of the judge's report that has it first.
     needs_both_classes
         Whether it does not exist for rows that all have the same label.
     """
@@ -81,9 +90,13 @@ class Metric:
     higher_is_better: bool
     margin: float
     measure: Measure
+    tasks: tuple[str, ...] = (BINARY,)
+    smallest: float = 0.0
     largest: float = 1.0
     may_be_primary: bool = False
-    headline: bool = False
+    headline: tuple[str, ...] = ()
+    in_label_units: bool = False
+    since: int = 1
     needs_both_classes: bool = False
 
     @property
@@ -103,7 +116,7 @@ class Metric:
         ValueError
             The metric does not exist for these rows.
         """
-        return self.measure.estimate(sample, model, options, self.largest)
+        return self.measure.estimate(sample, model, options, (self.smallest, self.largest))
 
     def difference(
         self, sample: Sample, first: Predictions, second: Predictions, options: Options
@@ -134,24 +147,24 @@ class ByInfluence:
         ]
 
     def estimate(
-        self, sample: Sample, model: Predictions, options: Options, largest: float
+        self, sample: Sample, model: Predictions, options: Options, ends: tuple[float, float]
     ) -> Estimate:
         parts = self.parts(sample, model)
         exist = [part.value is not None for part in parts]
         if not any(exist):
             if self.is_share:
-                return Estimate(0.0, 0.0, largest)
+                return Estimate(0.0, *ends)
             raise ValueError(parts[0].insufficient_reason)
         kept, _ = sample.keep(list(compress(sample.periods, exist)))
         found = inference.mean_of(list(compress(parts, exist)))
         value = float(found.value or 0.0)
         if not found.has_spread:
-            return Estimate(value, 0.0, largest)
+            return Estimate(value, max(ends[0], -UNBOUNDED), min(ends[1], UNBOUNDED))
         spread = spread_of(found.pull, kept.clusters)
         if self.is_share:
             trials = min(found.support, kept.clusters.count(found.support))
             return inference.share_interval(value, spread, trials, options.confidence)
-        return inference.interval(value, spread, options.confidence, largest)
+        return inference.interval(value, spread, options.confidence, ends)
 
     def difference(
         self, sample: Sample, first: Predictions, second: Predictions, options: Options
@@ -176,11 +189,11 @@ class ByBins:
     """The calibration error, whose standard error is that of a bootstrap over clusters."""
 
     def estimate(
-        self, sample: Sample, model: Predictions, options: Options, largest: float
+        self, sample: Sample, model: Predictions, options: Options, ends: tuple[float, float]
     ) -> Estimate:
         binned = self._binned(sample, model, options)
         spread = spread_of_errors([binned], sample.clusters)
-        return inference.interval(binned.error, spread, options.confidence, largest)
+        return inference.interval(binned.error, spread, options.confidence, ends)
 
     def difference(
         self, sample: Sample, first: Predictions, second: Predictions, options: Options
@@ -195,12 +208,20 @@ class ByBins:
         return replace(found, clusters=sample.clusters.count(sample.rows))
 
     def _binned(self, sample: Sample, model: Predictions, options: Options) -> Binned:
-        return Binned.of(sample.labels, model.scores, sample.periods, options.bins)
+        claims = model.claims(sample.labels)
+        if claims is None:
+            raise ValueError("there are no probabilities")
+        return Binned.of(*claims, sample.periods, options.bins)
 
 
-def _mean_loss(losses: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> ByInfluence:
-    """Return the mean over rows of `losses`, a function of labels and scores."""
-    return ByInfluence(lambda labels, model: influence.mean(losses(labels, model.scores)))
+def _mean_loss(losses: Callable[[np.ndarray, Predictions], np.ndarray]) -> ByInfluence:
+    """Return the mean over rows of `losses`, a function of labels and predictions."""
+    return ByInfluence(lambda labels, model: influence.mean(losses(labels, model)))
+
+
+def _of_errors(metric: Callable[[np.ndarray], Influence]) -> ByInfluence:
+    """Return a metric of the predicted values less the labels."""
+    return ByInfluence(lambda labels, model: metric(model.scores - labels))
 
 
 _ENTRIES = (
@@ -211,25 +232,69 @@ _ENTRIES = (
         margin=0.005,
         measure=ByInfluence(lambda labels, model: influence.auc(labels, model.scores)),
         may_be_primary=True,
-        headline=True,
+        headline=(BINARY,),
         needs_both_classes=True,
+    ),
+    Metric(
+        key="macro_auc",
+        label="macro AUC",
+        higher_is_better=True,
+        margin=0.005,
+        measure=ByInfluence(lambda labels, model: influence.macro_auc(labels, model.scores)),
+        tasks=(MULTICLASS,),
+        may_be_primary=True,
+        needs_both_classes=True,
+    ),
+    Metric(
+        key="average_precision",
+        label="average precision",
+        higher_is_better=True,
+        margin=0.01,
+        measure=ByInfluence(
+            lambda labels, model: influence.average_precision(labels, model.scores)
+        ),
+        may_be_primary=True,
+        needs_both_classes=True,
+        since=3,
     ),
     Metric(
         key="log_loss",
         label="log loss",
         higher_is_better=False,
         margin=0.003,
-        measure=_mean_loss(stats.log_losses),
+        measure=_mean_loss(lambda labels, model: stats.surprises(model.of_truth(labels))),
+        tasks=(BINARY, MULTICLASS),
         largest=math.inf,
         may_be_primary=True,
-        headline=True,
+        headline=(BINARY, MULTICLASS),
     ),
     Metric(
         key="brier",
         label="Brier score",
         higher_is_better=False,
         margin=0.002,
-        measure=_mean_loss(stats.brier),
+        measure=_mean_loss(lambda labels, model: stats.brier(labels, model.scores)),
+        may_be_primary=True,
+    ),
+    Metric(
+        key="accuracy",
+        label="accuracy",
+        higher_is_better=True,
+        margin=0.01,
+        measure=ByInfluence(
+            lambda labels, model: influence.mean(model.decisions == labels), is_share=True
+        ),
+        tasks=(MULTICLASS,),
+        may_be_primary=True,
+        headline=(MULTICLASS,),
+    ),
+    Metric(
+        key="macro_f1",
+        label="macro F1",
+        higher_is_better=True,
+        margin=0.01,
+        measure=ByInfluence(lambda labels, model: influence.macro_f1(labels, model.decisions)),
+        tasks=(MULTICLASS,),
         may_be_primary=True,
     ),
     Metric(
@@ -238,6 +303,7 @@ _ENTRIES = (
         higher_is_better=False,
         margin=0.01,
         measure=ByBins(),
+        tasks=(BINARY, MULTICLASS),
     ),
     Metric(
         key="precision",
@@ -257,10 +323,72 @@ _ENTRIES = (
             lambda labels, model: influence.recall(labels, model.decisions), is_share=True
         ),
     ),
+    Metric(
+        key="mae",
+        label="mean absolute error",
+        higher_is_better=False,
+        margin=0.01,
+        measure=_of_errors(lambda errors: influence.mean(np.abs(errors))),
+        tasks=(REGRESSION,),
+        largest=math.inf,
+        may_be_primary=True,
+        headline=(REGRESSION,),
+        in_label_units=True,
+    ),
+    Metric(
+        key="rmse",
+        label="root mean square error",
+        higher_is_better=False,
+        margin=0.01,
+        measure=_of_errors(influence.root_mean_square),
+        tasks=(REGRESSION,),
+        largest=math.inf,
+        may_be_primary=True,
+        headline=(REGRESSION,),
+        in_label_units=True,
+    ),
+    Metric(
+        key="r2",
+        label="R²",
+        higher_is_better=True,
+        margin=0.01,
+        measure=ByInfluence(lambda labels, model: influence.r2(labels, model.scores)),
+        tasks=(REGRESSION,),
+        smallest=-math.inf,
+        may_be_primary=True,
+    ),
+    Metric(
+        key="bias",
+        label="bias",
+        higher_is_better=False,
+        margin=0.01,
+        measure=_of_errors(influence.distance_from_zero),
+        tasks=(REGRESSION,),
+        largest=math.inf,
+        in_label_units=True,
+    ),
 )
 
-METRICS: dict[str, Metric] = {metric.key: metric for metric in _ENTRIES}
+ALL: dict[str, Metric] = {metric.key: metric for metric in _ENTRIES}
 
-PRIMARY = tuple(metric.key for metric in _ENTRIES if metric.may_be_primary)
 
-HEADLINE = tuple(metric.key for metric in _ENTRIES if metric.headline)
+def metrics_of(task: str) -> dict[str, Metric]:
+    """Return the metrics of a task."""
+    return {metric.key: metric for metric in _ENTRIES if task in metric.tasks}
+
+
+def headline_of(task: str) -> tuple[str, ...]:
+    """Return the metrics that are tested on every slice of a task's rows."""
+    return tuple(metric.key for metric in _ENTRIES if task in metric.headline)
+
+
+def primary_of(task: str) -> tuple[str, ...]:
+    """Return the metrics of a task that `judge.primary` may name."""
+    return tuple(key for key, metric in metrics_of(task).items() if metric.may_be_primary)
+
+
+METRICS = metrics_of(BINARY)
+
+PRIMARY = primary_of(BINARY)
+
+HEADLINE = headline_of(BINARY)

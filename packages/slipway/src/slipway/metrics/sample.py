@@ -8,29 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from slipway.metrics.clusters import Clusters
+from slipway.tasks.predictions import Predictions
 
-
-@dataclass(frozen=True)
-class Predictions:
-    """A model's probabilities and the decisions made from them, each of shape (rows,)."""
-
-    scores: np.ndarray
-    decisions: np.ndarray
-
-    @classmethod
-    def at(cls, scores: np.ndarray, threshold: float) -> Predictions:
-        """Return predictions that are positive from a probability of `threshold` on."""
-        return cls(scores, scores >= threshold)
-
-    @classmethod
-    def concatenate(cls, parts: Sequence[Predictions]) -> Predictions:
-        return cls(
-            np.concatenate([part.scores for part in parts]),
-            np.concatenate([part.decisions for part in parts]),
-        )
-
-    def take(self, rows: np.ndarray | slice) -> Predictions:
-        return Predictions(self.scores[rows], self.decisions[rows])
+__all__ = ["Predictions", "Sample"]
 
 
 @dataclass(frozen=True)
@@ -40,7 +20,7 @@ class Sample:
     Attributes
     ----------
     labels
-        0 or 1, shape (rows,).
+        As the task reads them, without missing ones, shape (rows,).
     clusters
         The rows that depend on each other.
     periods

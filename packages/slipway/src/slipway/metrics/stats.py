@@ -77,7 +77,14 @@ def wilson(successes: int, n: int, confidence: float = 0.95) -> Estimate:
 
 def log_losses(labels: np.ndarray, scores: np.ndarray) -> np.ndarray:
     """Return each row's log loss in nats; a probability of exactly 0 or 1 is moved by 1e-15."""
-    of_truth: np.ndarray = np.where(labels == 1, scores, 1 - scores)
+    return surprises(np.where(labels == 1, scores, 1 - scores))
+
+
+def surprises(of_truth: np.ndarray) -> np.ndarray:
+    """Return each row's log loss in nats, from the probability of what was true; overwrites it.
+
+    A probability of exactly 0 is moved by 1e-15.
+    """
     np.clip(of_truth, 1e-15, None, out=of_truth)
     np.log(of_truth, out=of_truth)
     np.negative(of_truth, out=of_truth)

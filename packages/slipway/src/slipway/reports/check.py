@@ -30,7 +30,7 @@ from slipway.metrics import paired
 from slipway.metrics.clusters import DAY, FEWEST, ROW, Spread, ewc_dof
 from slipway.metrics.inference import by_t
 from slipway.metrics.influence import ENOUGH
-from slipway.metrics.registry import METRICS
+from slipway.tasks.predictions import PREDICTIONS, Predictions
 
 # A real report has some 30,000 characters.
 LARGEST = 5_000_000
@@ -120,7 +120,7 @@ def _contradictions(report: Judgement) -> Iterator[str]:
 
 def _in_metrics(report: Judgement) -> Iterator[str]:
     names = [row.name for row in report.metrics]
-    if names != list(METRICS):
+    if names != report.metric_names:
         yield f"the metrics are {names}"
         return
     for row in report.metrics:
@@ -254,14 +254,22 @@ def _in_slices(report: Judgement, slices: Slices, most_rows: int) -> Iterator[st
 
 
 def _in_changed_decisions(report: Judgement) -> Iterator[str]:
-    changed = report.changed_decisions
+    changed, kind = report.changed_decisions, PREDICTIONS[report.task]
     if changed is None:
-        yield "it has no changed decisions"
+        if kind.has_decisions:
+            yield "it has no changed decisions"
         return
+    if not kind.has_decisions:
+        yield f"a {report.task} model has no decisions that change"
     up, down = changed.to_positive, changed.to_negative
-    both = up.count + down.count
-    right = up.positives + down.count - down.positives
-    if (both, right, both - right) != (changed.count, changed.now_right, changed.now_wrong):
+    if bool(up and down) != (report.task == Predictions.task):
+        yield "the changed decisions have no direction, or one that its task has not"
+    if up and down:
+        both = up.count + down.count
+        right = up.positives + down.count - down.positives
+        if (both, right, both - right) != (changed.count, changed.now_right, changed.now_wrong):
+            yield "the changed decisions do not add up"
+    elif changed.now_right + changed.now_wrong > changed.count:
         yield "the changed decisions do not add up"
     if not _close(changed.share, changed.count / report.holdout.rows):
         yield "the share of changed decisions does not follow from their count"

@@ -191,8 +191,11 @@ def _decisions(changed: ChangedDecisions, rows: int) -> str:
     up, down = changed.to_positive, changed.to_negative
     if not changed.count:
         return "**Changed decisions:** none"
+    share = f"**Changed decisions:** {changed.count:,} of {rows:,} ({changed.share:.1%})"
+    if not up or not down:
+        return f"{share}: {changed.now_right:,} are right now, {changed.now_wrong:,} were before"
     return (
-        f"**Changed decisions:** {changed.count:,} of {rows:,} ({changed.share:.1%}): "
+        f"{share}: "
         f"{up.count:,} to positive ({_positive(up)} of these were positive), "
         f"{down.count:,} to negative ({_positive(down)} of these were positive)"
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from slipway.comparison.report import (
     Bin,
     DataChanges,
@@ -14,7 +16,7 @@ from slipway.comparison.report import (
 from slipway.comparison.verdict import oriented_interval
 from slipway.documents.document import Block, Chart, Section, Table
 from slipway.metrics.clusters import DAY
-from slipway.metrics.registry import HEADLINE
+from slipway.metrics.registry import headline_of
 from slipway.reports.messages import level, months, signed
 from slipway.reports.reasons import NAMES
 from slipway.untrusted import quote
@@ -75,16 +77,15 @@ def _periods(report: Judgement) -> Section | None:
     """Return the periods, and what the newest one shows alone."""
     if len(report.periods) < 2:
         return None
+    shares = [
+        [f"{period.positives / period.rows:.1%}"] if period.positives else []
+        for period in report.periods
+    ]
     periods = Table(
-        ["scored", "learned", "rows", "positive"],
+        ["scored", "learned", "rows", *(["positive"] if all(shares) else [])],
         [
-            [
-                months(period.months),
-                months(period.learned),
-                f"{period.rows:,}",
-                f"{period.positives / period.rows:.1%}",
-            ]
-            for period in report.periods
+            [months(period.months), months(period.learned), f"{period.rows:,}", *share]
+            for period, share in zip(report.periods, shares, strict=True)
         ],
         frozenset({2, 3}),
     )
@@ -103,10 +104,10 @@ def _periods(report: Judgement) -> Section | None:
 def _slices(report: Judgement, slices: Slices, limit: int, where: str = "") -> Section | None:
     if not slices.rows:
         return None
+    first, *others = headline_of(report.task)
     rows = sorted(slices.rows, key=lambda row: (row.verdict != "worse", _smallest_p_value(row)))
     worse = sum(row.verdict == "worse" for row in rows)
     result = f"{worse} worse" if worse else f"none worse; closest: {quote(rows[0].name)}"
-    first, *others = HEADLINE
     table = Table(
         [
             "slice",
@@ -116,7 +117,7 @@ def _slices(report: Judgement, slices: Slices, limit: int, where: str = "") -> S
             *(f"{NAMES[metric]}, difference" for metric in others),
             "",
         ],
-        [_slice_row(row) for row in rows[:limit]],
+        [_slice_row(row, first, others) for row in rows[:limit]],
         numbers=frozenset(range(1, 4 + len(others))),
     )
     small = f" {slices.small} are too small to test." if slices.small else ""
@@ -135,8 +136,7 @@ def _slices(report: Judgement, slices: Slices, limit: int, where: str = "") -> S
     return Section(f"Slices: {where}{len(rows)} tested, {result}", blocks)
 
 
-def _slice_row(row: SliceRow) -> list[str]:
-    first, *others = HEADLINE
+def _slice_row(row: SliceRow, first: str, others: Sequence[str]) -> list[str]:
     entry = row.metrics[first]
     result = "**worse**" if row.verdict == "worse" else row.verdict
     return [
@@ -185,9 +185,12 @@ def _data(data: DataChanges, limit: int) -> Section:
     rows = [
         ["months", str(len(data.months.champion)), str(len(data.months.challenger))],
         ["rows", f"{data.rows.champion:,}", f"{data.rows.challenger:,}"],
-        ["label rate, training", *_percent(rates.train)],
-        ["label rate, holdout", *_percent(rates.holdout)],
     ]
+    if rates:
+        rows += [
+            ["label rate, training", *_percent(rates.train)],
+            ["label rate, holdout", *_percent(rates.holdout)],
+        ]
     rows += [
         [f"{quote(row.column)} missing", f"{row.champion:.1%}", f"{row.challenger:.1%}"]
         for row in data.missing[:limit]
@@ -279,11 +282,11 @@ def _bin(curve: list[Bin], number: int) -> list[str]:
 
 def _permutation_importance(report: Judgement, limit: int) -> Section | None:
     rows = [
-        [quote(row.feature), f"{row.auc_decrease:.4f}"]
-        for row in report.permutation_importance[:limit]
+        [quote(row.feature), f"{row.decrease:.4f}"] for row in report.permutation_importance[:limit]
     ]
-    text = "AUC lost when a feature is shuffled. Correlated features share their importance."
-    table = Table(["feature", "AUC lost"], rows, frozenset({1}))
+    name = NAMES[headline_of(report.task)[0]]
+    text = f"Loss in {name} if a feature is shuffled. Correlated features share their importance."
+    table = Table(["feature", f"loss in {name}"], rows, frozenset({1}))
     return Section("Permutation importance", [text, table]) if rows else None
 
 

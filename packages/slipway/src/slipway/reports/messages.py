@@ -40,7 +40,7 @@ def headline(report: Judgement) -> str:
     before, after = report.champion, report.challenger
     if before is None or before.model != after.model:
         return "Not worse: this model may replace the one in production"
-    if before.threshold != after.threshold:
+    if before.threshold != after.threshold and after.threshold is not None:
         return f"Not worse: the same model, with the threshold {after.threshold:g}"
     if before.manifest != after.manifest:
         return "Not worse: the same model, with another manifest"

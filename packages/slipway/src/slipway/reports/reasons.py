@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from slipway.comparison.report import Judgement, Stop
-from slipway.metrics.registry import METRICS
+from slipway.metrics.registry import ALL
 from slipway.untrusted import quote
 
-NAMES = {name: metric.label for name, metric in METRICS.items()} | {
+NAMES = {name: metric.label for name, metric in ALL.items()} | {
     "row_ms": "time for one row",
     "model_mb": "size of the model",
 }
@@ -41,7 +41,7 @@ def advice_on(report: Judgement, stop: Stop) -> str:
             "Compare on rows that both models can read and neither was trained on, or set "
             "`judge.on_inconclusive` in params.yaml to `go` (it takes effect once it is merged)."
         )
-    subject, primary = stop.about, METRICS[report.rule.primary]
+    subject, primary = stop.about, ALL[report.rule.primary]
     verb = "raises" if primary.higher_is_better else "lowers"
     return {
         "worse": f"Try a change that {verb} {primary.label}, or drop this one.",

@@ -22,7 +22,8 @@ from slipway.dataset.split import Dataset, evenly_spaced
 from slipway.dataset.tables import files_of, read_columns, row_count
 from slipway.errors import SlipwayError
 from slipway.settings import read_params
-from slipway.training.backtest import BACKTEST, DECIMALS
+from slipway.tasks.binary import DECIMALS
+from slipway.training.backtest import BACKTEST
 from slipway.training.score import (
     BASELINE_FILE,
     MANIFEST_FILE,
@@ -31,6 +32,7 @@ from slipway.training.score import (
     parse_manifest,
     read_manifest,
 )
+from slipway.training.scores import is_score
 
 # Of a prediction, which is a float32, and of a sum of float64.
 TOLERANCE = 1e-6
@@ -208,7 +210,7 @@ def _other_file(recorded: Path, rebuilt: Path, of_scores: float = TOLERANCE) -> 
     for name, values in second.items():
         if len(first[name]) != len(values) or first[name].dtype != values.dtype:
             return "other rows" if first[name].dtype == values.dtype else f"another `{name}`"
-        tolerance = of_scores if name == "score" else 0.0
+        tolerance = of_scores if is_score(name) else 0.0
         if not _equal(first[name], values, tolerance):
             return f"another `{name}`"
     return ""

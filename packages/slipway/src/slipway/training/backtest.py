@@ -26,7 +26,7 @@ from pydantic import (
 )
 
 from slipway import project
-from slipway.dataset.labelled import LabelledRows, require_both_labels
+from slipway.dataset.labelled import LabelledRows
 from slipway.dataset.origins import Origin
 from slipway.dataset.split import Dataset
 from slipway.dataset.tables import keys_digest, read_columns, write_columns, write_json
@@ -34,6 +34,7 @@ from slipway.errors import LONGEST, SlipwayError
 from slipway.progress import track
 from slipway.repository.pointers import data_revision
 from slipway.training.monthly import Month, fit_and_score, joined
+from slipway.training.scores import read_scores, score_columns
 from slipway.training.workers import workers
 from slipway.untrusted import shorten, shown_name
 
@@ -43,9 +44,6 @@ if TYPE_CHECKING:
 BACKTEST = Path("build/backtest")
 
 RECORD_FILE = "origins.json"
-
-# Of a score: processors differ in later digits.
-DECIMALS = 6
 
 REMEDY = "make it again with `slipway backtest`; if a commit names it, restore it by its hash"
 
@@ -78,7 +76,7 @@ class OriginRecord(_Entry):
     learned: list[MonthName]
     scored: Annotated[list[MonthName], Field(min_length=1)]
     rows: Count
-    positives: Count
+    positives: Count = 0
     keys_sha256: Sha256
     file: str | None = None
     not_fitted: Annotated[str, Field(min_length=1, max_length=LONGEST)] | None = None
@@ -238,28 +236,16 @@ def _try(
     train: Mapping[str, Any], learned: list[int], scored: list[int], months: Sequence[Month]
 ) -> np.ndarray | str:
     """Return the scores at an origin, or why there are none, in a sentence."""
+    task = project.task()
     past, later = (joined(months[at] for at in part) for part in (learned, scored))
     try:
-        require_both_labels("learned", past.labels)
-        require_both_labels("scored", later.labels)
-        scores = rounded(fit_and_score(train, past, later))
+        for name, part in (("learned", past), ("scored", later)):
+            task.require(name, project.TARGET, part.labels)
+        scores = task.rounded(fit_and_score(train, past, later))
     except SlipwayError as error:
         return shorten(" ".join(str(error).split()), LONGEST)
-    wrong = int((~_are_probabilities(scores)).sum())
-    return f"{wrong:,} of its scores are not numbers from 0 to 1" if wrong else scores
-
-
-def rounded(scores: np.ndarray) -> np.ndarray:
-    """Return scores as they are stored and compared.
-
-    Rounding leaves none at 0 or 1, where a log loss would be that of another probability.
-    """
-    step = 10.0**-DECIMALS
-    return np.asarray(np.clip(np.round(scores, DECIMALS), step, 1 - step))
-
-
-def _are_probabilities(scores: np.ndarray) -> np.ndarray:
-    return np.isfinite(scores) & (scores >= 0) & (scores <= 1)
+    wrong = int(task.invalid(scores).sum())
+    return f"{wrong:,} of its scores are not {task.valid_scores}" if wrong else scores
 
 
 def _save(
@@ -271,13 +257,13 @@ def _save(
         reason = result
     else:
         file = f"{origin.name}.parquet"
-        write_columns({"key": keys, "score": result}, folder / file)
+        write_columns({"key": keys, **score_columns(result)}, folder / file)
     return OriginRecord(
         sha256=origin.sha256,
         learned=origin.learned_months,
         scored=origin.scored_months,
         rows=len(labels),
-        positives=int(labels.sum()),
+        **project.task().counts(labels),
         keys_sha256=keys_digest(keys),
         file=file,
         not_fitted=reason,
@@ -296,15 +282,15 @@ def _read_record(path: Path) -> Record:
 
 
 def _read_scores(path: Path, origin: OriginRecord) -> np.ndarray:
-    columns = read_columns([path])
-    if list(columns) != ["key", "score"] or columns["score"].dtype != np.float64:
+    columns, task = read_columns([path]), project.task()
+    scores = read_scores(columns)
+    if scores is None:
         raise SlipwayError(f"{path}: expected the columns key and score (float64)", REMEDY)
-    scores = columns["score"]
     if len(scores) != origin.rows:
         what = f"{len(scores):,} rows, and {RECORD_FILE} has {origin.rows:,}"
         raise SlipwayError(f"{path}: {what}", REMEDY)
     if keys_digest(columns["key"]) != origin.keys_sha256:
         raise SlipwayError(f"{path}: other keys than {RECORD_FILE} has", REMEDY)
-    if wrong := int((~_are_probabilities(scores)).sum()):
-        raise SlipwayError(f"{path}: {wrong:,} scores are not numbers from 0 to 1", REMEDY)
+    if wrong := int(task.invalid(scores).sum()):
+        raise SlipwayError(f"{path}: {wrong:,} scores are not {task.valid_scores}", REMEDY)
     return scores

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,20 +13,21 @@ from slipway.dataset.dependence import Dependence
 from slipway.dataset.split import Dataset
 from slipway.dataset.tables import round_floats, row_count, write_columns, write_json
 from slipway.errors import Refused
-from slipway.metrics import stats
-from slipway.metrics.registry import HEADLINE, METRICS, Options, Predictions, Sample
+from slipway.metrics.registry import ALL, Options, Sample, headline_of, metrics_of
+from slipway.training.diagnostics import DIAGNOSTICS
 from slipway.training.score import BASELINE_FILE, MODEL, Model
+from slipway.training.scores import score_columns
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from slipway.metrics.stats import Estimate
     from slipway.project import Columns
     from slipway.settings import Evaluate, Params
+    from slipway.tasks.predictions import Predictions
 
 REPORTS = Path("reports")
 PREDICTIONS = Path("build/predictions.parquet")
-
-ROC_POINTS = 101
 
 Metrics = dict[str, dict[str, float]]
 """Each metric of a model: `value`, `low` and `high`."""
@@ -40,14 +41,14 @@ def evaluate(params: Params, model: Path = MODEL, reports: Path = REPORTS) -> st
     Raises
     ------
     Refused
-        The model is shown to be worse than a baseline, by AUC or by log loss.
+        The model is shown to be worse than a baseline in a headline metric of its task.
     """
     loaded = Model.load(model)
     holdout = Dataset.open(params.prepare.holdout_months).labelled_holdout()
     labels = holdout.labels
     features = project.features(holdout.inputs())
     scores = loaded.score_features(features)
-    write_columns({"key": holdout.columns[project.key()], "score": scores}, PREDICTIONS)
+    write_columns({"key": holdout.columns[project.key()], **score_columns(scores)}, PREDICTIONS)
     baselines = baseline_scores(loaded, model, features)
     months = params.prepare.holdout_months
     dependence = Dependence.declared().within(holdout.columns, months)
@@ -56,8 +57,9 @@ def evaluate(params: Params, model: Path = MODEL, reports: Path = REPORTS) -> st
         name: measure(sample, each, params.evaluate)
         for name, each in {"model": scores, **baselines}.items()
     }
-    counts = {"rows": len(labels), "positives": int(labels.sum())}
-    levels = {"threshold": params.evaluate.threshold, "confidence": params.evaluate.confidence}
+    task = project.task()
+    counts = {"rows": len(labels), **task.describe(labels)}
+    levels = {**task.rule(params.evaluate.threshold), "confidence": params.evaluate.confidence}
     write_json({**counts, **levels, **round_floats(models)}, reports / "metrics.json")
     write_plots(holdout.columns, sample, scores, params, reports / "plots")
     open_cases = check_baselines(sample, scores, baselines, params.evaluate)
@@ -65,29 +67,31 @@ def evaluate(params: Params, model: Path = MODEL, reports: Path = REPORTS) -> st
 
 
 def measure(sample: Sample, scores: np.ndarray, settings: Evaluate) -> Metrics:
-    """Return every metric of one model, whose scores have shape (rows,), with its interval."""
-    model = Predictions.at(scores, settings.threshold)
+    """Return every metric of one model with its interval; `scores` are those of the task."""
+    task = project.task()
+    model = task.predictions(scores, settings.threshold)
     options = Options(settings.confidence, settings.bins)
     return {
-        name: metric.estimate(sample, model, options).as_dict() for name, metric in METRICS.items()
+        name: metric.estimate(sample, model, options).as_dict()
+        for name, metric in metrics_of(task.name).items()
     }
 
 
 def baseline_scores(model: Model, folder: Path, features: Columns) -> dict[str, np.ndarray]:
-    """Return the scores of two baselines: the training label rate and a logistic regression.
+    """Return the scores of two baselines: one that learned the labels alone, and a linear model.
 
     Parameters
     ----------
     model
         The model that they are compared with.
     folder
-        Its folder, which holds the logistic regression.
+        Its folder, which holds the linear model.
     """
-    training = model.manifest["train"]
-    logistic = Model((folder / BASELINE_FILE).read_bytes(), model.manifest)
+    training, simple = model.manifest["train"], DIAGNOSTICS[project.task().name]
+    linear = Model((folder / BASELINE_FILE).read_bytes(), model.manifest)
     return {
-        "base_rate": np.full(row_count(features), training["positives"] / training["rows"]),
-        "logistic_regression": logistic.score_features(features),
+        simple.simplest: simple.constant(training, row_count(features), training["rows"]),
+        simple.regressor: linear.score_features(features),
     }
 
 
@@ -105,21 +109,22 @@ def check_baselines(
     Refused
         Names the baseline, the metric, both values and the interval of their difference.
     """
-    model = Predictions.at(scores, settings.threshold)
+    task = project.task()
+    model = task.predictions(scores, settings.threshold)
     options, alpha = Options(settings.confidence, settings.bins), (1 - settings.confidence) / 2
     open_cases = []
     for name, theirs in baselines.items():
-        baseline = Predictions.at(theirs, settings.threshold)
-        for metric in HEADLINE:
-            found = METRICS[metric].difference(sample, baseline, model, options)
+        baseline = task.predictions(theirs, settings.threshold)
+        for metric in headline_of(task.name):
+            found = ALL[metric].difference(sample, baseline, model, options)
             if found.insufficient_reason and sample.clusters.ways:
                 # Too few clusters: what independent rows do not show, dependent ones do not either.
                 alone = Sample.of(sample.labels)
-                found = METRICS[metric].difference(alone, baseline, model, options)
+                found = ALL[metric].difference(alone, baseline, model, options)
             up, down = found.p_up, found.p_down
-            p_gain, p_loss = (up, down) if METRICS[metric].higher_is_better else (down, up)
+            p_gain, p_loss = (up, down) if ALL[metric].higher_is_better else (down, up)
             ends = f"{found.low:+.4f} to {found.high:+.4f}"
-            numbers = f"{METRICS[metric].label} {found.value:+.4f} ({ends})"
+            numbers = f"{ALL[metric].label} {found.value:+.4f} ({ends})"
             if p_loss <= alpha and not found.insufficient_reason:
                 raise Refused(
                     f"the model is worse than the baseline `{name}` on the holdout: {metric} "
@@ -136,7 +141,7 @@ def slice_table(rows: Columns, sample: Sample, scores: np.ndarray, params: Param
     """Return a row for each value of each slice; headline metrics where there are enough rows."""
     return [
         _slice_row(name, str(value), sample.take(at), scores[at], params)
-        for name, group in project.slices(rows).items()
+        for name, group in _groups(rows, sample.labels).items()
         for texts in [_texts(group)]
         for value in np.unique(texts)
         for at in [np.flatnonzero(texts == value)]
@@ -147,11 +152,10 @@ def write_plots(
     rows: Columns, sample: Sample, scores: np.ndarray, params: Params, folder: Path
 ) -> None:
     """Write the data of the plots that `dvc plots` draws."""
-    labels = sample.labels
+    task = project.task()
+    model = task.predictions(scores, params.evaluate.threshold)
     tables: dict[str, Sequence[Mapping[str, object]]] = {
-        "roc": _roc(labels, scores),
-        "calibration": stats.calibration_curve(labels, scores, params.evaluate.bins),
-        "scores": _score_histogram(labels, scores),
+        **DIAGNOSTICS[task.name].plots(sample.labels, model, params.evaluate.bins),
         "slices": slice_table(rows, sample, scores, params),
     }
     folder.mkdir(parents=True, exist_ok=True)
@@ -164,48 +168,29 @@ def _texts(group: np.ndarray) -> np.ndarray:
     return np.where(missing, "(none)", group.astype(str))
 
 
+def _groups(rows: Columns, labels: np.ndarray) -> dict[str, np.ndarray]:
+    return project.task().groups(project.TARGET, labels) | project.slices(rows)
+
+
 def _slice_row(name: str, value: str, sample: Sample, scores: np.ndarray, params: Params) -> CsvRow:
-    labels = sample.labels
-    row: CsvRow = {
-        "slice": name,
-        "value": value,
-        "rows": len(labels),
-        "positives": int(labels.sum()),
-    }
-    enough = len(labels) >= params.judge.min_slice_rows and 0 < labels.sum() < len(labels)
-    model = Predictions.at(scores, params.evaluate.threshold)
+    task, labels = project.task(), sample.labels
+    row: CsvRow = {"slice": name, "value": value, "rows": len(labels), **task.counts(labels)}
+    model = task.predictions(scores, params.evaluate.threshold)
     options = Options(params.evaluate.confidence, params.evaluate.bins)
-    for metric in HEADLINE:
-        estimate = METRICS[metric].estimate(sample, model, options).as_dict() if enough else {}
+    enough = len(labels) >= params.judge.min_slice_rows
+    for metric in headline_of(task.name):
+        estimate = _estimate(metric, sample, model, options) if enough else None
         for part, suffix in (("value", ""), ("low", "_low"), ("high", "_high")):
-            row[metric + suffix] = f"{estimate[part]:.5f}" if estimate else ""
-    return row | {
-        "label_rate": f"{labels.mean():.5f}",
-        "mean_score": f"{scores.mean():.5f}",
-    }
+            row[metric + suffix] = f"{getattr(estimate, part):.5f}" if estimate else ""
+    return row | DIAGNOSTICS[task.name].of_slice(labels, model)
 
 
-def _roc(labels: np.ndarray, scores: np.ndarray) -> list[CsvRow]:
-    """Return the ROC curve at evenly spaced false positive rates."""
-    order = np.argsort(-scores, kind="stable")
-    hits = np.concatenate([[0], np.cumsum(labels[order])]) / labels.sum()
-    alarms = np.concatenate([[0], np.cumsum(1 - labels[order])]) / (1 - labels).sum()
-    at = np.linspace(0, 1, ROC_POINTS)
-    return [
-        {"false_positive_rate": f"{x:.2f}", "true_positive_rate": f"{y:.5f}"}
-        for x, y in zip(at, np.interp(at, alarms, hits), strict=True)
-    ]
-
-
-def _score_histogram(labels: np.ndarray, scores: np.ndarray) -> list[CsvRow]:
-    edges = np.linspace(0, 1, 21)
-    return [
-        {"score": f"{start:.2f}", "label": label, "rows": int(count)}
-        for label in (0, 1)
-        for start, count in zip(
-            edges, np.histogram(scores[labels == label], edges)[0], strict=False
-        )
-    ]
+def _estimate(metric: str, sample: Sample, model: Predictions, options: Options) -> Estimate | None:
+    """Return a metric of a slice, or None if it does not exist for its rows."""
+    try:
+        return ALL[metric].estimate(sample, model, options)
+    except ValueError:
+        return None
 
 
 def _write_csv(table: Sequence[Mapping[str, object]], path: Path) -> None:
@@ -216,15 +201,16 @@ def _write_csv(table: Sequence[Mapping[str, object]], path: Path) -> None:
 
 
 def _summary(
-    counts: Mapping[str, int], models: Mapping[str, Metrics], open_cases: Iterable[str]
+    counts: Mapping[str, Any], models: Mapping[str, Metrics], open_cases: Iterable[str]
 ) -> str:
-    lines = [f"holdout: {counts['rows']:,} rows, {counts['positives']:,} positive"]
-    for name in ("model", "logistic_regression", "base_rate"):
+    task, rows = project.task(), counts["rows"]
+    lines = [f"holdout: {rows:,} rows, {task.summary(counts, rows)}"]
+    for name, metrics in models.items():
         shown = (
-            f"{METRICS[key].label} {estimate['value']:.4f} "
+            f"{ALL[key].label} {estimate['value']:.4f} "
             f"({estimate['low']:.4f} to {estimate['high']:.4f})"
-            for key in HEADLINE
-            for estimate in [models[name][key]]
+            for key in headline_of(task.name)
+            for estimate in [metrics[key]]
         )
         lines.append(f"{name:>20}: {', '.join(shown)}")
     return "\n".join([*lines, *open_cases])

@@ -10,7 +10,7 @@ import numpy as np
 
 from slipway import project
 from slipway.dataset.labelled import LabelledRows
-from slipway.training.train import fit
+from slipway.training.train import fit, scores_of
 from slipway.user_code import user_code
 
 
@@ -36,7 +36,7 @@ def joined(months: Iterable[Month]) -> Month:
 
 
 def fit_and_score(train: Mapping[str, Any], learned: Month, later: Month) -> np.ndarray:
-    """Fit the user's estimator on some rows and return its probabilities for later ones.
+    """Fit the user's estimator on some rows and return its scores for later ones.
 
     Parameters
     ----------
@@ -52,4 +52,4 @@ def fit_and_score(train: Mapping[str, Any], learned: Month, later: Month) -> np.
 
     fitted = fit(train, learned.features, learned.labels)
     with user_code("the estimator of src/model/estimator.py cannot score rows of a later month"):
-        return np.asarray(fitted.predict_proba(pd.DataFrame(later.features))[:, 1], "float64")
+        return scores_of(fitted, pd.DataFrame(later.features))

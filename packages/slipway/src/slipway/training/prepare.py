@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,7 @@ from slipway.dataset.months import named
 from slipway.dataset.split import Dataset, months_of
 from slipway.dataset.tables import PREPARED, write_columns, write_json
 from slipway.errors import Refused
-from slipway.metrics import stats
+from slipway.training.diagnostics import DIAGNOSTICS
 from slipway.training.score import feature_type
 
 if TYPE_CHECKING:
@@ -30,11 +30,17 @@ class Part:
 
     months: list[str]
     rows: int
-    positives: int
+    labels: Mapping[str, object]
     unlabelled: int
     keys_sha256: str
     first: str
     last: str
+
+    def record(self) -> dict[str, object]:
+        """Return what the manifest records: what describes the labels is among the other fields."""
+        rest = ("unlabelled", "keys_sha256", "first", "last")
+        record = {"months": self.months, "rows": self.rows, **self.labels}
+        return record | {name: getattr(self, name) for name in rest}
 
 
 @dataclass(frozen=True)
@@ -47,7 +53,7 @@ class Split:
 
     def summary(self) -> str:
         lines = [
-            f"{name}: {part.rows:,} rows, {part.positives / part.rows:.1%} positive, "
+            f"{name}: {part.rows:,} rows, {project.task().summary(part.labels, part.rows)}, "
             f"{part.months[0]} to {part.months[-1]}, {part.unlabelled:,} without a label left out"
             for name, part in (("train", self.train), ("holdout", self.holdout))
         ]
@@ -67,6 +73,7 @@ def prepare(params: Params, out: Path = PREPARED) -> Split:
     SlipwayError
         The data cannot be read or split (`slipway.dataset.split`).
     """
+    params.judge.check_metrics(project.task().name)
     dataset = Dataset.open(params.prepare.holdout_months)
     limit = params.prepare.max_label_missing
     rows = LabelledRows.of(dataset.read_train())
@@ -81,24 +88,29 @@ def prepare(params: Params, out: Path = PREPARED) -> Split:
         holdout=_part(dataset.holdout_files, held_out, dataset.holdout.unlabelled),
         not_read=list(dataset.not_read),
     )
-    parts = {"train": asdict(split.train), "holdout": asdict(split.holdout)}
-    write_json(parts, out / "split.json")
+    write_json(
+        {"train": split.train.record(), "holdout": split.holdout.record()}, out / "split.json"
+    )
     return split
 
 
 def check_leak(features: Columns, labels: np.ndarray, limit: float) -> None:
     """Refuse a feature that ranks the label better by itself than `limit` (AUC, either way).
 
+    For several classes it is the highest AUC of one against the others, for numbers the
+    concordance index: the share of pairs of rows that are ranked correctly.
+
     Raises
     ------
     Refused
         Names the feature and its AUC.
     """
+    diagnostics = DIAGNOSTICS[project.task().name]
     for name, values in features.items():
-        auc = _solo_auc(values, labels)
-        if auc > limit:
+        strength = diagnostics.strength(values, labels)
+        if strength > limit:
             raise Refused(
-                f"feature `{name}` alone predicts the label with AUC {auc:.3f} "
+                f"feature `{name}` alone predicts the label with AUC {strength:.3f} "
                 f"(prepare.max_feature_auc in params.yaml is {limit})",
                 "it is the label in disguise, or known only afterwards: remove it from "
                 "src/model/features.py, or raise the limit if you know why it is so good",
@@ -122,7 +134,7 @@ def _part(files: Sequence[Path], rows: LabelledRows, unlabelled: int) -> Part:
     return Part(
         months=months_of(files),
         rows=len(rows.labels),
-        positives=int(rows.labels.sum()),
+        labels=project.task().describe(rows.labels),
         unlabelled=unlabelled,
         keys_sha256=rows.keys_sha256,
         first=f"{time.min()}Z",
@@ -134,17 +146,3 @@ def _named(features: Columns) -> dict[str, np.ndarray]:
     for values in features.values():
         feature_type(values)
     return {f"feature:{name}": values for name, values in features.items()}
-
-
-def _solo_auc(values: np.ndarray, labels: np.ndarray) -> float:
-    scores = _target_rate(values, labels) if values.dtype.kind in "OU" else np.nan_to_num(values)
-    auc = stats.auc(labels, scores).value
-    return max(auc, 1 - auc)
-
-
-def _target_rate(values: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Return each category's label rate, shrunk so that a rare value does not predict itself."""
-    _, codes = np.unique(values.astype(str), return_inverse=True)
-    rows = np.bincount(codes)
-    rate: np.ndarray = (np.bincount(codes, weights=labels) + 20 * labels.mean()) / (rows + 20)
-    return rate[codes]

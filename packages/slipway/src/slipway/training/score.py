@@ -11,7 +11,9 @@ import numpy as np
 
 from slipway import project
 from slipway.errors import SlipwayError
+from slipway.tasks import task_of
 from slipway.training.onnx_file import refuse_external_data
+from slipway.training.scores import score_columns
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,6 +37,8 @@ class Model:
     def __init__(self, content: bytes, manifest: Mapping[str, Any]) -> None:
         self.manifest = manifest
         self.sha256: str = manifest["model"]["sha256"]
+        self.task = task_of(manifest)
+        self._seen = manifest.get("target", {}).get("seen", ())
         self._types = {feature["name"]: feature["type"] for feature in manifest["features"]}
         self._session = _session(content)
 
@@ -62,18 +66,23 @@ class Model:
         return cls(content, manifest)
 
     def score(self, columns: Columns) -> np.ndarray:
-        """Return each row's probability, shape (rows,), float64, from raw columns."""
+        """Return scores, as the task has them, float64, from raw columns."""
         return self.score_features(project.features(columns))
 
     def score_features(self, features: Columns) -> np.ndarray:
-        """Return each row's probability, shape (rows,), float64, from features.
+        """Return scores, as the task has them, float64, from features.
 
-        It is rounded to float32, also if the graph computes in float64 (the baseline's does, so
+        They are rounded to float32, also if the graph computes in float64 (the baseline's does, so
         that its scores do not depend on the processor).
         """
+        scores = self.task.scores(self.predict(features), self._seen)
+        return np.asarray(scores, dtype="float32").astype("float64")
+
+    def predict(self, features: Columns) -> np.ndarray:
+        """Return the raw output: probabilities, shape (rows, classes), or numbers, (rows,)."""
         feed = {name: _tensor(features[name], kind) for name, kind in self._types.items()}
-        probabilities = self._session.run(["probabilities"], feed)[0]
-        return np.asarray(probabilities[:, 1], dtype="float32").astype("float64")
+        output = "probabilities" if self.task.is_classifier else "variable"
+        return np.asarray(self._session.run([output], feed)[0])
 
 
 def read_manifest(folder: Path = MODEL) -> dict[str, Any]:
@@ -112,7 +121,7 @@ def score_file(rows: Path, model: Path, out: Path) -> int:
     loaded = Model.load(model)
     columns = read_columns([rows], [column["name"] for column in loaded.manifest["inputs"]])
     scores = loaded.score(columns)
-    write_columns({"key": columns[loaded.manifest["key"]], "score": scores}, out)
+    write_columns({"key": columns[loaded.manifest["key"]], **score_columns(scores)}, out)
     return len(scores)
 
 

@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from slipway import project
 from slipway.dataset.labelled import LabelledRows
 from slipway.dataset.months import DATA
 from slipway.dataset.split import Dataset, months_of
 from slipway.dataset.tables import read_columns, write_json
 from slipway.errors import NO, YES, SlipwayError
-from slipway.metrics.registry import METRICS, Options, Predictions, Sample
+from slipway.metrics.registry import ALL, Options, Sample
 from slipway.progress import track
 from slipway.training.monthly import Month, fit_and_score, joined
 from slipway.training.workers import workers
@@ -186,11 +187,12 @@ def _try(
             "correct the candidate in params.yaml",
         ) from None
     sample = Sample.of(months[held].labels.astype("float64"))
-    return METRICS[metric].estimate(sample, Predictions.at(scores, threshold), Options()).value
+    model = project.task().predictions(scores, threshold)
+    return ALL[metric].estimate(sample, model, Options()).value
 
 
 def _best(tried: list[Tried], metric: str) -> Changes:
-    return max(tried, key=lambda candidate: METRICS[metric].sign * candidate.mean).changes
+    return max(tried, key=lambda candidate: ALL[metric].sign * candidate.mean).changes
 
 
 def _parts(values: list[float], size: int) -> list[list[float]]:

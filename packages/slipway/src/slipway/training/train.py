@@ -28,6 +28,7 @@ from slipway.reference.domain_classifier import past_weeks
 from slipway.reference.history import reference_history
 from slipway.reference.profile import profile, profile_columns
 from slipway.repository.pointers import data_revision
+from slipway.training.diagnostics import DIAGNOSTICS
 from slipway.training.score import (
     BASELINE_FILE,
     MANIFEST_FILE,
@@ -39,7 +40,8 @@ from slipway.training.score import (
 from slipway.user_code import user_code
 
 if TYPE_CHECKING:
-    from sklearn.base import ClassifierMixin
+    import pandas as pd
+    from sklearn.base import BaseEstimator
 
     from slipway.project import Columns
     from slipway.settings import Params
@@ -87,13 +89,13 @@ def train(params: Params, prepared: Path = PREPARED, out: Path = MODEL) -> str:
     manifest: dict[str, Any] = {
         "version": 1,
         "model": _identity(content),
-        "target": {"name": project.TARGET, "definition": project.label_definition()},
+        "target": _target(fitted),
         "features": [_describe(name, types[name], values) for name, values in features.items()],
         **_row_schema(),
         "data": {"md5": data_revision(), "months": dataset.months},
         "train": split["train"] | {"params": params.train},
         "holdout": split["holdout"],
-        "threshold": params.evaluate.threshold,
+        **project.task().rule(params.evaluate.threshold),
         "libraries": {name: version(name) for name in LIBRARIES},
         "requirements_sha256": digest(Path("requirements.lock")),
     }
@@ -121,7 +123,7 @@ def read_prepared(path: Path) -> tuple[dict[str, np.ndarray], np.ndarray]:
     return features, columns["label"]
 
 
-def fit(params: Mapping[str, Any], features: Columns, labels: np.ndarray) -> ClassifierMixin:
+def fit(params: Mapping[str, Any], features: Columns, labels: np.ndarray) -> BaseEstimator:
     """Return the user's estimator, fitted."""
     import pandas as pd
 
@@ -129,13 +131,36 @@ def fit(params: Mapping[str, Any], features: Columns, labels: np.ndarray) -> Cla
     estimator = project.estimator(params, categories)
     try:
         with user_code():
-            return estimator.fit(pd.DataFrame(features), labels.astype(int))
+            return estimator.fit(pd.DataFrame(features), project.task().targets(labels))
     except (ValueError, TypeError) as error:
         raise SlipwayError(
             f"the estimator of src/model/estimator.py cannot be fitted: {first_line(error)}"
             + _quoted_numbers(params),
             "correct the section `train` of params.yaml, or the estimator",
         ) from error
+
+
+def scores_of(fitted: BaseEstimator, rows: pd.DataFrame) -> np.ndarray:
+    """Return the scores of a fitted estimator, as the task has them, float64."""
+    task = project.task()
+    raw = fitted.predict_proba(rows) if task.is_classifier else fitted.predict(rows)
+    return np.asarray(task.scores(raw, seen_classes(fitted)), "float64")
+
+
+def seen_classes(fitted: BaseEstimator) -> list[int]:
+    """Return the codes of the classes that a classifier was fitted on."""
+    return [int(code) for code in getattr(fitted, "classes_", ())]
+
+
+def _target(fitted: BaseEstimator) -> dict[str, object]:
+    task = project.task()
+    return {
+        "name": project.TARGET,
+        "definition": project.label_definition(),
+        "task": task.name,
+        "classes": list(task.classes),
+        "seen": seen_classes(fitted),
+    }
 
 
 def _quoted_numbers(params: Mapping[str, Any]) -> str:
@@ -156,8 +181,8 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def fit_baseline(features: Columns, labels: np.ndarray) -> ClassifierMixin:
-    """Return a logistic regression on the same features: what needs no ideas of its own.
+def fit_baseline(features: Columns, labels: np.ndarray) -> BaseEstimator:
+    """Return a linear model on the same features: what needs no ideas of its own.
 
     It learns from `BASELINE_ROWS` of the rows, evenly spaced.
 
@@ -171,7 +196,6 @@ def fit_baseline(features: Columns, labels: np.ndarray) -> ClassifierMixin:
     from skl2onnx.sklapi import CastTransformer
     from sklearn.compose import make_column_transformer
     from sklearn.impute import SimpleImputer
-    from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
@@ -185,7 +209,8 @@ def fit_baseline(features: Columns, labels: np.ndarray) -> ClassifierMixin:
         handle_unknown="ignore",
     )
     exact = CastTransformer(dtype=np.float64)
-    regression = LogisticRegression(solver="newton-cholesky", tol=1e-10)
+    task = project.task()
+    regression = DIAGNOSTICS[task.name].estimator()
     baseline = make_pipeline(
         make_column_transformer(
             (make_pipeline(encoder, exact), categories),
@@ -193,7 +218,7 @@ def fit_baseline(features: Columns, labels: np.ndarray) -> ClassifierMixin:
         ),
         regression,
     )
-    baseline.fit(frame, labels[rows].astype(int))
+    baseline.fit(frame, task.targets(labels[rows]))
     regression.coef_ = np.round(regression.coef_, BASELINE_DECIMALS)
     regression.intercept_ = np.round(regression.intercept_, BASELINE_DECIMALS)
     return baseline
@@ -205,7 +230,7 @@ def frequent_values(values: np.ndarray, most: int) -> np.ndarray:
     return np.sort(names[np.argsort(-counts, kind="stable")[:most]])
 
 
-def to_onnx(fitted: ClassifierMixin, types: dict[str, str]) -> bytes:
+def to_onnx(fitted: BaseEstimator, types: dict[str, str]) -> bytes:
     """Return the estimator as ONNX: one input a feature, the output named `probabilities`.
 
     Raises
@@ -222,7 +247,7 @@ def to_onnx(fitted: ClassifierMixin, types: dict[str, str]) -> bytes:
             fitted,
             name=project.TARGET,
             initial_types=[(name, tensors[kind]([None, 1])) for name, kind in types.items()],
-            options={"zipmap": False},
+            options={"zipmap": False} if project.task().is_classifier else None,
             target_opset=18,
         )
     except RuntimeError as error:
@@ -237,7 +262,7 @@ def to_onnx(fitted: ClassifierMixin, types: dict[str, str]) -> bytes:
     return bytes(model.SerializeToString(deterministic=True))
 
 
-def check_parity(fitted: ClassifierMixin, model: Model, features: Columns) -> None:
+def check_parity(fitted: BaseEstimator, model: Model, features: Columns) -> None:
     """Refuse a model file whose scores differ from those of its estimator.
 
     Raises
@@ -249,8 +274,9 @@ def check_parity(fitted: ClassifierMixin, model: Model, features: Columns) -> No
 
     count = row_count(features)
     sample = take(features, np.arange(0, count, max(1, count // 20_000)))
-    expected = fitted.predict_proba(pd.DataFrame(sample))[:, 1]
-    worst = float(np.abs(model.score_features(sample) - expected).max())
+    expected = scores_of(fitted, pd.DataFrame(sample))
+    difference = np.abs(model.score_features(sample) - expected).max()
+    worst = float(difference / project.task().scale(expected))
     if worst > PARITY:
         raise SlipwayError(
             f"the ONNX model and the estimator disagree by up to {worst:.2g} (allowed: {PARITY:g})",
@@ -290,7 +316,10 @@ def _row_schema() -> dict[str, object]:
 def _scored_holdout(model: Model, dataset: Dataset) -> dict[str, np.ndarray]:
     """Return the rows of the holdout: inputs, `label` (NaN if unknown) and `score`."""
     inputs = dataset.holdout.inputs()
-    return inputs | {"label": dataset.holdout.labels, "score": model.score(inputs)}
+    return inputs | {
+        "label": dataset.holdout.labels,
+        "score": model.task.monitored(model.score(inputs)),
+    }
 
 
 def _reference(model: Model, holdout: Columns) -> dict[str, object]:
@@ -301,7 +330,7 @@ def _reference(model: Model, holdout: Columns) -> dict[str, object]:
     return {
         "reference": profiles | {"score": profile(holdout["score"])},
         "golden": [
-            {"row": row, "probability": float(probability)}
+            {"row": row, "probability": probability.tolist()}
             for row, probability in zip(as_rows(golden), model.score(golden), strict=True)
         ],
     }
@@ -321,7 +350,8 @@ def _history(model: Model, dataset: Dataset, holdout: Columns) -> dict[str, obje
     profiles = {name: reference[name] for name in monitored}
     history = reference_history(monitored, times, profiles, dataset.months)
     sample = np.arange(0, row_count(rows), max(1, row_count(rows) // SCORED_ROWS))
-    scores = np.concatenate([model.score(take(rows, sample)), holdout["score"]])
+    earlier = model.task.monitored(model.score(take(rows, sample)))
+    scores = np.concatenate([earlier, holdout["score"]])
     scored = np.concatenate([rows[project.event_time()][sample], holdout[project.event_time()]])
     of_score = reference_history(
         {"score": scores}, scored, {"score": reference["score"]}, history["months"]

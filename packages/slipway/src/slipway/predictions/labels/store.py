@@ -16,13 +16,13 @@ from uuid import uuid4
 
 import numpy as np
 
-from slipway import project
 from slipway.dataset.files import PARQUET, may_hold_rows, read_parquet_bytes
 from slipway.dataset.tables import digest
 from slipway.errors import SlipwayError
 from slipway.predictions.files import LogFile, LogFolder, NoFolderError
 from slipway.predictions.labels.arrivals import OUTCOME, Arrivals, read_arrivals
 from slipway.storage import reaching
+from slipway.tasks.binary import Binary
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -245,7 +245,7 @@ class _Store:
 
 
 def _are_binary(labels: pa.ChunkedArray) -> bool:
-    return not project.as_binary(labels.to_numpy())[1].any() and not labels.null_count
+    return not Binary().read(labels.to_numpy())[1].any() and not labels.null_count
 
 
 def _to_table(rows: pd.DataFrame, source: str, sha256: str, now: datetime) -> pa.Table:

@@ -1,0 +1,132 @@
+"""What the pipeline asks of a task."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+
+from slipway.tasks.predictions import Predictions
+
+MOST_NAMED = 5
+
+
+class Task(Protocol):
+    """How labels and predictions of a task are read."""
+
+    @property
+    def name(self) -> str:
+        """As ``src/model/target.py`` declares it."""
+
+    @property
+    def classes(self) -> tuple[Any, ...]:
+        """The names of the classes, by code; empty if labels are not classes."""
+
+    @property
+    def expected(self) -> str:
+        """What a label must be."""
+
+    @property
+    def remedy(self) -> str:
+        """What to do about a label that is not valid."""
+
+    @property
+    def valid_scores(self) -> str:
+        """What scores must be."""
+
+    @property
+    def is_classifier(self) -> bool:
+        """Whether the estimator has `predict_proba`."""
+
+    def read(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return values as labels, NaN for missing ones, and which are not valid: shape (rows,).
+
+        Labels are float32: 0 or 1, the code of a class; or float64: a number.
+        """
+
+    def require(self, name: str, target: str, labels: np.ndarray) -> None:
+        """Refuse labels that a model can neither learn from nor be measured on.
+
+        Parameters
+        ----------
+        name, target
+            What an error calls the rows and the label.
+        labels
+            Without missing ones.
+
+        Raises
+        ------
+        SlipwayError
+            Names the values found.
+        """
+
+    def targets(self, labels: np.ndarray) -> np.ndarray:
+        """Return labels as the estimator is fitted on them, shape (rows,)."""
+
+    def scores(self, raw: np.ndarray, seen: Sequence[int]) -> np.ndarray:
+        """Return what is stored and measured of an estimator's raw output.
+
+        Parameters
+        ----------
+        raw
+            Of a classifier: probabilities, shape (rows, classes seen); else shape (rows,).
+        seen
+            The codes of the classes that the estimator was fitted on, in its own sequence.
+
+        Returns
+        -------
+        Shape (rows,); of a multiclass model (rows, classes).
+        """
+
+    def scale(self, scores: np.ndarray) -> float:
+        """Return the size of a difference of scores that is large: 1 for probabilities."""
+
+    def invalid(self, scores: np.ndarray) -> np.ndarray:
+        """Return which rows have scores that no model of this task may return, shape (rows,)."""
+
+    def rounded(self, scores: np.ndarray) -> np.ndarray:
+        """Return scores as they are stored and compared."""
+
+    def predictions(self, scores: np.ndarray, threshold: float | None) -> Predictions:
+        """Return scores with the decisions made from them."""
+
+    def rule(self, threshold: float) -> dict[str, float]:
+        """Return the settings by which decisions are made from scores."""
+
+    def groups(self, target: str, labels: np.ndarray) -> dict[str, np.ndarray]:
+        """Return the slices that follow from the labels: name to a text for each row."""
+
+    def counts(self, labels: np.ndarray) -> dict[str, int]:
+        """Return what a table of slices counts of the labels."""
+
+    def monitored(self, scores: np.ndarray) -> np.ndarray:
+        """Return a number for each row, shape (rows,), whose distribution is watched."""
+
+    def describe(self, labels: np.ndarray) -> dict[str, Any]:
+        """Return what a manifest records of some labels."""
+
+    def summary(self, described: Mapping[str, Any], rows: int) -> str:
+        """Return a description of labels as part of a sentence."""
+
+
+def listed(values: Sequence[object]) -> str:
+    """Return the first of some values, for a message."""
+    shown = ", ".join(repr(value) for value in values[:MOST_NAMED])
+    return shown + (", …" if len(values) > MOST_NAMED else "")
+
+
+def as_number(value: object) -> float:
+    """Return a number or boolean as a float, NaN for a missing value, infinity for the rest."""
+    if value is None or type(value).__name__ in ("NAType", "NaTType"):
+        return np.nan
+    return float(value) if isinstance(value, (bool, int, float, np.number, np.bool_)) else np.inf
+
+
+def as_numbers(values: np.ndarray) -> np.ndarray:
+    """Return values as float64; what is not a number is infinite."""
+    if values.dtype.kind in "biuf":
+        return values.astype("float64")
+    if values.dtype.kind == "O":
+        return np.array([as_number(value) for value in values.tolist()], dtype="float64")
+    return np.full(values.shape, np.inf)

@@ -1,0 +1,100 @@
+"""A number: the prediction is the decision."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from slipway.errors import SlipwayError
+from slipway.tasks.base import as_numbers
+from slipway.tasks.predictions import Predictions, ValuePredictions
+
+# Processors differ in the last digits of a float32.
+DIGITS = 6
+
+TINY = 1e-290
+
+
+@dataclass(frozen=True)
+class Regression:
+    """Labels and scores are numbers, in the same unit."""
+
+    name = "regression"
+    classes = ()
+    expected = "a finite number, and NaN where it is not known"
+    remedy = "return numbers; for classes declare `TASK = 'multiclass'`"
+    valid_scores = "finite numbers"
+    is_classifier = False
+
+    @classmethod
+    def declared(cls, classes: Sequence[object]) -> Regression:
+        if classes:
+            raise SlipwayError(
+                "src/model/target.py: `CLASSES` are those of `TASK = 'multiclass'`",
+                "remove `CLASSES`, or declare that task",
+            )
+        return cls()
+
+    def read(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return numbers, float64; infinity is not valid."""
+        labels = as_numbers(values)
+        return labels, np.isinf(labels)
+
+    def require(self, name: str, target: str, labels: np.ndarray) -> None:
+        values = np.unique(labels)
+        if len(values) < 2:
+            only = f"only the value {values[0]:g}" if len(values) else "no label"
+            raise SlipwayError(
+                f"the {name} rows have {only} (`{target}`), and two values are needed",
+                "check `label` in src/model/target.py, or use more rows",
+            )
+
+    def targets(self, labels: np.ndarray) -> np.ndarray:
+        return labels
+
+    def scores(self, raw: np.ndarray, seen: Sequence[int]) -> np.ndarray:
+        return np.asarray(raw, dtype="float64").reshape(len(raw))
+
+    def scale(self, scores: np.ndarray) -> float:
+        """Return the largest score, as a float32 has a relative error."""
+        return float(np.abs(scores).max(initial=TINY))
+
+    def invalid(self, scores: np.ndarray) -> np.ndarray:
+        return ~np.isfinite(scores)
+
+    def rounded(self, scores: np.ndarray) -> np.ndarray:
+        """Return scores rounded to some significant digits."""
+        magnitude = np.floor(np.log10(np.maximum(np.abs(scores), TINY)))
+        factor = 10.0 ** (DIGITS - 1 - magnitude)
+        return np.asarray(np.round(scores * factor) / factor)
+
+    def predictions(self, scores: np.ndarray, threshold: float | None) -> Predictions:
+        return ValuePredictions.of(scores)
+
+    def rule(self, threshold: float) -> dict[str, float]:
+        return {}
+
+    def groups(self, target: str, labels: np.ndarray) -> dict[str, np.ndarray]:
+        return {}
+
+    def counts(self, labels: np.ndarray) -> dict[str, int]:
+        return {}
+
+    def monitored(self, scores: np.ndarray) -> np.ndarray:
+        return scores
+
+    def describe(self, labels: np.ndarray) -> dict[str, Any]:
+        return {
+            "mean": float(labels.mean()),
+            "deviation": float(labels.std()),
+            "lowest": float(labels.min()),
+            "highest": float(labels.max()),
+        }
+
+    def summary(self, described: Mapping[str, Any], rows: int) -> str:
+        return (
+            f"mean {described['mean']:.4g}, {described['lowest']:.4g} to {described['highest']:.4g}"
+        )

@@ -1,0 +1,65 @@
+"""What evaluation asks of a task: baselines, and the data of its plots."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+
+from slipway.tasks.predictions import Predictions
+
+Table = Sequence[Mapping[str, object]]
+"""The rows of a CSV file."""
+
+# Weight, in rows, of the mean of all labels in that of a category.
+SHRINKAGE = 20
+
+
+class Diagnostics(Protocol):
+    """How models of a task are compared with simple ones, and shown.
+
+    Attributes
+    ----------
+    simplest
+        What the baseline that learns nothing but the labels is called.
+    regressor
+        What the baseline on the same features is called.
+    """
+
+    simplest: str
+    regressor: str
+
+    def strength(self, values: np.ndarray, labels: np.ndarray) -> float:
+        """Return how well a number orders the labels: 0.5 is chance, 1 perfect, either way."""
+
+    def constant(self, described: Mapping[str, Any], rows: int, training_rows: int) -> np.ndarray:
+        """Return the scores of the simplest baseline.
+
+        Parameters
+        ----------
+        described
+            What the manifest records of the labels in training.
+        """
+
+    def estimator(self) -> Any:
+        """Return the regressor or classifier of the baseline on the same features, not fitted."""
+
+    def plots(self, labels: np.ndarray, model: Predictions, bins: int) -> dict[str, Table]:
+        """Return the tables of the plots, by file name."""
+
+    def of_slice(self, labels: np.ndarray, model: Predictions) -> dict[str, str]:
+        """Return what the table of slices has beside the metrics."""
+
+
+def ordinal(values: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Return a feature as numbers: a category by the mean of its labels.
+
+    The mean is shrunk, so that a rare value does not predict itself.
+    """
+    if values.dtype.kind not in "OU":
+        return np.nan_to_num(values)
+    _, codes = np.unique(values.astype(str), return_inverse=True)
+    rows = np.bincount(codes)
+    sums = np.bincount(codes, weights=labels) + SHRINKAGE * labels.mean()
+    return np.asarray((sums / (rows + SHRINKAGE))[codes])
