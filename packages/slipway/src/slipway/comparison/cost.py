@@ -11,7 +11,8 @@ import numpy as np
 
 from slipway.comparison.report import Cost, CostEntry, Rule
 from slipway.dataset.tables import take
-from slipway.training.score import MODEL_FILE, Model
+from slipway.training.formats.registry import model_path
+from slipway.training.score import Model
 
 if TYPE_CHECKING:
     from slipway.project import Columns
@@ -79,4 +80,4 @@ def _placeholder(kind: str) -> np.ndarray:
 
 
 def _megabytes(folder: Path) -> float:
-    return (folder / MODEL_FILE).stat().st_size / 1e6
+    return model_path(folder).stat().st_size / 1e6

@@ -15,7 +15,7 @@ from slipway.dataset.tables import round_floats, row_count, write_columns, write
 from slipway.errors import Refused
 from slipway.metrics import stats
 from slipway.metrics.registry import HEADLINE, METRICS, Options, Predictions, Sample
-from slipway.training.score import BASELINE_FILE, MODEL, Model
+from slipway.training.score import MODEL, Model
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -84,7 +84,7 @@ def baseline_scores(model: Model, folder: Path, features: Columns) -> dict[str, 
         Its folder, which holds the logistic regression.
     """
     training = model.manifest["train"]
-    logistic = Model((folder / BASELINE_FILE).read_bytes(), model.manifest)
+    logistic = Model.load_baseline(folder)
     return {
         "base_rate": np.full(row_count(features), training["positives"] / training["rows"]),
         "logistic_regression": logistic.score_features(features),
