@@ -1,39 +1,33 @@
-"""Converters to ONNX of the boosting libraries, registered with skl2onnx if they are in use."""
+"""Converters to ONNX of the boosting libraries, imported if an estimator has a model of one."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from importlib.util import find_spec
 from typing import Any
 
 from slipway.training.formats.format import NotExported
+from slipway.training.formats.parts import library, parts
 
 # As skl2onnx declares them for its own classifiers.
 CLASSIFIER = {"zipmap": [True, False, "columns"], "nocl": [True, False]}
 
 
-def register() -> list[str]:
-    """Register the converters of the boosting libraries that are imported.
+def register(fitted: Any) -> None:
+    """Register the converters of the boosting libraries in an estimator.
 
-    Returns
-    -------
-    Those that have none, since onnxmltools is not installed.
+    Raises
+    ------
+    NotExported
+        One needs onnxmltools, which is not installed.
     """
-    imported = [name for name in LIBRARIES if name in sys.modules]
-    unable = [name for name in imported if name in NEED_ONNXMLTOOLS and not _has_onnxmltools()]
-    for name in imported:
-        if name not in unable:
-            LIBRARIES[name]()
-    return unable
-
-
-def missing_converter(library: str) -> NotExported:
-    """Return the error for a model of a library without its converter."""
-    return NotExported(
-        f"the converter of {library} is in the package onnxmltools, which is not installed",
-        "add onnxmltools to the extra `pipeline` in pyproject.toml, then `make lock`",
-    )
+    for name in sorted({library(part) for part in parts(fitted)} & LIBRARIES.keys()):
+        if name in NEED_ONNXMLTOOLS and not _has_onnxmltools():
+            raise NotExported(
+                f"the converter of {name} is in the package onnxmltools, which is not installed",
+                "add onnxmltools to the extra `pipeline` in pyproject.toml, then `make lock`",
+            )
+        LIBRARIES[name]()
 
 
 def _has_onnxmltools() -> bool:

@@ -9,7 +9,7 @@ import numpy as np
 
 from slipway import project
 from slipway.errors import SlipwayError, first_line
-from slipway.training.formats.boosting import missing_converter, register
+from slipway.training.formats.boosting import register
 from slipway.training.formats.format import Exported, Format, NotExported, Predict, Types
 from slipway.training.onnx_file import refuse_external_data
 
@@ -31,7 +31,7 @@ def export(fitted: Any, types: Types) -> Exported:
     NotExported
         Some part of it has no converter, or depends on the machine.
     """
-    unable = register()
+    register(fitted)
     errors = []
     for each in _forms(fitted, types):
         try:
@@ -40,9 +40,6 @@ def export(fitted: Any, types: Types) -> Exported:
             raise
         except Exception as error:  # noqa: BLE001 - converters raise errors of any kind
             errors.append(error)
-    for library in unable:
-        if library in str(errors[0]):
-            raise missing_converter(library) from errors[0]
     raise NotExported(f"skl2onnx cannot convert it: {first_line(errors[0])}") from errors[0]
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from slipway.training.formats.parts import library
 from slipway.user_code import PACKAGE
 
 
@@ -31,12 +32,12 @@ def remedies(fitted: Any, missing: bool) -> list[str]:
     missing
         Whether training rows have missing numbers.
     """
-    parts = list(_parts(fitted))
-    return [each.text for each in REMEDIES if any(each.applies(part, missing) for part in parts)]
+    named = list(_named(fitted))
+    return [each.text for each in REMEDIES if any(each.applies(part, missing) for part in named)]
 
 
-def _parts(fitted: Any) -> Iterator[Any]:
-    """Yield an estimator and all that it is made of."""
+def _named(fitted: Any) -> Iterator[Any]:
+    """Yield an estimator and the parameters that its author gave it, also to its parts."""
     yield fitted
     if hasattr(fitted, "get_params"):
         yield from fitted.get_params(deep=True).values()
@@ -47,7 +48,7 @@ def _is(*names: str) -> Callable[[Any], bool]:
 
 
 def _own(part: Any) -> bool:
-    return type(part).__module__.split(".")[0] == PACKAGE
+    return library(part) == PACKAGE
 
 
 _FOREST = _is(

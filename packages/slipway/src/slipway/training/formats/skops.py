@@ -27,6 +27,7 @@ from slipway.training.formats.format import (
     Types,
     predictions,
 )
+from slipway.training.formats.parts import library, parts
 
 if TYPE_CHECKING:
     import numpy as np
@@ -58,6 +59,9 @@ TRUSTED: tuple[tuple[str, frozenset[str]], ...] = (
     ("functools.partial", frozenset({"PartialNode"})),
 )
 
+# A random name and the time of the fit, which no prediction depends on.
+CATBOOST_IDENTITY = ("model_guid", "train_finish_time")
+
 # Modules of these packages that are no part of a model.
 NOT_OF_MODELS = ("test", "conftest", "__main__")
 
@@ -83,6 +87,10 @@ def export(fitted: Any, _: Types) -> Exported:
     """
     import skops.io
 
+    for part in parts(fitted):
+        if library(part) == "catboost":
+            for name in CATBOOST_IDENTITY:
+                part.get_metadata()[name] = ""
     try:
         content = _canonical(skops.io.dumps(fitted))
         types = tuple(skops.io.get_untrusted_types(data=content))
