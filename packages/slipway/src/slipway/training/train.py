@@ -30,6 +30,7 @@ from slipway.reference.profile import profile, profile_columns
 from slipway.repository.pointers import data_revision
 from slipway.training.formats.choose import Choice, choose
 from slipway.training.formats.onnx import ONNX
+from slipway.training.formats.own_code import require_dependencies
 from slipway.training.formats.packages import served_packages
 from slipway.training.formats.registry import MODEL_FILES
 from slipway.training.score import (
@@ -83,6 +84,7 @@ def train(params: Params, prepared: Path = PREPARED, out: Path = MODEL) -> str:
     types = {name: feature_type(values) for name, values in features.items()}
     fitted = fit(params.train, features, labels)
     choice = choose(fitted, features, types)
+    require_dependencies(choice.exported.types)
     content = choice.exported.content
     manifest: dict[str, Any] = {
         "version": 1,
