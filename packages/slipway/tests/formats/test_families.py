@@ -45,7 +45,14 @@ from xgboost import XGBClassifier, XGBRegressor
 from slipway.errors import SlipwayError
 from slipway.training.formats import boosting
 from slipway.training.formats import choose as choosing
-from slipway.training.formats.choose import PARITY, Choice, choose
+from slipway.training.formats.choose import (
+    PARITY,
+    Choice,
+    check_parity,
+    choose,
+    expected_predictions,
+)
+from slipway.training.formats.format import NotExported
 from slipway.training.formats.packages import served_packages
 from slipway.training.score import MANIFEST_FILE, Model, feature_type
 
@@ -379,6 +386,43 @@ def test_rows_with_a_missing_number_are_compared_wherever_they_are(table, monkey
 
     assert choice.format.name == "skops"
     assert "SimpleImputer" in choice.rejected[0].remedies[0]
+
+
+def parity(predict: Callable[[Any, Any], Any], table: Table) -> None:
+    """Compare a file with an estimator of a table with a category."""
+    features = table.take(TABLE, missing=False)
+    fitted = ordinal(forest()).fit(pd.DataFrame(features), table.targets["binary"])
+    types = {name: feature_type(values) for name, values in features.items()}
+    check_parity(lambda rows: predict(rows, fitted), expected_predictions(fitted, features, types))
+
+
+def test_equal_predictions_pass(table):
+    parity(lambda rows, fitted: fitted.predict_proba(pd.DataFrame(rows)), table)
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf, 0.5 + 2 * PARITY])
+def test_a_prediction_that_is_missing_or_other_is_a_difference(wrong, table):
+    def predict(rows: Any, fitted: Any) -> Any:
+        found = fitted.predict_proba(pd.DataFrame(rows))
+        found[17, 1] = wrong
+        return found
+
+    with pytest.raises(NotExported, match="differ"):
+        parity(predict, table)
+
+
+def test_predictions_of_another_shape_are_a_difference(table):
+    with pytest.raises(NotExported, match="inf"):
+        parity(lambda rows, fitted: fitted.predict_proba(pd.DataFrame(rows))[:, :1], table)
+
+
+def test_unknown_categories_are_compared(table):
+    def predict(rows: Any, fitted: Any) -> Any:
+        known = {**rows, "c": np.where(np.isin(rows["c"], ["x", "y", "z"]), rows["c"], "z")}
+        return fitted.predict_proba(pd.DataFrame(known))
+
+    with pytest.raises(NotExported, match="differ"):
+        parity(predict, table)
 
 
 def test_a_library_without_its_converter_is_served_in_skops_and_the_package_named(
