@@ -20,6 +20,9 @@ from lightgbm import LGBMClassifier, LGBMRegressor
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import make_column_transformer
 from sklearn.ensemble import (
+    AdaBoostClassifier,
+    BaggingClassifier,
+    GradientBoostingClassifier,
     HistGradientBoostingClassifier,
     HistGradientBoostingRegressor,
     RandomForestClassifier,
@@ -33,6 +36,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.feature_selection import SelectKBest, f_classif
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.pipeline import make_pipeline
@@ -181,6 +185,12 @@ CASES = {
         remedied=lambda: ordinal(histogram()),
         file="skops",
     ),
+    "gradient boosting": Case(
+        lambda: ordinal(GradientBoostingClassifier(n_estimators=10, random_state=0))
+    ),
+    "AdaBoost": Case(lambda: ordinal(AdaBoostClassifier(n_estimators=5, random_state=0))),
+    "bagging": Case(lambda: ordinal(BaggingClassifier(n_estimators=5, random_state=0))),
+    "naive Bayes": Case(lambda: ordinal(GaussianNB())),
     "LightGBM": Case(lambda: ordinal(light()), missing=True),
     "LightGBM of 3 classes": Case(lambda: ordinal(light()), missing=True, task="multiclass"),
     "LightGBM regression": Case(

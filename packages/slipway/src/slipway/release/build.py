@@ -82,16 +82,16 @@ def check_requirements(tree: Path) -> None:
         for name, version in needed.items()
         if (versions := locked.get(canonicalize_name(name))) and not versions & {version, ANY}
     ]
-    file = format_of(manifest)
+    used = format_of(manifest)
     if missing:
-        dependencies = ", ".join(f'"{name}"' for name in file.dependencies(missing))
+        dependencies = ", ".join(f'"{name}"' for name in used.dependencies(missing))
         raise SlipwayError(
-            f"{REQUIREMENTS}: lacks {', '.join(missing)}, which {MODEL / file.file} imports",
+            f"{REQUIREMENTS}: lacks {', '.join(missing)}, which serving {MODEL / used.file} imports",
             f"make sure that `dependencies` of pyproject.toml has {dependencies}, then `make lock`",
         )
-    if other and file.exact_versions:
+    if other and used.exact_versions:
         raise SlipwayError(
-            f"{REQUIREMENTS}: has {', '.join(other)}, with which {MODEL / file.file} was made",
+            f"{REQUIREMENTS}: has {', '.join(other)}, with which {MODEL / used.file} was made",
             "`make lock`, then `dvc repro`",
         )
 

@@ -161,9 +161,8 @@ def row_ms(predict: Predict, rows: Columns) -> float:
 
 
 def _require_probabilities(fitted: Any) -> None:
-    from sklearn.base import is_classifier
-
-    if is_classifier(fitted) and not hasattr(fitted, "predict_proba"):
+    # A fitted classifier has classes; the regressor of CatBoost has none of them.
+    if len(getattr(fitted, "classes_", ())) and not hasattr(fitted, "predict_proba"):
         raise SlipwayError(
             f"{ESTIMATOR} is a classifier without `predict_proba`, and predictions are "
             "probabilities",
