@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from hashlib import sha256
 from importlib import import_module
 from pathlib import Path
@@ -217,9 +218,12 @@ CASES = {
     ),
     "neighbours after scaling": Case(lambda: one_hot(KNeighborsClassifier())),
     "neighbours regression": Case(lambda: one_hot(KNeighborsRegressor()), task="regression"),
-    "support vectors": Case(lambda: one_hot(SVC(probability=True, random_state=0))),
+    "support vectors": Case(lambda: one_hot(CalibratedClassifierCV(SVC(), ensemble=False))),
     "support vectors of 3 classes": Case(
-        lambda: one_hot(SVC(probability=True, random_state=0)), task="multiclass"
+        lambda: one_hot(CalibratedClassifierCV(SVC(), ensemble=False)), task="multiclass"
+    ),
+    "support vectors with own probabilities": Case(
+        lambda: one_hot(SVC(probability=True, random_state=0))
     ),
     "support vector regression": Case(lambda: one_hot(SVR()), task="regression"),
     "neural network": Case(lambda: one_hot(MLPClassifier((8,), max_iter=20, random_state=0))),
@@ -275,12 +279,21 @@ CASES = {
 }
 
 
-def chosen(case: Case, table: Table, make: Callable[[], Any]) -> tuple[Choice, Any, dict[str, Any]]:
+Made = tuple[Choice, Any, dict[str, np.ndarray]]
+
+
+def chosen(case: Case, table: Table, make: Callable[[], Any]) -> Made:
     """Return the choice for a fitted estimator, the estimator, and its features."""
     features = table.take(case.features, case.missing)
     fitted = make().fit(pd.DataFrame(features), table.targets[case.task])
     types = {name: feature_type(values) for name, values in features.items()}
     return choose(fitted, features, types), fitted, features
+
+
+@pytest.fixture(scope="session")
+def made(table: Table, own: Path) -> Callable[[str], Made]:
+    """Return the choice for a case, its estimator and features: made once."""
+    return cache(lambda name: chosen(CASES[name], table, CASES[name].estimator))
 
 
 def write(choice: Choice, features: dict[str, np.ndarray], folder: Path) -> None:
@@ -300,10 +313,12 @@ def write(choice: Choice, features: dict[str, np.ndarray], folder: Path) -> None
     (folder / MANIFEST_FILE).write_text(json.dumps(manifest), "utf-8")
 
 
+# scikit-learn 1.9 advises against `probability`; a network of few steps has not converged.
+@pytest.mark.filterwarnings("ignore::FutureWarning", "ignore:Stochastic Optimizer")
 @pytest.mark.parametrize("name", CASES)
-def test_the_file_predicts_what_the_estimator_predicts(name, table, own, tmp_path):
+def test_the_file_predicts_what_the_estimator_predicts(name, made, tmp_path):
     case = CASES[name]
-    choice, fitted, features = chosen(case, table, case.estimator)
+    choice, fitted, features = made(name)
 
     write(choice, features, tmp_path / "model")
     found = Model.load(tmp_path / "model").predict(features)
@@ -325,24 +340,33 @@ def test_the_file_predicts_what_the_estimator_predicts(name, table, own, tmp_pat
 
 
 @pytest.mark.parametrize("name", [name for name in CASES if CASES[name].remedied])
-def test_the_remedy_that_is_named_leads_to_onnx(name, table, own):
+def test_the_remedy_that_is_named_leads_to_onnx(name, made, table):
     case = CASES[name]
     assert case.remedied
-    before, *_ = chosen(case, table, case.estimator)
+    before, *_ = made(name)
     after, *_ = chosen(case, table, case.remedied)
 
     assert len(before.rejected[0].remedies) == 1
     assert after.format.name == "onnx"
 
 
-@pytest.mark.parametrize("name", [name for name in CASES if CASES[name].file == "skops"])
-def test_the_same_estimator_gives_the_same_bytes(name, table, own):
-    first, second = (chosen(CASES[name], table, CASES[name].estimator)[0] for _ in range(2))
+@pytest.mark.parametrize(
+    "name",
+    [
+        "CatBoost with categories",
+        "forest with missing numbers",
+        "histogram boosting with categories",
+        "own transformer",
+        "text",
+    ],
+)
+def test_the_same_estimator_gives_the_same_bytes(name, made, table):
+    again, *_ = chosen(CASES[name], table, CASES[name].estimator)
 
-    assert first.exported == second.exported
+    assert made(name)[0].exported == again.exported
 
 
-def test_another_process_loads_each_file_that_holds_types(table, own, tmp_path):
+def test_another_process_loads_each_file_that_holds_types(made, own, tmp_path):
     expected = {}
     for name in (
         "own transformer",
@@ -350,7 +374,7 @@ def test_another_process_loads_each_file_that_holds_types(table, own, tmp_path):
         "text",
         "stacking of histogram boosting",
     ):
-        choice, fitted, features = chosen(CASES[name], table, CASES[name].estimator)
+        choice, fitted, features = made(name)
         write(choice, features, tmp_path / name)
         np.savez(
             tmp_path / name / "features.npz", **{k: v.astype(str) for k, v in features.items()}

@@ -86,7 +86,8 @@ def check_requirements(tree: Path) -> None:
     if missing:
         dependencies = ", ".join(f'"{name}"' for name in used.dependencies(missing))
         raise SlipwayError(
-            f"{REQUIREMENTS}: lacks {', '.join(missing)}, which serving {MODEL / used.file} imports",
+            f"{REQUIREMENTS}: lacks {', '.join(missing)}, which serving {MODEL / used.file} "
+            "imports",
             f"make sure that `dependencies` of pyproject.toml has {dependencies}, then `make lock`",
         )
     if other and used.exact_versions:

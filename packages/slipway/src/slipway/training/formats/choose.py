@@ -166,8 +166,7 @@ def _require_probabilities(fitted: Any) -> None:
         raise SlipwayError(
             f"{ESTIMATOR} is a classifier without `predict_proba`, and predictions are "
             "probabilities",
-            "set what gives it some (probability=True of an SVC, voting='soft'), or put it into a "
-            "CalibratedClassifierCV",
+            "put it into a CalibratedClassifierCV, or set voting='soft' in a VotingClassifier",
         )
 
 
