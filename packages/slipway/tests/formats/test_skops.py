@@ -199,6 +199,16 @@ def test_a_file_of_another_version_of_skops_is_refused(content):
         SKOPS.load(older, TYPES, ["model.transformers.doubled"])
 
 
+def test_an_estimator_that_keeps_a_table_is_not_written(table, own, features):
+    ratio = import_module("model.transformers").Ratio().fit(pd.DataFrame(features))
+    ratio.means_ = pd.DataFrame(features).mean()
+
+    with pytest.raises(NotExported) as refused:
+        SKOPS.export(ratio, TYPES)
+
+    assert "numpy arrays" in refused.value.do
+
+
 def test_an_estimator_with_an_object_of_another_library_is_not_written(table, features):
     import operator
 

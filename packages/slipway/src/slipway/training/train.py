@@ -243,7 +243,8 @@ def _summary(
     if not choice.rejected:
         yield f"format {choice.format.name}: predicts what the estimator predicts"
     slow = f", and judge.max_row_ms of params.yaml is {max_row_ms:g}"
-    yield f"one row: {choice.row_ms:.2g} ms (median){slow if choice.row_ms > max_row_ms else ''}"
+    cost = f"{choice.row_ms:.{0 if choice.row_ms >= 10 else 3}f} ms (median)"
+    yield f"one row: {cost}{slow if choice.row_ms > max_row_ms else ''}"
     yield f"the image needs: {', '.join(choice.format.dependencies(identity['packages']))}"
 
 

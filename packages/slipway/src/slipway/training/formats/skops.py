@@ -98,7 +98,10 @@ def export(fitted: Any, _: Types) -> Exported:
     except Untrusted as error:
         raise NotExported(f"{error}; allowed are {ALLOWED}") from None
     except Exception as error:
-        raise NotExported(f"skops cannot write it: {first_line(error)}") from error
+        raise NotExported(
+            f"skops cannot write it: {first_line(error)}",
+            "keep what a transformer learns in numpy arrays, numbers and text, not in DataFrames",
+        ) from error
     return Exported(content, types)
 
 
