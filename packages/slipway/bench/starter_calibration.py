@@ -18,16 +18,17 @@ from support.rolling import data_files
 from slipway import project
 from slipway.dataset.labelled import LabelledRows
 from slipway.dataset.tables import read_columns
-from slipway.errors import SlipwayError
 from slipway.metrics import stats
 from slipway.metrics.calibration import Binned
 from slipway.progress import track
 from slipway.settings import read_params
+from slipway.training.formats.format import NotExported
+from slipway.training.formats.onnx import ONNX
 from slipway.training.monthly import Month, joined
-from slipway.training.score import Model, feature_type
-from slipway.training.train import fit, to_onnx
+from slipway.training.score import feature_type
+from slipway.training.train import fit
 
-FIRST = 5  # months that the first fit learns
+FIRST = 8  # months that the first fit learns
 
 PARAMS = read_params(ROOT / "params.yaml")
 
@@ -37,8 +38,7 @@ def main() -> None:
     names = [file.stem for file in data_files()]
     ways: dict[str, Callable[[Sequence[Month]], ClassifierMixin]] = {
         "as it is": as_it_is,
-        "sigmoid, cross-validated": lambda past: cross_validated(past, "sigmoid"),
-        "isotonic, cross-validated": lambda past: cross_validated(past, "isotonic"),
+        "sigmoid, cross-validated": cross_validated,
         "sigmoid, on the newest month": lambda past: on_the_newest(past, "sigmoid"),
         "isotonic, on the newest month": lambda past: on_the_newest(past, "isotonic"),
     }
@@ -72,10 +72,10 @@ def as_it_is(past: Sequence[Month]) -> ClassifierMixin:
     return fit(PARAMS.train, learned.features, learned.labels)
 
 
-def cross_validated(past: Sequence[Month], method: str) -> ClassifierMixin:
+def cross_validated(past: Sequence[Month]) -> ClassifierMixin:
     learned = joined(past)
     estimator = project.estimator(PARAMS.train, categories(learned))
-    calibrated = CalibratedClassifierCV(estimator, method=method, cv=3)
+    calibrated = CalibratedClassifierCV(estimator, method="sigmoid", cv=3)
     return calibrated.fit(pd.DataFrame(learned.features), learned.labels.astype(int))
 
 
@@ -101,13 +101,11 @@ def onnx_difference(fitted: ClassifierMixin, month: Month) -> str:
     """Return by how much the probabilities of the model file differ at most."""
     types = {name: feature_type(values) for name, values in month.features.items()}
     try:
-        content = to_onnx(fitted, types)
-    except SlipwayError as error:
+        predict = ONNX.load(ONNX.export(fitted, types).content, types, ())
+    except NotExported as error:
         return str(error)
-    described = [{"name": name, "type": kind} for name, kind in types.items()]
-    model = Model(content, {"model": {"sha256": ""}, "features": described})
-    expected = fitted.predict_proba(pd.DataFrame(month.features))[:, 1]
-    return f"{np.abs(model.score_features(month.features) - expected).max():.2g}"
+    expected = fitted.predict_proba(pd.DataFrame(month.features))
+    return f"{np.abs(predict(month.features) - expected).max():.2g}"
 
 
 if __name__ == "__main__":

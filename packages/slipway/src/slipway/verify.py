@@ -34,7 +34,8 @@ from slipway.repository.restore import restore
 from slipway.reproduction.reproduce import LockVerdict, reproduce
 from slipway.serving.release import SHIPPED, Release, verify_model
 from slipway.training.backtest import BACKTEST
-from slipway.training.score import MANIFEST_FILE, MODEL, MODEL_FILE
+from slipway.training.formats.registry import model_path
+from slipway.training.score import MANIFEST_FILE, MODEL
 from slipway.untrusted import as_text, quote, quote_text
 
 REPORT = Path("build/report.json")
@@ -96,7 +97,7 @@ def _verify(root: Path, base: str, api: Api | None, accepted: Acceptance | None)
         commit=release.commit,
         base=before.commit,
         data=release.data,
-        model_sha256=files[MODEL_FILE],
+        model_sha256=files[model_path(root / MODEL).name],
         manifest_sha256=files[MANIFEST_FILE],
         files=files,
         lock=lock.status,

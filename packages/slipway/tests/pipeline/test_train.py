@@ -3,8 +3,8 @@ from __future__ import annotations
 import json
 import re
 
-import numpy as np
 import pytest
+from sklearn.calibration import CalibratedClassifierCV
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
@@ -13,6 +13,7 @@ from model import estimator as estimator_module
 from slipway.dataset.tables import digest, read_columns, take
 from slipway.errors import SlipwayError
 from slipway.settings import read_params
+from slipway.training.evaluate import evaluate
 from slipway.training.prepare import prepare
 from slipway.training.score import Model
 from slipway.training.train import train
@@ -74,7 +75,9 @@ def test_a_changed_model_file_is_refused_before_it_is_read(trained):
         Model.load(trained / "build/model")
 
 
-def test_an_estimator_that_cannot_be_written_as_onnx_is_named(prepared, monkeypatch):
+def test_an_estimator_that_no_format_holds_is_refused_with_the_reason_of_each(
+    prepared, monkeypatch
+):
     monkeypatch.setattr(
         estimator_module,
         "build",
@@ -84,17 +87,41 @@ def test_an_estimator_that_cannot_be_written_as_onnx_is_named(prepared, monkeypa
         ),
     )
 
-    with pytest.raises(SlipwayError, match="cannot be written as ONNX"):
+    with pytest.raises(SlipwayError, match=r"FunctionTransformer.*<lambda>") as refused:
         train(read_params())
 
+    assert "src/model/features.py" in refused.value.do
 
-def test_a_model_file_that_scores_otherwise_than_the_estimator_is_refused(prepared, monkeypatch):
+
+def test_a_model_that_onnx_does_not_hold_exactly_is_trained_evaluated_and_rebuilt_in_another_format(
+    trained, monkeypatch
+):
+    build = estimator_module.build
     monkeypatch.setattr(
-        Model, "score_features", lambda self, features: np.zeros(len(features["carrier"]))
+        estimator_module,
+        "build",
+        lambda params, categories: CalibratedClassifierCV(build(params, categories)),
     )
+    params = read_params()
+    params.train["iterations"] = 20
 
-    with pytest.raises(SlipwayError, match="the ONNX model and the estimator disagree"):
-        train(read_params())
+    summary = train(params)
+
+    folder = trained / "build/model"
+    model = Model.load(folder)
+    content = (folder / "model.skops").read_bytes()
+    assert model.manifest["model"]["format"] == "skops"
+    assert model.manifest["model"]["packages"].keys() >= {"scikit-learn", "skops", "pandas"}
+    assert not (folder / "model.onnx").exists()
+    assert "slipway-ml[serve,serve-sklearn]" in summary
+    assert "put the preprocessing before" in summary
+    rows = read_columns([trained / "data/2013-09.parquet"])
+    for golden in model.manifest["golden"][:3]:
+        row = take(rows, rows["flight_id"] == golden["row"]["flight_id"])
+        assert model.score(row)[0] == golden["probability"]
+    evaluate(params)
+    train(params)
+    assert (folder / "model.skops").read_bytes() == content
 
 
 def test_a_parameter_that_the_estimator_misses_is_named(prepared):

@@ -108,7 +108,7 @@ def test_codeowners_gives_exactly_what_is_protected_to_its_owners():
         assert is_owned(path) == bool(group_of(path)), path
 
 
-BINARY = {".onnx", ".parquet"}
+BINARY = {".onnx", ".parquet", ".skops"}
 
 
 def test_git_and_github_show_the_changes_of_every_protected_file():

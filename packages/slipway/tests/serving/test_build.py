@@ -188,7 +188,7 @@ def test_a_link_to_a_model_is_not_built(tree, model_file):
 def test_a_bentofile_that_leaves_the_model_out_is_found_out(tree):
     bentofile = tree / "bentofile.yaml"
     listed = bentofile.read_text()
-    bentofile.write_text(listed.replace("  - /build/model/model.onnx\n", ""))
+    bentofile.write_text(listed.replace("  - /build/model/model.*\n", ""))
     try:
         with pytest.raises(SlipwayError, match=r"model\.onnx: missing"):
             build(tree)

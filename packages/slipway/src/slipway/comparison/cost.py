@@ -11,7 +11,8 @@ import numpy as np
 
 from slipway.comparison.report import Cost, CostEntry, Rule
 from slipway.dataset.tables import take
-from slipway.training.score import MODEL_FILE, Model
+from slipway.training.formats.registry import model_path
+from slipway.training.score import Model
 
 if TYPE_CHECKING:
     from slipway.project import Columns
@@ -32,10 +33,11 @@ def costs(champion: Path | None, challenger: Path, features: Columns, rule: Rule
     Notes
     -----
     Both run in this process, turn by turn, so that other load affects both alike; the result is
-    the median of `ROUNDS` rows. Only the model file is timed, not the features.
+    the median of `ROUNDS` rows. Only the model file is timed, not the features. A champion that
+    does not run with the code of this commit is not timed; its own commit scores it.
     """
-    folders = {"champion": champion, "challenger": challenger}
-    models = {name: Model.load(folder) for name, folder in folders.items() if folder}
+    loaded = {"champion": _load_champion(champion, features), "challenger": Model.load(challenger)}
+    models = {name: model for name, model in loaded.items() if model}
     times = _row_times(list(models.values()), features)
     medians = dict(zip(models, times, strict=True))
     return Cost(
@@ -50,6 +52,18 @@ def costs(champion: Path | None, challenger: Path, features: Columns, rule: Rule
             limit=rule.max_model_mb,
         ),
     )
+
+
+def _load_champion(folder: Path | None, features: Columns) -> Model | None:
+    """Return the champion if it runs here, with features and types of another commit; else None."""
+    if folder is None:
+        return None
+    try:
+        model = Model.load(folder)
+        model.predict(_features_for(model, take(features, slice(0, 1))))
+    except Exception:  # noqa: BLE001 - its estimator may raise anything
+        return None
+    return model
 
 
 def _row_times(models: list[Model], features: Columns) -> list[float]:
@@ -79,4 +93,4 @@ def _placeholder(kind: str) -> np.ndarray:
 
 
 def _megabytes(folder: Path) -> float:
-    return (folder / MODEL_FILE).stat().st_size / 1e6
+    return model_path(folder).stat().st_size / 1e6

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
+
+from packaging.utils import canonicalize_name
 
 from slipway.dataset.tables import files_of
 from slipway.errors import SlipwayError
@@ -17,9 +20,18 @@ from slipway.repository.worktrees import environment
 from slipway.reproduction.lock import folder_md5, outputs
 from slipway.serving.release import Release, verify_model
 from slipway.serving.start import BENTOS
-from slipway.training.score import MODEL
+from slipway.texts import read_text
+from slipway.training.formats.registry import format_of, model_path
+from slipway.training.score import MODEL, read_manifest
 
 NAME = "slipway"
+
+REQUIREMENTS = "requirements-serve.lock"
+
+ANY = ""
+
+# A line of a lock: a package with its version, or with where it comes from, which may be any.
+LOCKED = re.compile(r"^([A-Za-z0-9][\w.-]*)(?:==([^\s;\\]+)| *@ )", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -39,16 +51,68 @@ def build(tree: Path = Path()) -> BuiltBento:
     ``release.json``.
     """
     sha256 = verify_model(tree / MODEL)
+    check_requirements(tree)
     release = _release_of(tree)
     bento = tree / BENTOS / NAME / release.commit
     shutil.rmtree(bento, ignore_errors=True)
     _bentoml_build(tree, release.commit)
     release.write(bento / "src" / MODEL)
     machine = unpack_machine(tree, bento / "src")
-    # BentoML accepts a missing model, or a link to one.
+    _check_included(tree, bento / "src")
+    # BentoML accepts a link to a model.
     if verify_model(bento / "src" / MODEL) != sha256:
         raise SlipwayError(f"{bento}: contains another model than {MODEL}", "build it again")
     return BuiltBento(f"{NAME}:{release.commit}", bento, sha256, machine)
+
+
+def check_requirements(tree: Path) -> None:
+    """Refuse a service that would lack a package which its model imports, or have another version.
+
+    Raises
+    ------
+    SlipwayError
+        Names the packages, and the dependencies that bring them.
+    """
+    manifest = read_manifest(tree / MODEL)
+    needed: dict[str, str] = manifest["model"].get("packages", {})
+    locked = _locked(read_text(tree / REQUIREMENTS))
+    missing = [name for name in needed if canonicalize_name(name) not in locked]
+    other = [
+        f"{name} {'/'.join(sorted(versions))} instead of {version}"
+        for name, version in needed.items()
+        if (versions := locked.get(canonicalize_name(name))) and not versions & {version, ANY}
+    ]
+    used = format_of(manifest)
+    if missing:
+        dependencies = ", ".join(f'"{name}"' for name in used.dependencies(missing))
+        raise SlipwayError(
+            f"{REQUIREMENTS}: lacks {', '.join(missing)}, which serving {MODEL / used.file} "
+            "imports",
+            f"make sure that `dependencies` of pyproject.toml has {dependencies}, then `make lock`",
+        )
+    if other and used.exact_versions:
+        raise SlipwayError(
+            f"{REQUIREMENTS}: has {', '.join(other)}, with which {MODEL / used.file} was made",
+            "`make lock`, then `dvc repro`",
+        )
+
+
+def _locked(lock: str) -> dict[str, set[str]]:
+    """Return the versions of each package of a lock: several if they differ by platform."""
+    found: dict[str, set[str]] = {}
+    for name, version in LOCKED.findall(lock):
+        found.setdefault(canonicalize_name(name), set()).add(version)
+    return found
+
+
+def _check_included(tree: Path, source: Path) -> None:
+    """Refuse a bentofile that leaves out the model: BentoML accepts that."""
+    name = model_path(tree / MODEL).name
+    if not (source / MODEL / name).exists():
+        raise SlipwayError(
+            f"bentofile.yaml: leaves out {MODEL / name}: missing in the service",
+            f"add `/{MODEL}/model.*` to its `include`, which is right for every format",
+        )
 
 
 def _release_of(tree: Path) -> Release:

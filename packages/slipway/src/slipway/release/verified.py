@@ -9,18 +9,21 @@ from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from slipway.dataset.tables import digest, files_of, read_json, write_json
 from slipway.errors import Refused, SlipwayError
-from slipway.training.score import MANIFEST_FILE, MODEL, MODEL_FILE
+from slipway.training.formats.registry import MODEL_FILES, model_path
+from slipway.training.score import MANIFEST_FILE, MODEL
 from slipway.untrusted import as_text, quote_text
 
 VERIFIED = Path("build/verified.json")
 
-# The files of a model folder that a release names, by the key of their sha256 in every record.
-FILES = {"model_sha256": MODEL_FILE, "manifest_sha256": MANIFEST_FILE}
-
 # The keys that identify a release from its verification to the running service.
-IDENTITY = ("commit", *FILES)
+IDENTITY = ("commit", "model_sha256", "manifest_sha256")
 
 RERUN = "release what was verified: run the workflow again from its first job"
+
+
+def released_files(folder: Path) -> dict[str, str]:
+    """Return the files that a release names, by the key of their sha256 in every record."""
+    return {"model_sha256": model_path(folder).name, "manifest_sha256": MANIFEST_FILE}
 
 
 class Identified(Protocol):
@@ -93,7 +96,8 @@ class Verified(BaseModel):
 
     @model_validator(mode="after")
     def _names_its_files(self) -> Verified:
-        if any(self.files.get(file) != getattr(self, key) for key, file in FILES.items()):
+        models = [self.files[name] for name in MODEL_FILES if name in self.files]
+        if models != [self.model_sha256] or self.files.get(MANIFEST_FILE) != self.manifest_sha256:
             raise ValueError("`files` do not match the hashes of model and manifest")
         return self
 

@@ -12,7 +12,7 @@ from slipway.docker import docker, pull
 from slipway.errors import SlipwayError
 from slipway.release.image.record import ImageRecord, check_digest
 from slipway.release.records import Record
-from slipway.release.verified import FILES, VERIFIED, Verified
+from slipway.release.verified import VERIFIED, Verified, released_files
 from slipway.training.score import MODEL
 
 LABELS = {
@@ -57,7 +57,7 @@ def image_difference(image: Mapping[str, Any], record: Record) -> str:
 def model_difference(record: Record) -> str:
     """Return how a release differs from the verified model and that in build/model, or empty."""
     verified = Verified.read(Path()) if VERIFIED.exists() else None
-    for key, file in FILES.items():
+    for key, file in released_files(MODEL).items():
         released = getattr(record, key)
         if verified and verified.commit == record.commit and released != getattr(verified, key):
             return f"{key} is {released}, and {getattr(verified, key)} was verified"

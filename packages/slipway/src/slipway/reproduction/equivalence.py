@@ -24,14 +24,8 @@ from slipway.errors import SlipwayError
 from slipway.settings import read_params
 from slipway.tasks.binary import DECIMALS
 from slipway.training.backtest import BACKTEST
-from slipway.training.score import (
-    BASELINE_FILE,
-    MANIFEST_FILE,
-    MODEL_FILE,
-    Model,
-    parse_manifest,
-    read_manifest,
-)
+from slipway.training.formats.registry import MODEL_FILES
+from slipway.training.score import BASELINE_FILE, MANIFEST_FILE, Model, parse_manifest
 from slipway.training.scores import is_score
 
 # Of a prediction, which is a float32, and of a sum of float64.
@@ -77,7 +71,7 @@ def compare_folders(root: Path, recorded: Path, rebuilt: Path) -> tuple[list[str
         unequal = [
             f"`{name}`: {fault}"
             for name in changed
-            if name not in (MANIFEST_FILE, MODEL_FILE, BASELINE_FILE)
+            if name not in (MANIFEST_FILE, *MODEL_FILES, BASELINE_FILE)
             if (fault := _other_file(recorded / name, rebuilt / name))
         ]
         if unequal:
@@ -149,15 +143,11 @@ def _compare_predictions(root: Path, recorded: Path, rebuilt: Path) -> tuple[lis
     measured = f"predictions differ by at most {gap:.2g} (tolerance {TOLERANCE:g}) on {words}"
     unequal = [] if gap <= TOLERANCE else [measured]
     if (rebuilt / BASELINE_FILE).exists():
-        worst = _gap(_baseline(recorded), _baseline(rebuilt), features)
+        worst = _gap(Model.load_baseline(recorded), Model.load_baseline(rebuilt), features)
         baseline = f"those of the baseline by at most {worst:.2g} ({BASELINE_TOLERANCE:g})"
         unequal += [] if worst <= BASELINE_TOLERANCE else [baseline]
         measured = f"{measured}; {baseline}"
     return unequal, measured
-
-
-def _baseline(folder: Path) -> Model:
-    return Model((folder / BASELINE_FILE).read_bytes(), read_manifest(folder))
 
 
 def _gap(first: Model, second: Model, features: Mapping[str, np.ndarray]) -> float:

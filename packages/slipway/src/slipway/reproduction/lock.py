@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from slipway.dataset.tables import digest
-from slipway.training.score import MODEL_FILE
+from slipway.training.formats.registry import model_paths
 
 # Outputs under this folder are in git; all others are stored by DVC or made again.
 REPORTS = "reports"
@@ -67,9 +67,9 @@ def folder_md5(folder: Path) -> str:
 
 
 def model_sha256(folder: Path) -> str:
-    """Return the sha256 of the model in a folder; empty if there is none."""
-    model = folder / MODEL_FILE
-    return digest(model) if model.is_file() else ""
+    """Return the sha256 of the model in a folder; empty if it has none, or two."""
+    found = model_paths(folder)
+    return digest(found[0]) if len(found) == 1 else ""
 
 
 def _inputs(stages: Stages) -> dict[tuple[str, str], Any]:

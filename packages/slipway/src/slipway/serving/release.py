@@ -10,7 +10,8 @@ from pathlib import Path
 from slipway.dataset.tables import digest, read_json, write_json
 from slipway.errors import SlipwayError
 from slipway.repository.layout import MACHINE_CODE
-from slipway.training.score import MODEL_FILE, read_manifest
+from slipway.training.formats.registry import format_of
+from slipway.training.score import read_manifest
 
 RELEASE_FILE = "release.json"
 
@@ -93,8 +94,9 @@ def verify_model(folder: Path) -> str:
     SlipwayError
         The file is missing, is a link (to a cache), or does not match its manifest.
     """
-    expected: str = read_manifest(folder)["model"]["sha256"]
-    path = folder / MODEL_FILE
+    manifest = read_manifest(folder)
+    expected: str = manifest["model"]["sha256"]
+    path = folder / format_of(manifest).file
     if path.is_symlink() or not path.is_file():
         kind = "a link" if path.is_symlink() else "missing"
         raise SlipwayError(

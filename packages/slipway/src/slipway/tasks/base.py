@@ -79,9 +79,6 @@ class Task(Protocol):
         Shape (rows,); of a multiclass model (rows, classes).
         """
 
-    def scale(self, scores: np.ndarray) -> float:
-        """Return the size of a difference of scores that is large: 1 for probabilities."""
-
     def invalid(self, scores: np.ndarray) -> np.ndarray:
         """Return which rows have scores that no model of this task may return, shape (rows,)."""
 

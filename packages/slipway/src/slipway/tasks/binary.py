@@ -60,9 +60,6 @@ class Binary:
     def scores(self, raw: np.ndarray, seen: Sequence[int]) -> np.ndarray:
         return np.asarray(raw[:, 1])
 
-    def scale(self, scores: np.ndarray) -> float:
-        return 1.0
-
     def invalid(self, scores: np.ndarray) -> np.ndarray:
         return ~(np.isfinite(scores) & (scores >= 0) & (scores <= 1))
 

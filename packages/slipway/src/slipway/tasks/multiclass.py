@@ -73,9 +73,6 @@ class Multiclass:
         scores[:, list(seen)] = raw
         return scores
 
-    def scale(self, scores: np.ndarray) -> float:
-        return 1.0
-
     def invalid(self, scores: np.ndarray) -> np.ndarray:
         is_share = (np.isfinite(scores) & (scores >= 0) & (scores <= 1)).all(1)
         return ~(is_share & (np.abs(scores.sum(1) - 1) < 1e-3))

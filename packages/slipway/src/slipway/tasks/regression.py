@@ -58,10 +58,6 @@ class Regression:
     def scores(self, raw: np.ndarray, seen: Sequence[int]) -> np.ndarray:
         return np.asarray(raw, dtype="float64").reshape(len(raw))
 
-    def scale(self, scores: np.ndarray) -> float:
-        """Return the largest score, as a float32 has a relative error."""
-        return float(np.abs(scores).max(initial=TINY))
-
     def invalid(self, scores: np.ndarray) -> np.ndarray:
         return ~np.isfinite(scores)
 

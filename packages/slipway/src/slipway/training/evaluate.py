@@ -15,7 +15,7 @@ from slipway.dataset.tables import round_floats, row_count, write_columns, write
 from slipway.errors import Refused
 from slipway.metrics.registry import ALL, Options, Sample, headline_of, metrics_of
 from slipway.training.diagnostics import DIAGNOSTICS
-from slipway.training.score import BASELINE_FILE, MODEL, Model
+from slipway.training.score import MODEL, Model
 from slipway.training.scores import score_columns
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def baseline_scores(model: Model, folder: Path, features: Columns) -> dict[str, 
         Its folder, which holds the linear model.
     """
     training, simple = model.manifest["train"], DIAGNOSTICS[project.task().name]
-    linear = Model((folder / BASELINE_FILE).read_bytes(), model.manifest)
+    linear = Model.load_baseline(folder)
     return {
         simple.simplest: simple.constant(training, row_count(features), training["rows"]),
         simple.regressor: linear.score_features(features),

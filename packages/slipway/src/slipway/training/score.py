@@ -12,16 +12,17 @@ import numpy as np
 from slipway import project
 from slipway.errors import SlipwayError
 from slipway.tasks import task_of
-from slipway.training.onnx_file import refuse_external_data
+from slipway.training.formats.onnx import ONNX
+from slipway.training.formats.registry import format_of
 from slipway.training.scores import score_columns
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from slipway.project import Columns
+    from slipway.training.formats.format import Format
 
 MODEL = Path("build/model")
-MODEL_FILE = "model.onnx"
 MANIFEST_FILE = "manifest.json"
 BASELINE_FILE = "baseline.onnx"
 
@@ -29,18 +30,25 @@ BASELINE_FILE = "baseline.onnx"
 class Model:
     """A model whose sha256 is that of its manifest.
 
-    An ONNX file is a description of arithmetic: loading it cannot run code. Its sha256 is still
-    compared with the manifest before anything reads it, so that the model that was reviewed is
-    the model that runs.
+    Loading a file runs no code of it, in each format. Its sha256 is still compared with the
+    manifest before anything reads it, so that the model that was reviewed is the model that runs.
+
+    Parameters
+    ----------
+    file_format
+        That of the content; by default the one that the manifest names.
     """
 
-    def __init__(self, content: bytes, manifest: Mapping[str, Any]) -> None:
+    def __init__(
+        self, content: bytes, manifest: Mapping[str, Any], file_format: Format | None = None
+    ) -> None:
         self.manifest = manifest
         self.sha256: str = manifest["model"]["sha256"]
         self.task = task_of(manifest)
         self._seen = manifest.get("target", {}).get("seen", ())
-        self._types = {feature["name"]: feature["type"] for feature in manifest["features"]}
-        self._session = _session(content)
+        types = {feature["name"]: feature["type"] for feature in manifest["features"]}
+        load = (file_format or format_of(manifest)).load
+        self._predict = load(content, types, manifest["model"].get("types", ()))
 
     @classmethod
     def load(cls, folder: Path = MODEL) -> Model:
@@ -52,7 +60,7 @@ class Model:
             A file is missing or unreadable, or the model's sha256 is not the manifest's.
         """
         manifest = read_manifest(folder)
-        path = folder / MODEL_FILE
+        path = folder / format_of(manifest).file
         if not path.is_file():
             raise SlipwayError(f"{path}: no such file", "train it with `dvc repro`")
         content = path.read_bytes()
@@ -65,6 +73,20 @@ class Model:
             )
         return cls(content, manifest)
 
+    @classmethod
+    def load_baseline(cls, folder: Path = MODEL) -> Model:
+        """Read the logistic regression of a model folder, which is an ONNX file."""
+        return cls((folder / BASELINE_FILE).read_bytes(), read_manifest(folder), ONNX)
+
+    def predict(self, features: Columns) -> np.ndarray:
+        """Return what the estimator predicts from features, float64, not rounded.
+
+        Returns
+        -------
+        Probabilities of shape (rows, classes) of a classifier; values of shape (rows,) else.
+        """
+        return self._predict(features)
+
     def score(self, columns: Columns) -> np.ndarray:
         """Return scores, as the task has them, float64, from raw columns."""
         return self.score_features(project.features(columns))
@@ -72,17 +94,11 @@ class Model:
     def score_features(self, features: Columns) -> np.ndarray:
         """Return scores, as the task has them, float64, from features.
 
-        They are rounded to float32, also if the graph computes in float64 (the baseline's does, so
+        They are rounded to float32, also if the file computes in float64 (the baseline's does, so
         that its scores do not depend on the processor).
         """
         scores = self.task.scores(self.predict(features), self._seen)
         return np.asarray(scores, dtype="float32").astype("float64")
-
-    def predict(self, features: Columns) -> np.ndarray:
-        """Return the raw output: probabilities, shape (rows, classes), or numbers, (rows,)."""
-        feed = {name: _tensor(features[name], kind) for name, kind in self._types.items()}
-        output = "probabilities" if self.task.is_classifier else "variable"
-        return np.asarray(self._session.run([output], feed)[0])
 
 
 def read_manifest(folder: Path = MODEL) -> dict[str, Any]:
@@ -141,21 +157,3 @@ def feature_type(values: np.ndarray) -> str:
         f"a feature has type {values.dtype}",
         "in src/model/features.py, return numbers as float32 and categories as strings",
     )
-
-
-def _tensor(values: np.ndarray, kind: str) -> np.ndarray:
-    dtype = "float32" if kind == "number" else object
-    return values.astype(dtype, copy=False).reshape(-1, 1)
-
-
-def _session(content: bytes) -> Any:
-    import onnxruntime
-
-    refuse_external_data(content)
-    options = onnxruntime.SessionOptions()
-    # Else it guesses the format, and may read one that was not checked.
-    options.add_session_config_entry("session.load_model_format", "ONNX")
-    # One thread: a row takes microseconds, and a service scales by processes.
-    options.intra_op_num_threads = 1
-    options.inter_op_num_threads = 1
-    return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,11 +29,16 @@ from slipway.reference.history import reference_history
 from slipway.reference.profile import profile, profile_columns
 from slipway.repository.pointers import data_revision
 from slipway.training.diagnostics import DIAGNOSTICS
+from slipway.training.formats.choose import Choice, choose
+from slipway.training.formats.format import predictions
+from slipway.training.formats.onnx import ONNX
+from slipway.training.formats.own_code import require_dependencies
+from slipway.training.formats.packages import served_packages
+from slipway.training.formats.registry import MODEL_FILES
 from slipway.training.score import (
     BASELINE_FILE,
     MANIFEST_FILE,
     MODEL,
-    MODEL_FILE,
     Model,
     feature_type,
 )
@@ -65,30 +70,28 @@ BASELINE_VALUES = 2_000
 # Processors differ in the fourteenth, so they seldom round a coefficient to different numbers.
 BASELINE_DECIMALS = 6
 
-# The model computes in float32, the estimator in float64: they differ by about 2e-7.
-PARITY = 1e-5
-
 
 def train(params: Params, prepared: Path = PREPARED, out: Path = MODEL) -> str:
-    """Fit on the training rows and write the model folder; return a summary line.
+    """Fit on the training rows and write the model folder; return a summary.
 
     The same inputs give the same bytes, whatever the number of cores.
 
     Raises
     ------
     SlipwayError
-        The prepared files are missing, or the estimator cannot be written as ONNX or does
-        not score the same once it is.
+        The prepared files are missing, or no format of the model file holds the estimator.
     """
     dataset = Dataset.open(params.prepare.holdout_months)
     split = read_json(prepared / "split.json", "dvc repro prepare")
     features, labels = read_prepared(prepared / "train.parquet")
     types = {name: feature_type(values) for name, values in features.items()}
     fitted = fit(params.train, features, labels)
-    content = to_onnx(fitted, types)
+    choice = choose(fitted, features, types)
+    require_dependencies(choice.exported.types)
+    content = choice.exported.content
     manifest: dict[str, Any] = {
         "version": 1,
-        "model": _identity(content),
+        "model": _identity(choice),
         "target": _target(fitted),
         "features": [_describe(name, types[name], values) for name, values in features.items()],
         **_row_schema(),
@@ -100,16 +103,18 @@ def train(params: Params, prepared: Path = PREPARED, out: Path = MODEL) -> str:
         "requirements_sha256": digest(Path("requirements.lock")),
     }
     model = Model(content, manifest)
-    check_parity(fitted, model, features)
     holdout = _scored_holdout(model, dataset)
     manifest |= _reference(model, holdout)
     manifest["past"] = _history(model, dataset, holdout)
     out.mkdir(parents=True, exist_ok=True)
     write_columns(evenly_spaced(holdout, REFERENCE_ROWS), out / REFERENCE_FILE)
-    (out / MODEL_FILE).write_bytes(content)
-    (out / BASELINE_FILE).write_bytes(to_onnx(fit_baseline(features, labels), types))
+    for name in MODEL_FILES:
+        (out / name).unlink(missing_ok=True)
+    (out / choice.format.file).write_bytes(content)
+    baseline = ONNX.export(fit_baseline(features, labels), types)
+    (out / BASELINE_FILE).write_bytes(baseline.content)
     write_json(manifest, out / MANIFEST_FILE)
-    return f"{out / MODEL_FILE}: {len(content):,} bytes, sha256 {manifest['model']['sha256'][:12]}…"
+    return "\n".join(_summary(choice, manifest["model"], out, params.judge.max_row_ms))
 
 
 def read_prepared(path: Path) -> tuple[dict[str, np.ndarray], np.ndarray]:
@@ -131,20 +136,32 @@ def fit(params: Mapping[str, Any], features: Columns, labels: np.ndarray) -> Bas
     estimator = project.estimator(params, categories)
     try:
         with user_code():
-            return estimator.fit(pd.DataFrame(features), project.task().targets(labels))
+            fitted = estimator.fit(pd.DataFrame(features), project.task().targets(labels))
     except (ValueError, TypeError) as error:
         raise SlipwayError(
             f"the estimator of src/model/estimator.py cannot be fitted: {first_line(error)}"
             + _quoted_numbers(params),
             "correct the section `train` of params.yaml, or the estimator",
         ) from error
+    _require_kind(fitted)
+    return fitted
+
+
+def _require_kind(fitted: BaseEstimator) -> None:
+    """Refuse a regressor for classes, and a classifier for numbers."""
+    task, is_classifier = project.task(), bool(len(getattr(fitted, "classes_", ())))
+    if is_classifier != task.is_classifier:
+        kinds = ("regressor", "classifier")
+        raise SlipwayError(
+            f"the estimator of src/model/estimator.py is a {kinds[is_classifier]}, and the task "
+            f"is {task.name} (`TASK` of src/model/target.py)",
+            f"use a {kinds[task.is_classifier]}, or declare another task",
+        )
 
 
 def scores_of(fitted: BaseEstimator, rows: pd.DataFrame) -> np.ndarray:
     """Return the scores of a fitted estimator, as the task has them, float64."""
-    task = project.task()
-    raw = fitted.predict_proba(rows) if task.is_classifier else fitted.predict(rows)
-    return np.asarray(task.scores(raw, seen_classes(fitted)), "float64")
+    return project.task().scores(predictions(fitted, rows), seen_classes(fitted))
 
 
 def seen_classes(fitted: BaseEstimator) -> list[int]:
@@ -230,61 +247,6 @@ def frequent_values(values: np.ndarray, most: int) -> np.ndarray:
     return np.sort(names[np.argsort(-counts, kind="stable")[:most]])
 
 
-def to_onnx(fitted: BaseEstimator, types: dict[str, str]) -> bytes:
-    """Return the estimator as ONNX: one input a feature, the output named `probabilities`.
-
-    Raises
-    ------
-    SlipwayError
-        Some part of it has no converter.
-    """
-    from skl2onnx import convert_sklearn
-    from skl2onnx.common.data_types import FloatTensorType, StringTensorType
-
-    tensors = {"number": FloatTensorType, "category": StringTensorType}
-    try:
-        model = convert_sklearn(
-            fitted,
-            name=project.TARGET,
-            initial_types=[(name, tensors[kind]([None, 1])) for name, kind in types.items()],
-            options={"zipmap": False} if project.task().is_classifier else None,
-            target_opset=18,
-        )
-    except RuntimeError as error:
-        raise SlipwayError(
-            f"src/model/estimator.py: this estimator cannot be written as ONNX: {error}",
-            "use one that skl2onnx converts (docs/model.md lists them), or register a converter",
-        ) from None
-    # The converter lists the operator sets in the order of a hash; bytes must not depend on it.
-    domains = sorted(model.opset_import, key=lambda operators: str(operators.domain))
-    del model.opset_import[:]
-    model.opset_import.extend(domains)
-    return bytes(model.SerializeToString(deterministic=True))
-
-
-def check_parity(fitted: BaseEstimator, model: Model, features: Columns) -> None:
-    """Refuse a model file whose scores differ from those of its estimator.
-
-    Raises
-    ------
-    SlipwayError
-        One of 20,000 training rows, evenly spaced, has another probability.
-    """
-    import pandas as pd
-
-    count = row_count(features)
-    sample = take(features, np.arange(0, count, max(1, count // 20_000)))
-    expected = scores_of(fitted, pd.DataFrame(sample))
-    difference = np.abs(model.score_features(sample) - expected).max()
-    worst = float(difference / project.task().scale(expected))
-    if worst > PARITY:
-        raise SlipwayError(
-            f"the ONNX model and the estimator disagree by up to {worst:.2g} (allowed: {PARITY:g})",
-            "make the features exact in float32 (whole numbers, few decimals), or use another "
-            "estimator in src/model/estimator.py",
-        )
-
-
 def _describe(name: str, kind: str, values: np.ndarray) -> dict[str, object]:
     """Return a feature as the manifest has it: a category with all values of the training rows."""
     described: dict[str, object] = {"name": name, "type": kind}
@@ -293,13 +255,35 @@ def _describe(name: str, kind: str, values: np.ndarray) -> dict[str, object]:
     return described
 
 
-def _identity(content: bytes) -> dict[str, str | int]:
+def _identity(choice: Choice) -> dict[str, object]:
+    """Return the model file as the manifest has it, with what reading it needs."""
+    content, types = choice.exported.content, choice.exported.types
     return {
-        "file": MODEL_FILE,
+        "file": choice.format.file,
+        "format": choice.format.name,
         "sha256": hashlib.sha256(content).hexdigest(),
         "md5": hashlib.md5(content, usedforsecurity=False).hexdigest(),
         "bytes": len(content),
+        "types": list(types),
+        "packages": served_packages(choice.format, types),
     }
+
+
+def _summary(
+    choice: Choice, identity: Mapping[str, Any], out: Path, max_row_ms: float
+) -> Iterator[str]:
+    """Yield what was written, why in that format, what a row costs, and what the image needs."""
+    sha256 = identity["sha256"][:12]
+    yield f"{out / choice.format.file}: {identity['bytes']:,} bytes, sha256 {sha256}…"
+    for each in choice.rejected:
+        yield f"format {choice.format.name}, since {each.format.name} cannot be used: {each.reason}"
+        yield from (f"  → for {each.format.name}: {remedy}" for remedy in each.remedies)
+    if not choice.rejected:
+        yield f"format {choice.format.name}: predicts what the estimator predicts"
+    slow = f", and judge.max_row_ms of params.yaml is {max_row_ms:g}"
+    cost = f"{choice.row_ms:.{0 if choice.row_ms >= 10 else 3}f} ms (median)"
+    yield f"one row: {cost}{slow if choice.row_ms > max_row_ms else ''}"
+    yield f"the image needs: {', '.join(choice.format.dependencies(identity['packages']))}"
 
 
 def _row_schema() -> dict[str, object]:

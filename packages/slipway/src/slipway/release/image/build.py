@@ -18,7 +18,7 @@ from slipway.release.image.packages import Platform, install
 from slipway.release.image.record import ImageRecord
 from slipway.release.image.registry import push_image, repository
 from slipway.release.image.sbom import Contents, write_sbom
-from slipway.release.verified import FILES, VERIFIED, Verified, check_files
+from slipway.release.verified import VERIFIED, Verified, check_files, released_files
 from slipway.serving.release import RELEASE_FILE, Release, verify_model
 from slipway.settings import Deploy, read_params
 from slipway.training.score import MANIFEST_FILE, MODEL, read_manifest
@@ -93,7 +93,7 @@ def check_inside(image: str, context: Context, tree: Path) -> Inside:
     inside = look_inside(image)
     compare(image, inside.files, context.files)
     verify_model(tree / MODEL)
-    for name in FILES.values():
+    for name in released_files(tree / MODEL).values():
         expected = digest(tree / MODEL / name)
         if (found := inside.model_file(name)) != expected:
             raise SlipwayError(

@@ -25,7 +25,7 @@ def build(params: Mapping[str, Any], categories: Sequence[str]) -> ClassifierMix
 
     Notes
     -----
-    Any scikit-learn classifier with `predict_proba` that skl2onnx can convert will do.
+    Any classifier with the interface of scikit-learn and `predict_proba` will do.
     Early stopping stays off: it would hold back other rows on every run.
     """
     encode = ColumnTransformer(
