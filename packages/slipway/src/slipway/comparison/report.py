@@ -72,6 +72,7 @@ OptionalSha256 = Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")]
 Commit = Annotated[str, Field(pattern=r"^([0-9a-f]{40})?$")]
 Md5 = Annotated[str, Field(pattern=r"^[0-9a-f]{32}(\.dir)?$")]
 Names = Annotated[list[Name], many(1000)]
+PeriodNames = Annotated[list[Name], many(100_000)]
 MetricName = Annotated[str, AfterValidator(_known_metric)]
 
 read_renamed = BeforeValidator(current)
@@ -160,7 +161,7 @@ class Holdout(Part):
     keys_sha256: Sha256
     rows: Annotated[int, Field(ge=1, le=10**12)]
     positives: Count
-    months: Names
+    months: PeriodNames
     first: Name
     last: Name
     moved: bool
@@ -170,20 +171,20 @@ class Holdout(Part):
 
 
 class Period(Part):
-    """A period that models are compared on, each fitted on the months before it.
+    """A period that models are compared on, each fitted on the periods before it.
 
     Attributes
     ----------
     learned
-        The months that were learned.
+        The periods that were learned.
     months
-        The months that were scored.
+        The periods that were scored.
     uses
         Which judgement on these rows this is, from 1.
     """
 
-    learned: Names
-    months: Names
+    learned: PeriodNames
+    months: PeriodNames
     keys_sha256: Sha256
     rows: Annotated[int, Field(ge=1, le=10**12)]
     positives: Count
@@ -191,7 +192,7 @@ class Period(Part):
 
 
 class Training(Part):
-    months: Names
+    months: PeriodNames
     rows: Count
     positives: Count
 
@@ -434,8 +435,8 @@ class Rates(Part):
 
 
 class MonthNames(Part):
-    champion: Names
-    challenger: Names
+    champion: PeriodNames
+    challenger: PeriodNames
 
 
 class RowCounts(Part):
@@ -604,7 +605,7 @@ class Judgement(Part):
 
     @property
     def months(self) -> list[str]:
-        """The months of these rows."""
+        """The periods of these rows."""
         return [month for period in self.periods for month in period.months] or self.holdout.months
 
     @property
