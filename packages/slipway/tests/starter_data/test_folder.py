@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 from tests.dataset.conftest import settings_of
 
-from slipway.dataset.files import list_folder
+from slipway.dataset.files import READ, list_folder
 from slipway.dataset.folder import list_data, refuse_unread
 from slipway.dataset.validate import validate_files
 from slipway.errors import SlipwayError
+from slipway.repository import restore
 
 UNREAD = [
     "2013-10.parq",
@@ -74,3 +75,7 @@ def test_validation_of_the_data_names_what_it_does_not_read(
     assert [(fault.file, fault.check) for fault in report.violations] == [
         ("data/2013-10.csv.gz", "not_read")
     ]
+
+
+def test_restore_names_the_same_files_as_are_not_read() -> None:
+    assert restore.TABLES == READ

@@ -10,6 +10,7 @@ they lack has a default. All versions are read; version 3 is written.
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import (
@@ -21,6 +22,7 @@ from pydantic import (
     model_validator,
 )
 
+from slipway.dataset.periods import days_of
 from slipway.metrics import paired
 from slipway.metrics.registry import HEADLINE, METRICS, PRIMARY
 from slipway.schemas import check_version, parse
@@ -602,6 +604,12 @@ class Judgement(Part):
     def rows(self) -> int:
         """Rows that `metrics` and `slices` are about."""
         return sum(period.rows for period in self.periods) or self.holdout.rows
+
+    @cached_property
+    def days(self) -> int | None:
+        """The number of days that these periods have; None if they are no periods."""
+        days = days_of(self.months)
+        return None if days is None else len(days)
 
     @property
     def months(self) -> list[str]:

@@ -46,8 +46,6 @@ ODD = re.compile(
     rf"|{LETTER}[\u00b9\u00be\u00bf]|(?!m){LETTER}\u00b3"  # an exponent or sign ends one
     r"|[a-z\u00df-\u00ff][\u00c0-\u00de\u0152\u0178]"  # a capital after a small letter
 )
-NEIGHBOURS = 0.5
-SIGN_IN_WORD = re.compile(rf"[^\W\d_][{re.escape(SIGNS)}][^\W\d_]")
 NEIGHBOURS = re.compile(r"[^\x00-\x7f\Wß]{2,}")
 BEYOND_ASCII = re.compile(r"[^\x00-\x7f]")
 WORD_BEYOND_ASCII = re.compile(r"[^\s,;|\"]{0,20}[^\x00-\x7f][^\s,;|\"]{0,20}")

@@ -66,6 +66,6 @@ def require_both_labels(name: str, labels: np.ndarray) -> None:
         only = f"only the label {values[0]:g}" if len(values) else "no label"
         raise SlipwayError(
             f"the {name} rows have {only} (`{project.TARGET}`), and 0 and 1 are needed",
-            "check `label` in src/model/target.py, or use more months: "
+            "check `label` in src/model/target.py, or hold out more rows: `prepare.holdout` or "
             "`prepare.holdout_months` in params.yaml",
         )

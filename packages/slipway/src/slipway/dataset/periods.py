@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from datetime import date
-from functools import cache
+from functools import lru_cache
 from typing import Literal, cast
 from zoneinfo import ZoneInfo
 
@@ -68,7 +68,7 @@ def name_of(start: np.datetime64, unit: Unit) -> str:
     return str(start.astype("datetime64[M]" if unit == "month" else "datetime64[D]"))
 
 
-@cache
+@lru_cache(10_000)
 def parse_name(name: str) -> tuple[np.datetime64, Unit] | None:
     """Return the first day and the unit of a period by its name; None for another text."""
     if re.fullmatch(NAME, name) is None:

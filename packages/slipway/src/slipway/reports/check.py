@@ -25,7 +25,6 @@ from slipway.comparison.report import (
     Slices,
 )
 from slipway.dataset.dependence import MOST_WAYS
-from slipway.dataset.periods import days_of
 from slipway.errors import Refused, SlipwayError
 from slipway.metrics import paired
 from slipway.metrics.clusters import DAY, FEWEST, ROW, Spread, ewc_dof
@@ -324,9 +323,8 @@ def _in_clusters(name: str, found: Difference, report: Judgement) -> Iterator[st
     if found.insufficient_reason and found.dof is None:
         return  # nothing was measured
     days = found.clusters if report.rule.clusters == [DAY] else MOST_DAYS
-    in_periods = days_of(report.months)
     # A month of one time zone has one day more at each end in another.
-    most_days = min(days, MOST_DAYS if in_periods is None else len(in_periods) + 2)
+    most_days = min(days, MOST_DAYS if report.days is None else report.days + 2)
     if found.dof is None:
         yield f"{name}: no degrees of freedom"
     elif not 1 <= found.clusters <= found.rows or found.dof > max(found.rows - 1, 1):
