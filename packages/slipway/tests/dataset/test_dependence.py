@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from slipway.dataset.dependence import Dependence
+from slipway.dataset.periods import Span
 from slipway.errors import SlipwayError
 
 TIMES = np.array(["2030-03-01T23:30", "2030-03-02T00:30", "2030-03-02T12:00"], "datetime64[us]")
@@ -53,19 +54,19 @@ def test_one_time_a_period_shows_nothing_about_which_rows_are_alike() -> None:
     snapshot = ROWS | {"at": TIMES[0] + np.arange(3).astype("timedelta64[s]")}
     both = dependence(CLUSTERS=["at", "machine"])
     for unit in ("month", "week"):
-        assert dependence().within(snapshot, 1, unit).columns == ()
-        assert both.within(snapshot, 1, unit).columns == ("machine",)
-        assert dependence().within(ROWS, 3, unit).columns == ()
+        assert dependence().within(snapshot, Span(1, unit)).columns == ()
+        assert both.within(snapshot, Span(1, unit)).columns == ("machine",)
+        assert dependence().within(ROWS, Span(3, unit)).columns == ()
     for rows, found in ((ROWS, dependence()), (snapshot, dependence(CLUSTERS=["machine"]))):
-        assert found.within(rows, 1, "month") == found
+        assert found.within(rows, Span(1, "month")) == found
 
 
 def test_a_period_that_is_a_day_shows_it_unless_it_has_one_time() -> None:
     snapshot = ROWS | {"at": np.repeat(TIMES[:1], 3)}
     times = ROWS | {"at": TIMES[0] + np.arange(3).astype("timedelta64[s]")}
-    assert dependence().within(snapshot, 1, "day").columns == ()
-    assert dependence().within(times, 1, "day").columns == ("at",)
-    assert dependence().within(times, 1, None).columns == ("at",)
+    assert dependence().within(snapshot, Span(1, "day")).columns == ()
+    assert dependence().within(times, Span(1, "day")).columns == ("at",)
+    assert dependence().within(times, Span(1, None)).columns == ("at",)
 
 
 @pytest.mark.parametrize(

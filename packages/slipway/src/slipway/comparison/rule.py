@@ -9,9 +9,9 @@ from pydantic import ValidationError
 
 from slipway.comparison.report import LONGEST_TEXT, Note, Rule
 from slipway.dataset.dependence import Dependence
-from slipway.dataset.split import Dataset
+from slipway.dataset.periods import Span
 from slipway.errors import SlipwayError
-from slipway.project import SCHEMA
+from slipway.project import SCHEMA, Columns
 from slipway.repository.git import names, output, read_file
 from slipway.settings import Judge, Params, Prepare, explain, with_new_names
 from slipway.texts import decode, parse_yaml
@@ -55,8 +55,8 @@ def rule_of(root: Path, commit: str, params: Params) -> Rule:
     return _with_clusters(rule, dependence) if dependence else rule
 
 
-def rule_for(root: Path, commit: str, params: Params, dataset: Dataset) -> Applied:
-    """Return the rule of a base commit for the rows of the holdout.
+def rule_for(root: Path, commit: str, params: Params, columns: Columns, span: Span) -> Applied:
+    """Return the rule of a base commit for some rows, those of a holdout of this length.
 
     The clusters are those of this tree if the commit's cannot be read, or name a column that the
     rows do not have.
@@ -67,12 +67,11 @@ def rule_for(root: Path, commit: str, params: Params, dataset: Dataset) -> Appli
         As `rule_of`; or this tree's clusters are not valid.
     """
     rule, found = rule_of(root, commit, params), _dependence_at(root, commit)
-    columns = dataset.labelled_holdout().columns
     notes = []
     if found is None or not set(found.needed) <= set(columns):
         found = Dependence.declared()
         notes.append(Note(code="own clusters", about=commit[:12]))
-    applied = found.within(columns, dataset.held, dataset.table.unit)
+    applied = found.within(columns, span)
     if found.columns and not applied.columns:
         notes.append(Note(code="snapshots", about=found.event_time[:LONGEST_TEXT]))
     return Applied(_with_clusters(rule, applied), applied, notes)

@@ -88,7 +88,7 @@ def _judge(
 ) -> Judgement:
     dataset = Dataset.open(params)
     holdout = read_holdout(dataset, model.manifest)
-    rule, dependence, notes = rule_for(root, commit, params, dataset)
+    rule, dependence, notes = rule_for(root, commit, params, holdout.rows.columns, dataset.span)
     challenger = ScoredModel(
         model.score(holdout.rows.columns),
         model.manifest,

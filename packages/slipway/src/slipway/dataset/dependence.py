@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from slipway import project
-from slipway.dataset.periods import Unit, local_days
+from slipway.dataset.periods import Span, local_days
 from slipway.dataset.zone import valid_zone
 from slipway.errors import SlipwayError
 from slipway.metrics.clusters import DAY, ROW, Clusters, Way
@@ -94,22 +94,17 @@ class Dependence:
         """What a cluster of each column is called."""
         return tuple(DAY if name == self.event_time else name for name in self.columns)
 
-    def within(self, columns: Columns, periods: int, unit: Unit | None) -> Dependence:
+    def within(self, columns: Columns, span: Span) -> Dependence:
         """Return the dependence of the rows of some periods.
 
         If they are of one day a period, as snapshots are, it shows nothing about which rows are
         alike and does not count. Of a period that is a day, the time counts.
-
-        Parameters
-        ----------
-        periods, unit
-            Their number and length; None if the rows are not those of periods.
         """
         others = tuple(name for name in self.columns if name != self.event_time)
-        if others == self.columns or unit is None:
+        if others == self.columns or span.unit is None:
             return self
-        moments = columns[self.event_time] if unit == "day" else self.days(columns)
-        if len(np.unique(moments)) > periods:
+        moments = columns[self.event_time] if span.unit == "day" else self.days(columns)
+        if len(np.unique(moments)) > span.periods:
             return self
         return replace(self, columns=others)
 

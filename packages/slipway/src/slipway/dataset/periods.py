@@ -10,12 +10,20 @@ import re
 from collections.abc import Iterable, Sequence
 from datetime import date
 from functools import lru_cache
-from typing import Literal, cast
+from typing import Literal, NamedTuple, cast
 from zoneinfo import ZoneInfo
 
 import numpy as np
 
 Unit = Literal["day", "week", "month"]
+
+
+class Span(NamedTuple):
+    """A number of periods; the unit is None if the rows are not divided by time."""
+
+    periods: int
+    unit: Unit | None
+
 
 COARSEST_FIRST: tuple[Unit, ...] = ("month", "week", "day")
 

@@ -16,6 +16,7 @@ from slipway.dataset.folder import DATA, list_data, refuse_unread
 from slipway.dataset.holdout import divide
 from slipway.dataset.labelled import LabelledRows
 from slipway.dataset.origins import Origin
+from slipway.dataset.periods import Span
 from slipway.dataset.table import Table
 from slipway.dataset.tables import row_count, take
 from slipway.project import Columns
@@ -56,6 +57,11 @@ class Dataset:
     def periods(self) -> list[str]:
         """The names of all parts, oldest first."""
         return list(self.table.names)
+
+    @property
+    def span(self) -> Span:
+        """The length of the holdout."""
+        return Span(self.held, self.table.unit)
 
     @property
     def learned(self) -> range:

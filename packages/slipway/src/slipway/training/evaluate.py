@@ -49,7 +49,7 @@ def evaluate(params: Params, model: Path = MODEL, reports: Path = REPORTS) -> st
     scores = loaded.score_features(features)
     write_columns({"key": holdout.columns[project.key()], "score": scores}, PREDICTIONS)
     baselines = baseline_scores(loaded, model, features)
-    dependence = Dependence.declared().within(holdout.columns, dataset.held, dataset.table.unit)
+    dependence = Dependence.declared().within(holdout.columns, dataset.span)
     sample = Sample.of(labels, dependence.clusters(holdout.columns))
     models = {
         name: measure(sample, each, params.evaluate)
