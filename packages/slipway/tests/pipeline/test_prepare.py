@@ -10,7 +10,7 @@ from model import features as features_module
 from model import target as target_module
 from slipway import project as contract
 from slipway.dataset.split import Dataset
-from slipway.dataset.tables import digest, keys_digest, read_columns, read_json
+from slipway.dataset.tables import digest, files_of, keys_digest, read_columns, read_json
 from slipway.errors import Refused, SlipwayError
 from slipway.settings import Holdout, read_params
 from slipway.training.prepare import check_leak, prepare
@@ -143,3 +143,18 @@ def test_how_a_file_stores_its_text_and_orders_its_columns_changes_nothing(proje
     prepare(read_params())
 
     assert digest(project / "build/prepared/train.parquet") == before
+
+
+def test_the_same_rows_in_csv_files_of_any_name_give_the_same_features_and_split(project):
+    prepare(read_params())
+    expected = files_of(project / "build/prepared")
+    months = sorted((project / "data").glob("*.parquet"))
+    rows = pd.concat([pd.read_parquet(month) for month in months])
+    for month in months:
+        month.unlink()
+    rows.iloc[1::2].to_csv(project / "data/b.csv", sep=";", decimal=",", index=False)
+    rows.iloc[::2].to_csv(project / "data/a.tsv", sep="\t", encoding="utf-16", index=False)
+
+    prepare(read_params())
+
+    assert files_of(project / "build/prepared") == expected

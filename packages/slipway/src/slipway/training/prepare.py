@@ -47,7 +47,8 @@ class Split:
     def summary(self) -> str:
         lines = [
             f"{name}: {part.rows:,} rows, {part.positives / part.rows:.1%} positive, "
-            f"{part.months[0]} to {part.months[-1]}, {part.unlabelled:,} without a label left out"
+            f"{' to '.join(dict.fromkeys([part.months[0], part.months[-1]]))}, "
+            f"{part.unlabelled:,} without a label left out"
             for name, part in (("train", self.train), ("holdout", self.holdout))
         ]
         if self.not_read:
