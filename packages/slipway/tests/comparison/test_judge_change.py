@@ -168,14 +168,15 @@ def test_a_champion_that_learned_from_the_holdout_cannot_be_compared() -> None:
 def test_a_champion_that_has_learned_a_day_of_the_holdout_is_not_compared(
     learned: list[str], held_out: list[str], found: str | None
 ) -> None:
-    champion, challenger = (
+    manifests: list[dict[str, Any]] = [
         {
             "target": {"name": "late"},
             "train": {"months": months},
             "holdout": {"months": held, "keys_sha256": keys},
         }
         for months, held, keys in ((learned, [], "a"), ([], held_out, "b"))
-    )
+    ]
+    champion, challenger = manifests
     reason = incomparable(champion, challenger)
     assert (reason and reason.detail) == found
     same = challenger | {"holdout": challenger["holdout"] | {"keys_sha256": "a"}}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -141,7 +142,7 @@ def test_an_encoding_that_does_not_exist_is_no_setting() -> None:
     ],
 )
 def test_a_csv_file_gives_the_columns_of_the_same_rows_in_parquet(
-    options: dict[str, str], good: pd.DataFrame, tmp_path: Path
+    options: dict[str, Any], good: pd.DataFrame, tmp_path: Path
 ) -> None:
     good.to_csv(tmp_path / "rows.csv", index=False, **options)
     good.to_parquet(tmp_path / "rows.parquet", index=False)

@@ -33,7 +33,7 @@ MARKS = {codecs.BOM_UTF8: UTF_8, codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16
 # What the bytes of Windows-1252 are. Of these letters western European languages have few or none,
 # but they are frequent ones of other languages, in the same bytes of other code pages.
 HIGH = bytes(range(0x80, 0x100)).decode(WINDOWS, "ignore")
-FOREIGN = frozenset("ŠšŽžÐðÞþÝýƒ")
+UNUSUAL = frozenset("ŠšŽžÐðÞþÝýƒ")
 # Signs do not occur within a word, but for apostrophes, hyphens and the middle dot of Catalan.
 IN_WORDS = frozenset("\u2019\u00b7\u2013\u00a0\u00ad")
 SIGNS = "".join(each for each in HIGH if not each.isalpha() and each not in IN_WORDS)
@@ -194,7 +194,7 @@ def _western_word(path: Path) -> str:
             except UnicodeDecodeError:
                 raise _unknown_encoding(path, "") from None
             beyond = BEYOND_ASCII.findall(text)
-            if strange := set(beyond) & FOREIGN:
+            if strange := set(beyond) & UNUSUAL:
                 raise _unknown_encoding(path, _word_with(min(strange), text))
             if odd := ODD.search(text):
                 raise _unknown_encoding(path, _word_with(odd.group(), text))

@@ -107,7 +107,9 @@ def replay(rows: Path, url: str, limit: int | None = None, stated: Stated = FOUN
     return tally
 
 
-def _read_rows(paths: list[Path], names: list[str], stated: Stated) -> dict[str, np.ndarray]:
+def _read_rows(
+    paths: list[Path], names: list[str], stated: Stated = FOUND
+) -> dict[str, np.ndarray]:
     """Return the columns to send; raise if JSON has no type for one of them."""
     import pyarrow as pa
 
