@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 from slipway import project
-from slipway.dataset.months import month_files
-from slipway.dataset.tables import read_columns, row_count, take
+from slipway.dataset.split import Dataset
+from slipway.dataset.tables import row_count, take
 from slipway.project import Columns
 from slipway.repository.restore import restore
+from slipway.settings import read_params
 from slipway.training.score import MODEL, Model
 
 ROOT = Path(__file__).parents[1]
@@ -31,10 +32,9 @@ def here() -> None:
 
 @pytest.fixture(scope="session")
 def columns() -> Columns:
-    """Labelled rows of the newest month, evenly spaced."""
-    rows = read_columns([month_files()[-1]])
-    known = np.flatnonzero(~np.isnan(project.label(rows)))
-    return take(rows, known[:: max(1, len(known) // ROWS)])
+    """Labelled rows of the holdout, evenly spaced."""
+    rows = Dataset.open(read_params()).labelled_holdout().columns
+    return take(rows, slice(None, None, max(1, row_count(rows) // ROWS)))
 
 
 @pytest.fixture(scope="session")

@@ -24,7 +24,7 @@ from slipway.progress import track
 from slipway.settings import read_params
 from slipway.training.formats.format import NotExported
 from slipway.training.formats.onnx import ONNX
-from slipway.training.monthly import Month, joined
+from slipway.training.periods import Period, joined
 from slipway.training.score import feature_type
 from slipway.training.train import fit
 
@@ -34,9 +34,9 @@ PARAMS = read_params(ROOT / "params.yaml")
 
 
 def main() -> None:
-    months = [Month.of(LabelledRows.of(read_columns([file])).known()) for file in data_files()]
+    months = [Period.of(LabelledRows.of(read_columns([file])).known()) for file in data_files()]
     names = [file.stem for file in data_files()]
-    ways: dict[str, Callable[[Sequence[Month]], ClassifierMixin]] = {
+    ways: dict[str, Callable[[Sequence[Period]], ClassifierMixin]] = {
         "as it is": as_it_is,
         "sigmoid, cross-validated": cross_validated,
         "sigmoid, on the newest month": lambda past: on_the_newest(past, "sigmoid"),
@@ -67,26 +67,26 @@ def main() -> None:
         )
 
 
-def as_it_is(past: Sequence[Month]) -> ClassifierMixin:
+def as_it_is(past: Sequence[Period]) -> ClassifierMixin:
     learned = joined(past)
     return fit(PARAMS.train, learned.features, learned.labels)
 
 
-def cross_validated(past: Sequence[Month]) -> ClassifierMixin:
+def cross_validated(past: Sequence[Period]) -> ClassifierMixin:
     learned = joined(past)
     estimator = project.estimator(PARAMS.train, categories(learned))
     calibrated = CalibratedClassifierCV(estimator, method="sigmoid", cv=3)
     return calibrated.fit(pd.DataFrame(learned.features), learned.labels.astype(int))
 
 
-def on_the_newest(past: Sequence[Month], method: str) -> ClassifierMixin:
+def on_the_newest(past: Sequence[Period], method: str) -> ClassifierMixin:
     """Learn from all months but the newest one, which fits the calibration."""
     fitted, newest = as_it_is(past[:-1]), past[-1]
     calibrated = CalibratedClassifierCV(FrozenEstimator(fitted), method=method)
     return calibrated.fit(pd.DataFrame(newest.features), newest.labels.astype(int))
 
 
-def categories(month: Month) -> list[str]:
+def categories(month: Period) -> list[str]:
     return [name for name, values in month.features.items() if values.dtype.kind in "OU"]
 
 
@@ -97,7 +97,7 @@ def measured(labels: np.ndarray, scores: np.ndarray) -> tuple[float, float, floa
     return float(scores.mean()), gap, float(stats.log_losses(labels, scores).mean())
 
 
-def onnx_difference(fitted: ClassifierMixin, month: Month) -> str:
+def onnx_difference(fitted: ClassifierMixin, month: Period) -> str:
     """Return by how much the probabilities of the model file differ at most."""
     types = {name: feature_type(values) for name, values in month.features.items()}
     try:

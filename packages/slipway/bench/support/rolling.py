@@ -13,15 +13,17 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from slipway import project
+from slipway.dataset.csv_format import FOUND
 from slipway.dataset.dependence import Dependence
 from slipway.dataset.labelled import LabelledRows
 from slipway.dataset.make import make_months, source_months
 from slipway.dataset.origins import Origin
+from slipway.dataset.table import by_time
 from slipway.dataset.tables import digest, read_columns
 from slipway.metrics.clusters import Clusters
 from slipway.metrics.registry import Sample
 from slipway.progress import track
-from slipway.training.monthly import Month, fit_and_score, joined
+from slipway.training.periods import Period, fit_and_score, joined
 from slipway.training.workers import LIBRARIES, workers
 
 from .measure import ROOT
@@ -72,7 +74,8 @@ def scored(settings: Mapping[str, Setting]) -> tuple[Flights, dict[str, np.ndarr
     """Return the flights from June on, and the scores of each setting: fitted if not kept."""
     files = data_files()
     months = [LabelledRows.of(read_columns([file])).known() for file in files]
-    origins = [Origin(files[:at], files[at:end]) for at, end in ORIGINS]
+    table = by_time(files, "month", FOUND)
+    origins = [Origin(table, range(at), range(at, end)) for at, end in ORIGINS]
     paths = {name: [kept(settings[name], origin) for origin in origins] for name in settings}
     jobs = {
         path: (settings[name], *ends)
@@ -81,7 +84,7 @@ def scored(settings: Mapping[str, Setting]) -> tuple[Flights, dict[str, np.ndarr
         if not path.exists()
     }
     with workers() as pool:
-        features = [Month.of(month) for month in months] if jobs else []
+        features = [Period.of(month) for month in months] if jobs else []
         results = track(pool.run(fit, list(jobs.values()), features), "Fitting", len(jobs))
         for path, scores in zip(jobs, results, strict=True):
             np.savez_compressed(new := path.with_suffix(".new.npz"), scores=scores)
@@ -109,10 +112,10 @@ def kept(setting: Setting, origin: Origin) -> Path:
     return CACHE / f"{name[:32]}.npz"
 
 
-def fit(setting: Setting, learned: int, end: int, months: Sequence[Month]) -> np.ndarray:
+def fit(setting: Setting, learned: int, end: int, months: Sequence[Period]) -> np.ndarray:
     """Fit on the first months, score the next ones, and round as `slipway backtest` does."""
     past, later = (
-        Month(
+        Period(
             # Constant: the estimator names its features, and learns nothing from such a one.
             {n: np.zeros_like(v) if n in setting.without else v for n, v in part.features.items()},
             part.labels,

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
+from datetime import date
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from slipway.errors import SlipwayError
 from slipway.metrics.registry import ALL, metrics_of, primary_of
@@ -63,15 +64,85 @@ class Section(BaseModel):
 
 
 class Validate(Section):
+    # The name is from monthly files: it is of a period of data/, whatever its length.
     rows_per_month: Annotated[tuple[int, int], Field(strict=False)] = (1, 10**9)  # a list in YAML
     chunk_rows: Count = 250_000
 
 
+def _codec(name: str) -> str:
+    """Refuse what is not the name of a text encoding."""
+    if name != "auto":
+        try:
+            "".encode(name)
+        except (LookupError, UnicodeError):
+            raise ValueError(f"no encoding {name!r}; such as utf-8, utf-16, windows-1252") from None
+    return name
+
+
+class Data(Section):
+    """How the CSV files of data/ are written; auto: as they show."""
+
+    delimiter: Literal["auto", "comma", "semicolon", "tab", "bar"] = "auto"
+    encoding: Annotated[str, AfterValidator(_codec)] = "auto"
+    decimal: Literal["auto", "point", "comma"] = "auto"
+
+
+class Holdout(Section):
+    """What is held out: one of a number of the newest periods, a share, a date and a column.
+
+    Attributes
+    ----------
+    periods
+        The newest ones.
+    share
+        Of the rows: the fewest newest periods that have as many.
+    from_
+        The first day that is held out.
+    column, value
+        The rows with this value in a column.
+    """
+
+    periods: Count | None = None
+    share: Annotated[float, Field(gt=0, lt=1)] | None = None
+    from_: Annotated[date | None, Field(alias="from", strict=False)] = None
+    column: Annotated[str, Field(min_length=1)] | None = None
+    value: str | int | bool | None = None
+
+    @model_validator(mode="after")
+    def _names_one(self) -> Holdout:
+        given = [each for each in (self.periods, self.share, self.from_, self.column) if each]
+        if len(given) != 1 or (self.column is None) != (self.value is None):
+            raise ValueError("expected one of: periods; share; from; column with value")
+        return self
+
+
 class Prepare(Section):
-    holdout_months: Count = 1
+    period: Literal["auto", "day", "week", "month"] = "auto"
+    holdout_months: Count | None = None
+    holdout: Holdout | None = None
     origins: Count = 4
     max_feature_auc: Annotated[float, Field(gt=0.5, le=1)] = 0.95
     max_label_missing: Share = 0.1
+
+    @model_validator(mode="after")
+    def _has_one_holdout(self) -> Prepare:
+        if self.holdout and self.holdout_months:
+            raise ValueError("both `holdout` and `holdout_months` are set: remove one")
+        if self.holdout_months and self.period not in ("auto", "month"):
+            raise ValueError(f"`holdout_months` with periods of a {self.period}: set `holdout`")
+        return self
+
+    @property
+    def rule(self) -> Holdout:
+        """What is held out; one period if nothing is set."""
+        return self.holdout or Holdout(periods=self.holdout_months or 1)
+
+    @property
+    def unit(self) -> Literal["day", "week", "month"] | None:
+        """The periods that are set; None: as the data has them."""
+        if self.period == "auto":
+            return "month" if self.holdout_months else None
+        return self.period
 
 
 class Evaluate(Section):
@@ -246,6 +317,7 @@ class Monitoring(Section):
 class Params(Section):
     """All of ``params.yaml``; `train` belongs to the user's estimator and is not checked."""
 
+    data: Data = Data()
     validate_: Validate = Field(Validate(), alias="validate")
     prepare: Prepare = Prepare()
     train: dict[str, Setting] = {}

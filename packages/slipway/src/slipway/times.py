@@ -18,6 +18,12 @@ PATTERN = (
     r"(?:Z|[+-](?:[01][0-9]|2[0-3]):?[0-5][0-9])"
 )
 
+# Without a zone, and without hours: only in files, of which a setting states the zone.
+LOCAL_PATTERN = (
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
+    r"(?:[T ](?:[01][0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9](?:\.[0-9]{1,9})?)?)?"
+)
+
 EARLIEST = datetime(1700, 1, 1, tzinfo=UTC)
 END = datetime(2200, 1, 1, tzinfo=UTC)
 """The first moment that is too late."""

@@ -155,6 +155,34 @@ def test_a_champion_that_learned_from_the_holdout_cannot_be_compared() -> None:
     assert other == Incomparable(code="another target", detail="late")
 
 
+@pytest.mark.parametrize(
+    ("learned", "held_out", "found"),
+    [
+        (["2030-01"], ["2030-W06"], None),
+        (["2030-01", "2030-02"], ["2030-W06", "2030-W10"], "2030-W06"),
+        (["2030-W05"], ["2030-02"], "2030-02"),
+        (["2030-02-01", "2030-02-02"], ["2030-03"], None),
+        (["learned"], ["2030-03"], "its holdout has other rows, and not by time"),
+    ],
+)
+def test_a_champion_that_has_learned_a_day_of_the_holdout_is_not_compared(
+    learned: list[str], held_out: list[str], found: str | None
+) -> None:
+    manifests: list[dict[str, Any]] = [
+        {
+            "target": {"name": "late"},
+            "train": {"months": months},
+            "holdout": {"months": held, "keys_sha256": keys},
+        }
+        for months, held, keys in ((learned, [], "a"), ([], held_out, "b"))
+    ]
+    champion, challenger = manifests
+    reason = incomparable(champion, challenger)
+    assert (reason and reason.detail) == found
+    same = challenger | {"holdout": challenger["holdout"] | {"keys_sha256": "a"}}
+    assert incomparable(champion, same) is None or learned != ["learned"]
+
+
 def test_a_base_without_a_model_leaves_it_open(repository: Path, slipway: Slipway) -> None:
     (repository / "dvc.lock").rename(repository / "kept")
     commit(repository, "no lock")

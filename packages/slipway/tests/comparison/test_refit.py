@@ -13,16 +13,19 @@ from tests.services.repository import commit, edit_params
 
 from slipway.comparison import champion as champions
 from slipway.comparison.refit import refit
+from slipway.dataset.csv_format import FOUND
 from slipway.dataset.origins import Origin
 from slipway.dataset.split import Dataset
+from slipway.dataset.table import by_time
 from slipway.dataset.tables import files_of
 from slipway.errors import SlipwayError
+from slipway.settings import read_params
 from slipway.training.backtest import BACKTEST, Backtest
 
 
 @pytest.fixture
 def origin(repository: Path) -> Origin:
-    return Dataset.open(1, repository / "data").origins(4)[0]
+    return Dataset.open(read_params(repository / "params.yaml"), repository / "data").origins(4)[0]
 
 
 @pytest.fixture
@@ -43,7 +46,7 @@ def test_the_same_procedure_has_the_scores_of_its_backtest(
         scores, reason = refit(champion.tree, champion.python, origin, out)
         trained = champion.manifest["train"]["months"]
     assert reason == ""
-    assert trained == origin.learned_months
+    assert trained == origin.learned_periods
     expected = Backtest.read(repository / BACKTEST).scores(origin)
     assert scores is not None
     assert expected is not None
@@ -77,9 +80,11 @@ def test_what_the_tree_has_links_to_is_not_written(
         (tree / "build/prepared").symlink_to(cache / "prepared")
         scores, reason = refit(tree, sys.executable, origin, out)
         assert not any(file.is_symlink() for file in (tree / "data").iterdir())
-        assert files_of(tree / "data") == {
-            file.name: ours[file.name] for file in (*origin.learned, *origin.scored)
-        }
+        given = by_time(sorted((tree / "data").iterdir()), "month", FOUND)
+        assert [path.stem for path in given.files] == list(given.names)
+        assert given.digests == [
+            origin.table.digests[part] for part in (*origin.learned, *origin.scored)
+        ]
     assert scores is not None, reason
     assert files_of(cache) == before
     assert files_of(repository / "data") == ours
@@ -115,7 +120,10 @@ def cannot_be_fitted(root: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
-        (hold_out_two_months, "its `prepare.holdout_months` is 2, and 1 are compared"),
+        (
+            hold_out_two_months,
+            "`prepare.holdout_months` is 2, and 1 of the months are compared",
+        ),
         (no_settings, "its params.yaml cannot be read"),
         (refuse_leaks, "alone predicts the label"),
         (cannot_be_fitted, "cannot be fitted"),

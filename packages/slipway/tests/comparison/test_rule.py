@@ -12,9 +12,12 @@ from tests.services.repository import commit
 
 from model.schema import EVENT_TIME
 from slipway.comparison.rule import rule_for, rule_of
+from slipway.dataset.periods import Span
 from slipway.errors import SlipwayError
 from slipway.repository.worktrees import run
 from slipway.settings import MARGINS, Judge, Params, read_params
+
+MONTH = Span(1, "month")
 
 
 @pytest.fixture
@@ -92,7 +95,7 @@ ROWS = {"at": TIMES, "shop": np.arange(4), EVENT_TIME: TIMES}
 
 def test_the_clusters_and_origins_of_the_base_apply_and_not_those_of_the_change(tmp_path, own):
     settings = yaml.safe_dump({"prepare": {"origins": 7}})
-    applied = rule_for(tmp_path, base(tmp_path, settings, BY_SHOP), own, ROWS)
+    applied = rule_for(tmp_path, base(tmp_path, settings, BY_SHOP), own, ROWS, MONTH)
     assert (applied.rule.clusters, applied.rule.time_zone) == (["shop"], "Asia/Tokyo")
     assert applied.rule.origins == 7 != own.prepare.origins
     assert applied.notes == []
@@ -106,14 +109,14 @@ def test_the_clusters_and_origins_of_the_base_apply_and_not_those_of_the_change(
 def test_clusters_of_the_change_apply_only_if_the_base_has_none_and_that_is_noted(
     tmp_path, own, schema
 ):
-    applied = rule_for(tmp_path, base(tmp_path, None, schema), own, ROWS)
+    applied = rule_for(tmp_path, base(tmp_path, None, schema), own, ROWS, MONTH)
     assert applied.rule.clusters == ["day"]
     assert [note.code for note in applied.notes] == ["own clusters"]
 
 
 def test_rows_that_all_have_one_time_are_independent_and_that_is_noted(tmp_path, own):
     rows = ROWS | {"at": np.repeat(TIMES[:1], 4)}
-    applied = rule_for(tmp_path, base(tmp_path, None, 'EVENT_TIME = "at"'), own, rows)
+    applied = rule_for(tmp_path, base(tmp_path, None, 'EVENT_TIME = "at"'), own, rows, MONTH)
     assert applied.rule.clusters == []
     assert [note.code for note in applied.notes] == ["snapshots"]
 

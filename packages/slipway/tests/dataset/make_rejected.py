@@ -63,7 +63,6 @@ BROKEN: dict[str, Break] = {
     "flight_id.unique": again,
     "humid.missing_column": lambda rows: rows.drop(columns="humid"),
     "origin.not_nullable": put("origin", None, 40),
-    "scheduled_departure.month": at(199, "2013-10-02T00:00:00"),
     "scheduled_departure.not_nullable": put("scheduled_departure", pd.NaT, 5),
     "scheduled_departure.type": lambda rows: rows.astype(
         {"scheduled_departure": "datetime64[ns, UTC]"}
@@ -77,7 +76,6 @@ BROKEN: dict[str, Break] = {
     ),
     "weekday.type": lambda rows: rows.astype({"weekday": "int64"}),
     "wings.unknown_column": lambda rows: rows.assign(wings=2),
-    "file.rows_per_month": lambda rows: rows.iloc[::4],
 }
 
 
@@ -108,7 +106,7 @@ def _write(table: pa.Table, path: Path, compression: str = "zstd") -> None:
 
 
 def _make_others(folder: Path) -> None:
-    """Write the faults that are not of one parquet file named after its month."""
+    """Write the faults that are not of one parquet file."""
     write(
         good().pipe(at(3, "2199-01-01T12:00:00")),
         folder / "scheduled_departure.future/flights.parquet",
@@ -127,7 +125,7 @@ def _make_others(folder: Path) -> None:
     as_text = (
         good()
         .astype({"scheduled_departure": str})
-        .pipe(put("scheduled_departure", "2013-09-15T10:00:00", 100))
+        .pipe(put("scheduled_departure", "15.09.2013 10:00", 100))
     )
     write(as_text, folder / f"scheduled_departure.type@csv/{MONTH}.csv")
 
@@ -145,7 +143,7 @@ def _make_unreadable(folder: Path) -> None:
     (folder / "empty.parquet").write_bytes(b"")
     (folder / "empty.csv").write_bytes(b"")
     (folder / "ragged.csv").write_text("flight_id,dest\n1,EWR\n2\n", "utf-8")
-    (folder / "latin.csv").write_bytes("flight_id,dest\n1,Zürich\n".encode("latin-1"))
+    (folder / "cyrillic.csv").write_bytes("flight_id,dest\n1,Москва\n".encode("windows-1251"))
     (folder / "rows.xlsx").write_bytes(b"PK")
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from slipway.dataset.dependence import Dependence
+from slipway.dataset.periods import Span
 from slipway.errors import SlipwayError
 
 TIMES = np.array(["2030-03-01T23:30", "2030-03-02T00:30", "2030-03-02T12:00"], "datetime64[us]")
@@ -49,13 +50,23 @@ def test_days_and_an_entity_are_two_ways() -> None:
     assert codes(CLUSTERS=[]) == []
 
 
-def test_one_time_a_month_shows_nothing_about_which_rows_are_alike() -> None:
+def test_one_time_a_period_shows_nothing_about_which_rows_are_alike() -> None:
     snapshot = ROWS | {"at": TIMES[0] + np.arange(3).astype("timedelta64[s]")}
-    assert dependence().within(snapshot, months=1).columns == ()
-    assert dependence(CLUSTERS=["at", "machine"]).within(snapshot, months=1).columns == ("machine",)
-    assert dependence().within(ROWS, months=3).columns == ()
+    both = dependence(CLUSTERS=["at", "machine"])
+    for unit in ("month", "week"):
+        assert dependence().within(snapshot, Span(1, unit)).columns == ()
+        assert both.within(snapshot, Span(1, unit)).columns == ("machine",)
+        assert dependence().within(ROWS, Span(3, unit)).columns == ()
     for rows, found in ((ROWS, dependence()), (snapshot, dependence(CLUSTERS=["machine"]))):
-        assert found.within(rows, months=1) == found
+        assert found.within(rows, Span(1, "month")) == found
+
+
+def test_a_period_that_is_a_day_shows_it_unless_it_has_one_time() -> None:
+    snapshot = ROWS | {"at": np.repeat(TIMES[:1], 3)}
+    times = ROWS | {"at": TIMES[0] + np.arange(3).astype("timedelta64[s]")}
+    assert dependence().within(snapshot, Span(1, "day")).columns == ()
+    assert dependence().within(times, Span(1, "day")).columns == ("at",)
+    assert dependence().within(times, Span(1, None)).columns == ("at",)
 
 
 @pytest.mark.parametrize(

@@ -39,8 +39,7 @@ CAUSES = {
     "cut.parquet": (parquet()[:-10], "copy it again"),
     "locked.parquet": (b"PARE" + parquet()[4:-4] + b"PARE", "without encryption"),
     "huge.parquet": (with_footer_of(2**31), "write it again"),
-    "wide.csv": (b"a;b\n1;2\n", "separate them by commas"),
-    "utf16.csv": ("a,b\n1,2\n".encode("utf-16"), "iconv -f UTF-16"),
+    "zeros.csv": (b"a,b\n1,\0\n", "data.encoding"),
     "binary.csv": (parquet(), "rename it to .parquet"),
     "rows.xlsx": (b"PK\x03\x04", "to_parquet"),
 }

@@ -244,23 +244,6 @@ def test_a_time_after_now_is_in_the_future(params: Params) -> None:
 
 
 @pytest.mark.parametrize(
-    ("time", "allowed"),
-    [
-        ("2013-08-30T23:59:59", False),
-        ("2013-08-31T00:00:00", True),
-        ("2013-10-01T23:59:59", True),
-        ("2013-10-02T00:00:00", False),
-    ],
-)
-def test_a_month_may_be_one_of_local_time(
-    time: str, allowed: bool, good: pd.DataFrame, write: Write, params: Params
-) -> None:
-    good.loc[0, "scheduled_departure"] = pd.Timestamp(time, tz="UTC")
-    expected = {} if allowed else {("scheduled_departure", "month"): 1}
-    assert found(validate_files([write(good)], params)) == expected
-
-
-@pytest.mark.parametrize(
     ("time", "in_range"),
     [("1699-12-31T23:59:59.999999", False), ("1700-01-01", True), ("9999-12-31", False)],
 )
@@ -289,12 +272,27 @@ def test_a_time_in_a_year_that_python_lacks_is_a_fault(
     assert violations[("scheduled_departure", "time_range")] == 1
 
 
-def test_a_file_not_named_after_a_month_says_what_was_not_checked(
-    good: pd.DataFrame, write: Write
+@pytest.mark.parametrize(("limits", "valid"), [((100, 300), True), ((201, 300), False)])
+def test_the_rows_of_a_period_are_counted_over_the_files_of_the_data(
+    limits: tuple[int, int],
+    valid: bool,
+    good: pd.DataFrame,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("data").mkdir()
+    good.head(90).to_csv("data/a.csv", index=False)
+    good.tail(110).to_parquet("data/b.parquet", index=False)
+    report = validate_files([], settings_of(rows=limits))
+    assert report.periods == ["2013-09"]
+    expected = [] if valid else [("rows_per_month", 200, ["2013-09"])]
+    assert [(each.check, each.count, each.examples) for each in report.violations] == expected
+
+
+def test_a_file_may_have_a_part_of_a_period(good: pd.DataFrame, write: Write) -> None:
     report = validate_files([write(good, "flights.parquet")], settings_of(rows=(1000, 2000)))
     assert report.violations == []
-    assert "month and row count were not checked" in render_text(report)
 
 
 # --- how values are stored ---

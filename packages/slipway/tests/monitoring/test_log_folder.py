@@ -395,7 +395,7 @@ def page(log: Path | str) -> tuple[int, str]:
 
 
 def retrained(log: Path | str) -> tuple[int, str]:
-    calendar = Calendar(np.datetime64("2024-05-31", "us"), np.timedelta64(0, "us"))
+    calendar = Calendar(np.datetime64("2024-05-31", "us"), "month", "UTC")
     skipped = read_requests(str(log), calendar, set()).skipped
     return skipped.records, " ".join(skipped.sentences())
 

@@ -70,7 +70,7 @@ def test_each_origin_but_the_holdout_has_the_scores_of_its_rows_in_their_order(
     made: Path,
 ) -> None:
     found = Backtest.read()
-    *earlier, holdout = Dataset.open(1).origins(4)
+    *earlier, holdout = Dataset.open(read_params()).origins(4)
     assert [origin.name for origin in earlier] == EARLIER
     for origin in earlier:
         rows, scores = origin.read_scored(), found.scores(origin)
@@ -80,7 +80,7 @@ def test_each_origin_but_the_holdout_has_the_scores_of_its_rows_in_their_order(
         assert columns["score"].tolist() == scores.tolist()
         record = found.of(origin)
         assert record is not None
-        assert (record.learned, record.scored) == (origin.learned_months, [origin.name])
+        assert (record.learned, record.scored) == (origin.learned_periods, [origin.name])
         assert (record.rows, record.positives) == (len(rows.labels), rows.labels.sum())
         assert record.keys_sha256 == rows.keys_sha256
         assert scores[rows.labels == 1].mean() > scores[rows.labels == 0].mean()
@@ -90,7 +90,7 @@ def test_each_origin_but_the_holdout_has_the_scores_of_its_rows_in_their_order(
 
 def test_the_scores_are_those_of_a_model_that_is_trained_on_the_same_months(fast: Path) -> None:
     backtest(read_params())
-    (_, origin, _) = Dataset.open(1).origins(4)
+    (_, origin, _) = Dataset.open(read_params()).origins(4)
     scores = Backtest.read().scores(origin)
     (fast / "data/2013-09.parquet").unlink()
     prepare(read_params())
@@ -145,7 +145,7 @@ def test_an_origin_whose_scored_rows_have_one_label_is_recorded_with_the_reason(
     overwrite("2013-07", arr_delay=np.float32(0))
     command()
     found = Backtest.read()
-    first, second, _ = Dataset.open(1).origins(4)
+    first, second, _ = Dataset.open(read_params()).origins(4)
     record = found.of(first)
     assert record is not None
     assert record.positives == 0
@@ -188,7 +188,7 @@ def test_an_estimator_that_cannot_score_a_later_month_is_recorded(
 
     monkeypatch.setattr(estimator_module, "build", strict)
     reasons = [origin.not_fitted for origin in backtest(read_params()).origins]
-    assert "cannot score rows of a later month: ValueError" in str(reasons[0])
+    assert "cannot score rows of a later period: ValueError" in str(reasons[0])
 
 
 # --- reading what a commit names ------------------------------------------------------------
@@ -275,6 +275,6 @@ def test_malformed_content_is_refused_with_the_file_and_the_reason(made: Path, n
 
 def test_an_origin_of_other_rows_has_no_scores(made: Path) -> None:
     found = Backtest.read(made)
-    assert found.scores(Dataset.open(1).origins(4)[0]) is not None
+    assert found.scores(Dataset.open(read_params()).origins(4)[0]) is not None
     overwrite("2013-01", temp=np.float32(20))
-    assert found.scores(Dataset.open(1).origins(4)[0]) is None
+    assert found.scores(Dataset.open(read_params()).origins(4)[0]) is None

@@ -66,7 +66,7 @@ def test_the_holdout_predictions_are_kept_for_the_lock_to_compare(trained):
     evaluate(read_params())
 
     predictions = read_columns([trained / "build/predictions.parquet"])
-    holdout = Dataset.open(1).labelled_holdout().columns
+    holdout = Dataset.open(read_params()).labelled_holdout().columns
     assert predictions["key"].tolist() == holdout["flight_id"].tolist()
 
 

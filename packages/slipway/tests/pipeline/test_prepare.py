@@ -10,9 +10,9 @@ from model import features as features_module
 from model import target as target_module
 from slipway import project as contract
 from slipway.dataset.split import Dataset
-from slipway.dataset.tables import digest, keys_digest, read_columns, read_json
+from slipway.dataset.tables import digest, files_of, keys_digest, read_columns, read_json
 from slipway.errors import Refused, SlipwayError
-from slipway.settings import read_params
+from slipway.settings import Holdout, read_params
 from slipway.training.prepare import check_leak, prepare
 
 
@@ -20,7 +20,7 @@ def test_the_newest_month_is_held_out_and_no_row_is_on_both_sides(project):
     split = prepare(read_params())
 
     train = read_columns([project / "build/prepared/train.parquet"])
-    holdout = Dataset.open(1).labelled_holdout().columns
+    holdout = Dataset.open(read_params()).labelled_holdout().columns
     assert split.train.months == ["2013-01", "2013-02", "2013-06", "2013-07", "2013-08"]
     assert split.holdout.months == ["2013-09"]
     assert split.train.last < split.holdout.first
@@ -30,7 +30,7 @@ def test_the_newest_month_is_held_out_and_no_row_is_on_both_sides(project):
 def test_the_holdout_is_named_by_the_hash_of_its_keys(project):
     prepare(read_params())
 
-    holdout = Dataset.open(1).labelled_holdout().columns
+    holdout = Dataset.open(read_params()).labelled_holdout().columns
     recorded = read_json(project / "build/prepared/split.json", "slipway prepare")
     shuffled = np.random.default_rng(0).permutation(holdout["flight_id"])
     assert recorded["holdout"]["keys_sha256"] == keys_digest(shuffled)
@@ -103,10 +103,14 @@ def test_features_of_ordinary_strength_pass_the_leak_check():
 
 
 def test_too_few_months_to_hold_one_out_cannot_be_answered(project):
-    files = sorted((project / "data").glob("*.parquet"))[:1]
+    for path in sorted((project / "data").glob("*.parquet"))[1:]:
+        path.unlink()
 
-    with pytest.raises(SlipwayError, match="1 month") as error:
-        Dataset(files, holdout_months=1)
+    params = read_params()
+    too_many = {"holdout": Holdout(periods=99), "holdout_months": None}
+    section = params.prepare.model_copy(update=too_many)
+    with pytest.raises(SlipwayError, match="holds out 99") as error:
+        prepare(params.model_copy(update={"prepare": section}))
     assert error.value.exit_code == 2
 
 
@@ -139,3 +143,18 @@ def test_how_a_file_stores_its_text_and_orders_its_columns_changes_nothing(proje
     prepare(read_params())
 
     assert digest(project / "build/prepared/train.parquet") == before
+
+
+def test_the_same_rows_in_csv_files_of_any_name_give_the_same_features_and_split(project):
+    prepare(read_params())
+    expected = files_of(project / "build/prepared")
+    months = sorted((project / "data").glob("*.parquet"))
+    rows = pd.concat([pd.read_parquet(month) for month in months])
+    for month in months:
+        month.unlink()
+    rows.iloc[1::2].to_csv(project / "data/b.csv", sep=";", decimal=",", index=False)
+    rows.iloc[::2].to_csv(project / "data/a.tsv", sep="\t", encoding="utf-16", index=False)
+
+    prepare(read_params())
+
+    assert files_of(project / "build/prepared") == expected

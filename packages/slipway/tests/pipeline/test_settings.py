@@ -66,7 +66,7 @@ def test_every_new_name_is_that_of_a_setting():
 def test_a_setting_that_is_not_there_has_its_default(project):
     broken(project, lambda params: params["prepare"].pop("holdout_months"))
 
-    assert read_params().prepare.holdout_months == 1
+    assert read_params().prepare.rule.periods == 1
 
 
 @pytest.mark.parametrize(

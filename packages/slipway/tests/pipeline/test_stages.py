@@ -57,7 +57,7 @@ def test_other_code_of_the_backtest_makes_nothing_else_stale(source: Path) -> No
 
 
 def test_code_that_several_stages_run_makes_each_of_them_stale(source: Path) -> None:
-    stale = edit(source, "dataset/months.py", "DATA = ", "MORE = 1\nDATA = ")
+    stale = edit(source, "dataset/folder.py", "DATA = ", "MORE = 1\nDATA = ")
     assert stale == {"validate", "prepare", "train", "evaluate", "backtest"}
 
 

@@ -22,7 +22,7 @@ CLEANS = re.compile(r"isprintable\(\)|html import escape|&#|unicode_escape|unico
 
 MOST_UNTYPED = 120
 
-MOST_IMPORTS_OF_TRAIN = 22
+MOST_IMPORTS_OF_TRAIN = 30
 
 # One module for each format of the model file: there may be more.
 FORMATS = "slipway.training.formats"

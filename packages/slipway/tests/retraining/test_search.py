@@ -84,7 +84,7 @@ def test_with_the_holdout_as_the_only_origin_all_training_months_are_held_out(fa
 
 def test_with_one_month_of_training_data_none_can_be_held_out(fast: Path) -> None:
     edit_params(fast, prepare={"holdout_months": 5})
-    with pytest.raises(SlipwayError, match="1 month of training data"):
+    with pytest.raises(SlipwayError, match="1 period of training data"):
         searched(fast)
 
 

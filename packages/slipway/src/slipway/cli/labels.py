@@ -43,7 +43,7 @@ def import_(
     from slipway.settings import read_params
 
     params = read_params()
-    imported, keys = import_labels(files, labels_place(params))
+    imported, keys = import_labels(files, labels_place(params), params.data)
     for each in imported:
         typer.echo(each.text())
     typer.echo(_unknown(keys, params, log))

@@ -44,7 +44,7 @@ def page(
         list[Path] | None,
         typer.Option(
             metavar="FILE",
-            help="Parquet file of labelled rows; default: data/ and imports.",
+            help="Parquet or CSV file of labelled rows; default: data/ and imports.",
         ),
     ] = None,
     model: Model = Path("build/model"),
@@ -63,7 +63,7 @@ def page(
 
 def retrain(
     until: Annotated[
-        str, typer.Option(metavar="YYYY-MM", help="Last month to add; default: all.")
+        str, typer.Option(metavar="PERIOD", help="Last period to add, as 2013-10; default: all.")
     ] = "",
     log: Log = "",
     out: Annotated[Path, typer.Option(metavar="FILE", help="Result as JSON.")] = Path(

@@ -87,7 +87,7 @@ def validate(
 
 
 def prepare() -> None:
-    """Split the data by time, compute the features and check them for leaks.
+    """Split off the holdout, compute the features and check them for leaks.
 
     Reads data/, src/model and params.yaml; writes build/prepared.
 
@@ -129,8 +129,8 @@ def evaluate() -> None:
 def backtest() -> None:
     """Fit at earlier points in time (`prepare.origins`), and score the period after each.
 
-    An origin is such a point: the estimator learns from the months before it. `slipway judge`
-    compares models at each, so that a verdict does not depend on one month. An origin on which the
+    An origin is such a point: the estimator learns from the periods before it. `slipway judge`
+    compares models at each, so that a verdict does not depend on one period. An origin on which the
     estimator cannot be fitted is recorded with the reason, and the exit code is 0.
 
     Reads data/, src/model and params.yaml; writes build/backtest.
@@ -146,7 +146,7 @@ def backtest() -> None:
 def search() -> None:
     """Try other parameters on the training data. Exit codes: 0 better ones found, 1 none.
 
-    Reads src/model, `search.candidates` of params.yaml and the months of data/ before the first
+    Reads src/model, `search.candidates` of params.yaml and the periods of data/ before the first
     origin (`prepare.origins`), on which no models are compared; writes build/search.json.
 
     Example: slipway search
@@ -162,7 +162,9 @@ def search() -> None:
 # A comparison starts it in the checkout of another commit, with the slipway of that commit: its
 # name and its options must not change.
 def score(
-    rows: Annotated[Path, typer.Option(metavar="FILE", help="Parquet file of rows, as in data/.")],
+    rows: Annotated[
+        Path, typer.Option(metavar="FILE", help="Parquet or CSV file of rows, as in data/.")
+    ],
     out: Annotated[
         Path, typer.Option(metavar="FILE", help="Parquet file to write: key and score.")
     ],

@@ -170,7 +170,7 @@ def serve(
 
 def replay(
     rows: Annotated[
-        Path, typer.Option(metavar="FILE", help="Parquet file, or folder of them, to send.")
+        Path, typer.Option(metavar="FILE", help="Parquet or CSV file, or folder of them, to send.")
     ],
     url: Annotated[str, typer.Option(metavar="URL", help="Address of the running service.")],
     limit: Annotated[
@@ -185,8 +185,9 @@ def replay(
     Example: slipway replay --rows data/2013-10.parquet --url http://127.0.0.1:3000
     """
     from slipway.serving.replay import replay
+    from slipway.settings import read_params
 
-    tally = replay(rows, url, limit)
+    tally = replay(rows, url, limit, read_params().data)
     typer.echo(tally.text(by_day=days))
     raise typer.Exit(tally.exit_code)
 

@@ -18,6 +18,7 @@ from slipway.comparison.compare import ScoredBest, ScoredModel
 from slipway.comparison.report import LONGEST_TEXT, Incomparable
 from slipway.dataset.labelled import LabelledRows
 from slipway.dataset.origins import Origin
+from slipway.dataset.periods import days_of
 from slipway.dataset.split import Dataset
 from slipway.dataset.tables import digest, write_columns
 from slipway.errors import SlipwayError
@@ -71,7 +72,7 @@ def read_holdout(dataset: Dataset, manifest: Mapping[str, Any]) -> Holdout:
     rows = dataset.labelled_holdout()
     if rows.keys_sha256 != manifest["holdout"]["keys_sha256"]:
         raise SlipwayError(
-            f"{MODEL}: its holdout is not the newest months of data/", "rebuild it with `dvc repro`"
+            f"{MODEL}: its holdout is not that of data/", "rebuild it with `dvc repro`"
         )
     shutil.rmtree(SCRATCH, ignore_errors=True)
     file = (SCRATCH / "holdout.parquet").resolve()
@@ -106,9 +107,9 @@ def incomparable(champion: Mapping[str, Any], challenger: Mapping[str, Any]) -> 
     """Return why no rows give a fair comparison of two models, by their manifests."""
     if _target(champion) != _target(challenger):
         return Incomparable(code="another target", detail=str(champion["target"]["name"]))
-    learned = set(champion["train"]["months"]) & set(challenger["holdout"]["months"])
+    learned = _learned_from(champion, challenger)
     if learned:
-        return Incomparable(code="learned from the holdout", detail=", ".join(sorted(learned)))
+        return Incomparable(code="learned from the holdout", detail=learned[:LONGEST_TEXT])
     return None
 
 
@@ -116,6 +117,26 @@ def _target(manifest: Mapping[str, Any]) -> tuple[object, ...]:
     """Return what must be equal for scores to be comparable."""
     task = task_of(manifest)
     return manifest["target"]["name"], task.name, task.classes
+
+
+def _learned_from(champion: Mapping[str, Any], challenger: Mapping[str, Any]) -> str:
+    """Return which periods of the challenger's holdout the champion has learned from.
+
+    Without periods it may have, unless it held out the same rows.
+    """
+    names = challenger["holdout"]["months"]
+    before, after = days_of(champion["train"]["months"]), days_of(names)
+    if before is not None and after is not None:
+        both = np.intersect1d(before, after)
+        return ", ".join(name for name in names if _has_day(name, both))
+    if champion["holdout"]["keys_sha256"] == challenger["holdout"]["keys_sha256"]:
+        return ""
+    return "its holdout has other rows, and not by time"
+
+
+def _has_day(period: str, days: np.ndarray) -> bool:
+    own = days_of([period])
+    return own is not None and bool(np.isin(own, days).any())
 
 
 def best_champions(

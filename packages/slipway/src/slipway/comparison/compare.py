@@ -70,7 +70,7 @@ class ScoredModel:
     scores
         Shape (rows,), float64; None if it could not read the rows.
     rolling
-        The scores of its procedure on the rows of all periods, each fitted on the months before
+        The scores of its procedure on the rows of all periods, each fitted on those before
         it; None if only the holdout is compared.
     manifest
         The model's manifest.

@@ -112,7 +112,7 @@ def _champion_scores(
     missing = [origin for origin, _ in parts if origin.name not in found]
     if missing:
         with champions.tree_of(root, champion.scored.commit) as tree:
-            for origin in track(missing, "Fitting the champion on earlier months", len(missing)):
+            for origin in track(missing, "Fitting the champion on earlier periods", len(missing)):
                 out = (SCRATCH / "refitted.parquet").resolve()
                 scores, reason = refit(tree, champion.built.python, origin, out)
                 found[origin.name] = Missing(reason) if scores is None else scores

@@ -6,10 +6,11 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+from ruamel.yaml import YAML
 
 from slipway import project
 from slipway.comparison.champion import Built, run_own, score
-from slipway.dataset.months import DATA
+from slipway.dataset.folder import DATA
 from slipway.dataset.origins import Origin
 from slipway.dataset.tables import PREPARED, write_columns
 from slipway.errors import SlipwayError
@@ -26,7 +27,7 @@ def refit(tree: Path, python: str, origin: Origin, out: Path) -> tuple[np.ndarra
     """Return the scores of a commit's own procedure at an origin, or None and why there are none.
 
     They are in the order of `Origin.read_scored`, and rounded as those of a backtest are. In the
-    tree, `data/` has the files of the origin afterwards, and `build/model` is the model that was
+    tree, `data/` has the rows of the origin afterwards, and `build/model` is the model that was
     fitted there: score the commit's own model first.
 
     Parameters
@@ -65,29 +66,43 @@ def refit(tree: Path, python: str, origin: Origin, out: Path) -> tuple[np.ndarra
 
 
 def _other_period(tree: Path, origin: Origin) -> str:
-    """Return how the period that a tree holds out differs from that of an origin; "" if equal."""
+    """Return how the periods that a tree holds out differ from those of an origin; "" if equal.
+
+    A share or a date, which would hold out other rows of these, is replaced by their number.
+    """
     try:
         params = read_yaml(tree / PARAMS)
     except (SlipwayError, OSError):
         return f"its {PARAMS} cannot be read"
     prepare = params.get("prepare") if isinstance(params, dict) else None
-    months = prepare.get("holdout_months", 1) if isinstance(prepare, dict) else 1
-    expected = len(origin.scored)
-    if type(months) is int and months == expected:
+    prepare = prepare if isinstance(prepare, dict) else {}
+    expected, unit = len(origin.scored), origin.table.unit
+    if {"holdout", "period"} & prepare.keys():
+        others = {key: prepare[key] for key in prepare.keys() - {"holdout", "holdout_months"}}
+        holdout = {"holdout": {"periods": expected}, "period": unit}
+        (tree / PARAMS).unlink()  # it may be a link
+        with (tree / PARAMS).open("w", encoding="utf-8") as file:
+            YAML(typ="safe").dump({**params, "prepare": others | holdout}, file)
         return ""
-    return f"its `prepare.holdout_months` is {shown(months)}, and {expected} are compared"
+    months = prepare.get("holdout_months", 1)
+    if type(months) is int and months == expected and unit == "month":
+        return ""
+    held = f"its `prepare.holdout_months` is {shown(months)}"
+    return f"{held}, and {expected} of the {unit}s are compared"
 
 
 def _replace_data(tree: Path, origin: Origin) -> None:
-    """Give a tree the files of an origin, and no others.
+    """Give a tree the rows of an origin, and no others, in a file for each period.
 
-    They are copies: code of the commit must not write to the data of this repository, or to the
-    cache that a file may be a link to.
+    So they are read by versions that expect a file for each month.
     """
+    import pyarrow.parquet as pq
+
     _remove(tree, DATA)
     (tree / DATA).mkdir()
-    for file in (*origin.learned, *origin.scored):
-        shutil.copyfile(file, tree / DATA / file.name)
+    for part in (*origin.learned, *origin.scored):
+        rows = origin.table.arrow(range(part, part + 1))
+        pq.write_table(rows, tree / DATA / f"{origin.table.names[part]}.parquet")
 
 
 def _remove(tree: Path, path: Path) -> None:

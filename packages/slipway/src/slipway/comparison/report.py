@@ -10,6 +10,7 @@ they lack has a default. All versions are read; version 3 is written.
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import (
@@ -22,6 +23,7 @@ from pydantic import (
     model_validator,
 )
 
+from slipway.dataset.periods import days_of
 from slipway.metrics import paired
 from slipway.metrics.registry import ALL, headline_of, metrics_of, primary_of
 from slipway.schemas import check_version, parse
@@ -74,6 +76,7 @@ OptionalSha256 = Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")]
 Commit = Annotated[str, Field(pattern=r"^([0-9a-f]{40})?$")]
 Md5 = Annotated[str, Field(pattern=r"^[0-9a-f]{32}(\.dir)?$")]
 Names = Annotated[list[Name], many(1000)]
+PeriodNames = Annotated[list[Name], many(100_000)]
 MetricName = Annotated[str, AfterValidator(_known_metric)]
 
 read_renamed = BeforeValidator(current)
@@ -162,7 +165,7 @@ class Holdout(Part):
     keys_sha256: Sha256
     rows: Annotated[int, Field(ge=1, le=10**12)]
     positives: Count = 0
-    months: Names
+    months: PeriodNames
     first: Name
     last: Name
     moved: bool
@@ -172,20 +175,20 @@ class Holdout(Part):
 
 
 class Period(Part):
-    """A period that models are compared on, each fitted on the months before it.
+    """A period that models are compared on, each fitted on the periods before it.
 
     Attributes
     ----------
     learned
-        The months that were learned.
+        The periods that were learned.
     months
-        The months that were scored.
+        The periods that were scored.
     uses
         Which judgement on these rows this is, from 1.
     """
 
-    learned: Names
-    months: Names
+    learned: PeriodNames
+    months: PeriodNames
     keys_sha256: Sha256
     rows: Annotated[int, Field(ge=1, le=10**12)]
     positives: Count = 0
@@ -193,7 +196,7 @@ class Period(Part):
 
 
 class Training(Part):
-    months: Names
+    months: PeriodNames
     rows: Count
     positives: Count = 0
 
@@ -432,8 +435,8 @@ class Rates(Part):
 
 
 class MonthNames(Part):
-    champion: Names
-    challenger: Names
+    champion: PeriodNames
+    challenger: PeriodNames
 
 
 class RowCounts(Part):
@@ -618,9 +621,15 @@ class Judgement(Part):
         """Rows that `metrics` and `slices` are about."""
         return sum(period.rows for period in self.periods) or self.holdout.rows
 
+    @cached_property
+    def days(self) -> int | None:
+        """The number of days that these periods have; None if they are no periods."""
+        days = days_of(self.months)
+        return None if days is None else len(days)
+
     @property
     def months(self) -> list[str]:
-        """The months of these rows."""
+        """The periods of these rows."""
         return [month for period in self.periods for month in period.months] or self.holdout.months
 
     @property

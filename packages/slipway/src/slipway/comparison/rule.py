@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from slipway.comparison.report import LONGEST_TEXT, Note, Rule
 from slipway.dataset.dependence import Dependence
+from slipway.dataset.periods import Span
 from slipway.errors import SlipwayError
 from slipway.project import SCHEMA, Columns
 from slipway.repository.git import names, output, read_file
@@ -54,8 +55,8 @@ def rule_of(root: Path, commit: str, params: Params) -> Rule:
     return _with_clusters(rule, dependence) if dependence else rule
 
 
-def rule_for(root: Path, commit: str, params: Params, columns: Columns) -> Applied:
-    """Return the rule of a base commit for some rows, those of the holdout.
+def rule_for(root: Path, commit: str, params: Params, columns: Columns, span: Span) -> Applied:
+    """Return the rule of a base commit for some rows, those of a holdout of this length.
 
     The clusters are those of this tree if the commit's cannot be read, or name a column that the
     rows do not have.
@@ -70,7 +71,7 @@ def rule_for(root: Path, commit: str, params: Params, columns: Columns) -> Appli
     if found is None or not set(found.needed) <= set(columns):
         found = Dependence.declared()
         notes.append(Note(code="own clusters", about=commit[:12]))
-    applied = found.within(columns, params.prepare.holdout_months)
+    applied = found.within(columns, span)
     if found.columns and not applied.columns:
         notes.append(Note(code="snapshots", about=found.event_time[:LONGEST_TEXT]))
     return Applied(_with_clusters(rule, applied), applied, notes)

@@ -86,10 +86,10 @@ def judge_change(root: Path, base: str, out: Path, lock: str, recorded: str = ""
 def _judge(
     root: Path, commit: str, params: Params, model: Model, lock: LockStatus, recorded: str
 ) -> Judgement:
-    dataset = Dataset.open(params.prepare.holdout_months)
+    dataset = Dataset.open(params)
     holdout = read_holdout(dataset, model.manifest)
     params.judge.check_metrics(model.task.name)
-    rule, dependence, notes = rule_for(root, commit, params, holdout.rows.columns)
+    rule, dependence, notes = rule_for(root, commit, params, holdout.rows.columns, dataset.span)
     challenger = ScoredModel(
         model.score(holdout.rows.columns),
         model.manifest,
@@ -256,8 +256,8 @@ def _periods(
     ] or [(part["keys_sha256"], part["rows"], part.get("positives", 0))]
     return [
         Period(
-            learned=origin.learned_months,
-            months=origin.scored_months,
+            learned=origin.learned_periods,
+            months=origin.scored_periods,
             keys_sha256=keys,
             rows=rows,
             positives=positives,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from slipway import times
+from slipway.dataset.csv_format import FOUND, CsvFormat, Stated, find_format
 from slipway.dataset.files import (
-    CSV,
-    PARQUET,
-    check_delimiter,
+    READ,
     check_first_bytes,
+    is_csv,
     open_parquet,
     reading,
     require_file,
@@ -27,20 +27,27 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from pyarrow import csv
 
-READERS = (PARQUET, CSV)
 CSV_BLOCK = 16 << 20
 PARQUET_BUFFER = 1 << 20
 
 # A cell of a CSV file is read by the type of its column and its own text, independent of other
 # cells. RE2, which Arrow uses, has no `\Z`; its `$` is the end of the text.
 WHOLE = r"^[+-]?(0|[1-9][0-9]*)$"
-NUMBER = r"^[+-]?(([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?|[iI]nf(inity)?)$"
+NUMBER = r"^[+-]?(([0-9]+{mark}?[0-9]*|{mark}[0-9]+)([eE][+-]?[0-9]+)?|[iI]nf(inity)?)$"
 INFINITE = r"[iI]nf"
 MISSING = r"^([nN]a[nN]|NAN)?$"
 TIME = f"^(?:{times.PATTERN})$"
+LOCAL_TIME = f"^(?:{times.LOCAL_PATTERN})$"
 
 # More digits than any integer type has, and as many as Arrow's decimals hold.
 MOST_DIGITS = 38
+
+
+class Cells(NamedTuple):
+    """The cells of a column as Arrow values, and which texts could not be read as its type."""
+
+    values: pa.Array
+    unreadable: np.ndarray
 
 
 class Values(NamedTuple):
@@ -61,16 +68,15 @@ class Source:
         Column name to Arrow type in the file; every type is text in a CSV file.
     repeated
         Names of more than one column.
+    format
+        How a CSV file is written; None of a parquet file.
     """
 
     path: Path
     types: dict[str, pa.DataType]
     repeated: list[str]
     rows: int | None
-
-    @property
-    def is_text(self) -> bool:
-        return self.path.suffix.lower() == CSV
+    format: CsvFormat | None = None
 
     def batches(self, names: Sequence[str], chunk_rows: int) -> Iterator[pa.RecordBatch]:
         """Yield the rows in order, at most `chunk_rows` at once.
@@ -80,36 +86,45 @@ class Source:
         SlipwayError
             The file is damaged further down.
         """
-        read = _csv_batches if self.is_text else _parquet_batches
         with reading(self.path):
-            yield from read(self.path, names, chunk_rows)
+            if self.format:
+                yield from _csv_batches(self.path, names, chunk_rows, self.format)
+            else:
+                yield from _parquet_batches(self.path, names, chunk_rows)
 
 
-def open_source(path: Path) -> Source:
+def open_source(path: Path, stated: Stated = FOUND, numbers: Iterable[str] = ()) -> Source:
     """Read the schema of a file.
+
+    Parameters
+    ----------
+    stated, numbers
+        As in `slipway.dataset.csv_format.find_format`.
 
     Raises
     ------
     SlipwayError
-        It does not exist, is neither parquet nor CSV, or cannot be read.
+        It does not exist, is neither parquet nor CSV, or cannot be read; or how a CSV file is
+        written is neither stated nor found.
     """
     require_file(path)
-    if path.suffix.lower() not in READERS:
+    if path.suffix.lower() not in READ:
         raise SlipwayError(
-            f"{path}: neither .parquet nor .csv", "convert it: `DataFrame.to_parquet(path)`"
+            f"{path}: none of {', '.join(READ)}", "convert it: `DataFrame.to_parquet(path)`"
         )
-    if path.suffix.lower() == CSV:
+    written = None
+    if is_csv(path):
         check_first_bytes(path)
+        written = find_format(path, stated, numbers)
         with reading(path):
-            schema, rows = _csv_schema(path), None
-        check_delimiter(path, schema.names)
+            schema, rows = _csv_schema(path, written), None
     else:
         with open_parquet(path) as file:
             schema, rows = file.schema_arrow, file.metadata.num_rows
     types = dict(zip(reversed(schema.names), reversed(schema.types), strict=True))
     ordered = {name: types[name] for name in dict.fromkeys(schema.names)}
     repeated = [name for name in ordered if schema.names.count(name) > 1]
-    return Source(path, ordered, repeated, rows)
+    return Source(path, ordered, repeated, rows, written)
 
 
 def _parquet_batches(path: Path, names: Sequence[str], chunk_rows: int) -> Iterator[pa.RecordBatch]:
@@ -120,20 +135,23 @@ def _parquet_batches(path: Path, names: Sequence[str], chunk_rows: int) -> Itera
             yield batch
 
 
-def _csv_schema(path: Path) -> pa.Schema:
+def _csv_schema(path: Path, written: CsvFormat) -> pa.Schema:
     from pyarrow import csv
 
-    with csv.open_csv(path, parse_options=_parse_options()) as file:
+    read = csv.ReadOptions(encoding=written.encoding)
+    with csv.open_csv(path, read, _parse_options(written)) as file:
         return file.schema
 
 
-def _parse_options() -> csv.ParseOptions:
+def _parse_options(written: CsvFormat) -> csv.ParseOptions:
     from pyarrow import csv
 
-    return csv.ParseOptions(newlines_in_values=True)
+    return csv.ParseOptions(delimiter=written.delimiter, newlines_in_values=True)
 
 
-def _csv_batches(path: Path, names: Sequence[str], chunk_rows: int) -> Iterator[pa.RecordBatch]:
+def _csv_batches(
+    path: Path, names: Sequence[str], chunk_rows: int, written: CsvFormat
+) -> Iterator[pa.RecordBatch]:
     import pyarrow as pa
     from pyarrow import csv
 
@@ -144,38 +162,61 @@ def _csv_batches(path: Path, names: Sequence[str], chunk_rows: int) -> Iterator[
         quoted_strings_can_be_null=False,
         null_values=[""],
     )
-    read = csv.ReadOptions(block_size=CSV_BLOCK)
-    with csv.open_csv(path, read, _parse_options(), convert) as file:
+    read = csv.ReadOptions(block_size=CSV_BLOCK, encoding=written.encoding)
+    with csv.open_csv(path, read, _parse_options(written), convert) as file:
         for batch in file:
             for start in range(0, batch.num_rows, chunk_rows):
                 yield batch.slice(start, chunk_rows)
 
 
-def values_of(column: pa.Array, kind: str, dtype: str, is_text: bool) -> Values:
+def values_of(
+    column: pa.Array, kind: str, dtype: str, written: CsvFormat | None, zone: str = ""
+) -> Values:
     """Return a column of a chunk as pandas reads it; each value depends on its own cell alone.
 
     Whole numbers stay whole: where some are missing, in one of pandas' nullable types.
 
     Parameters
     ----------
-    kind, dtype
-        Result of `slipway.schema.export.column_type`.
-    is_text
-        The values are text in the file and are parsed as `kind`.
+    kind, dtype, written, zone
+        As in `cells_of`.
     """
     import pyarrow as pa
 
     if pa.types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
-    if not is_text or kind == "string":
-        series = _to_pandas(column)
-        return Values(series, np.zeros(len(series), dtype=bool), series)
+    values, unreadable = cells_of(column, kind, dtype, written, zone)
+    series = _to_pandas(values)
+    return Values(series, unreadable, series if values is column else column.to_pandas())
+
+
+def cells_of(
+    column: pa.Array, kind: str, dtype: str, written: CsvFormat | None, zone: str = ""
+) -> Cells:
+    """Return a column of a chunk in its type; each value depends on its own cell alone.
+
+    Parameters
+    ----------
+    kind, dtype
+        Result of `slipway.schema.export.column_type`.
+    written
+        How the file is written, whose values are text and are parsed as `kind`; None of a parquet
+        file.
+    zone
+        That of times without one; empty: they cannot be read.
+    """
     import pyarrow.compute as pc
 
-    text = column.to_pandas()
-    values = _read_times(column) if kind == "timestamp" else READ[kind](column, np.dtype(dtype))
+    if written is None or kind == "string":
+        return Cells(column, np.zeros(len(column), dtype=bool))
+    if kind == "timestamp":
+        values = _read_times(column, zone)
+    elif kind == "integer":
+        values = _read_integers(column, np.dtype(dtype))
+    else:
+        values = _read_numbers(column, np.dtype(dtype), written.decimal)
     wrong = pc.and_(pc.is_null(values), pc.invert(_matches(column, MISSING)))
-    return Values(_to_pandas(values), wrong.to_numpy(zero_copy_only=False), text)
+    return Cells(values, wrong.to_numpy(zero_copy_only=False))
 
 
 def _to_pandas(column: pa.Array) -> pd.Series:
@@ -213,29 +254,50 @@ def _read_integers(text: pa.Array, dtype: np.dtype[Any]) -> pa.Array:
     return _keep(numbers, pc.fill_null(fits, fill_value=False)).cast(pa.from_numpy_dtype(dtype))
 
 
-def _read_numbers(text: pa.Array, dtype: np.dtype[Any]) -> pa.Array:
+def _read_numbers(text: pa.Array, dtype: np.dtype[Any], decimal: str) -> pa.Array:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    numbers = _keep(text, _matches(text, NUMBER)).cast(pa.from_numpy_dtype(dtype))
+    texts = _keep(text, _matches(text, NUMBER.format(mark=f"[{decimal}]")))
+    numbers = pc.replace_substring(texts, decimal, ".").cast(pa.from_numpy_dtype(dtype))
     # A number too large for the type is unreadable; infinity in the file is left to the checks.
     fits = pc.or_(pc.is_finite(numbers), _matches(text, INFINITE))
     return _keep(numbers, pc.fill_null(fits, fill_value=False))
 
 
-READ = {"integer": _read_integers, "number": _read_numbers}
+def without_zone(text: pa.Array) -> bool:
+    """Return whether some of the texts of a column are times without a zone."""
+    import pyarrow.compute as pc
+
+    return bool(pc.any(_matches(text, LOCAL_TIME)).as_py())
 
 
-def _read_times(text: pa.Array) -> pa.Array:
+def _read_times(text: pa.Array, zone: str) -> pa.Array:
+    import pyarrow.compute as pc
+
+    moments = _moments(_keep(text, _matches(text, TIME)))
+    if not zone:
+        return moments
+    return pc.coalesce(moments, _moments(_keep(text, _matches(text, LOCAL_TIME)), zone))
+
+
+def _moments(texts: pa.Array, zone: str = "UTC") -> pa.Array:
+    """Return times in UTC, null for a text that is none; without a zone they are of this one.
+
+    A local time that a clock shows twice, or never, is none.
+    """
     import pandas as pd
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    texts = _keep(text, _matches(text, TIME))
     # Digits beyond microseconds are cut off, as in `slipway.times.parse_time`.
     texts = pc.replace_substring_regex(texts, r"(\.[0-9]{6})[0-9]+", r"\1")
-    moments = pd.to_datetime(texts.to_pandas(), utc=True, format="ISO8601", errors="coerce")
-    return pa.array(moments.dt.as_unit("us"), pa.timestamp("us", "UTC"))
+    found = pd.to_datetime(
+        texts.to_pandas(), utc=zone == "UTC", format="ISO8601", errors="coerce"
+    ).dt.as_unit("us")
+    if zone != "UTC":
+        found = found.dt.tz_localize(zone, ambiguous="NaT", nonexistent="NaT").dt.tz_convert("UTC")
+    return pa.array(found, pa.timestamp("us", "UTC"))
 
 
 def _nullable(found: pa.DataType) -> Any:

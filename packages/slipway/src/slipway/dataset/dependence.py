@@ -9,13 +9,13 @@ from __future__ import annotations
 import ast
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import numpy as np
 
 from slipway import project
+from slipway.dataset.periods import Span, local_days
+from slipway.dataset.zone import valid_zone
 from slipway.errors import SlipwayError
 from slipway.metrics.clusters import DAY, ROW, Clusters, Way
 from slipway.project import SCHEMA, Columns
@@ -87,21 +87,24 @@ class Dependence:
                 f"{SCHEMA}: `CLUSTERS` names the column {taken.pop()!r}, a word of the reports",
                 "rename the column",
             )
-        return cls(tuple(columns), event_time, _valid_zone(zone))
+        return cls(tuple(columns), event_time, valid_zone(zone))
 
     @property
     def names(self) -> tuple[str, ...]:
         """What a cluster of each column is called."""
         return tuple(DAY if name == self.event_time else name for name in self.columns)
 
-    def within(self, columns: Columns, months: int) -> Dependence:
-        """Return the dependence of the rows of some months, those of one period.
+    def within(self, columns: Columns, span: Span) -> Dependence:
+        """Return the dependence of the rows of some periods.
 
-        If they are of one day a month, as snapshots are, it shows nothing about which rows are
-        alike and does not count.
+        If they are of one day a period, as snapshots are, it shows nothing about which rows are
+        alike and does not count. Of a period that is a day, the time counts.
         """
         others = tuple(name for name in self.columns if name != self.event_time)
-        if others == self.columns or len(np.unique(self.days(columns))) > months:
+        if others == self.columns or span.unit is None:
+            return self
+        moments = columns[self.event_time] if span.unit == "day" else self.days(columns)
+        if len(np.unique(moments)) > span.periods:
             return self
         return replace(self, columns=others)
 
@@ -122,15 +125,7 @@ class Dependence:
 
     def days(self, columns: Columns) -> np.ndarray:
         """Return the calendar day of each row, datetime64[D]."""
-        import pandas as pd
-
-        times = pd.DatetimeIndex(columns[self.event_time]).tz_localize("UTC")
-        local = times.tz_convert(self._zone).tz_localize(None)
-        return np.asarray(local.to_numpy().astype("datetime64[D]"))
-
-    @cached_property
-    def _zone(self) -> ZoneInfo:
-        return ZoneInfo(self.time_zone)
+        return local_days(columns[self.event_time], self.time_zone)
 
     def _way(self, name: str, columns: Columns) -> Way:
         if name == self.event_time:
@@ -151,16 +146,6 @@ def _codes(values: np.ndarray) -> np.ndarray:
     missing = codes < 0
     codes[missing] = len(found) + np.arange(int(missing.sum()))
     return np.asarray(codes)
-
-
-def _valid_zone(zone: object) -> str:
-    try:
-        return ZoneInfo(str(zone)).key
-    except (KeyError, ValueError, OSError):
-        raise SlipwayError(
-            f"{SCHEMA}: `TIME_ZONE` is {zone!r}; expected a name of the IANA time zone database",
-            'such as `TIME_ZONE = "America/New_York"`',
-        ) from None
 
 
 def _constants(tree: ast.Module) -> dict[str, Any]:

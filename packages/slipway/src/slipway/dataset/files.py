@@ -6,7 +6,7 @@ import errno
 import os
 import re
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +19,13 @@ if TYPE_CHECKING:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-PARQUET, CSV = ".parquet", ".csv"
+PARQUET = ".parquet"
+
+# Text that is divided into columns, by whatever character.
+CSV = (".csv", ".tsv")
+
+READ = (PARQUET, *CSV)
+"""Endings of the files that are read, in any case."""
 
 # Files that may hold rows: left unread in data/, their rows would be missing from training.
 OF_ROWS = re.compile(
@@ -64,6 +70,12 @@ STARTS = (
 )
 
 
+# Those of `STARTS` that are text.
+TEXTS = {mark for mark, _, _ in STARTS if mark.islower()}
+
+CONTROL = re.compile(rb"[\x01-\x08\x0e-\x1f]")
+
+
 @dataclass(frozen=True)
 class NotRead:
     """A file of a folder that is not read.
@@ -90,8 +102,12 @@ class Listing:
     not_read: list[NotRead]
 
 
-def list_folder(folder: Path, kinds: Sequence[str] = (PARQUET,)) -> Listing:
-    """Return which files of a folder are read: those with an ending of `kinds`, in any case.
+def is_csv(path: Path) -> bool:
+    return path.suffix.lower() in CSV
+
+
+def list_folder(folder: Path) -> Listing:
+    """Return which files of a folder are read: those with an ending of `READ`.
 
     No file is opened. Files in subfolders, hidden files and irregular files are not read.
 
@@ -107,7 +123,7 @@ def list_folder(folder: Path, kinds: Sequence[str] = (PARQUET,)) -> Listing:
     read: list[Path] = []
     rest: list[NotRead] = []
     for path in entries:
-        reason, may_hold_rows = _why_not_read(path, kinds)
+        reason, may_hold_rows = _why_not_read(path)
         if reason:
             rest.append(NotRead(path.as_posix(), reason, may_hold_rows))
         else:
@@ -115,7 +131,7 @@ def list_folder(folder: Path, kinds: Sequence[str] = (PARQUET,)) -> Listing:
     return Listing(read, rest)
 
 
-def _why_not_read(path: Path, kinds: Sequence[str]) -> tuple[str, bool]:
+def _why_not_read(path: Path) -> tuple[str, bool]:
     """Return why a file is not read, or '', and whether it may hold rows."""
     table = may_hold_rows(path.name)
     if path.name.startswith((".", "_")):
@@ -132,11 +148,9 @@ def _why_not_read(path: Path, kinds: Sequence[str]) -> tuple[str, bool]:
         return name, table or tables > 0
     if not stat.S_ISREG(mode):
         return f"{_kind(mode)}, not a file", table
-    ending = path.suffix.lower()
-    if ending in kinds:
+    if path.suffix.lower() in READ:
         return "", False
-    endings = " and ".join(kinds)
-    return f"only {endings} files are read" if table else "not a table", table
+    return f"only {', '.join(READ)} files are read" if table else "not a table", table
 
 
 def may_hold_rows(name: str) -> bool:
@@ -241,9 +255,9 @@ def _system_error(path: Path | str, error: OSError) -> SlipwayError:
 ADVICE = (
     ("encrypted", "write it without encryption"),
     ("decrypt", "write it without encryption"),
-    ("UTF8", "save it as UTF-8: `iconv -f WINDOWS-1252 -t UTF-8`, or another encoding in place"),
-    ("utf-8", "save it as UTF-8: `iconv -f WINDOWS-1252 -t UTF-8`, or another encoding in place"),
-    ("Expected", "give each row as many values as the header has names, separated by commas"),
+    ("UTF8", "correct `data.encoding` in params.yaml, or save it as UTF-8"),
+    ("codec can't decode", "correct `data.encoding` in params.yaml, or save it as UTF-8"),
+    ("Expected", "give each row as many values as the header has names, or quote the delimiter"),
     ("straddling", "close the quotation mark that is open, or shorten the value"),
     ("Empty CSV", "write the column names into the first line"),
     ("not built", "write it with the codec zstd or snappy"),
@@ -267,42 +281,18 @@ def check_first_bytes(path: Path) -> None:
     """
     with reading(path), path.open("rb") as file:
         start = file.read(64)
+    is_text = is_csv(path) and not CONTROL.search(start)
     for mark, what, do in STARTS:
+        # The name of a column may begin with the mark of a binary format, such as ORC.
+        if is_text and mark not in TEXTS:
+            continue
         if start.lower().lstrip().startswith(mark.lower()):
             raise SlipwayError(f"{path}: cannot be read: it is {what}", do)
-    if path.suffix.lower() == CSV:
-        _check_text(path, start)
-
-
-def _check_text(path: Path, start: bytes) -> None:
-    if start.startswith(b"PAR1"):
+    if is_csv(path) and start.startswith(b"PAR1"):
         raise SlipwayError(
-            f"{path}: cannot be read: it is a parquet file named .csv", "rename it to .parquet"
+            f"{path}: cannot be read: it is a parquet file named {path.suffix}",
+            "rename it to .parquet",
         )
-    if start.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in start:
-        raise SlipwayError(
-            f"{path}: cannot be read: it is not UTF-8 text, but looks like UTF-16",
-            "save it as UTF-8: `iconv -f UTF-16 -t UTF-8`",
-        )
-
-
-def check_delimiter(path: Path, names: Sequence[str]) -> None:
-    """Refuse a CSV file whose only column holds the names of several.
-
-    Raises
-    ------
-    SlipwayError
-        Names the character that separates them.
-    """
-    if len(names) != 1:
-        return
-    others = {";": "semicolons", "\t": "tabs", "|": "vertical bars"}
-    for character, plural in others.items():
-        if character in names[0]:
-            raise SlipwayError(
-                f"{path}: cannot be read: its columns are separated by {plural}",
-                "separate them by commas: `DataFrame.to_csv(path, index=False)`",
-            )
 
 
 # --- parquet ----------------------------------------------------------------------------
@@ -390,7 +380,16 @@ def _check_claims(path: Path | str, metadata: pq.FileMetaData, size: int) -> Non
         raise SlipwayError(f"{path}: cannot be read: {what}", do)
 
 
-def parse_month(name: str) -> str | None:
-    """Return the month that a file is named after (``YYYY-MM.parquet``), or None."""
-    stem = Path(name).stem
-    return stem if re.fullmatch(r"[0-9]{4}-(0[1-9]|1[0-2])", stem) and stem >= "1700" else None
+def require_columns(path: Path, names: Iterable[str], found: Iterable[str]) -> None:
+    """Refuse a file without some columns.
+
+    Raises
+    ------
+    SlipwayError
+        Names those that are missing.
+    """
+    if missing := set(names) - set(found):
+        raise SlipwayError(
+            f"{path}: column {', '.join(map(shown_name, sorted(missing)))} is missing",
+            f"see `slipway validate {path}`",
+        )

@@ -1,4 +1,4 @@
-"""The data of a project, split by time: the newest months are the holdout, never trained on."""
+"""The data of a project and its split: the newest periods are the holdout, never trained on."""
 
 from __future__ import annotations
 
@@ -7,84 +7,93 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from slipway.dataset.files import NotRead
+from slipway.dataset.folder import DATA, list_data, refuse_unread
+from slipway.dataset.holdout import divide
 from slipway.dataset.labelled import LabelledRows
-from slipway.dataset.months import DATA, list_data, month_files
-from slipway.dataset.origins import Origin, months_of
-from slipway.dataset.tables import read_columns, row_count, take
-from slipway.errors import SlipwayError
+from slipway.dataset.origins import Origin
+from slipway.dataset.periods import Span
+from slipway.dataset.table import Table
+from slipway.dataset.tables import row_count, take
 from slipway.project import Columns
 
-__all__ = ["Dataset", "LabelledRows", "Origin", "evenly_spaced", "months_of"]
+if TYPE_CHECKING:
+    from slipway.settings import Params
+
+__all__ = ["Dataset", "LabelledRows", "Origin", "evenly_spaced"]
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """The monthly files, oldest first, of which the last `holdout_months` are the holdout.
+    """The rows of a folder in parts, oldest first, of which the last `held` are the holdout.
 
     Make one for each command and pass it on: the rows of the holdout are read once.
     """
 
-    files: Sequence[Path]
-    holdout_months: int
+    table: Table
+    held: int
     not_read: Sequence[NotRead] = field(default_factory=list)
 
-    def __post_init__(self) -> None:
-        if len(self.files) <= self.holdout_months:
-            raise SlipwayError(
-                f"{len(self.files)} month(s) of data, of which params.yaml holds out "
-                f"{self.holdout_months}",
-                "add a month with `slipway data --month`, or lower `prepare.holdout_months`",
-            )
-
     @classmethod
-    def open(cls, holdout_months: int, folder: Path = DATA) -> Dataset:
+    def open(cls, params: Params, folder: Path = DATA) -> Dataset:
         """Return the data of a folder.
 
         Raises
         ------
         SlipwayError
-            There are not enough months, a file cannot be read, or the files are not in the order
-            of time (`slipway.dataset.months`).
+            A file cannot be read, or is not read and may hold rows; or there are not enough
+            periods (`slipway.dataset.holdout`).
         """
-        return cls(month_files(folder), holdout_months, list_data(folder).not_read)
+        found = list_data(folder)
+        refuse_unread(found.not_read)
+        table, held = divide(found.read, params.prepare, params.data)
+        return cls(table, held, found.not_read)
 
     @property
-    def months(self) -> list[str]:
-        return months_of(self.files)
+    def periods(self) -> list[str]:
+        """The names of all parts, oldest first."""
+        return list(self.table.names)
 
     @property
-    def train_files(self) -> Sequence[Path]:
-        return self.files[: -self.holdout_months]
+    def span(self) -> Span:
+        """The length of the holdout."""
+        return Span(self.held, self.table.unit)
 
     @property
-    def holdout_files(self) -> Sequence[Path]:
-        return self.files[-self.holdout_months :]
+    def learned(self) -> range:
+        """The parts to train on, as positions in `periods`."""
+        return range(len(self.table.names) - self.held)
+
+    @property
+    def held_out(self) -> range:
+        """The parts of the holdout."""
+        return range(len(self.learned), len(self.table.names))
 
     def origins(self, count: int) -> list[Origin]:
         """Return the points in time at which models are compared, oldest first, at most `count`.
 
-        The last one is the split itself. Each earlier one is `holdout_months` earlier, as long as
-        it learns from half of the training months, and from two or more.
+        The last one is the split itself. Each earlier one is as many periods earlier as are held
+        out, as long as it learns from half of the training periods, and from two or more. Without
+        periods there is one.
         """
-        length, trained = self.holdout_months, len(self.train_files)
+        length, trained = self.held, len(self.learned)
         fewest = max(2, math.ceil(trained / 2))
         earlier = [end for end in range(trained - length, 0, -length) if end >= fewest]
-        ends = [trained, *earlier][:count]
-        files = tuple(self.files)
-        return [Origin(files[:end], files[end : end + length]) for end in reversed(ends)]
+        ends = [trained, *earlier][: count if self.table.unit else 1]
+        return [Origin(self.table, range(end), range(end, end + length)) for end in reversed(ends)]
 
     def read_train(self, names: Iterable[str] | None = None) -> dict[str, np.ndarray]:
         """Return the rows to train on: all columns, or those that are named."""
-        return read_columns(self.train_files, names)
+        return self.table.read(self.learned, names)
 
     @cached_property
     def holdout(self) -> LabelledRows:
         """The rows of the holdout with their labels, known or not."""
-        return LabelledRows.of(read_columns(self.holdout_files))
+        return LabelledRows.of(self.table.read(self.held_out))
 
     def labelled_holdout(self) -> LabelledRows:
         """Return the rows of the holdout that models are measured on: those with a known label."""
@@ -92,6 +101,6 @@ class Dataset:
 
 
 def evenly_spaced(columns: Columns, count: int) -> dict[str, np.ndarray]:
-    """Return at most `count` rows, evenly spaced in the order of the files."""
+    """Return at most `count` rows, evenly spaced in their order."""
     rows = row_count(columns)
     return take(columns, np.linspace(0, rows - 1, min(rows, count)).astype(int))

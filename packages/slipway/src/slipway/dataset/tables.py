@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from slipway.dataset.files import open_parquet, reading
+from slipway.dataset.csv_format import FOUND, Stated
 from slipway.errors import SlipwayError
-from slipway.untrusted import shown_name
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -26,33 +25,25 @@ DIGITS = 6
 
 
 def read_columns(
-    paths: Sequence[Path], names: Iterable[str] | None = None
+    paths: Sequence[Path], names: Iterable[str] | None = None, stated: Stated = FOUND
 ) -> dict[str, np.ndarray]:
-    """Return the rows of some parquet files, concatenated, as columns.
+    """Return the rows of some parquet and CSV files, concatenated, as columns.
 
     Parameters
     ----------
     names
         The columns to read; default: all.
+    stated
+        How CSV files are written (`slipway.dataset.csv_format`).
 
     Raises
     ------
     SlipwayError
         A file cannot be read, or lacks a column.
     """
-    import pyarrow as pa
+    from slipway.dataset.reader import read_rows
 
-    columns = None if names is None else list(names)
-    tables = [_read(path, columns) for path in paths]
-    if any(not table.schema.equals(tables[0].schema) for table in tables):
-        tables = [_plain_text(table, tables[0].column_names) for table in tables]
-    for path, table in zip(paths, tables, strict=True):
-        if not table.schema.equals(tables[0].schema):
-            raise SlipwayError(
-                f"{path}: {_difference(table, tables[0])}, unlike {paths[0]}",
-                "see `slipway validate`: all files have the columns of the schema",
-            )
-    return to_columns(pa.concat_tables(tables))
+    return to_columns(read_rows(paths, names, stated))
 
 
 def to_columns(table: pa.Table) -> dict[str, np.ndarray]:
@@ -164,51 +155,6 @@ def read_json(path: Path, made_by: str) -> Any:
         raise SlipwayError(
             f"{path}: not JSON ({error})", f"make it again with `{made_by}`"
         ) from None
-
-
-def _read(path: Path, names: list[str] | None) -> pa.Table:
-    import pyarrow as pa
-
-    with open_parquet(path) as file, reading(path):
-        missing = set(names or ()) - set(file.schema_arrow.names)
-        if missing:
-            raise SlipwayError(
-                f"{path}: column {', '.join(map(shown_name, sorted(missing)))} is missing",
-                f"see `slipway validate {path}`",
-            )
-        table = file.read(columns=names)
-        table = table if names is None else table.select(names)
-        # Files differ in which columns they declare nullable; only the values matter.
-        return pa.Table.from_arrays(table.columns, names=table.column_names)
-
-
-def _plain_text(table: pa.Table, names: list[str]) -> pa.Table:
-    """Return a table with its columns in this order, and text stored in one way.
-
-    Libraries differ in both: ``string``, ``large_string`` and dictionaries hold the same text.
-    """
-    import pyarrow as pa
-
-    if sorted(names) == sorted(table.column_names) and len(set(names)) == len(names):
-        table = table.select(names)
-    columns = []
-    for column in table.columns:
-        values = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
-        is_text = pa.types.is_string(values) or pa.types.is_string_view(values)
-        columns.append(column.cast(pa.large_string() if is_text else values))
-    return pa.Table.from_arrays(columns, names=table.column_names)
-
-
-def _difference(table: pa.Table, other: pa.Table) -> str:
-    """Return how the columns of a table differ from those of another one."""
-    found, expected = set(table.column_names), set(other.column_names)
-    if found != expected:
-        names = ", ".join(map(shown_name, sorted(found ^ expected)))
-        return f"column {names} is {'missing' if expected - found else 'added'}"
-    for field in table.schema:
-        if field.type != other.schema.field(field.name).type:
-            return f"column {shown_name(field.name)} has type {field.type}"
-    return "a column is repeated"
 
 
 def _plain(values: np.ndarray) -> list[Any]:

@@ -17,12 +17,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from slipway import project
-from slipway.dataset.chunks import READERS, Source, Values, open_source, values_of
-from slipway.dataset.files import Listing, list_folder, parse_month
-from slipway.dataset.months import DATA, list_data, month_window
+from slipway.dataset.chunks import Source, Values, open_source, values_of, without_zone
+from slipway.dataset.csv_format import DECIMALS
+from slipway.dataset.files import READ, Listing, list_folder
+from slipway.dataset.folder import DATA, list_data
 from slipway.dataset.outcomes import array_of, columns_of_label
+from slipway.dataset.periods import Unit, local_days, name_of, starts_of, unit_of
 from slipway.dataset.tables import write_json
 from slipway.dataset.violations import File, ValidationReport, Violation, render_json
+from slipway.dataset.zone import stated_zone, time_zone
 from slipway.errors import SlipwayError
 from slipway.progress import track
 from slipway.project import Rule, apply_rule, columns_read
@@ -76,18 +79,28 @@ def validate_files(
     -----
     Memory: a chunk of `validate.chunk_rows` rows, and 8 bytes a row to find repeated keys.
     """
-    plan = _Plan(project.schema(), params, now or datetime.now(UTC))
+    plan = _Plan(project.schema(), now or datetime.now(UTC))
     listing = _list_files(paths)
-    sources = [open_source(path) for path in listing.read]
+    numbers = [name for name, (kind, _) in plan.types.items() if kind == "number"]
+    sources = [open_source(path, params.data, numbers) for path in listing.read]
     scans = [_FileScan(plan, source) for source in sources]
     for scan, batch in track(_batches(scans, params), "Validating", _count(sources, params)):
         scan.add(batch)
     _find_repeated_keys(scans, params)
+    # A file may have a part of a period.
+    is_whole = any(map(_is_data, paths or [DATA]))
+    unit = (params.prepare.unit or _unit_of(scans)) if is_whole else None
+    periods = _rows_of_periods(scans, unit) if unit else {}
     violations = [violation for scan in scans for violation in scan.violations()]
     return ValidationReport(
         [scan.file() for scan in scans],
-        [*_violations_of_data(listing), *violations],
+        [
+            *_violations_of_data(listing),
+            *_violations_of_periods(periods, params.validate_.rows_per_month),
+            *violations,
+        ],
         [file.text() for file in listing.not_read],
+        list(periods),
     )
 
 
@@ -105,7 +118,7 @@ def _list_path(path: Path) -> Listing:
         return list_data(path)
     if not path.is_dir():
         return Listing([path], [])
-    found = list_folder(path, READERS)
+    found = list_folder(path)
     if not found.read:
         raise SlipwayError(f"{path}/: no parquet or CSV file", "name the files to validate")
     return found
@@ -116,32 +129,54 @@ def _is_data(folder: Path) -> bool:
 
 
 def _violations_of_data(listing: Listing) -> Iterator[Violation]:
-    """Yield the files of ``data/`` that are not read or not named after a month.
-
-    Unread rows would be missing from training, and a file without a month has no place in time.
-    """
+    """Yield the files of ``data/`` that are not read: their rows would be missing from training."""
     for file in listing.not_read:
         if file.may_hold_rows and _is_data(Path(file.file).parent):
-            expected = "one parquet file a month, named YYYY-MM.parquet, and no other table"
+            expected = f"{', '.join(READ)} files in the folder itself, and no other table"
             yield _violation_of_file(file.file, "not_read", file.reason, expected)
-    for path in listing.read:
-        if _is_data(path.parent) and parse_month(path.name) is None:
-            expected = "the name of its month, as YYYY-MM.parquet: the data is split by it"
-            yield _violation_of_file(path.as_posix(), "file_name", path.name, expected)
 
 
-def _violation_of_file(file: str, check: str, example: str, expected: str) -> Violation:
+def _violation_of_file(
+    file: str, check: str, example: str, expected: str, count: int = 0
+) -> Violation:
     return Violation(
         file=file,
         column="",
         check=check,
         rule=False,
-        count=0,
+        count=count,
         share=0.0,
         rows=[],
         examples=[example],
         expected=expected,
     )
+
+
+def _unit_of(scans: Sequence[_FileScan]) -> Unit | None:
+    """Return the unit of the periods that some rows have; None if no row has a time."""
+    days = [day for scan in scans for day in scan.days]
+    return unit_of(np.array(days, dtype="datetime64[D]")) if days else None
+
+
+def _rows_of_periods(scans: Sequence[_FileScan], unit: Unit) -> dict[str, tuple[int, str]]:
+    """Return for each period, by name in the order of time, its rows and the first of its files."""
+    rows: dict[np.datetime64, tuple[int, str]] = {}
+    for scan in scans:
+        for day, count in scan.days.items():
+            start = starts_of(np.array([day], dtype="datetime64[D]"), unit)[0]
+            before, file = rows.get(start, (0, scan.file().file))
+            rows[start] = (before + count, file)
+    return {name_of(start, unit): rows[start] for start in sorted(rows)}
+
+
+def _violations_of_periods(
+    periods: Mapping[str, tuple[int, str]], limits: tuple[int, int]
+) -> Iterator[Violation]:
+    few, many = limits
+    expected = f"{few:,} to {many:,} rows (validate.rows_per_month in params.yaml)"
+    for name, (count, file) in periods.items():
+        if not few <= count <= many:
+            yield _violation_of_file(file, "rows_per_month", name, expected, count)
 
 
 def _batches(scans: list[_FileScan], params: Params) -> Iterator[tuple[_FileScan, pa.RecordBatch]]:
@@ -160,7 +195,7 @@ def _count(sources: list[Source], params: Params) -> int | None:
 class _Plan:
     """The checks of the schema and the settings, for every file."""
 
-    def __init__(self, schema: DataFrameSchema, params: Params, now: datetime) -> None:
+    def __init__(self, schema: DataFrameSchema, now: datetime) -> None:
         spec = export_schema(schema)
         self.columns: dict[str, Column] = schema.columns
         self.types = {name: column_type(name, column) for name, column in self.columns.items()}
@@ -168,8 +203,9 @@ class _Plan:
         self.event_time = project.event_time()
         _require_names(self.key, self.event_time, self.types, spec)
         self.label_reads = columns_of_label()
-        self.rows_per_month = params.validate_.rows_per_month
         self.now = now
+        self.zone = time_zone()
+        self.zone_of_times = stated_zone()
         inputs = {column["name"]: np.empty(0, column["dtype"]) for column in spec}
         self.rules = [self._rule(check, inputs) for check in schema.checks]
 
@@ -249,7 +285,8 @@ class _FileScan:
         self._empty = dict.fromkeys(self.columns, 0)
         self._mistyped = {name for name in self.columns if not self._has_its_type(name)}
         self._comparable = [name for name in self.columns if self._can_be_checked(name)]
-        self._window = _month_window(source.path)
+        self.days: dict[np.datetime64, int] = {}
+        self._without_zone = False
         self._repeats = 0
         self._first_repeats: list[tuple[int, str, tuple[str, int]]] = []
 
@@ -258,7 +295,7 @@ class _FileScan:
 
         kind, dtype = self._plan.types[name]
         found = self.source.types[name]
-        if self.source.is_text:
+        if self.source.format:
             return True
         if kind == "string":
             return _is_text(found)
@@ -301,15 +338,17 @@ class _FileScan:
 
     def _values(self, name: str, batch: pa.RecordBatch) -> Values:
         at = batch.schema.names.index(name)
-        return values_of(batch.column(at), *self._plan.types[name], self.source.is_text)
+        kind, dtype = self._plan.types[name]
+        zone = self._plan.zone_of_times
+        if self.source.format and kind == "timestamp" and zone and not self._without_zone:
+            self._without_zone = without_zone(batch.column(at))
+        return values_of(batch.column(at), kind, dtype, self.source.format, zone)
 
     def _check_column(self, name: str, values: Values) -> None:
         series, unreadable, text = values
         column = self._plan.columns[name]
         if unreadable.any():
-            kind, dtype = self._plan.types[name]
-            expected = f"{NOUNS[kind]} ({dtype})" if kind == "integer" else NOUNS[kind]
-            self._fail(name, "type", expected, np.flatnonzero(unreadable), text)
+            self._fail(name, "type", self._readable(name), np.flatnonzero(unreadable), text)
         empty = series.isna().to_numpy() & ~unreadable
         self._empty[name] += int(empty.sum())
         if empty.any() and not column.nullable:
@@ -326,6 +365,17 @@ class _FileScan:
             if not passed.all():
                 bad = passed.index.to_numpy()[~passed.to_numpy(dtype=bool)]
                 self._fail(name, str(check.name), _expected(check), bad, values.series)
+
+    def _readable(self, name: str) -> str:
+        """Return what a cell of text must be to be read as its type."""
+        kind, dtype = self._plan.types[name]
+        if kind == "timestamp" and self._plan.zone_of_times:
+            return f"{NOUNS[kind]}; without a zone, one that is once in {self._plan.zone_of_times}"
+        if kind == "timestamp":
+            return f"{NOUNS[kind]}, or `TIME_ZONE` in src/model/schema.py"
+        if kind == "number" and self.source.format:
+            return f"{NOUNS[kind]}, with a decimal {DECIMALS[self.source.format.decimal]}"
+        return f"{NOUNS[kind]} ({dtype})" if kind == "integer" else NOUNS[kind]
 
     def _check_rule(self, rule: _Rule, columns: Mapping[str, Values]) -> None:
         import pandas as pd
@@ -374,12 +424,11 @@ class _FileScan:
         late = np.flatnonzero((times > now).to_numpy(dtype=bool))
         if len(late):
             self._fail(name, "future", "no time after now", late, times)
-        if self._window:
-            first, last = self._window
-            outside = np.flatnonzero(((times < first) | (times >= last)).to_numpy(dtype=bool))
-            if len(outside):
-                expected = f"{self.source.path.stem}, by the file's name (a day more at each end)"
-                self._fail(name, "month", expected, outside, times)
+        known = times[(times >= EARLIEST) & (times < END)]
+        moments = known.dt.tz_convert(None).to_numpy()
+        found, counts = np.unique(local_days(moments, self._plan.zone), return_counts=True)
+        for day, count in zip(found, counts.tolist(), strict=True):
+            self.days[day] = self.days.get(day, 0) + count
 
     def _fail(
         self, column: str, check: str, expected: str, bad: np.ndarray, values: pd.Series | None
@@ -399,7 +448,10 @@ class _FileScan:
             self._first_repeats = earliest[:MOST_ROWS]
 
     def file(self) -> File:
-        return File(self._name, self.rows, self.source.path.stem if self._window else None)
+        written = self.source.format.text() if self.source.format else ""
+        if self._without_zone:
+            written += f", times without a zone in {self._plan.zone_of_times}"
+        return File(self._name, self.rows, written)
 
     def violations(self) -> list[Violation]:
         """Return all violations of the file: of its columns first, then of its values."""
@@ -429,12 +481,8 @@ class _FileScan:
         )
 
     def _of_the_file(self) -> Iterator[_Tally]:
-        few, many = self._plan.rows_per_month
-        if not self._window and not self.rows:
+        if not self.rows:
             yield _Tally("", "no_rows", "at least one row")
-        if self._window and not few <= self.rows <= many:
-            expected = f"{few:,} to {many:,} rows (validate.rows_per_month in params.yaml)"
-            yield _Tally("", "rows_per_month", expected, self.rows)
         for name in (name for name in self._plan.columns if name not in self.columns):
             yield _Tally(
                 name, "missing_column", f"a column of type {self._expected_type(name)}", self.rows
@@ -494,19 +542,6 @@ def _is_text(found: pa.DataType) -> bool:
     return any(
         is_it(found) for is_it in (types.is_string, types.is_large_string, types.is_string_view)
     )
-
-
-def _month_window(path: Path) -> tuple[pd.Timestamp, pd.Timestamp] | None:
-    """Return the limits of the event times in a file of a month, or None for another name."""
-    import pandas as pd
-
-    month = parse_month(path.name)
-    if month is None:
-        return None
-    first, last = (
-        pd.Timestamp(end).tz_localize("UTC").as_unit("us") for end in month_window(month)
-    )
-    return first, last
 
 
 def _passes(check: Check, rows: pd.Series | pd.DataFrame, column: str = "") -> pd.Series:

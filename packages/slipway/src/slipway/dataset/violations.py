@@ -48,9 +48,11 @@ class Violation:
 
 @dataclass(frozen=True)
 class File:
+    """A file that was read; `written` is how, if it is CSV."""
+
     file: str
     rows: int
-    month: str | None
+    written: str = ""
 
 
 @dataclass(frozen=True)
@@ -61,11 +63,14 @@ class ValidationReport:
     ----------
     not_read
         The other files of the folders, each with the reason why it is not read.
+    periods
+        The names of those of ``data/``, in the order of time.
     """
 
     files: list[File]
     violations: list[Violation]
     not_read: list[str] = field(default_factory=list)
+    periods: list[str] = field(default_factory=list)
 
     @property
     def exit_code(self) -> int:
@@ -80,6 +85,7 @@ def render_json(report: ValidationReport) -> dict[str, Any]:
         "files": [asdict(file) for file in report.files],
         "faults": [asdict(violation) for violation in report.violations],
         "not_read": report.not_read,
+        "periods": report.periods,
     }
 
 
@@ -98,6 +104,9 @@ def render_text(report: ValidationReport) -> str:
 def _headline(report: ValidationReport) -> str:
     rows = sum(file.rows for file in report.files)
     read = f"{_many(len(report.files), 'file')}, {rows:,} rows"
+    if report.periods:
+        ends = dict.fromkeys([report.periods[0], report.periods[-1]])
+        read += f", {_many(len(report.periods), 'period')} ({' to '.join(ends)})"
     if not report.violations:
         return f"Valid: {read}"
     bad = len({violation.file for violation in report.violations})
@@ -105,11 +114,11 @@ def _headline(report: ValidationReport) -> str:
 
 
 def _notes(report: ValidationReport) -> list[str]:
-    unnamed = [file.file for file in report.files if file.month is None]
     notes = {
-        "Not named after a month (YYYY-MM), so month and row count were not checked": unnamed,
-        f"Not read ({_many(len(report.not_read), 'file')})": report.not_read,
+        f"Read with {written}": [file.file for file in report.files if file.written == written]
+        for written in dict.fromkeys(file.written for file in report.files if file.written)
     }
+    notes[f"Not read ({_many(len(report.not_read), 'file')})"] = report.not_read
     lines = []
     for note, names in notes.items():
         if names:
@@ -130,10 +139,9 @@ def sentence(violation: Violation, show: Callable[[str], str]) -> str:
     rows = f"{_many(violation.count, 'row')} ({_percent(violation.share)}; first: {first})"
     sentences = {
         "not_read": f"it is not read: {examples}; expected {expected}",
-        "file_name": f"it is not named after a month; expected {expected}",
         "label": f"the label {column} is {examples} in {rows}; expected {expected}",
         "no_rows": f"no rows; expected {expected}",
-        "rows_per_month": f"{violation.count:,} rows; expected {expected}",
+        "rows_per_month": f"{violation.count:,} rows of {examples}; expected {expected}",
         "missing_column": f"{column} is missing; expected {expected}",
         "unknown_column": f"{column} is unknown; expected {expected}",
         "repeated_column": f"{column} occurs more than once; expected {expected}",

@@ -10,6 +10,7 @@ import os
 from pathlib import Path
 
 from slipway.dataset.make import further_months, make_months
+from slipway.dataset.periods import whole_months
 from slipway.errors import SlipwayError
 from slipway.predictions.labels.store import import_labels
 from slipway.repository.restore import restore
@@ -34,7 +35,8 @@ def simulate(out: Path) -> Tally:
 
     if not (MODEL / MANIFEST_FILE).exists():
         restore(Path(), MODEL)
-    newest = max(read_manifest(MODEL)["data"]["months"])
+    manifest = read_manifest(MODEL)
+    newest = max(whole_months(manifest["data"]["months"]) or manifest["past"]["months"])
     months = further_months(newest)[:MOST_MONTHS]
     if not months:
         raise SlipwayError(

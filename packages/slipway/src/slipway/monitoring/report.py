@@ -42,7 +42,7 @@ Status = Literal["quiet", "drift", "inconclusive"]
 class ReferenceRows(Part):
     """The holdout that the log is compared with."""
 
-    months: Annotated[list[Name], many(1000)] = Field(default_factory=list)
+    months: Annotated[list[Name], many(100_000)] = Field(default_factory=list)
     rows: Count = 0
 
 

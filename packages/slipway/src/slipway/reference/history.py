@@ -111,7 +111,7 @@ def reference_history(
     reference
         The profile of each column, whose bins are used.
     whole
-        Months that count even with few days, as ``YYYY-MM``: those that the data has files of.
+        Months that count even with few days, as ``YYYY-MM``: those of the periods of data/.
     """
     days, day = np.unique(times.astype("datetime64[D]"), return_inverse=True)
     known, length = np.unique(days.astype("datetime64[M]"), return_counts=True)

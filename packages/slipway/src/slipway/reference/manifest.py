@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from slipway.dataset.periods import days_of, whole_months
 from slipway.errors import SlipwayError
 from slipway.reference.history import DAYS, WEEKS, Overdispersion
 
@@ -109,7 +110,8 @@ class Reference:
                 "train the model again with `dvc repro`",
             )
         months = sorted(past["months"])
-        missing = sorted(set(manifest["holdout"]["months"]) - set(months))
+        held = _held_months(manifest)
+        missing = sorted(set(held) - set(months))
         if missing:
             raise SlipwayError(
                 f"the reference history of the model's manifest lacks {', '.join(missing)}, the "
@@ -119,7 +121,7 @@ class Reference:
         return cls(
             model=manifest["model"]["sha256"],
             event_time=manifest["event_time"],
-            holdout=manifest["holdout"]["months"],
+            holdout=held,
             months=frozenset(int(month[5:]) for month in months),
             starts=months[0],
             volume=past["volume"],
@@ -134,6 +136,23 @@ class Reference:
     def without_season(self, days: np.ndarray) -> list[int]:
         """Return the calendar months of some days that the history does not have."""
         return [int(each) for each in np.unique(calendar_month(days)) if each not in self.months]
+
+
+def _held_months(manifest: Mapping[str, Any]) -> list[str]:
+    """Return the calendar months of the holdout; all of the history if it has no periods."""
+    names, past = manifest["holdout"]["months"], manifest["past"]["months"]
+    if days_of(names) is None:
+        return sorted(past)
+    months = whole_months(names)
+    # A week at the end of a month may have no row in the next.
+    return sorted(months if months <= set(names) else months & set(past) or months)
+
+
+def _held_days(manifest: Mapping[str, Any]) -> int:
+    """Return the number of days that the holdout has."""
+    days, months = days_of(manifest["holdout"]["months"]), _held_months(manifest)
+    in_months = sum(manifest["past"]["months"][month]["days"] for month in months)
+    return in_months if days is None else min(in_months, len(days))
 
 
 def calendar_month(days: np.ndarray) -> np.ndarray:
@@ -152,13 +171,13 @@ def _series(
         before, covered = months.get(int(month[5:]), (np.zeros(len(names)), 0.0))
         weeks = past["months"][month]["days"] / DAYS
         months[int(month[5:])] = (before + counts, covered + weeks)
-    held = [past["months"][month]["days"] for month in manifest["holdout"]["months"]]
+    days = _held_days(manifest)
     return Series(
         name=name,
         profile=profile,
         names=names,
         holdout=_counts(profile, names),
-        holdout_weeks=sum(held) / DAYS if held else float(WEEKS),
+        holdout_weeks=days / DAYS if days else float(WEEKS),
         months=months,
         by_month=by_month,
         overdispersion=Overdispersion.of(past["wobble"][name]),

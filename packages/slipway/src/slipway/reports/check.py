@@ -37,8 +37,8 @@ LARGEST = 5_000_000
 
 TOLERANCE = 1e-9
 
-# A month of one time zone has one day more at each end in another.
-LONGEST_MONTH, MOST_DAYS = 31, 10**6
+# Of rows without a period, and of an event time outside of the years that are read.
+MOST_DAYS = 10**6
 
 DO = "do not use this report; judge again with `slipway judge`"
 
@@ -153,7 +153,7 @@ def _in_periods(report: Judgement) -> Iterator[str]:
             yield "two periods have the same rows"
         if any(period.positives > period.rows for period in periods):
             yield "a period has more positives than rows"
-        yield from _in_months(report)
+        yield from _in_time(report)
         yield from _in_rule(report)
 
 
@@ -170,14 +170,14 @@ def _too_new(report: Judgement) -> Iterator[str]:
         yield f"version {report.version} has notes of a later one"
 
 
-def _in_months(report: Judgement) -> Iterator[str]:
-    """Yield contradictions of the months, each of which is learned before it is scored."""
+def _in_time(report: Judgement) -> Iterator[str]:
+    """Yield contradictions of the periods, each of which is learned before it is scored."""
     scored = report.months
     if scored != sorted(set(scored)):
-        yield "a month is scored twice, or not in the sequence of time"
+        yield "a period is scored twice, or not in the sequence of time"
     for period in report.periods:
         if not period.learned or period.learned[-1] >= period.months[0]:
-            yield f"{period.months[0]}: scored, and not after the months that were learned"
+            yield f"{period.months[0]}: scored, and not after the periods that were learned"
     if report.periods[-1].learned != report.challenger.train.months:
         yield "the last period is not that of the challenger's model"
 
@@ -331,7 +331,8 @@ def _in_clusters(name: str, found: Difference, report: Judgement) -> Iterator[st
     if found.insufficient_reason and found.dof is None:
         return  # nothing was measured
     days = found.clusters if report.rule.clusters == [DAY] else MOST_DAYS
-    most_days = min(days, LONGEST_MONTH * len(report.months) + 2)
+    # A month of one time zone has one day more at each end in another.
+    most_days = min(days, MOST_DAYS if report.days is None else report.days + 2)
     if found.dof is None:
         yield f"{name}: no degrees of freedom"
     elif not 1 <= found.clusters <= found.rows or found.dof > max(found.rows - 1, 1):
@@ -340,8 +341,8 @@ def _in_clusters(name: str, found: Difference, report: Judgement) -> Iterator[st
         yield f"{name}: more degrees of freedom than clusters"
     elif DAY in report.rule.clusters and found.dof > ewc_dof(most_days):
         yield f"{name}: more degrees of freedom than its days allow"
-    elif report.rule.clusters == [DAY] and found.clusters > LONGEST_MONTH * len(report.months) + 2:
-        yield f"{name}: more days than its months have"
+    elif report.rule.clusters == [DAY] and found.clusters > most_days:
+        yield f"{name}: more days than its periods have"
     elif report.unit != ROW and found.clusters < FEWEST and not found.insufficient_reason:
         yield f"{name}: {found.clusters} clusters must not decide"
 

@@ -46,6 +46,9 @@ DVC_OWN = ("DVC_ROOT", "DVC_STAGE", "DVC_EXP_")
 
 COLOR = re.compile(r"\x1b\[[0-9;]*m")
 
+# Endings of the files that are read in data/ (`slipway.dataset.files`).
+TABLES = (".parquet", ".csv", ".tsv")
+
 
 class Missing(SlipwayError):
     """The lock names no content, or neither the cache nor the remote has it."""
@@ -90,9 +93,9 @@ class Restored:
         lines = [f"{self.path}: {len(self.files)} files, {size / 1e6:.1f} MB, md5 {self.md5[:12]}"]
         if self.path == DATA:
             lines += [
-                f"  {self.path}/{file.name}: not a parquet file, so it is not read"
+                f"  {self.path}/{file.name}: neither parquet nor CSV, so it is not read"
                 for file in self.files
-                if not file.name.endswith(".parquet")
+                if Path(file.name).suffix.lower() not in TABLES
             ]
         return "\n".join(lines)
 

@@ -11,7 +11,7 @@ import csv
 import io
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -157,9 +157,8 @@ def _gap(first: Model, second: Model, features: Mapping[str, np.ndarray]) -> flo
 
 def _features(root: Path) -> tuple[dict[str, np.ndarray], str]:
     """Return the features of all rows to predict (holdout, training, random), and their counts."""
-    months = read_params(root / "params.yaml").prepare.holdout_months
-    dataset = Dataset.open(months, root / "data")
-    training = _sample(dataset.train_files)
+    dataset = Dataset.open(read_params(root / "params.yaml"), root / "data")
+    training = _sample(dataset)
     parts = [project.features(dataset.holdout.inputs()), training]
     parts.append(probe_rows(training, RANDOM_ROWS, np.random.default_rng()))
     counts = zip(("holdout", "training", "random"), map(row_count, parts), strict=True)
@@ -168,10 +167,11 @@ def _features(root: Path) -> tuple[dict[str, np.ndarray], str]:
     return joined, f"{words} rows"
 
 
-def _sample(files: Sequence[Path]) -> dict[str, np.ndarray]:
-    """Return the features of some rows of each month, evenly spaced."""
-    each = max(TRAINING_ROWS // len(files), 1)
-    parts = [evenly_spaced(read_columns([file], project.inputs()), each) for file in files]
+def _sample(dataset: Dataset) -> dict[str, np.ndarray]:
+    """Return the features of some rows of each training period, evenly spaced."""
+    found = dataset.table.read_each(dataset.learned, project.inputs())
+    each = max(TRAINING_ROWS // len(found), 1)
+    parts = [evenly_spaced(rows, each) for rows in found]
     rows = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     return project.features(rows)
 

@@ -1,4 +1,4 @@
-"""Monthly files from the prediction log and the labels that have arrived.
+"""Files of new periods, from the prediction log and the labels that have arrived.
 
 The log has the row of each request, the labels its outcome: together they are a row of a file in
 ``data/``.
@@ -8,18 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import orjson
 
 from slipway import project
-from slipway.dataset.months import last_event, month_window
 from slipway.dataset.outcomes import columns_of_label, outcomes
-from slipway.dataset.tables import read_columns
+from slipway.dataset.periods import Unit, local_days, name_of, parse_name, starts_of
+from slipway.dataset.table import Table
+from slipway.dataset.zone import time_zone
 from slipway.errors import SlipwayError
 from slipway.predictions.files import Skipped
 from slipway.predictions.labels.store import read_outcomes
@@ -41,46 +40,39 @@ if TYPE_CHECKING:
 # Rows that are validated in one step.
 TOGETHER = 1_000
 
-STEP = timedelta(minutes=30)
-"""Time zones differ by multiples of this, with few exceptions."""
-
 
 @dataclass(frozen=True)
 class Calendar:
-    """The limits of months in the log, which follow those of the files in data/.
+    """The periods of the log, which are those of ``data/``.
 
-    The files are by the calendar of some time zone (`slipway.dataset.months`), which their events
-    show: months of a zone west of UTC end after those of UTC, and east of UTC they begin before.
-    Rows before the last event in data/ (`after`) have no file that they could be added to.
+    Rows before the last event in ``data/`` (`after`) are too late: the periods that it has are
+    compared on, and do not change.
     """
 
     after: np.datetime64
-    shift: np.timedelta64
+    unit: Unit
+    zone: str
 
     @classmethod
-    def of(cls, newest: Path) -> Calendar:
-        """Return the calendar of the newest file in data/."""
-        times = read_columns([newest], [project.event_time()])[project.event_time()]
-        start = np.datetime64(newest.stem, "M")
-        first, end = (month.astype("datetime64[us]") for month in (start, start + 1))
-        last, step = last_event(newest).astype("datetime64[us]"), np.timedelta64(STEP)
-        late, early = last - end, times.min().astype("datetime64[us]") - first
-        steps = late // step + 1 if last >= end else min(early // step, 0)
-        return cls(last, steps * step)
+    def of(cls, table: Table) -> Calendar:
+        """Return the calendar of the rows of ``data/``, which are divided by time."""
+        name, count = project.event_time(), len(table.names)
+        times = table.read(range(count - 1, count), [name])[name]
+        last = times.max().astype("datetime64[us]")
+        return cls(last, table.unit or "month", time_zone())
 
-    def months_of(self, times: np.ndarray) -> np.ndarray:
-        """Return the month of each time, datetime64[M], shape (rows,)."""
-        return (times - self.shift).astype("datetime64[M]")
+    def starts_of(self, times: np.ndarray) -> np.ndarray:
+        """Return the first day of the period of each time, datetime64[D], shape (rows,)."""
+        return starts_of(local_days(times, self.zone), self.unit)
 
-    def follow(self, times: np.ndarray, month: str) -> np.ndarray:
-        """Return which rows may be in the file of a month, after what is in data/."""
-        start, _ = month_window(month)
-        return (times >= self.after) & (times >= start)
+    def names_of(self, times: np.ndarray) -> set[str]:
+        """Return the names of the periods of some times."""
+        return {name_of(start, self.unit) for start in np.unique(self.starts_of(times))}
 
 
 @dataclass(frozen=True)
 class Logged:
-    """The rows of a month, and the number of those that were left out.
+    """The rows of a period, and the number of those that were left out.
 
     `refused` rows do not fit today's schema; `why` has place and fault of the first. `late` rows
     are of events before the last one in data/, which does not have them. `waiting` rows have an
@@ -114,18 +106,18 @@ class LoggedRequests:
     frame
         `key`, `id`, `time` (datetime64[us]), `sent` (the row as JSON; None for an event before the
         last one in data/) and `fault` (a `_Fault` if the row does not fit the schema, else "").
-    months
-        The months (``YYYY-MM``) of all events of the log.
+    periods
+        The names of the periods of all events of the log.
     """
 
     frame: pd.DataFrame
-    months: set[str]
+    periods: set[str]
     skipped: Skipped
 
-    def of_month(self, month: str, known: set[Any], calendar: Calendar) -> Logged:
-        """Return the rows of a month as they were sent; of a repeated key the last request.
+    def of_period(self, period: str, known: set[Any], calendar: Calendar) -> Logged:
+        """Return the rows of a period as they were sent; of a repeated key the last request.
 
-        Rows between the last event in data/ and the beginning of the month are added to it.
+        Rows between the last event in data/ and the beginning of the period are added to it.
 
         Parameters
         ----------
@@ -135,9 +127,9 @@ class LoggedRequests:
         import pandas as pd
 
         times = self.frame["time"].to_numpy()
-        wanted = calendar.months_of(times) <= np.datetime64(month, "M")
-        wanted &= _not_in(self.frame["key"], known)
-        follows = calendar.follow(times, month)
+        start, _ = parse_name(period) or (np.datetime64("NaT"), None)
+        wanted = (calendar.starts_of(times) <= start) & _not_in(self.frame["key"], known)
+        follows = times >= calendar.after
         newest = self.frame[wanted & follows].sort_values("id").drop_duplicates("key", keep="last")
         late = set(self.frame["key"][wanted & ~follows]) - set(newest["key"])
         newest = newest.sort_index()
@@ -166,12 +158,12 @@ def read_requests(log: str, calendar: Calendar, known: set[Any]) -> LoggedReques
     """
     import pandas as pd
 
-    skipped, frames, months = Skipped(), [], set[str]()
+    skipped, frames, periods = Skipped(), [], set[str]()
     validator = RowValidator(export_schema(project.schema()), project.RULES)
     event = {"name": project.event_time(), "type": "timestamp", "unique": False}
     for batch in read_batches(log, skipped, [event], sent=True):
         frame = _requests(batch, skipped)
-        months |= set(np.unique(calendar.months_of(frame["time"].to_numpy())).astype(str).tolist())
+        periods |= calendar.names_of(frame["time"].to_numpy())
         frame = frame[_not_in(frame["key"], known)]
         late = frame["time"] < calendar.after
         frame = frame.assign(sent=frame["sent"].where(~late, None))
@@ -182,7 +174,7 @@ def read_requests(log: str, calendar: Calendar, known: set[Any]) -> LoggedReques
         raise SlipwayError(f"{log}: {too_many}")
     empty = pd.DataFrame({"key": [], "id": [], "time": [], "sent": [], "fault": []}, dtype=object)
     empty["time"] = empty["time"].astype("datetime64[us]")
-    return LoggedRequests(pd.concat(frames or [empty], ignore_index=True), months, skipped)
+    return LoggedRequests(pd.concat(frames or [empty], ignore_index=True), periods, skipped)
 
 
 def _not_in(keys: pd.Series, known: set[Any]) -> np.ndarray:
@@ -242,9 +234,9 @@ def _refused(sent: Sequence[str], validator: RowValidator) -> dict[int, str]:
 
 
 def rows_of(
-    month: str, requests: LoggedRequests, labels: str, known: set[Any], calendar: Calendar
+    period: str, requests: LoggedRequests, labels: str, known: set[Any], calendar: Calendar
 ) -> Logged:
-    """Return the rows of a month in the columns and types of the schema, oldest first.
+    """Return the rows of a period in the columns and types of the schema, oldest first.
 
     Raises
     ------
@@ -253,7 +245,7 @@ def rows_of(
     """
     import pandas as pd
 
-    logged = requests.of_month(month, known, calendar)
+    logged = requests.of_period(period, known, calendar)
     key = project.key()
     arrived = read_outcomes(labels).rename(columns={"key": key}).drop(columns="label")
     _check_outcomes(arrived, labels)
@@ -262,7 +254,7 @@ def rows_of(
     whole = [name for name in outcomes() if column_type(name, columns[name])[0] == "integer"]
     complete = rows.reindex(columns=whole).notna().all(axis=1)
     rows = rows[complete]
-    typed = {name: _typed(rows, name, month) for name in columns}
+    typed = {name: _typed(rows, name, period) for name in columns}
     order = [project.event_time(), key]
     return replace(
         logged,
@@ -282,7 +274,7 @@ def _check_outcomes(arrived: pd.DataFrame, labels: str) -> None:
         )
 
 
-def _typed(rows: pd.DataFrame, name: str, month: str) -> Any:
+def _typed(rows: pd.DataFrame, name: str, period: str) -> Any:
     import pandas as pd
 
     kind, dtype = column_type(name, project.schema().columns[name])
@@ -296,6 +288,6 @@ def _typed(rows: pd.DataFrame, name: str, month: str) -> Any:
         return np.asarray(values).astype(dtype)
     except (ValueError, TypeError) as error:
         raise SlipwayError(
-            f"{month}, from the log: column `{name}` does not fit the schema: {error}",
-            "check the records of that month, and the type in src/model/schema.py",
+            f"{period}, from the log: column `{name}` does not fit the schema: {error}",
+            "check the records of that period, and the type in src/model/schema.py",
         ) from None

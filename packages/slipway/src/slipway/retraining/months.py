@@ -1,6 +1,7 @@
-"""The months that can be added to the data: from their source, or from the log and the labels.
+"""The periods that can be added to the data: from their source, or from the log and the labels.
 
-A month is added once it is over and as many of its labels have arrived as training requires.
+A period is added once it is over and as many of its labels have arrived as training requires. The
+source has months.
 """
 
 from __future__ import annotations
@@ -9,24 +10,28 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from slipway import project
+from slipway.dataset.folder import list_data, refuse_unread
 from slipway.dataset.make import SOURCE, make_months, source_months, write_month
-from slipway.dataset.months import month_files
+from slipway.dataset.periods import parse_name, starts_of
+from slipway.dataset.table import Table, by_time
 from slipway.dataset.tables import read_columns, row_count
 from slipway.errors import SlipwayError
 from slipway.predictions.files import NoFolderError
-from slipway.retraining.from_log import Calendar, Logged, LoggedRequests, read_requests, rows_of
+from slipway.retraining.from_log import Calendar, LoggedRequests, read_requests, rows_of
 from slipway.settings import Params
+from slipway.untrusted import shown
 
 LOG = "the prediction log and the labels"
 
 
 @dataclass(frozen=True)
 class Added:
-    """A month that was added, with its rows, those without a label, and its origin.
+    """A period that was added, with its rows, those without a label, and its origin.
 
     `refused`, `why`, `late` and `waiting` are as in `Logged`.
     """
@@ -67,31 +72,36 @@ class Places:
 def add_months(
     data: Path, params: Params, places: Places, until: str
 ) -> tuple[list[Added], list[str]]:
-    """Write the files of the newest labelled months; return them, and why there are no more.
+    """Write the files of the newest labelled periods; return them, and why there are no more.
 
     Parameters
     ----------
     data
-        The folder of the monthly files; months after its newest are added.
+        The folder of the rows; periods after its newest are added.
     until
-        The last month to add; empty for no limit.
+        The last period to add, by its name; empty for no limit.
 
     Raises
     ------
     SlipwayError
-        The source has no month to add, and the prediction log cannot be read.
+        The source has no period to add, and the prediction log cannot be read.
     """
-    files = month_files(data)
-    newest = files[-1].stem
+    table = _table(data, params)
+    newest, calendar = table.names[-1], Calendar.of(table)
     added: list[Added] = []
     why: list[str] = []
-    last = min(filter(None, [until, _month_before(datetime.now(UTC))]))
-    requests, faults, unread = _read_requests(places.log, files)
-    candidates = sorted({*source_months(), *(requests.months if requests else ())})
-    for month in (name for name in candidates if newest < name <= last):
-        path = data / f"{month}.parquet"
+    requests, faults, unread = _read_requests(places.log, table, calendar)
+    candidates = _candidates(requests, calendar)
+    ended = _last_ended(until, calendar)
+    for period in (name for name in candidates if _start(newest) < _start(name) <= ended):
+        path = data / f"{period}.parquet"
+        if path.exists():
+            raise SlipwayError(
+                f"{path}: exists, and has no row of {period}, which would be written there",
+                "give the file another name",
+            )
         reasons = []
-        for attempt in _attempts(month, path, requests, places.labels):
+        for attempt in _attempts(period, path, requests, places.labels, params):
             if isinstance(attempt, str):
                 reasons.append(attempt)
             elif reason := _incomplete(attempt, params.prepare.max_label_missing):
@@ -103,28 +113,65 @@ def add_months(
         else:
             if unread and not added:
                 raise unread
-            # Months after an incomplete one wait: the holdout is the newest month.
+            # Periods after an incomplete one wait: the newest are held out.
             return added, [*why, *reasons, *faults]
-    if not candidates or candidates[-1] <= newest:
-        why.append(f"neither {SOURCE} nor {LOG} have a month after {newest}")
+    if not candidates or _start(candidates[-1]) <= _start(newest):
+        why.append(f"neither {SOURCE} nor {LOG} have a {calendar.unit} after {newest}")
     if unread and not added:
         raise unread
     return added, [*why, *faults]
 
 
+def _table(data: Path, params: Params, without: Path | None = None) -> Table:
+    """Return the rows of data/ by time, without those of a file."""
+    found = list_data(data)
+    refuse_unread(found.not_read)
+    files = [path for path in found.read if path != without]
+    return by_time(files, params.prepare.unit, params.data)
+
+
+def _candidates(requests: LoggedRequests | None, calendar: Calendar) -> list[str]:
+    """Return the names of the periods that may be added, in the order of time.
+
+    Months of the source and shorter periods of the log would have the same rows.
+    """
+    made = source_months()
+    logged = requests.periods if requests and (calendar.unit == "month" or not made) else set()
+    return sorted({*made, *logged}, key=_start)
+
+
+def _start(name: str) -> np.datetime64:
+    found = parse_name(name)
+    if found is None:
+        raise SlipwayError(
+            f"{shown(name)} is not the name of a period",
+            "name a month as 2013-09, a week as 2013-W36, a day as 2013-09-02",
+        )
+    return found[0]
+
+
+def _last_ended(until: str, calendar: Calendar) -> np.datetime64:
+    """Return the first day of the last period that is over, and not after `until`."""
+    now = np.array([np.datetime64(datetime.now(UTC).replace(tzinfo=None), "us")])
+    before = starts_of(calendar.starts_of(now) - 1, calendar.unit)[0]
+    return min(before, _start(until)) if until else before
+
+
 def _attempts(
-    month: str, path: Path, requests: LoggedRequests | None, labels: str
+    month: str, path: Path, requests: LoggedRequests | None, labels: str, params: Params
 ) -> Iterator[Added | str]:
-    """Write a month's file from each origin in turn; yield it, or why it cannot be written."""
+    """Write a period's file from each origin in turn; yield it, or why it cannot be written."""
     if month in source_months():
         try:
             make_months([month], path.parent)
             yield _added(month, path, SOURCE)
         except SlipwayError as error:
             yield f"{month}: {error}"
-    if requests and month in requests.months:
+    if requests and month in requests.periods:
         try:
-            logged = _from_log(month, path.parent, requests, labels)
+            others = _table(path.parent, params, without=path)
+            known, calendar = _keys(others), Calendar.of(others)
+            logged = rows_of(month, requests, labels, known, calendar)
             write_month(logged.rows, path)
             yield replace(
                 _added(month, path, LOG),
@@ -137,11 +184,6 @@ def _attempts(
             yield f"{month}: {error}"
 
 
-def _from_log(month: str, data: Path, requests: LoggedRequests, labels: str) -> Logged:
-    others = [path for path in month_files(data) if path.stem != month]
-    return rows_of(month, requests, labels, _keys(others), Calendar.of(others[-1]))
-
-
 def _added(month: str, path: Path, origin: str) -> Added:
     columns = read_columns([path])
     rows = row_count(columns)
@@ -150,7 +192,7 @@ def _added(month: str, path: Path, origin: str) -> Added:
 
 
 def _incomplete(added: Added, limit: float) -> str:
-    """Return why a month is not complete enough to train on, or an empty text."""
+    """Return why a period is not complete enough to train on, or an empty text."""
     if not added.rows + added.waiting:
         refused = f" that fits the schema: {added.refusal()}" if added.refused else ""
         return f"{added.month}: {added.origin} have no row{refused}"
@@ -166,12 +208,11 @@ def _incomplete(added: Added, limit: float) -> str:
 
 
 def _read_requests(
-    log: str, files: list[Path]
+    log: str, table: Table, calendar: Calendar
 ) -> tuple[LoggedRequests | None, list[str], SlipwayError | None]:
     """Return the requests of the log, what of it was left out, and why it cannot be read."""
-    calendar, known = Calendar.of(files[-1]), _keys(files)
     try:
-        requests = read_requests(log, calendar, known)
+        requests = read_requests(log, calendar, _keys(table))
     except SlipwayError as error:
         missing = isinstance(error, NoFolderError)
         return None, [f"the prediction log was not read: {error}"], None if missing else error
@@ -179,11 +220,6 @@ def _read_requests(
     return requests, [f"in the prediction log, {sentence}" for sentence in sentences], None
 
 
-def _keys(files: list[Path]) -> set[str]:
+def _keys(table: Table) -> set[Any]:
     key = project.key()
-    return set(read_columns(files, [key])[key].tolist())
-
-
-def _month_before(now: datetime) -> str:
-    first = now.year * 12 + now.month - 2
-    return f"{first // 12:04d}-{first % 12 + 1:02d}"
+    return set(table.read(range(len(table.names)), [key])[key].tolist())

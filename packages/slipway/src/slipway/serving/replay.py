@@ -14,8 +14,9 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
-from slipway.dataset.files import open_parquet
-from slipway.dataset.months import list_data
+from slipway.dataset.csv_format import FOUND, Stated
+from slipway.dataset.folder import list_data
+from slipway.dataset.reader import open_table
 from slipway.dataset.tables import as_rows, read_columns, row_count, take
 from slipway.errors import NO, YES, SlipwayError
 from slipway.progress import track
@@ -73,25 +74,27 @@ class Tally:
         return "\n".join(lines)
 
 
-def replay(rows: Path, url: str, limit: int | None = None) -> Tally:
+def replay(rows: Path, url: str, limit: int | None = None, stated: Stated = FOUND) -> Tally:
     """Send rows in the sequence of the file and count the answers.
 
     Parameters
     ----------
     rows
-        A parquet file, or a folder of them, with at least the input columns of the service;
+        A parquet or CSV file, or a folder of them, with at least the input columns of the service;
         others, such as the label's, are not sent.
     url
         Of the service, such as ``http://127.0.0.1:3000``. The first token in SLIPWAY_TOKENS is
         sent.
     limit
         Send at most this many rows.
+    stated
+        How CSV files are written.
     """
     service = Service(url)
     manifest = service.manifest()
     names = [column["name"] for column in manifest["inputs"]]
     paths = list_data(rows).read if rows.is_dir() else [rows]
-    columns = _read_rows(paths, names)
+    columns = _read_rows(paths, names, stated)
     if not row_count(columns):
         raise SlipwayError(f"{rows}: no row to send", "name a file that has rows")
     count = row_count(columns) if limit is None else min(limit, row_count(columns))
@@ -104,18 +107,20 @@ def replay(rows: Path, url: str, limit: int | None = None) -> Tally:
     return tally
 
 
-def _read_rows(paths: list[Path], names: list[str]) -> dict[str, np.ndarray]:
+def _read_rows(
+    paths: list[Path], names: list[str], stated: Stated = FOUND
+) -> dict[str, np.ndarray]:
     """Return the columns to send; raise if JSON has no type for one of them."""
     import pyarrow as pa
 
     do = "write it as text, a whole number, a finite number (float), true or false, or a time"
     try:
         for path in paths:
-            for name, kind in _types(path).items():
+            for name, kind in open_table(path, stated).types.items():
                 if name in names and not _is_sent(kind):
                     fault = f"{path}: column `{name}` has the type {kind}, which JSON lacks"
                     raise SlipwayError(fault, do)
-        columns = read_columns(paths, names)
+        columns = read_columns(paths, names, stated)
     except pa.ArrowException as error:
         reason = " ".join(str(error).split())[:200]
         raise SlipwayError(f"{paths[0]}: cannot be sent as JSON ({reason})", do) from None
@@ -124,11 +129,6 @@ def _read_rows(paths: list[Path], names: list[str]) -> dict[str, np.ndarray]:
             row = int(np.argmax(np.isinf(values)))
             raise SlipwayError(f"column `{name}`, row {row:,}: infinity, which JSON lacks", do)
     return columns
-
-
-def _types(path: Path) -> dict[str, pa.DataType]:
-    with open_parquet(path) as file:
-        return {field.name: field.type for field in file.schema_arrow}
 
 
 def _is_sent(kind: pa.DataType) -> bool:

@@ -1,8 +1,8 @@
 """`slipway backtest`: fit at earlier origins, and score the period after each.
 
 One holdout shows how a procedure does in one period. The judge compares at several: for each
-origin but the last, which is the holdout, the estimator is fitted on the months before it and
-scores the months after it. `build/backtest` has a file of scores for each, and a record of what
+origin but the last, which is the holdout, the estimator is fitted on the periods before it and
+scores those after it. `build/backtest` has a file of scores for each, and a record of what
 was learned and scored.
 """
 
@@ -28,12 +28,13 @@ from pydantic import (
 from slipway import project
 from slipway.dataset.labelled import LabelledRows
 from slipway.dataset.origins import Origin
+from slipway.dataset.periods import NAME
 from slipway.dataset.split import Dataset
 from slipway.dataset.tables import keys_digest, read_columns, write_columns, write_json
 from slipway.errors import LONGEST, SlipwayError
 from slipway.progress import track
 from slipway.repository.pointers import data_revision
-from slipway.training.monthly import Month, fit_and_score, joined
+from slipway.training.periods import Period, fit_and_score, joined
 from slipway.training.scores import read_scores, score_columns
 from slipway.training.workers import workers
 from slipway.untrusted import shorten, shown_name
@@ -48,7 +49,7 @@ RECORD_FILE = "origins.json"
 REMEDY = "make it again with `slipway backtest`; if a commit names it, restore it by its hash"
 
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
-MonthName = Annotated[str, Field(pattern="^[0-9]{4}-[0-9]{2}$")]
+PeriodName = Annotated[str, Field(pattern=f"^{NAME}$")]
 Count = Annotated[int, Field(ge=0)]
 
 
@@ -63,18 +64,18 @@ class OriginRecord(_Entry):
     Attributes
     ----------
     sha256
-        That of the origin: of the files that were learned and scored.
+        That of the origin: of the rows that were learned and scored.
     rows, positives, keys_sha256
         Of the scored rows with a known label.
     file
-        The scores, named after the first month that is scored; None if there are none.
+        The scores, named after the first period that is scored; None if there are none.
     not_fitted
         Why there are none.
     """
 
     sha256: Sha256
-    learned: list[MonthName]
-    scored: Annotated[list[MonthName], Field(min_length=1)]
+    learned: list[PeriodName]
+    scored: Annotated[list[PeriodName], Field(min_length=1)]
     rows: Count
     positives: Count = 0
     keys_sha256: Sha256
@@ -87,7 +88,7 @@ class OriginRecord(_Entry):
             raise ValueError("expected either `file` or `not_fitted`")
         # No other name: it must not lead out of the folder.
         if self.file not in (None, f"{self.scored[0]}.parquet"):
-            raise ValueError(f"`file` is not {self.scored[0]}.parquet, the first scored month")
+            raise ValueError(f"`file` is not {self.scored[0]}.parquet, the first scored period")
         return self
 
 
@@ -127,7 +128,7 @@ class Record(_Entry):
             )
             for origin in self.origins
         ]
-        none = "no origin before the holdout (`prepare.origins`, months of training data)"
+        none = "no origin before the holdout (`prepare.origins`, periods of training data)"
         return "\n".join(lines) or none
 
 
@@ -156,7 +157,7 @@ class Backtest:
         return cls(record, scores)
 
     def of(self, origin: Origin) -> OriginRecord | None:
-        """Return the record of an origin with the same files; None if there is none."""
+        """Return the record of an origin with the same rows; None if there is none."""
         same = (found for found in self.record.origins if found.sha256 == origin.sha256)
         return next(same, None)
 
@@ -184,9 +185,9 @@ def backtest(params: Params, folder: Path = BACKTEST) -> Record:
         The data cannot be read or split, or the features cannot be computed.
     """
     _empty(folder)
-    dataset = Dataset.open(params.prepare.holdout_months)
+    dataset = Dataset.open(params)
     origins = dataset.origins(params.prepare.origins)[:-1]
-    records = _write_scores(origins, dataset.train_files, params, folder) if origins else []
+    records = _write_scores(origins, dataset, params, folder) if origins else []
     record = Record(version=1, data_md5=data_revision(), train=params.train, origins=records)
     write_json(record.model_dump(exclude_none=True), folder / RECORD_FILE)
     return record
@@ -201,43 +202,29 @@ def _empty(folder: Path) -> None:
 
 
 def _write_scores(
-    origins: Sequence[Origin], files: Sequence[Path], params: Params, folder: Path
+    origins: Sequence[Origin], dataset: Dataset, params: Params, folder: Path
 ) -> list[OriginRecord]:
-    """Write a file of scores for each origin; return the records.
-
-    Parameters
-    ----------
-    files
-        All that some origin learns or scores.
-    """
-    keys, months = zip(*map(_read_month, files), strict=True)
-    at = {file: number for number, file in enumerate(files)}
-    parts = [
-        ([at[f] for f in origin.learned], [at[f] for f in origin.scored]) for origin in origins
-    ]
-    jobs = [(params.train, learned, scored) for learned, scored in parts]
+    """Write a file of scores for each origin; return the records."""
+    known = [LabelledRows.of(rows).known() for rows in dataset.table.read_each(dataset.learned)]
+    keys = [rows.columns[project.key()] for rows in known]
+    periods = [Period.of(rows) for rows in known]
+    jobs = [(params.train, [*origin.learned], [*origin.scored]) for origin in origins]
     records = []
     with workers() as pool:
-        results = track(pool.run(_try, jobs, months), "Backtesting", len(jobs))
-        for origin, (_, scored), result in zip(origins, parts, results, strict=True):
-            of_rows = np.concatenate([keys[number] for number in scored])
-            labels = np.concatenate([months[number].labels for number in scored])
+        results = track(pool.run(_try, jobs, periods), "Backtesting", len(jobs))
+        for origin, result in zip(origins, results, strict=True):
+            of_rows = np.concatenate([keys[number] for number in origin.scored])
+            labels = np.concatenate([periods[number].labels for number in origin.scored])
             records.append(_save(origin, of_rows, labels, result, folder))
     return records
 
 
-def _read_month(path: Path) -> tuple[np.ndarray, Month]:
-    """Return the keys of a month's labelled rows, and what is fitted on and scored."""
-    rows = LabelledRows.of(read_columns([path])).known()
-    return rows.columns[project.key()], Month.of(rows)
-
-
 def _try(
-    train: Mapping[str, Any], learned: list[int], scored: list[int], months: Sequence[Month]
+    train: Mapping[str, Any], learned: list[int], scored: list[int], periods: Sequence[Period]
 ) -> np.ndarray | str:
     """Return the scores at an origin, or why there are none, in a sentence."""
     task = project.task()
-    past, later = (joined(months[at] for at in part) for part in (learned, scored))
+    past, later = (joined(periods[at] for at in part) for part in (learned, scored))
     try:
         for name, part in (("learned", past), ("scored", later)):
             task.require(name, project.TARGET, part.labels)
@@ -260,8 +247,8 @@ def _save(
         write_columns({"key": keys, **score_columns(result)}, folder / file)
     return OriginRecord(
         sha256=origin.sha256,
-        learned=origin.learned_months,
-        scored=origin.scored_months,
+        learned=origin.learned_periods,
+        scored=origin.scored_periods,
         rows=len(labels),
         **project.task().counts(labels),
         keys_sha256=keys_digest(keys),

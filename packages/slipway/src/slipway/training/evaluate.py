@@ -43,15 +43,14 @@ def evaluate(params: Params, model: Path = MODEL, reports: Path = REPORTS) -> st
     Refused
         The model is shown to be worse than a baseline in a headline metric of its task.
     """
-    loaded = Model.load(model)
-    holdout = Dataset.open(params.prepare.holdout_months).labelled_holdout()
+    loaded, dataset = Model.load(model), Dataset.open(params)
+    holdout = dataset.labelled_holdout()
     labels = holdout.labels
     features = project.features(holdout.inputs())
     scores = loaded.score_features(features)
     write_columns({"key": holdout.columns[project.key()], **score_columns(scores)}, PREDICTIONS)
     baselines = baseline_scores(loaded, model, features)
-    months = params.prepare.holdout_months
-    dependence = Dependence.declared().within(holdout.columns, months)
+    dependence = Dependence.declared().within(holdout.columns, dataset.span)
     sample = Sample.of(labels, dependence.clusters(holdout.columns))
     models = {
         name: measure(sample, each, params.evaluate)

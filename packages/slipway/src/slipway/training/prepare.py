@@ -1,8 +1,8 @@
-"""`slipway prepare`: split by time, compute the features, refuse a leak."""
+"""`slipway prepare`: split the rows, compute the features, refuse a leak."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,9 +11,9 @@ import numpy as np
 
 from slipway import project
 from slipway.dataset.files import NotRead
+from slipway.dataset.folder import named
 from slipway.dataset.labelled import LabelledRows
-from slipway.dataset.months import named
-from slipway.dataset.split import Dataset, months_of
+from slipway.dataset.split import Dataset
 from slipway.dataset.tables import PREPARED, write_columns, write_json
 from slipway.errors import Refused
 from slipway.training.diagnostics import DIAGNOSTICS
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Part:
-    """Some months of rows, as `split.json` records them."""
+    """Some rows, as `split.json` records them; `months` has the names of their periods."""
 
     months: list[str]
     rows: int
@@ -54,7 +54,8 @@ class Split:
     def summary(self) -> str:
         lines = [
             f"{name}: {part.rows:,} rows, {project.task().summary(part.labels, part.rows)}, "
-            f"{part.months[0]} to {part.months[-1]}, {part.unlabelled:,} without a label left out"
+            f"{' to '.join(dict.fromkeys([part.months[0], part.months[-1]]))}, "
+            f"{part.unlabelled:,} without a label left out"
             for name, part in (("train", self.train), ("holdout", self.holdout))
         ]
         if self.not_read:
@@ -74,7 +75,7 @@ def prepare(params: Params, out: Path = PREPARED) -> Split:
         The data cannot be read or split (`slipway.dataset.split`).
     """
     params.judge.check_metrics(project.task().name)
-    dataset = Dataset.open(params.prepare.holdout_months)
+    dataset = Dataset.open(params)
     limit = params.prepare.max_label_missing
     rows = LabelledRows.of(dataset.read_train())
     training = _labelled("train", rows, limit)
@@ -84,8 +85,8 @@ def prepare(params: Params, out: Path = PREPARED) -> Split:
     write_columns(columns | _named(features), out / "train.parquet")
     held_out = _labelled("holdout", dataset.holdout, limit)
     split = Split(
-        train=_part(dataset.train_files, training, rows.unlabelled),
-        holdout=_part(dataset.holdout_files, held_out, dataset.holdout.unlabelled),
+        train=_part(dataset, dataset.learned, training, rows.unlabelled),
+        holdout=_part(dataset, dataset.held_out, held_out, dataset.holdout.unlabelled),
         not_read=list(dataset.not_read),
     )
     write_json(
@@ -124,15 +125,15 @@ def _labelled(name: str, rows: LabelledRows, limit: float) -> LabelledRows:
         raise Refused(
             f"{share:.1%} of the {name} rows have no label "
             f"(prepare.max_label_missing in params.yaml is {limit:.1%})",
-            "wait until more labels have arrived, or leave the newest month out",
+            "wait until more labels have arrived, or leave the newest rows out",
         )
     return rows.labelled(name)
 
 
-def _part(files: Sequence[Path], rows: LabelledRows, unlabelled: int) -> Part:
+def _part(dataset: Dataset, parts: range, rows: LabelledRows, unlabelled: int) -> Part:
     time = rows.columns[project.event_time()]
     return Part(
-        months=months_of(files),
+        months=[dataset.periods[part] for part in parts],
         rows=len(rows.labels),
         labels=project.task().describe(rows.labels),
         unlabelled=unlabelled,

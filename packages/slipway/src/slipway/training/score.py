@@ -123,12 +123,12 @@ def parse_manifest(content: bytes, path: Path = Path(MANIFEST_FILE)) -> dict[str
 
 
 def score_file(rows: Path, model: Path, out: Path) -> int:
-    """Score a parquet file of raw rows; write key and score; return the number of rows.
+    """Score a parquet or CSV file of raw rows; write key and score; return the number of rows.
 
     Raises
     ------
     SlipwayError
-        It is a folder, is not a parquet file, or lacks an input column of the model.
+        It is a folder, cannot be read, or lacks an input column of the model.
     """
     from slipway.dataset.tables import read_columns, write_columns
 

@@ -1,7 +1,7 @@
 """`slipway search`: compare settings of `train` on the training data.
 
-Months are held out in the order of time, each predicted by a model that learned from the months
-before it. Only the months before the first origin (`prepare.origins`) are read: a model that was
+Periods are held out in the order of time, each predicted by a model that learned from the periods
+before it. Only the periods before the first origin (`prepare.origins`) are read: a model that was
 chosen on rows that the judge compares on could not be judged on them.
 """
 
@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from slipway import project
+from slipway.dataset.folder import DATA
 from slipway.dataset.labelled import LabelledRows
-from slipway.dataset.months import DATA
-from slipway.dataset.split import Dataset, months_of
-from slipway.dataset.tables import read_columns, write_json
+from slipway.dataset.split import Dataset
+from slipway.dataset.tables import write_json
 from slipway.errors import NO, YES, SlipwayError
 from slipway.metrics.registry import ALL, Options, Sample
 from slipway.progress import track
-from slipway.training.monthly import Month, fit_and_score, joined
+from slipway.training.periods import Period, fit_and_score, joined
 from slipway.training.workers import workers
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ Changes = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Tried:
-    """A candidate: the settings that it changes, and its metric on each held-out month."""
+    """A candidate: the settings that it changes, and its metric on each held-out period."""
 
     changes: Changes
     values: list[float]
@@ -54,7 +54,7 @@ class Search:
     metric
         `judge.primary` of the parameters.
     held
-        The months predicted, each by a model of the months before it.
+        The periods predicted, each by a model of the periods before it.
     tried
         The current settings, then every candidate.
     chosen
@@ -79,7 +79,7 @@ class Search:
 
     def text(self) -> str:
         held = f"{', '.join(self.held)} ({self.rows:,} rows)"
-        how = "each month predicted by a model of the months before it"
+        how = "each predicted by a model of the periods before it"
         lines = [f"{self.metric} on {held}, {how}; {self.where}"]
         for tried in self.tried:
             mark = "→" if tried.changes == self.chosen else " "
@@ -100,14 +100,17 @@ def search(params: Params, folder: Path = DATA, out: Path | None = SEARCH) -> Se
     Raises
     ------
     SlipwayError
-        There is no candidate or no month to hold out, a candidate changes a setting that `train`
+        There is no candidate or no period to hold out, a candidate changes a setting that `train`
         does not have, or the cluster cannot be used.
     """
     candidates: list[Changes] = [{}, *_candidates(params)]
-    dataset = Dataset.open(params.prepare.holdout_months, folder)
-    files = dataset.origins(params.prepare.origins)[0].learned
-    months = [_read(path) for path in files]
-    metric, folds = params.judge.primary, _folds(len(months))
+    dataset = Dataset.open(params, folder)
+    learned_first = dataset.origins(params.prepare.origins)[0].learned
+    metric, folds = params.judge.primary, _folds(len(learned_first))
+    periods = [
+        Period.of(LabelledRows.of(rows).labelled(dataset.periods[part]))
+        for part, rows in zip(learned_first, dataset.table.read_each(learned_first), strict=True)
+    ]
     threshold = params.evaluate.threshold
     jobs = [
         ({**params.train, **changes}, metric, threshold, learned, held)
@@ -115,14 +118,14 @@ def search(params: Params, folder: Path = DATA, out: Path | None = SEARCH) -> Se
         for learned, held in folds
     ]
     with workers() as pool:
-        values = list(track(pool.run(_try, jobs, months), "Trying candidates", len(jobs)))
+        values = list(track(pool.run(_try, jobs, periods), "Trying candidates", len(jobs)))
         where = pool.where
     tried = [
         Tried(changes, part, float(np.mean(part)))
         for changes, part in zip(candidates, _parts(values, len(folds)), strict=True)
     ]
-    held = months_of(files[at] for _, at in folds)
-    rows = sum(len(months[at].labels) for _, at in folds)
+    held = [dataset.periods[at] for _, at in folds]
+    rows = sum(len(periods[at].labels) for _, at in folds)
     result = Search(metric, held, rows, tried, _best(tried, metric), where)
     if out:
         write_json(result.as_dict(), out)
@@ -153,21 +156,14 @@ def _candidates(params: Params) -> Sequence[Changes]:
     return params.search.candidates
 
 
-def _read(path: Path) -> Month:
-    return Month.of(LabelledRows.of(read_columns([path])).labelled(path.stem))
-
-
-def _folds(months: int) -> list[tuple[list[int], int]]:
-    """Return the months to learn from and the later one to predict, for each fold."""
-    from sklearn.model_selection import TimeSeriesSplit
-
-    if months < 2:
+def _folds(periods: int) -> list[tuple[list[int], int]]:
+    """Return the periods to learn from and the later one to predict, for each fold."""
+    if periods < 2:
         raise SlipwayError(
-            f"{months} month of training data: none can be held out of it",
-            "add a month, or lower `prepare.holdout_months` in params.yaml",
+            f"{periods} period of training data: none can be held out of it",
+            "add data, hold out less, or set a shorter `prepare.period` in params.yaml",
         )
-    split = TimeSeriesSplit(n_splits=min(FOLDS, months - 1), test_size=1)
-    return [(learned.tolist(), int(held[0])) for learned, held in split.split(np.zeros(months))]
+    return [(list(range(held)), held) for held in range(max(1, periods - FOLDS), periods)]
 
 
 def _try(
@@ -176,17 +172,17 @@ def _try(
     threshold: float,
     learned: list[int],
     held: int,
-    months: list[Month],
+    periods: list[Period],
 ) -> float:
-    """Fit on some months and return the metric on a later one."""
+    """Fit on some periods and return the metric on a later one."""
     try:
-        scores = fit_and_score(train, joined(months[at] for at in learned), months[held])
+        scores = fit_and_score(train, joined(periods[at] for at in learned), periods[held])
     except SlipwayError as error:
         raise SlipwayError(
             f"cannot be fitted with {named(train)}: {' '.join(str(error).split())[:300]}",
             "correct the candidate in params.yaml",
         ) from None
-    sample = Sample.of(months[held].labels.astype("float64"))
+    sample = Sample.of(periods[held].labels.astype("float64"))
     model = project.task().predictions(scores, threshold)
     return ALL[metric].estimate(sample, model, Options()).value
 

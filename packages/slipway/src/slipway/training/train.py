@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from slipway import project
+from slipway.dataset.periods import whole_months
 from slipway.dataset.split import Dataset, evenly_spaced
 from slipway.dataset.tables import (
     PREPARED,
@@ -81,7 +82,7 @@ def train(params: Params, prepared: Path = PREPARED, out: Path = MODEL) -> str:
     SlipwayError
         The prepared files are missing, or no format of the model file holds the estimator.
     """
-    dataset = Dataset.open(params.prepare.holdout_months)
+    dataset = Dataset.open(params)
     split = read_json(prepared / "split.json", "dvc repro prepare")
     features, labels = read_prepared(prepared / "train.parquet")
     types = {name: feature_type(values) for name, values in features.items()}
@@ -95,7 +96,7 @@ def train(params: Params, prepared: Path = PREPARED, out: Path = MODEL) -> str:
         "target": _target(fitted),
         "features": [_describe(name, types[name], values) for name, values in features.items()],
         **_row_schema(),
-        "data": {"md5": data_revision(), "months": dataset.months},
+        "data": {"md5": data_revision(), "months": dataset.periods},
         "train": split["train"] | {"params": params.train},
         "holdout": split["holdout"],
         **project.task().rule(params.evaluate.threshold),
@@ -332,7 +333,7 @@ def _history(model: Model, dataset: Dataset, holdout: Columns) -> dict[str, obje
     times = inputs[project.event_time()]
     monitored = {name: inputs[name] for name in _monitored()}
     profiles = {name: reference[name] for name in monitored}
-    history = reference_history(monitored, times, profiles, dataset.months)
+    history = reference_history(monitored, times, profiles, whole_months(dataset.periods))
     sample = np.arange(0, row_count(rows), max(1, row_count(rows) // SCORED_ROWS))
     earlier = model.task.monitored(model.score(take(rows, sample)))
     scores = np.concatenate([earlier, holdout["score"]])

@@ -13,8 +13,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from slipway import project
-from slipway.dataset.chunks import Source, open_source, values_of
+from slipway.dataset.chunks import Source, values_of
+from slipway.dataset.csv_format import FOUND, Stated
 from slipway.dataset.outcomes import array_of, columns_of_label, outcomes
+from slipway.dataset.reader import open_table
+from slipway.dataset.zone import stated_zone
 from slipway.errors import Refused
 from slipway.schema.expected import NOUNS, describe
 from slipway.schema.export import column_type
@@ -47,8 +50,8 @@ class Arrivals:
     unlabelled: int
 
 
-def read_arrivals(path: Path) -> Arrivals:
-    """Read a parquet or CSV file of labels.
+def read_arrivals(path: Path, stated: Stated = FOUND) -> Arrivals:
+    """Read a parquet or CSV file of labels, which is written as `stated`.
 
     Raises
     ------
@@ -57,7 +60,7 @@ def read_arrivals(path: Path) -> Arrivals:
     SlipwayError
         The file does not exist or cannot be read.
     """
-    source, faults = open_source(path), _Faults(path)
+    source, faults = open_table(path, stated), _Faults(path)
     names = _columns_to_read(source, faults)
     columns = {name: _read(source, name, faults) for name in names}
     key = columns[project.key()]
@@ -145,11 +148,12 @@ def _read(source: Source, name: str, faults: _Faults) -> pd.Series:
     if name not in columns:
         return _read_labels(source, faults)
     kind, dtype = column_type(name, columns[name])
-    if not source.is_text and not _fits(source.types[name], kind):
+    if not source.format and not _fits(source.types[name], kind):
         faults.add(f"column `{name}`: expected {NOUNS[kind]}, its type is {source.types[name]}")
         faults.stop()
+    zone = stated_zone()
     parts = [
-        values_of(batch.column(0), kind, dtype, source.is_text)
+        values_of(batch.column(0), kind, dtype, source.format, zone)
         for batch in source.batches([name], CHUNK_ROWS)
     ]
     series = _joined([part.series for part in parts])

@@ -16,6 +16,7 @@ from uuid import uuid4
 
 import numpy as np
 
+from slipway.dataset.csv_format import FOUND, Stated
 from slipway.dataset.files import PARQUET, may_hold_rows, read_parquet_bytes
 from slipway.dataset.tables import digest
 from slipway.errors import SlipwayError
@@ -103,8 +104,15 @@ def history(url: str | Path) -> pd.DataFrame:
     return _history(_Store(url).parts())
 
 
-def import_labels(paths: Iterable[Path], url: str | Path) -> tuple[list[Imported], set[Any]]:
+def import_labels(
+    paths: Iterable[Path], url: str | Path, stated: Stated = FOUND
+) -> tuple[list[Imported], set[Any]]:
     """Import some files; all are read before the first is added.
+
+    Parameters
+    ----------
+    stated
+        How CSV files are written.
 
     Returns
     -------
@@ -118,7 +126,7 @@ def import_labels(paths: Iterable[Path], url: str | Path) -> tuple[list[Imported
     SlipwayError
         A file or the stored labels cannot be read, or the store cannot be written.
     """
-    files = [(path, read_arrivals(path), digest(path)) for path in paths]
+    files = [(path, read_arrivals(path, stated), digest(path)) for path in paths]
     keys = {key for _, arrivals, _ in files for key in arrivals.rows["key"]}
     store = _Store(url)
     return [store.add(path.name, sha256, arrivals) for path, arrivals, sha256 in files], keys

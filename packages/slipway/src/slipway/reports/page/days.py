@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import orjson
 
+from slipway.dataset.csv_format import FOUND, Stated
 from slipway.dataset.tables import read_columns
 from slipway.errors import SlipwayError
 from slipway.predictions.files import Skipped
@@ -123,13 +124,15 @@ def _labels(keys: pa.ChunkedArray, labels: Mapping[Any, float]) -> list[float | 
     return [labels.get(orjson.loads(key)) for key in keys.to_pylist()]
 
 
-def known_labels(files: Iterable[Path], store: str = "") -> dict[Any, float]:
+def known_labels(
+    files: Iterable[Path], store: str = "", stated: Stated = FOUND
+) -> dict[Any, float]:
     """Return labels by key: from files of whole rows, then from what has arrived in a store."""
     from slipway import project
 
     found: dict[Any, float] = {}
     for path in files:
-        columns = read_columns([path])
+        columns = read_columns([path], stated=stated)
         values = project.label(columns)
         known = ~np.isnan(values)
         keys = columns[project.key()][known].tolist()

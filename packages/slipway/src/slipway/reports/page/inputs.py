@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from slipway.comparison.record import JUDGEMENTS
 from slipway.dataset.files import list_folder
-from slipway.dataset.months import DATA
+from slipway.dataset.folder import DATA
 from slipway.dataset.tables import read_json
 from slipway.errors import Refused, SlipwayError
 from slipway.monitoring.check import log_place
@@ -221,7 +221,8 @@ def _traffic(params: Params, log: str, labels: list[Path] | None, manifest: Row 
     if manifest is None:
         return Traffic([], "There is no model yet.")
     if labels is None:
-        known = known_labels(list_folder(DATA).read if DATA.is_dir() else [], labels_place(params))
+        files = list_folder(DATA).read if DATA.is_dir() else []
+        known = known_labels(files, labels_place(params), params.data)
     else:
         known = known_labels(labels)
     return read_days(log or log_place(params), manifest["event_time"], known)

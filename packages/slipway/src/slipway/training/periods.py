@@ -1,4 +1,4 @@
-"""Months of rows, read once, on which several models are fitted and that they score."""
+"""Periods of rows, read once, on which several models are fitted and that they score."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ from slipway.user_code import user_code
 
 
 @dataclass(frozen=True)
-class Month:
-    """The features and the labels of the labelled rows of a month, or of several."""
+class Period:
+    """The features and the labels of the labelled rows of a period, or of several."""
 
     features: dict[str, np.ndarray]
     labels: np.ndarray
 
     @classmethod
-    def of(cls, rows: LabelledRows) -> Month:
+    def of(cls, rows: LabelledRows) -> Period:
         return cls(project.features(rows.inputs()), rows.labels)
 
 
-def joined(months: Iterable[Month]) -> Month:
-    """Return the rows of some months as one."""
-    parts = list(months)
+def joined(periods: Iterable[Period]) -> Period:
+    """Return the rows of some periods as one."""
+    parts = list(periods)
     features = {
         name: np.concatenate([part.features[name] for part in parts]) for name in parts[0].features
     }
-    return Month(features, np.concatenate([part.labels for part in parts]))
+    return Period(features, np.concatenate([part.labels for part in parts]))
 
 
-def fit_and_score(train: Mapping[str, Any], learned: Month, later: Month) -> np.ndarray:
+def fit_and_score(train: Mapping[str, Any], learned: Period, later: Period) -> np.ndarray:
     """Fit the user's estimator on some rows and return its scores for later ones.
 
     Parameters
@@ -51,5 +51,5 @@ def fit_and_score(train: Mapping[str, Any], learned: Month, later: Month) -> np.
     import pandas as pd
 
     fitted = fit(train, learned.features, learned.labels)
-    with user_code("the estimator of src/model/estimator.py cannot score rows of a later month"):
+    with user_code("the estimator of src/model/estimator.py cannot score rows of a later period"):
         return scores_of(fitted, pd.DataFrame(later.features))
