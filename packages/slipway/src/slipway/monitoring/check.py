@@ -33,6 +33,7 @@ from slipway.monitoring.report import (
 )
 from slipway.monitoring.series import monitor_joint, monitor_volume
 from slipway.reference.manifest import SCORE, Reference
+from slipway.tasks import require_binary, task_of
 from slipway.training.score import MODEL, read_manifest
 from slipway.untrusted import shorten
 
@@ -64,6 +65,7 @@ def drift(
         The model has no manifest, or the manifest has no reference history.
     """
     manifest = read_manifest(model)
+    require_binary(task_of(manifest), "the drift check")
     reference = Reference.of(manifest)
     place = log or log_place(params)
     try:

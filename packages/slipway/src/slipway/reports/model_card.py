@@ -15,6 +15,7 @@ from slipway.dataset.tables import read_json
 from slipway.documents.document import Block, Document, Section, Table
 from slipway.reports.messages import months
 from slipway.reports.reasons import NAMES
+from slipway.tasks import require_binary, task_of
 from slipway.training.score import MODEL, read_manifest
 from slipway.untrusted import quote
 
@@ -39,6 +40,7 @@ def card(root: Path, foot: list[str]) -> Document:
         The manifest or the metrics are missing.
     """
     manifest = read_manifest(root / MODEL)
+    require_binary(task_of(manifest), "the model card")
     metrics = read_json(root / METRICS, "dvc repro")
     return Document(
         "good",

@@ -36,7 +36,8 @@ from slipway.serving.metrics import CONTENT_TYPE, OTHER, LogState, Metrics
 from slipway.serving.predict import BadRows, Predictor
 from slipway.serving.release import Release, verify_model
 from slipway.settings import Serve, read_params
-from slipway.training.score import MANIFEST_FILE, MODEL, Model
+from slipway.tasks import require_binary, task_of
+from slipway.training.score import MANIFEST_FILE, MODEL, Model, read_manifest
 
 OPEN = ("/livez", "/readyz")
 
@@ -66,6 +67,7 @@ def check_start() -> None:
     """
     project.check_served()
     verify_model(MODEL)
+    require_binary(task_of(read_manifest(MODEL)), "the service")
     Release.of_model(MODEL)
     open_log(read_params().serve)
 

@@ -16,6 +16,7 @@ from uuid import uuid4
 
 import numpy as np
 
+from slipway import project
 from slipway.dataset.csv_format import FOUND, Stated
 from slipway.dataset.files import PARQUET, may_hold_rows, read_parquet_bytes
 from slipway.dataset.tables import digest
@@ -23,6 +24,7 @@ from slipway.errors import SlipwayError
 from slipway.predictions.files import LogFile, LogFolder, NoFolderError
 from slipway.predictions.labels.arrivals import OUTCOME, Arrivals, read_arrivals
 from slipway.storage import reaching
+from slipway.tasks import require_binary
 from slipway.tasks.binary import Binary
 
 if TYPE_CHECKING:
@@ -126,6 +128,7 @@ def import_labels(
     SlipwayError
         A file or the stored labels cannot be read, or the store cannot be written.
     """
+    require_binary(project.task(), "the import of labels")
     files = [(path, read_arrivals(path, stated), digest(path)) for path in paths]
     keys = {key for _, arrivals, _ in files for key in arrivals.rows["key"]}
     store = _Store(url)
