@@ -20,11 +20,12 @@ from slipway.comparison.verdict import reliability
 from slipway.metrics import paired
 from slipway.metrics.clusters import DAY, Clusters, Way
 from slipway.metrics.registry import METRICS, Sample
+from slipway.settings import MARGINS
 
 RULE: dict[str, Any] = {
     "primary": "auc",
     "alpha": 0.025,
-    "margins": {name: metric.margin for name, metric in METRICS.items()},
+    "margins": dict(MARGINS),
     "guards": ["log_loss"],
     "require": "not worse",
     "on_inconclusive": "stop",
@@ -103,7 +104,7 @@ def findings(rule: Rule | None = None, uses: int = 1, **other: Any) -> Findings:
             "row_ms": {"champion": 0.02, "challenger": 0.03, "limit": rule.max_row_ms},
             "model_mb": {"champion": 0.5, "challenger": 0.6, "limit": rule.max_model_mb},
         },
-        "permutation_importance": [{"feature": "distance", "auc_decrease": 0.1}],
+        "permutation_importance": [{"feature": "distance", "decrease": 0.1}],
         "data": None,
         "changes": {"params": [], "dependencies": [], "files": [], "judging_rules": []},
         "lock": "not checked",
@@ -248,7 +249,7 @@ OLD_NAMES = {
     "changed": "flips",
     "description": "says",
     "permutation_importance": "leans_on",
-    "auc_decrease": "auc_lost",
+    "decrease": "auc_lost",
     "shifted": "moved",
     "judging_rules": "judges",
     "origin": "how",
@@ -261,6 +262,8 @@ def version_2(report: dict[str, Any]) -> dict[str, Any]:
     del before["periods"], before["unit"], before["newest"], before["changes"]["procedure"]
     for setting in ("origins", "clusters", "time_zone"):
         del before["rule"][setting]
+    before["metrics"] = [row for row in before["metrics"] if METRICS[row["name"]].since <= 2]
+    before["rule"]["margins"] = {row["name"]: row["margin"] for row in before["metrics"]}
     rows, slices = before["metrics"], before["slices"]["rows"]
     measured = [entry for row in slices for entry in row["metrics"].values() if entry]
     for entry in [*rows, *measured, before["best_champion"]]:

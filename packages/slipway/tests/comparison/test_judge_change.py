@@ -63,7 +63,7 @@ def test_a_worse_change_is_stopped_by_the_rule_of_its_base_and_remembered(
     assert report["holdout"]["uses"] == 1
     assert report["cost"]["model_mb"]["challenger"] < report["cost"]["model_mb"]["champion"]
     assert report["cost"]["row_ms"]["challenger"] > 0
-    assert report["permutation_importance"][0]["auc_decrease"] > 0
+    assert report["permutation_importance"][0]["decrease"] > 0
     assert len(list((repository / JUDGEMENTS).iterdir())) == len(report["periods"]) == 3
 
     rendered = slipway("report", "build/report.json", "--markdown", "a.md", "--html", "a.html")

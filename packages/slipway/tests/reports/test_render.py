@@ -52,7 +52,7 @@ def hostile_report(text: str) -> dict[str, Any]:
         WORSE_IN_SHOP_7,
         accepted={"shop=shop 7": text},
         behaviours=[behaviour("fog", 0.5) | {"name": text, "description": text}],
-        permutation_importance=[{"feature": text, "auc_decrease": 0.1}],
+        permutation_importance=[{"feature": text, "decrease": 0.1}],
         changes={
             "params": [change],
             "dependencies": [change],
@@ -252,7 +252,7 @@ def test_the_numbers_of_a_chart_stand_in_a_table_too() -> None:
 
 def test_a_report_too_long_for_a_comment_loses_whole_sections_from_the_end() -> None:
     behaviours = [behaviour(f"b{n}", 1.0) | {"description": "word " * 24} for n in range(200)]
-    importance = [{"feature": f"feature {n}", "auc_decrease": 0.1} for n in range(2000)]
+    importance = [{"feature": f"feature {n}", "decrease": 0.1} for n in range(2000)]
     changes = {
         "params": [],
         "dependencies": [
