@@ -32,7 +32,9 @@ def test_a_machine_that_differs_by_a_line_scores_as_it_did_in_the_environment_th
     rows, out = repository / "data/2013-08.parquet", tmp_path / "out.parquet"
     before, _ = scores_of(repository, "HEAD", rows, out)
     code = repository / MACHINE_CODE / PACKAGE / "training/score.py"
-    code.write_text(code.read_text("utf-8").replace('"score": scores}', '"score": scores / 2}'))
+    code.write_text(
+        code.read_text("utf-8").replace("score_columns(scores)}", "score_columns(scores / 2)}")
+    )
     commit(repository, "Halve every score")
 
     halved, python = scores_of(repository, "HEAD", rows, out)
