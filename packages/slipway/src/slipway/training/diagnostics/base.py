@@ -49,7 +49,7 @@ class Diagnostics(Protocol):
         """Return the tables of the plots, by file name."""
 
     def of_slice(self, labels: np.ndarray, model: Predictions) -> dict[str, str]:
-        """Return what the table of slices has beside the metrics."""
+        """Return what the table of slices has next to the metrics."""
 
 
 def ordinal(values: np.ndarray, labels: np.ndarray) -> np.ndarray:
