@@ -97,21 +97,21 @@ def bento(service_image: ServiceImage, tmp_path_factory: pytest.TempPathFactory)
 
 @pytest.fixture
 def copy(service_image: ServiceImage, tmp_path: Path) -> Path:
-    """A copy of the tree of the image with nothing built, and with a lock of one package."""
+    """A copy of the tree of the image with nothing built; its lock has the model's packages."""
     tree = tmp_path / "repository"
     leave = shutil.ignore_patterns("bentoml", "packages", "context", "image.json", "sbom.json")
     shutil.copytree(service_image.tree, tree, ignore=leave)
     lock = tree / "requirements-serve.lock"
-    lock.write_text(locked("idna") + "\n")
-    commit(tree, "Need one package only")
+    needed = read_manifest(tree / MODEL)["model"]["packages"]
+    lock.write_text("\n".join(line for name in needed for line in locked(name)) + "\n", "utf-8")
+    commit(tree, "Need the packages of the model only")
     return tree
 
 
-def locked(name: str) -> str:
-    """Return the line of a package in the lock of this repository."""
+def locked(name: str) -> list[str]:
+    """Return the lines of a package in the lock of this repository: one for each version."""
     lock = (ROOT / "requirements-serve.lock").read_text("utf-8").replace("\\\n", " ")
-    (line,) = [line for line in lock.splitlines() if line.startswith(f"{name}==")]
-    return line
+    return [line for line in lock.splitlines() if line.startswith(f"{name}==")]
 
 
 @dataclass(frozen=True)

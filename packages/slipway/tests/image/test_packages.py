@@ -48,7 +48,7 @@ def test_each_line_keeps_every_hash_of_the_lock():
 
 def one_line(tmp_path, name):
     path = tmp_path / "one.lock"
-    path.write_text(locked(name) + "\n")
+    path.write_text("\n".join(locked(name)) + "\n")
     return path
 
 
