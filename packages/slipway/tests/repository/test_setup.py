@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 import pytest
 from tests.services.projects import ROOT
 
-from slipway.comparison.champion import WHEELS
+from slipway.comparison.champion import wheels_of
 
 # What a runner, a container or a developer's shell may set, and an ordinary user's shell does not.
 UNUSUAL = ["PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED", "PYTHONPATH", "PYTEST_ADDOPTS"]
@@ -43,15 +42,26 @@ def test_ci_tests_in_the_environment_of_an_ordinary_shell(tmp_path: Path, name: 
 
 
 def test_an_environment_is_made_of_wheels_here_and_for_a_champion() -> None:
-    makefile = (ROOT / "Makefile").read_text("utf-8")
-    only, but = re.findall(
-        r"^WHEELS := --only-binary (\S+) --no-binary (\S+)$", makefile, re.MULTILINE
-    )[0]
-    assert (f"--only-binary={only}", f"--no-binary={but}") == WHEELS
+    printed = _make(ROOT, "--eval", "options: ; @echo $(WHEELS)", "options").stdout.split()
+    only, but = printed[1], printed[3]
+    assert wheels_of(ROOT) == [f"--only-binary={only}", f"--no-binary={but}"]
     assert only == ":all:"
     lock = (ROOT / "requirements.lock").read_text("utf-8")
     assert all(f"\n{name}==" in lock for name in but.split(","))
-    assert "$(WHEELS)" in makefile
+
+
+@pytest.mark.parametrize("listed", [[], None])
+def test_an_environment_without_packages_from_source(
+    tmp_path: Path, listed: list[str] | None
+) -> None:
+    text = "" if listed is None else f"[tool.slipway]\nsource-only = {listed}\n"
+    (tmp_path / "pyproject.toml").write_text(text, "utf-8")
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    printed = _make(tmp_path, "--eval", "options: ; @echo $(WHEELS)", "options").stdout.split()
+    assert printed == ["--only-binary", ":all:"]
+    assert wheels_of(tmp_path) == (
+        ["--prefer-binary"] if listed is None else ["--only-binary=:all:"]
+    )
 
 
 def test_make_runs_no_tool_that_came_with_a_commit(tmp_path: Path) -> None:
@@ -82,5 +92,6 @@ def test_make_reports_that_neither_the_folder_of_slipway_nor_a_release_is_there(
     assert _make(tmp_path).returncode == 0
 
 
-def _make(folder: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(["make", "help"], cwd=folder, capture_output=True, text=True, check=False)
+def _make(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = ["make", *(arguments or ["help"])]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)

@@ -86,6 +86,19 @@ def validate(
     raise typer.Exit(report.exit_code)
 
 
+def schema() -> None:
+    """Show what a row of a request is: its columns, an example, and a command that sends it.
+
+    Reads src/model and data/.
+
+    Example: slipway schema
+    """
+    from slipway.dataset.example import describe_rows
+    from slipway.settings import read_params
+
+    typer.echo(describe_rows(read_params()))
+
+
 def prepare() -> None:
     """Split off the holdout, compute the features and check them for leaks.
 
@@ -186,6 +199,7 @@ COMMANDS: list[Callable[..., Any]] = [
     data,
     restore,
     validate,
+    schema,
     prepare,
     train,
     evaluate,

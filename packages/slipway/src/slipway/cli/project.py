@@ -3,11 +3,97 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+
+
+def adopt(
+    files: Annotated[
+        list[Path],
+        typer.Argument(metavar="FILE", help="Parquet or CSV files of the same columns."),
+    ],
+    target: Annotated[
+        str, typer.Option(metavar="COLUMN", help="What is predicted.", show_default=False)
+    ],
+    task: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TASK", help="binary, multiclass or regression; default: as its values show."
+        ),
+    ] = None,
+    positive: Annotated[
+        str | None,
+        typer.Option(metavar="VALUE", help="The value of a binary target that is predicted."),
+    ] = None,
+    time: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLUMN",
+            help="When the prediction is asked for; none: there is no time. Default: the only "
+            "column of times.",
+        ),
+    ] = None,
+    zone: Annotated[
+        str,
+        typer.Option(
+            metavar="ZONE", help="Time zone of days, and of times without one: Europe/Berlin."
+        ),
+    ] = "UTC",
+    key: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLUMN",
+            help="What identifies a row; none: nothing does. Default: a column that looks like it.",
+        ),
+    ] = None,
+    entity: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLUMN", help="What several rows are of: a customer, a machine, a patient."
+        ),
+    ] = None,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Replace the files without asking on a terminal.")
+    ] = False,
+) -> None:
+    """Replace the starter by a model of your own table, and run the pipeline.
+
+    Finds the task, the types and the roles of the columns; shows them before it writes. Writes
+    src/model, params.yaml (the sections of the table), the plots of dvc.yaml, data/ and what
+    follows from it; removes the starter from README.md, docs/ and pyproject.toml. These files must
+    be committed before, so that git can undo it.
+
+    Example: slipway adopt churn.csv --target churned
+    """
+    from slipway.dataset.example import describe_rows
+    from slipway.errors import SlipwayError
+    from slipway.settings import read_params
+    from slipway.setup.adopt import Request, decisions_text, examine, plan_text
+    from slipway.setup.adopt import adopt as write
+
+    request = Request(target, task, time, key, entity, positive, zone)
+    plan = examine(files, request)
+    typer.echo(plan_text(plan))
+    if not yes:
+        if not sys.stdin.isatty():
+            raise SlipwayError(
+                "nothing was written: src/model, params.yaml, dvc.yaml and data/ would be replaced",
+                "confirm it with --yes",
+            )
+        typer.confirm("\nReplace src/model, params.yaml, dvc.yaml and data/?", abort=True)
+    done = write(Path(), plan)
+    typer.echo(f"\n{decisions_text(plan, done.chosen)}\n")
+    typer.echo(f"{describe_rows(read_params())}\n")
+    if done.replaced:
+        typer.echo(f"The files that were in data/ are in {done.replaced}.")
+    typer.echo(
+        "Next: `make check`, then commit all files on a branch and open a pull request.\n"
+        "To undo it: `git restore .`, `git clean -n` for new files, and `slipway restore --force`."
+    )
 
 
 def demo(
@@ -53,4 +139,4 @@ def doctor(
     raise typer.Exit(exit_code(findings))
 
 
-COMMANDS: list[Callable[..., Any]] = [demo, doctor]
+COMMANDS: list[Callable[..., Any]] = [adopt, demo, doctor]

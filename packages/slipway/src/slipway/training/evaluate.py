@@ -194,7 +194,8 @@ def _estimate(metric: str, sample: Sample, model: Predictions, options: Options)
 
 def _write_csv(table: Sequence[Mapping[str, object]], path: Path) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, list(table[0]), lineterminator="\n")
+        header = list(table[0]) if table else ["slice", "value", "rows"]  # a model without slices
+        writer = csv.DictWriter(file, header, lineterminator="\n")
         writer.writeheader()
         writer.writerows(table)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
@@ -14,6 +15,17 @@ Table = Sequence[Mapping[str, object]]
 
 # Weight, in rows, of the mean of all labels in that of a category.
 SHRINKAGE = 20
+
+
+@dataclass(frozen=True)
+class Axes:
+    """How DVC draws a file of the plots."""
+
+    file: str
+    x: str
+    y: str
+    title: str
+    template: str = ""
 
 
 class Diagnostics(Protocol):
@@ -29,6 +41,10 @@ class Diagnostics(Protocol):
 
     simplest: str
     regressor: str
+
+    @property
+    def axes(self) -> Sequence[Axes]:
+        """Those of each of the plots, for dvc.yaml."""
 
     def strength(self, values: np.ndarray, labels: np.ndarray) -> float:
         """Return how well a number orders the labels: 0.5 is chance, 1 perfect, either way."""

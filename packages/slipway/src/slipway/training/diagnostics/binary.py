@@ -9,7 +9,7 @@ import numpy as np
 
 from slipway.metrics import stats
 from slipway.tasks.predictions import Predictions
-from slipway.training.diagnostics.base import Table, ordinal
+from slipway.training.diagnostics.base import Axes, Table, ordinal
 
 ROC_POINTS = 101
 
@@ -19,6 +19,12 @@ class BinaryDiagnostics:
 
     simplest = "base_rate"
     regressor = "logistic_regression"
+    axes = (
+        Axes("calibration", "mean_score", "label_rate", "Calibration on the holdout"),
+        Axes("roc", "false_positive_rate", "true_positive_rate", "ROC on the holdout"),
+        Axes("scores", "score", "rows", "Scores by label"),
+        Axes("slices", "auc", "value", "AUC by slice", "scatter"),
+    )
 
     def strength(self, values: np.ndarray, labels: np.ndarray) -> float:
         auc = stats.auc(labels, ordinal(values, labels)).value

@@ -9,7 +9,7 @@ import numpy as np
 
 from slipway.metrics import stats
 from slipway.tasks.predictions import Predictions
-from slipway.training.diagnostics.base import Table, ordinal
+from slipway.training.diagnostics.base import Axes, Table, ordinal
 
 
 class MulticlassDiagnostics:
@@ -17,6 +17,12 @@ class MulticlassDiagnostics:
 
     simplest = "class_rates"
     regressor = "logistic_regression"
+    axes = (
+        Axes("calibration", "mean_score", "label_rate", "Calibration on the holdout"),
+        Axes("class_calibration", "mean_score", "label_rate", "Calibration by class", "scatter"),
+        Axes("confusion", "decided", "class", "Decided and true classes", "confusion"),
+        Axes("slices", "accuracy", "value", "Accuracy by slice", "scatter"),
+    )
 
     def strength(self, values: np.ndarray, labels: np.ndarray) -> float:
         """Return the highest AUC of a class against all others."""

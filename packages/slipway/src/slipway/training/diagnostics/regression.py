@@ -9,7 +9,7 @@ import numpy as np
 
 from slipway.metrics import stats
 from slipway.tasks.predictions import Predictions
-from slipway.training.diagnostics.base import Table, ordinal
+from slipway.training.diagnostics.base import Axes, Table, ordinal
 
 # Rows whose pairs are counted: the share of pairs has an error of about 0.003.
 RANKED_ROWS = 20_000
@@ -22,6 +22,11 @@ class RegressionDiagnostics:
 
     simplest = "mean"
     regressor = "ridge_regression"
+    axes = (
+        Axes("calibration", "mean_score", "mean_label", "Mean prediction and mean label"),
+        Axes("residuals", "residual", "rows", "Labels less predictions", "bar_horizontal"),
+        Axes("slices", "mae", "value", "Mean absolute error by slice", "scatter"),
+    )
 
     def strength(self, values: np.ndarray, labels: np.ndarray) -> float:
         """Return the share of pairs with different labels that the values order; ties count half.

@@ -1,0 +1,84 @@
+"""What a row is, as a caller of the service sees it: the columns, an example and a command."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from slipway import project
+from slipway.dataset.folder import list_data
+from slipway.dataset.tables import as_rows, read_columns, take
+from slipway.errors import SlipwayError
+from slipway.schema.checks import ColumnSpec
+from slipway.schema.expected import NOUNS, describe
+from slipway.schema.export import export_schema
+
+if TYPE_CHECKING:
+    from slipway.settings import Params
+
+# Where `slipway serve` answers.
+ADDRESS = "http://localhost:3000"
+
+
+def describe_rows(params: Params) -> str:
+    """Return the columns of a request, a row of the data, and the command that sends it.
+
+    Raises
+    ------
+    SlipwayError
+        The schema cannot be served, or there is no row in data/.
+    """
+    columns = _columns()
+    width = max(len(column["name"]) for column in columns)
+    lines = [f"{column['name']:<{width}}  {_expected(column)}" for column in columns]
+    row = example_row(params)
+    return "\n".join(
+        [
+            "What a row of a request is (src/model/schema.py):",
+            "",
+            *(f"  {line}" for line in lines),
+            "",
+            "The first row of the data:",
+            "",
+            json.dumps(row, indent=2, ensure_ascii=False),
+            "",
+            "Ask for its prediction, while `slipway serve` runs:",
+            "",
+            curl(row),
+        ]
+    )
+
+
+def example_row(params: Params) -> dict[str, Any]:
+    """Return the first row of the data as a request has it.
+
+    Raises
+    ------
+    SlipwayError
+        There is none, or a file cannot be read.
+    """
+    for file in list_data().read:
+        columns = read_columns([file], [column["name"] for column in _columns()], params.data)
+        for row in as_rows(take(columns, slice(0, 1))):
+            return row
+    raise SlipwayError("data/: no row", "add files that have rows, or run `make data`")
+
+
+def curl(row: Mapping[str, Any]) -> str:
+    """Return a command that sends a row to the service of this machine."""
+    body = shlex.quote(json.dumps(row, ensure_ascii=False))
+    return f"curl -H 'Content-Type: application/json' {ADDRESS}/predict -d {body}"
+
+
+def _columns() -> list[ColumnSpec]:
+    return export_schema(project.schema())
+
+
+def _expected(column: ColumnSpec) -> str:
+    """Return what a value of a column must be."""
+    checks = ", ".join(describe(rule["check"], rule["arguments"]) for rule in column["rules"])
+    missing = ", or null" if column["nullable"] else ""
+    key = ", another one in each row" if column["unique"] else ""
+    return f"{NOUNS[column['type']]}{f': {checks}' if checks else ''}{key}{missing}"

@@ -1,0 +1,9 @@
+"""`slipway adopt`: replace the starter by a model of another table."""
+
+from __future__ import annotations
+
+from slipway.setup.adopt.plan import Plan, Request
+from slipway.setup.adopt.report import decisions_text, plan_text
+from slipway.setup.adopt.run import adopt, examine
+
+__all__ = ["Plan", "Request", "adopt", "decisions_text", "examine", "plan_text"]

@@ -1,0 +1,486 @@
+"""What a table is used for: its target and task, key, time and entity, and the role of each column.
+
+What is not given is found in the table, and everything that a person has to confirm is listed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from typing import Any, Literal
+
+import numpy as np
+
+from slipway.errors import SlipwayError
+from slipway.setup.adopt.table import Column, Table
+from slipway.tasks import TASKS, Task, declared_task
+from slipway.tasks.base import listed
+from slipway.tasks.multiclass import MOST_CLASSES
+from slipway.training.diagnostics import DIAGNOSTICS
+from slipway.untrusted import shown_name
+
+Role = Literal["number", "category", "time", "unused", "leak"]
+
+# Fewer cannot be divided into rows to learn from and rows to measure on.
+FEWEST_ROWS = 50
+
+# Whole numbers of so few values are taken for classes, and more for amounts.
+MOST_NUMBERED_CLASSES = 20
+
+# A category with more values than rows of each says little; its column is listed.
+MOST_CATEGORIES, ROWS_OF_A_CATEGORY = 250, 5
+
+# A feature that predicts the label better than these by itself is suspected, or left out.
+SUSPECTED, LEAK = 0.95, 0.999
+
+# Rows on which features are compared with the label.
+COMPARED_ROWS = 20_000
+
+# Values of a binary label that mean yes, in the languages of most tables.
+POSITIVE = {"yes", "y", "true", "1", "positive", "pos", "bad", "churn", "churned", "default"}
+POSITIVE |= {"fraud", "late", "fail", "failed", "malignant", "spam", "ja", "oui", "si", "sí"}
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the user states; None for what is to be found."""
+
+    target: str
+    task: str | None = None
+    time: str | None = None
+    key: str | None = None
+    entity: str | None = None
+    positive: str | None = None
+    zone: str = "UTC"
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Something that a person has to decide, with what was found."""
+
+    what: str
+    evidence: str
+    do: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a table is used for.
+
+    Attributes
+    ----------
+    positive
+        The value of a binary label that is predicted; None if labels are 0 and 1.
+    roles
+        Of each column but target, key and event time.
+    max_feature_auc
+        The limit of `prepare` above that of every feature.
+    """
+
+    table: Table
+    target: Column
+    task: Task
+    labels: np.ndarray
+    positive: Any
+    time: str | None
+    key: str | None
+    entity: str | None
+    zone: str
+    roles: Mapping[str, Role]
+    max_feature_auc: float
+    decisions: Sequence[Decision] = field(default_factory=list)
+
+    def named(self, role: Role) -> list[str]:
+        """Return the columns of a role."""
+        return [name for name, each in self.roles.items() if each == role]
+
+
+def make_plan(table: Table, request: Request) -> Plan:
+    """Decide what the columns of a table are used for.
+
+    Raises
+    ------
+    SlipwayError
+        The table cannot be used, or what the user states does not fit it.
+    """
+    target = _column(table, request.target, "--target")
+    task, positive, decisions = _task(target, request)
+    labels = _labels(task, target, positive)
+    known = labels[~np.isnan(labels)]
+    if len(known) < FEWEST_ROWS:
+        raise SlipwayError(
+            f"{len(known):,} rows have a label (`{target.name}`); {FEWEST_ROWS} are needed",
+            "give more rows",
+        )
+    task.require("labelled", target.name, known)
+    time = _time(table, request, decisions)
+    key = _key(table, request, target.name, decisions)
+    if request.entity is not None:
+        _column(table, request.entity, "--entity")
+    taken = {target.name, key, time}
+    roles: dict[str, Role] = {
+        name: _role(column, table.rows, decisions)
+        for name, column in table.columns.items()
+        if name not in taken
+    }
+    if request.entity in roles:
+        roles[request.entity] = "unused"
+    highest = _check_leaks(table, task, labels, roles, decisions)
+    if not set(roles.values()) & {"number", "category", "time"}:
+        raise SlipwayError(
+            f"{table.paths[0]}: no column is left to predict `{target.name}` from",
+            "; ".join(f"{each.what}: {each.evidence}" for each in decisions) or "add columns",
+        )
+    return Plan(
+        table,
+        target,
+        task,
+        labels,
+        positive,
+        time,
+        key,
+        request.entity,
+        request.zone,
+        roles,
+        highest,
+        decisions,
+    )
+
+
+def _column(table: Table, name: str, option: str) -> Column:
+    if name in table.columns:
+        return table.columns[name]
+    if name in table.left_out:
+        raise SlipwayError(
+            f"{option} {shown_name(name)}: this column {table.left_out[name]}", "name another one"
+        )
+    close = get_close_matches(name, table.columns, 3, 0.5) or list(table.columns)[:10]
+    raise SlipwayError(
+        f"{option} {shown_name(name)}: {table.paths[0]} has no such column, but "
+        f"{', '.join(map(shown_name, close))}",
+        "name one of its columns",
+    )
+
+
+# --- target ---------------------------------------------------------------------------------------
+
+
+def _task(target: Column, request: Request) -> tuple[Task, Any, list[Decision]]:
+    """Return the task, the positive value, and what is to be confirmed about both."""
+    decisions: list[Decision] = []
+    values = target.distinct
+    if target.kind == "time":
+        raise SlipwayError(
+            f"`{target.name}` holds times, which cannot be predicted",
+            "make a column of what happens, such as the days until it, and name it",
+        )
+    if target.kind == "number" and not np.isfinite(values).all():
+        count = int(np.isinf(target.values.astype("float64")).sum())
+        raise SlipwayError(
+            f"`{target.name}` is infinite in {count:,} rows; a label is a finite number",
+            "correct these rows, or leave them out",
+        )
+    if len(values) < 2:
+        only = f"only the value {_plain(values)[0]!r}" if len(values) else "no value"
+        raise SlipwayError(
+            f"`{target.name}` has {only}, and two are needed", "name another column as --target"
+        )
+    name = request.task or _guess_task(target)
+    if name not in TASKS:
+        raise SlipwayError(f"--task {name}: no such task", f"choose from: {', '.join(TASKS)}")
+    if not request.task:
+        decisions.append(
+            Decision(
+                f"the task is {name}",
+                f"`{target.name}` has {len(values):,} different values: {listed(_plain(values))}",
+                f"if it is another one, add --task ({', '.join(TASKS)})",
+            )
+        )
+    task, positive = TARGETS[name](target, request, decisions)
+    return task, positive, decisions
+
+
+def _guess_task(target: Column) -> str:
+    values = target.distinct
+    if len(values) == 2:
+        return "binary"
+    if target.kind == "text":
+        return "multiclass"
+    is_whole = bool((values.astype("float64") % 1 == 0).all())
+    return "multiclass" if is_whole and len(values) <= MOST_NUMBERED_CLASSES else "regression"
+
+
+def _binary(target: Column, request: Request, decisions: list[Decision]) -> tuple[Task, Any]:
+    return declared_task("binary", ()), _positive(target, request, decisions)
+
+
+def _multiclass(target: Column, _request: Request, _decisions: list[Decision]) -> tuple[Task, Any]:
+    values = target.distinct
+    if target.kind == "number" and not (values % 1 == 0).all():
+        broken = values[values % 1 != 0][0]
+        raise SlipwayError(
+            f"--task multiclass: `{target.name}` has fractions, such as {broken}",
+            "choose --task regression",
+        )
+    if len(values) > MOST_CLASSES:
+        hint = "choose --task regression, or " if target.kind != "text" else ""
+        raise SlipwayError(
+            f"`{target.name}` has {len(values):,} classes; up to {MOST_CLASSES} are supported",
+            f"{hint}combine rare classes",
+        )
+    return declared_task("multiclass", tuple(_plain(values))), None
+
+
+def _regression(target: Column, _request: Request, _decisions: list[Decision]) -> tuple[Task, Any]:
+    if target.kind == "text":
+        raise SlipwayError(
+            f"--task regression: `{target.name}` is text, such as {target.distinct[0]!r}",
+            "choose --task multiclass, or make a column of numbers",
+        )
+    return declared_task("regression", ()), None
+
+
+TARGETS = {"binary": _binary, "multiclass": _multiclass, "regression": _regression}
+
+
+def _plain(values: np.ndarray) -> list[Any]:
+    """Return values as Python has them; whole numbers are int."""
+    found = values.tolist()
+    return [int(each) if isinstance(each, float) and each.is_integer() else each for each in found]
+
+
+def _positive(target: Column, request: Request, decisions: list[Decision]) -> Any:
+    """Return the value that is predicted; None if labels are 0 and 1."""
+    values = _plain(target.distinct)
+    if len(values) != 2:
+        raise SlipwayError(
+            f"--task binary: `{target.name}` has {len(values):,} different values: "
+            f"{listed(values)}; expected two",
+            "choose --task multiclass or --task regression",
+        )
+    if request.positive is not None:
+        chosen = [each for each in values if str(each) == request.positive]
+        if not chosen:
+            raise SlipwayError(
+                f"--positive {request.positive}: `{target.name}` has {listed(values)}",
+                "name one of both",
+            )
+        return None if values == [0, 1] and chosen == [1] else chosen[0]
+    if values == [0, 1]:
+        return None
+    rows = [int((target.values == each).sum()) for each in values]
+    meant = [each for each in values if str(each).strip().lower() in POSITIVE]
+    positive = meant[0] if len(meant) == 1 else values[int(rows[1] <= rows[0])]
+    decisions.append(
+        Decision(
+            f"{positive!r} is what is predicted (the positive class)",
+            f"`{target.name}` is {values[0]!r} in {rows[0]:,} rows, {values[1]!r} in {rows[1]:,}",
+            "if it is the other one, add --positive",
+        )
+    )
+    return positive
+
+
+def _labels(task: Task, target: Column, positive: Any) -> np.ndarray:
+    """Return the labels as the task has them, NaN for a missing one."""
+    values = target.values
+    if positive is not None:
+        values = np.where(target.missing, np.nan, (values == positive).astype("float64"))
+    labels, bad = task.read(values)
+    if bad.any():
+        raise SlipwayError(
+            f"`{target.name}`: {int(bad.sum()):,} labels are not {task.expected}", task.remedy
+        )
+    return labels.astype("float64")
+
+
+# --- time, key ------------------------------------------------------------------------------------
+
+
+def _time(table: Table, request: Request, decisions: list[Decision]) -> str | None:
+    """Return the event time: the one that is named, or the only column of times."""
+    if request.time == "none":
+        return None
+    if request.time is not None:
+        column = _column(table, request.time, "--time")
+        if column.kind != "time":
+            filled = column.values[~column.missing]
+            raise SlipwayError(
+                f"--time {shown_name(request.time)}: its values are not times, such as "
+                f"{_plain(filled[:1])[0]!r}",
+                "write them as ISO 8601: 2024-06-01T09:30:00Z, or 2024-06-01 with --zone",
+            )
+        return _without_gaps(column)
+    if request.target in (found := _times(table)):
+        found.remove(request.target)
+    if not found:
+        return None
+    if len(found) > 1:
+        raise SlipwayError(
+            f"several columns are times: {', '.join(map(shown_name, found))}",
+            "name the one at which the prediction is asked for with --time, or --time none",
+        )
+    decisions.append(
+        Decision(
+            f"`{found[0]}` is the time of a row",
+            "it is the only column of times; the newest rows are held out",
+            "if a prediction is asked for at another time, add --time COLUMN or --time none",
+        )
+    )
+    return _without_gaps(table.columns[found[0]])
+
+
+def _times(table: Table) -> list[str]:
+    return [name for name, column in table.columns.items() if column.kind == "time"]
+
+
+def _without_gaps(column: Column) -> str:
+    if column.missing.any():
+        raise SlipwayError(
+            f"--time {shown_name(column.name)}: {int(column.missing.sum()):,} rows have none",
+            "leave these rows out, name another column, or add --time none",
+        )
+    return column.name
+
+
+def _key(table: Table, request: Request, target: str, decisions: list[Decision]) -> str | None:
+    """Return the column that identifies a row, if there is one."""
+    if request.key == "none":
+        return None
+    if request.key is not None:
+        column = _column(table, request.key, "--key")
+        if reason := _not_a_key(column):
+            raise SlipwayError(
+                f"--key {shown_name(request.key)}: {reason}",
+                "name another column, or --key none",
+            )
+        return column.name
+    found = [
+        name
+        for name, column in table.columns.items()
+        if name not in (target, request.entity) and _looks_like_a_key(column, table.rows)
+    ]
+    if not found:
+        return None
+    decisions.append(
+        Decision(
+            f"`{found[0]}` identifies a row (the key)",
+            f"each of its {table.rows:,} values is another one; labels are joined by it later",
+            "if it is not the key, add --key COLUMN or --key none",
+        )
+    )
+    return found[0]
+
+
+def _not_a_key(column: Column) -> str:
+    if column.kind not in ("text", "integer"):
+        return f"its type is {column.dtype}; a key is text or a whole number in every row"
+    if column.missing.any():
+        return f"{int(column.missing.sum()):,} rows have no value"
+    if len(column.distinct) < len(column.values):
+        values, counts = np.unique(column.values, return_counts=True)
+        most = _plain(values[[counts.argmax()]])[0]
+        return f"{most!r} is in {counts.max():,} rows; a key is in one"
+    return ""
+
+
+def _looks_like_a_key(column: Column, rows: int) -> bool:
+    """Return whether a column is unique, and numbers or names the rows."""
+    if _not_a_key(column):
+        return False
+    words = column.name.lower().replace("-", "_").replace(" ", "_").split("_")
+    is_named = bool({"id", "key", "uuid", "guid", "no", "nr", "number"} & set(words))
+    is_named |= column.name.endswith(("ID", "Id"))
+    if column.kind == "text":
+        return is_named or bool(max(map(len, column.values)) <= 64 and " " not in column.values[0])
+    first, last = column.distinct[0], column.distinct[-1]
+    return is_named or bool(first in (0, 1) and last - first == rows - 1)
+
+
+# --- features -------------------------------------------------------------------------------------
+
+
+def _role(column: Column, rows: int, decisions: list[Decision]) -> Role:
+    """Return what a column is used for; a column that is not used is listed."""
+    if column.kind == "number" and (infinite := int(np.isinf(column.values).sum())):
+        raise SlipwayError(
+            f"`{column.name}` is infinite in {infinite:,} rows; a feature is finite, or missing",
+            "correct these values, or leave them empty",
+        )
+    reason = _useless(column, rows)
+    if reason:
+        decisions.append(
+            Decision(
+                f"`{column.name}` is not a feature",
+                reason,
+                "add it in src/model/features.py if it helps",
+            )
+        )
+        return "unused"
+    if column.kind == "text":
+        return "category"
+    return "time" if column.kind == "time" else "number"
+
+
+def _useless(column: Column, rows: int) -> str:
+    """Return why a column is no feature; empty if it is one."""
+    values = column.distinct
+    if len(values) < 2:
+        return f"all its values are {_plain(values)[0]!r}"
+    if column.kind == "text" and len(values) > max(
+        2, min(MOST_CATEGORIES, rows // ROWS_OF_A_CATEGORY)
+    ):
+        return f"text with {len(values):,} different values in {rows:,} rows"
+    if column.kind == "integer" and not _not_a_key(column) and _looks_like_a_key(column, rows):
+        return "it numbers the rows"
+    return ""
+
+
+def _check_leaks(
+    table: Table,
+    task: Task,
+    labels: np.ndarray,
+    roles: dict[str, Role],
+    decisions: list[Decision],
+) -> float:
+    """Leave out features that are the label in disguise; return the limit for the others."""
+    rows = np.flatnonzero(~np.isnan(labels))
+    rows = rows[np.linspace(0, len(rows) - 1, min(len(rows), COMPARED_ROWS)).astype(int)]
+    diagnostics, highest = DIAGNOSTICS[task.name], 0.0
+    for name, role in list(roles.items()):
+        if role == "unused":
+            continue
+        values = _comparable(table.columns[name], rows)
+        strength = diagnostics.strength(values, labels[rows])
+        if strength > LEAK:
+            roles[name] = "leak"
+            decisions.append(
+                Decision(
+                    f"`{name}` is suspected to be the label, and is not a feature",
+                    f"it predicts the label with AUC {strength:.3f} by itself",
+                    "if it is known when the prediction is asked for, declare it with `before` in "
+                    "src/model/schema.py and add it in features.py",
+                )
+            )
+            continue
+        highest = max(highest, strength)
+        if strength > SUSPECTED:
+            decisions.append(
+                Decision(
+                    f"`{name}` may be known only afterwards",
+                    f"it predicts the label with AUC {strength:.3f} by itself",
+                    "if so, declare it with `after` in src/model/schema.py and remove it from "
+                    "features.py",
+                )
+            )
+    return min(1.0, round(max(SUSPECTED, highest + 0.005), 3))
+
+
+def _comparable(column: Column, rows: np.ndarray) -> np.ndarray:
+    values = column.values[rows]
+    if column.kind == "time":
+        return np.asarray(values.astype("int64"), dtype="float64")
+    if column.kind == "text":
+        return np.where(column.missing[rows], "", values).astype(object)
+    return np.asarray(values, dtype="float64")

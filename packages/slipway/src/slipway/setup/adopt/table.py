@@ -1,0 +1,398 @@
+"""A table of any columns: their types, found in its cells, and what has to be converted.
+
+A schema has four types: text, whole numbers, numbers and times. A file whose columns have them is
+used as it is; others are written again, as parquet, and each conversion is named.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from slipway.dataset.chunks import (
+    LOCAL_TIME,
+    MISSING,
+    NUMBER,
+    TIME,
+    WHOLE,
+    Source,
+    cells_of,
+    open_source,
+)
+from slipway.dataset.csv_format import FOUND, Stated
+from slipway.errors import SlipwayError
+from slipway.progress import track
+from slipway.untrusted import shown, shown_name
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Kind = Literal["text", "integer", "number", "time"]
+
+CHUNK_ROWS = 250_000
+
+# Of a CSV file, which show how numbers are written.
+SAMPLE_ROWS = 10_000
+
+# Texts that people and programs write for a missing number.
+NO_NUMBER = r"(?i)^(na|n/a|#n/a|nan|null|none|nil|\?|-+|\.+|missing)$"
+
+# Whole numbers up to it are exact in float32.
+EXACT = 2**24
+
+# A column of pandas that numbers the rows.
+INDEX = re.compile(r"__index_level_\d+__|Unnamed: \d+")
+
+WIDTHS = {"int8", "int16", "int32", "int64", "uint8", "uint16", "uint32"}
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a table.
+
+    Attributes
+    ----------
+    values
+        Text, a whole number or a number, with None or NaN for a missing one; or datetime64[us].
+    dtype
+        Its type in the schema.
+    converted
+        How it differs from that of the file; empty if it does not.
+    """
+
+    name: str
+    kind: Kind
+    values: np.ndarray
+    dtype: str
+    converted: str = ""
+
+    @cached_property
+    def missing(self) -> np.ndarray:
+        """Which rows have no value, bool, shape (rows,)."""
+        import pandas as pd
+
+        return np.asarray(pd.isna(self.values))
+
+    @cached_property
+    def distinct(self) -> np.ndarray:
+        """The different values, sorted."""
+        return np.unique(self.values[~self.missing])
+
+    @property
+    def missing_share(self) -> float:
+        return float(self.missing.mean())
+
+
+@dataclass(frozen=True)
+class Table:
+    """The rows of some files.
+
+    Attributes
+    ----------
+    left_out
+        Columns that no schema can have, with the reason.
+    """
+
+    paths: Sequence[Path]
+    columns: dict[str, Column]
+    left_out: dict[str, str]
+
+    @property
+    def rows(self) -> int:
+        return len(next(iter(self.columns.values())).values)
+
+    @property
+    def converted(self) -> dict[str, str]:
+        """The conversions, by column; without any the files are used as they are."""
+        return {each.name: each.converted for each in self.columns.values() if each.converted}
+
+
+def read_table(paths: Sequence[Path], stated: Stated = FOUND, zone: str = "UTC") -> Table:
+    """Read files of the same columns, and find the types of these.
+
+    Parameters
+    ----------
+    stated
+        How CSV files are written.
+    zone
+        That of times without one.
+
+    Raises
+    ------
+    SlipwayError
+        A file cannot be read, or has other columns than the first one, or one twice; or there is no
+        row.
+    """
+    sources = [_open(path, stated) for path in paths]
+    _require_same(sources)
+    names = list(sources[0].types)
+    parts = [_read(source, names) for source in track(sources, "Reading")]
+    if not sum(part.num_rows for part in parts):
+        raise SlipwayError(f"{paths[0]}: no rows", "give a file that has rows")
+    columns: dict[str, Column] = {}
+    left_out: dict[str, str] = {}
+    for name in track(names, "Finding the types"):
+        cells = [part[name].combine_chunks() for part in parts]
+        found = _column(name, cells, sources, zone)
+        if isinstance(found, str):
+            left_out[name] = found
+        else:
+            columns[name] = found
+    if not columns:
+        reasons = ", ".join(f"{shown_name(name)}: {why}" for name, why in left_out.items())
+        raise SlipwayError(f"{paths[0]}: no column can be used ({reasons})", "see docs/adopt.md")
+    return Table(tuple(paths), columns, left_out)
+
+
+def _open(path: Path, stated: Stated) -> Source:
+    source = open_source(path, stated)
+    if source.repeated:
+        what = f"{path}: column {shown_name(source.repeated[0])} is repeated"
+        raise SlipwayError(what, "give each column another name")
+    if not source.format:
+        return source
+    # Which columns hold numbers is not known before they are read, and they show the decimal mark.
+    sample = next(source.batches(list(source.types), SAMPLE_ROWS), None)
+    mark = NUMBER.format(mark="[.,]")
+    numbers = [
+        name for name in source.types if sample is not None and _share(sample[name], mark) > 0.9
+    ]
+    return open_source(path, stated, numbers)
+
+
+def _require_same(sources: Sequence[Source]) -> None:
+    first = sources[0]
+    for source in sources[1:]:
+        if other := source.types.keys() ^ first.types.keys():
+            raise SlipwayError(
+                f"column {shown_name(min(other))} is in {first.path} or in {source.path}, not in "
+                "both",
+                "give files of the same columns",
+            )
+        if (source.format is None) != (first.format is None):
+            raise SlipwayError(
+                f"{source.path}: another format than {first.path}", "give files of one format"
+            )
+
+
+def _read(source: Source, names: Sequence[str]) -> pa.Table:
+    import pyarrow as pa
+
+    batches = list(source.batches(names, CHUNK_ROWS))
+    text = pa.schema([(name, pa.string()) for name in names])
+    schema = text if source.format else pa.schema([(n, source.types[n]) for n in names])
+    return pa.Table.from_batches(batches, batches[0].schema if batches else schema)
+
+
+def _column(
+    name: str, cells: Sequence[pa.Array], sources: Sequence[Source], zone: str
+) -> Column | str:
+    """Return a column, or why no schema can have it."""
+    if not name.strip():
+        return "has no name"
+    if INDEX.fullmatch(name):
+        return "the row numbers of pandas"
+    if sources[0].format:
+        return _of_text(name, cells, sources, zone)
+    return _of_type(name, cells, zone)
+
+
+# --- CSV: the types are those of the texts --------------------------------------------------------
+
+
+def _of_text(
+    name: str, texts: Sequence[pa.Array], sources: Sequence[Source], zone: str
+) -> Column | str:
+    """Return a column of CSV files: of whole numbers, numbers or times if all of its cells are."""
+    import pyarrow.compute as pc
+
+    plain = _kind_of(texts, sources)
+    kind, converted = plain, ""
+    if plain == "text":
+        trimmed = [pc.utf8_trim_whitespace(text) for text in texts]
+        kind = _kind_of([_without_words(text) for text in trimmed], sources)
+        if kind in ("integer", "number"):
+            texts, converted = [_without_words(text) for text in trimmed], _change(texts)
+    if kind == "integer" and not converted and any(_empty(text) for text in texts):
+        kind = "number"
+    if kind == "integer" and converted:
+        kind = "number"
+    dtype = {"text": "str", "integer": "int64", "number": "float64", "time": TIME_TYPE}[kind]
+    as_read = {"text": "string", "time": "timestamp"}.get(kind, kind)
+    parts = [
+        cells_of(text, as_read, dtype, source.format, zone)
+        for text, source in zip(texts, sources, strict=True)
+    ]
+    if any(part.unreadable.any() for part in parts):  # beyond int64, or a time that no clock shows
+        return Column(name, "text", _texts(texts), "str")
+    if all(part.values.null_count == len(part.values) for part in parts):
+        return "has no value"
+    values = [_numpy(part.values, kind) for part in parts]
+    return Column(name, kind, np.concatenate(values), dtype, converted)
+
+
+TIME_TYPE = "datetime64[us, UTC]"
+
+
+def _kind_of(texts: Sequence[pa.Array], sources: Sequence[Source]) -> Kind:
+    """Return the narrowest type of all cells that are not empty."""
+    formats = [source.format for source in sources]
+    numbers = [NUMBER.format(mark=f"[{each.decimal}]") if each else "" for each in formats]
+    if all(_share(text, WHOLE) == 1 for text in texts):
+        return "integer"
+    if all(_share(text, number) == 1 for text, number in zip(texts, numbers, strict=True)):
+        return "number"
+    if all(_share(text, f"{TIME}|{LOCAL_TIME}") == 1 for text in texts):
+        return "time"
+    return "text"
+
+
+def _share(text: pa.Array, pattern: str) -> float:
+    """Return the share of the cells, but for empty ones, that match; 1 if all are empty."""
+    import pyarrow.compute as pc
+
+    filled = text.filter(pc.invert(_matches(text, MISSING)))
+    if not len(filled):
+        return 1.0
+    return float(pc.mean(_matches(filled, pattern).cast("int8")).as_py())
+
+
+def _matches(text: pa.Array, pattern: str) -> pa.Array:
+    import pyarrow.compute as pc
+
+    return pc.match_substring_regex(pc.fill_null(text, ""), pattern)
+
+
+def _empty(text: pa.Array) -> bool:
+    import pyarrow.compute as pc
+
+    return bool(pc.any(_matches(text, MISSING)).as_py())
+
+
+def _without_words(text: pa.Array) -> pa.Array:
+    """Return cells without the words for a missing number."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    return pc.if_else(_matches(text, NO_NUMBER), pa.scalar(None, text.type), text)
+
+
+def _change(texts: Sequence[pa.Array]) -> str:
+    """Return what is converted in a column of numbers: words, and spaces around them."""
+    import pyarrow.compute as pc
+
+    words: dict[str, int] = {}
+    for text in texts:
+        found = text.filter(_matches(pc.utf8_trim_whitespace(text), NO_NUMBER))
+        for each in pc.value_counts(found).to_pylist():
+            words[each["values"]] = words.get(each["values"], 0) + each["counts"]
+    if not words:
+        return "spaces around numbers are removed"
+    word = max(words, key=words.__getitem__)
+    return f"{sum(words.values()):,} cells such as {shown(word)} are missing values"
+
+
+def _texts(texts: Sequence[pa.Array]) -> np.ndarray:
+    return np.concatenate([_numpy(text, "text") for text in texts])
+
+
+def _numpy(values: pa.Array, kind: Kind) -> np.ndarray:
+    """Return Arrow values as numpy has them; missing ones are None, NaN or NaT."""
+    import pyarrow as pa
+
+    if kind == "time":
+        return np.asarray(values.cast(pa.timestamp("us")).to_numpy(zero_copy_only=False))
+    if kind == "number":
+        return np.asarray(values.to_numpy(zero_copy_only=False), dtype="float64")
+    return np.asarray(values.to_numpy(zero_copy_only=False))
+
+
+# --- parquet: the types are those of the file -----------------------------------------------------
+
+
+def _of_type(name: str, parts: Sequence[pa.Array], zone: str) -> Column | str:
+    """Return a column of parquet files in the closest type that a schema has."""
+    import pyarrow as pa
+
+    try:
+        column = pa.chunked_array(parts) if len({str(each.type) for each in parts}) == 1 else None
+        column = column or pa.chunked_array([each.cast(parts[0].type) for each in parts])
+        found = column.combine_chunks()
+        return "has no value" if found.null_count == len(found) else _typed(name, found, zone)
+    except pa.ArrowInvalid as error:
+        return f"its values have no type of a schema ({str(error).splitlines()[0][:80]})"
+
+
+def _typed(name: str, column: pa.Array, zone: str) -> Column | str:
+    import pyarrow as pa
+
+    found = column.type
+    if pa.types.is_dictionary(found):
+        return _typed(name, column.cast(found.value_type), zone)
+    if pa.types.is_string(found) or pa.types.is_large_string(found):
+        return Column(name, "text", _numpy(column, "text"), "str")
+    if pa.types.is_boolean(found):
+        return _converted(_number(name, column.cast(pa.int8())), "true and false")
+    if pa.types.is_integer(found) or pa.types.is_floating(found):
+        return _number(name, column)
+    if pa.types.is_decimal(found):
+        return _converted(_number(name, column.cast(pa.float64())), str(found))
+    if pa.types.is_date(found) or pa.types.is_timestamp(found):
+        return _time(name, column, zone)
+    return f"has the type {found}"
+
+
+def _number(name: str, column: pa.Array) -> Column:
+    """Return whole numbers as they are if none is missing, and other numbers as floats."""
+    found = str(column.type).replace("double", "float64").replace("halffloat", "float16")
+    found = "float32" if found == "float" else found
+    if found in WIDTHS and not column.null_count:
+        return Column(name, "integer", _numpy(column, "integer"), found)
+    values = np.asarray(column.to_numpy(zero_copy_only=False), dtype="float64")
+    if found in ("float32", "float64"):
+        return Column(name, "number", values, found)
+    is_small = np.nanmax(np.abs(values)) <= EXACT
+    dtype = "float32" if is_small else "float64"
+    return _converted(Column(name, "number", values, dtype), found)
+
+
+def _time(name: str, column: pa.Array, zone: str) -> Column:
+    import pandas as pd
+    import pyarrow as pa
+
+    found = column.type
+    if found == pa.timestamp("us", tz="UTC"):
+        return Column(name, "time", _numpy(column, "time"), TIME_TYPE)
+    moments = pd.Series(column.cast(pa.timestamp("us", tz=getattr(found, "tz", None))).to_pandas())
+    if moments.dt.tz is None:
+        moments = moments.dt.tz_localize(zone, ambiguous="NaT", nonexistent="NaT")
+    values = moments.dt.tz_convert("UTC").dt.tz_localize(None).to_numpy().astype("datetime64[us]")
+    return _converted(Column(name, "time", values, TIME_TYPE), str(found))
+
+
+def _converted(column: Column, before: str) -> Column:
+    return replace(column, converted=f"{before} → {column.dtype}")
+
+
+def to_arrow(table: Table, rows: np.ndarray | None = None) -> pa.Table:
+    """Return the columns in their types, those left out removed."""
+    import pandas as pd
+    import pyarrow as pa
+
+    def array(column: Column) -> pa.Array:
+        values = column.values if rows is None else column.values[rows]
+        if column.kind == "time":
+            return pa.array(values, pa.timestamp("us")).cast(pa.timestamp("us", tz="UTC"))
+        if column.kind == "text":
+            return pa.array(values, pa.string(), from_pandas=True)
+        return pa.array(pd.Series(values), from_pandas=True).cast(
+            pa.from_numpy_dtype(np.dtype(column.dtype))
+        )
+
+    return pa.table({name: array(column) for name, column in table.columns.items()})

@@ -1,0 +1,168 @@
+"""What a table is used for, and what is refused first, in one sentence."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from slipway.errors import SlipwayError
+from slipway.setup.adopt.plan import Plan, Request, make_plan
+from slipway.setup.adopt.table import read_table
+
+ROWS = 200
+
+
+@pytest.fixture
+def columns() -> dict[str, Any]:
+    random = np.random.default_rng(0)
+    x = random.normal(size=ROWS)
+    noisy = x + random.normal(size=ROWS)
+    amount = noisy + random.normal(size=ROWS)
+    return {
+        "id": [f"a{number}" for number in range(ROWS)],
+        "x": x,
+        "plan": random.choice(["basic", "family"], ROWS),
+        "label": (noisy > 0).astype(int),
+        "amount": amount,
+    }
+
+
+def plan_of(folder: Path, columns: dict[str, Any], target: str = "label", **stated: Any) -> Plan:
+    path = folder / "table.csv"
+    pd.DataFrame(columns).to_csv(path, index=False)
+    return make_plan(read_table([path]), Request(target, **stated))
+
+
+@pytest.mark.parametrize(
+    ("values", "task"),
+    [
+        ([0, 1], "binary"),
+        (["no", "yes"], "binary"),
+        ([1, 2], "binary"),
+        (["a", "b", "c"], "multiclass"),
+        ([0, 1, 2], "multiclass"),
+        ([0.5, 1.5, 2.5], "regression"),
+        (list(range(100)), "regression"),
+    ],
+)
+def test_the_task_is_found_in_the_labels_and_is_to_be_confirmed(
+    tmp_path: Path, columns: dict[str, Any], values: list[Any], task: str
+) -> None:
+    label = np.resize(np.array(values), ROWS)
+    plan = plan_of(tmp_path, columns | {"label": label, "amount": columns["x"] ** 2})
+    assert plan.task.name == task
+    assert any("task" in each.what for each in plan.decisions)
+
+
+def test_roles_follow_from_the_types(tmp_path: Path, columns: dict[str, Any]) -> None:
+    more = {
+        "constant": ["same"] * ROWS,
+        "text": [f"a long text {number}" for number in range(ROWS)],
+        "seen": pd.date_range("2024-01-01", periods=ROWS, freq="h", tz="UTC").strftime(
+            "%Y-%m-%dT%H:%M:%SZ"
+        ),
+        "born": np.resize(["1990-01-01", "1980-05-05"], ROWS),
+    }
+    plan = plan_of(tmp_path, columns | more, time="seen", key="id")
+    assert plan.named("number") == ["x", "amount"]
+    assert plan.named("category") == ["plan"]
+    assert plan.named("time") == ["born"]
+    assert plan.named("unused") == ["constant", "text"]
+    named = " ".join(each.what for each in plan.decisions)
+    assert "constant" in named
+    assert "text" in named
+
+
+def test_a_feature_that_is_the_label_is_left_out_with_its_evidence(
+    tmp_path: Path, columns: dict[str, Any]
+) -> None:
+    plan = plan_of(tmp_path, columns | {"copy": columns["label"] * 7.5})
+    assert plan.named("leak") == ["copy"]
+    assert any("copy" in each.what and "1.000" in each.evidence for each in plan.decisions)
+    assert "amount" in plan.named("number")
+
+
+@pytest.mark.parametrize(
+    ("label", "positive"),
+    [(["no", "yes"], "yes"), (["gone", "kept"], "gone"), ([3, 2], 3)],
+)
+def test_the_positive_class_is_what_its_name_means_or_the_rarer_one(
+    tmp_path: Path, columns: dict[str, Any], label: list[Any], positive: Any
+) -> None:
+    values = np.where(np.arange(ROWS) % 4 == 0, label[0], label[1])
+    plan = plan_of(tmp_path, columns | {"label": values, "amount": 1})
+    assert plan.positive == positive
+    other = plan_of(
+        tmp_path, columns | {"label": values, "amount": 1}, positive=str(label[1])
+    ).positive
+    assert other == label[1]
+
+
+REFUSED: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
+    "no such target": ({}, {"target": "lable"}, "but label"),
+    "constant target": ({"label": 1}, {}, "only the value 1"),
+    "infinite target": (
+        {"label": np.resize([1.5, np.inf, 2.5], ROWS)},
+        {},
+        "infinite in 67 rows",
+    ),
+    "times as target": ({"label": "2024-01-01"}, {}, "holds times"),
+    "three values under binary": (
+        {"label": np.resize([0, 1, 2], ROWS)},
+        {"task": "binary"},
+        "3 different values: 0, 1, 2",
+    ),
+    "text under regression": (
+        {"label": np.resize(["a", "b"], ROWS)},
+        {"task": "regression"},
+        "is text",
+    ),
+    "fractions under multiclass": ({}, {"target": "amount", "task": "multiclass"}, "fractions"),
+    "no such task": ({}, {"task": "ranking"}, "no such task"),
+    "a time that is none": ({}, {"time": "plan"}, "not times"),
+    "a time with gaps": (
+        {"at": np.resize(["2024-01-01", ""], ROWS)},
+        {"time": "at"},
+        "100 rows have none",
+    ),
+    "two times": ({"at": "2024-01-01", "then": "2024-01-02"}, {}, "several columns are times"),
+    "a key that is repeated": ({}, {"key": "plan"}, "is in"),
+    "a key of fractions": ({}, {"key": "x"}, "whole number"),
+    "an infinite feature": ({"x": np.resize([1.5, -np.inf], ROWS)}, {}, "infinite in 100 rows"),
+    "no such entity": ({}, {"entity": "customer"}, "no such column"),
+    "a positive class that does not exist": ({}, {"positive": "2"}, "0, 1"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_cannot_be_used_is_refused_in_a_sentence_that_names_it(
+    tmp_path: Path, columns: dict[str, Any], name: str
+) -> None:
+    changed, stated, part = REFUSED[name]
+    with pytest.raises(SlipwayError, match=part) as refused:
+        plan_of(tmp_path, columns | changed, **stated)
+    assert refused.value.do
+    assert "\n" not in str(refused.value)
+
+
+def test_too_few_rows_are_refused(tmp_path: Path, columns: dict[str, Any]) -> None:
+    few = {name: list(values)[:40] for name, values in columns.items()}
+    with pytest.raises(SlipwayError, match="40 rows have a label"):
+        plan_of(tmp_path, few)
+
+
+def test_more_classes_than_are_supported_are_refused(tmp_path: Path) -> None:
+    rows = 600
+    columns = {"x": np.arange(rows) % 7, "label": [f"c{number % 201}" for number in range(rows)]}
+    with pytest.raises(SlipwayError, match="201 classes"):
+        plan_of(tmp_path, columns)
+
+
+def test_a_table_without_a_feature_is_refused(tmp_path: Path) -> None:
+    columns = {"constant": [1] * ROWS, "label": np.resize([0, 1], ROWS)}
+    with pytest.raises(SlipwayError, match="no column is left"):
+        plan_of(tmp_path, columns)

@@ -1,0 +1,139 @@
+"""The types of a table's columns are found in its cells, and each conversion is named."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from slipway.errors import SlipwayError
+from slipway.setup.adopt.table import Table, read_table, to_arrow
+
+
+def csv(folder: Path, text: str, name: str = "table.csv") -> Path:
+    path = folder / name
+    path.write_text(text, "utf-8")
+    return path
+
+
+def parquet(folder: Path, **columns: Any) -> Path:
+    path = folder / "table.parquet"
+    pd.DataFrame(columns).to_parquet(path)
+    return path
+
+
+def types(table: Table) -> dict[str, str]:
+    return {name: column.dtype for name, column in table.columns.items()}
+
+
+@pytest.mark.parametrize(
+    ("cells", "dtype"),
+    [
+        (["1", "2", "30"], "int64"),
+        (["1", "", "30"], "float64"),
+        (["1.5", "-2e3", ""], "float64"),
+        (["007", "8", "9"], "float64"),
+        (["a", "", "c"], "str"),
+        (["2024-06-01", "2024-06-02 09:30", "2024-06-03T09:30:00Z"], "datetime64[us, UTC]"),
+        (["99999999999999999999", "1", "2"], "str"),
+        (["yes", "no", "yes"], "str"),
+    ],
+)
+def test_a_column_of_text_has_the_narrowest_type_of_all_its_cells(
+    tmp_path: Path, cells: list[str], dtype: str
+) -> None:
+    table = read_table([csv(tmp_path, "x;y\n" + "".join(f"{cell};1\n" for cell in cells))])
+    assert types(table)["x"] == dtype
+    assert not table.converted
+
+
+@pytest.mark.parametrize("word", ["NA", "?", "n/a", "-", "NULL", "."])
+def test_words_for_a_missing_number_are_converted_and_named(tmp_path: Path, word: str) -> None:
+    table = read_table([csv(tmp_path, f"x,y\n1.5,a\n{word},b\n 3 ,c\n")])
+    np.testing.assert_array_equal(table.columns["x"].values, [1.5, np.nan, 3])
+    assert list(table.converted) == ["x"]
+    assert repr(word) in table.converted["x"]
+
+
+def test_a_category_keeps_such_words(tmp_path: Path) -> None:
+    table = read_table([csv(tmp_path, "x,y\nNA,1\nEU,2\n")])
+    assert table.columns["x"].values.tolist() == ["NA", "EU"]
+
+
+def test_a_decimal_comma_is_found_before_the_types_are_known(tmp_path: Path) -> None:
+    table = read_table([csv(tmp_path, "x;y\n1,5;a\n2,25;b\n")])
+    np.testing.assert_array_equal(table.columns["x"].values, [1.5, 2.25])
+
+
+def test_types_that_no_schema_has_are_converted_and_named(tmp_path: Path) -> None:
+    day = pd.Timestamp("2024-06-01")
+    path = parquet(
+        tmp_path,
+        flag=[True, False, True],
+        count=pd.array([1, None, 3], dtype="Int32"),
+        price=[Decimal("1.10"), Decimal("2.20"), None],
+        day=[day.date(), day.date(), day.date()],
+        local=[day, day, day],
+        kind=pd.Categorical(["a", "b", "a"]),
+        plain=np.array([1, 2, 3], dtype="int16"),
+    )
+    table = read_table([path], zone="Europe/Berlin")
+    assert types(table) == {
+        "flag": "int8",
+        "count": "float32",
+        "price": "float64",
+        "day": "datetime64[us, UTC]",
+        "local": "datetime64[us, UTC]",
+        "kind": "str",
+        "plain": "int16",
+    }
+    assert set(table.converted) == {"flag", "count", "price", "day", "local"}
+    assert table.columns["local"].values[0] == np.datetime64("2024-05-31T22:00")
+
+
+def test_columns_that_no_schema_can_have_are_left_out_with_the_reason(tmp_path: Path) -> None:
+    path = parquet(
+        tmp_path, lists=[[1], [2]], empty=np.array([None, None]), bytes=[b"a", b"b"], x=[1, 2]
+    )
+    table = read_table([path])
+    assert list(table.columns) == ["x"]
+    assert set(table.left_out) == {"lists", "empty", "bytes"}
+    assert all(table.left_out.values())
+
+
+def test_the_index_of_pandas_is_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "table.csv"
+    pd.DataFrame({"x": [1, 2]}).to_csv(path)
+    assert list(read_table([path]).columns) == ["x"]
+
+
+def test_what_is_written_again_is_read_as_the_same_types(tmp_path: Path) -> None:
+    table = read_table([csv(tmp_path, "x,y,z,t\n1,a,?,2024-06-01\n2,,1.5,2024-06-02\n")])
+    written = to_arrow(table).to_pandas()
+    assert [str(dtype) for dtype in written.dtypes] == [
+        "int64",
+        str(pd.Series(["a"]).dtype),
+        "float64",
+        "datetime64[us, UTC]",
+    ]
+    assert written["y"].isna().tolist() == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("texts", "part"),
+    [
+        (["x,y\n"], "no rows"),
+        (["x,x\n1,2\n"], "repeated"),
+        (["x,y\n1,2\n", "x,z\n1,2\n"], "not in both"),
+    ],
+)
+def test_a_table_that_cannot_be_read_is_refused_in_one_sentence(
+    tmp_path: Path, texts: list[str], part: str
+) -> None:
+    paths = [csv(tmp_path, text, f"{number}.csv") for number, text in enumerate(texts)]
+    with pytest.raises(SlipwayError, match=part):
+        read_table(paths)
