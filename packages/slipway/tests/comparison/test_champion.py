@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from slipway.comparison.champion import Built, score
+from slipway.comparison.champion import score
 from slipway.errors import SlipwayError
 
 
@@ -16,6 +16,6 @@ def test_a_champion_that_is_killed_is_no_answer(tmp_path: Path) -> None:
     python.chmod(0o755)
 
     with pytest.raises(SlipwayError, match="memory") as error:
-        score(Built(tmp_path, str(python), ""), tmp_path / "rows", tmp_path / "scores")
+        score(tmp_path, str(python), tmp_path / "rows", tmp_path / "scores")
 
     assert error.value.exit_code == 2

@@ -132,7 +132,7 @@ def test_a_champion_that_cannot_read_the_rows_says_which_column(
     write_columns(without, tmp_path / "rows.parquet")
     with champions.tree_of(repository, "HEAD") as tree:
         built = champions.build(repository, tree)
-        scores, why = champions.score(built, tmp_path / "rows.parquet", tmp_path / "out.parquet")
+        scores, why = built.score(tmp_path / "rows.parquet", tmp_path / "out.parquet")
     assert scores is None
     assert "visib" in why
     assert "Traceback" not in why
@@ -235,7 +235,7 @@ def test_a_commit_that_locks_another_environment_gets_its_own(repository: Path) 
         assert "/another/checkout" not in (copied / "ready").read_text("utf-8")
         assert built.origin == "restored by hash, in its own environment"
         # That environment has no numpy, so its own code cannot run there: it says so.
-        scores, why = champions.score(built, Path("rows"), Path("out"))
+        scores, why = built.score(Path("rows"), Path("out"))
         assert scores is None
         assert why
 

@@ -21,7 +21,7 @@ def scores_of(root: Path, commit: str, rows: Path, out: Path) -> tuple[np.ndarra
     """Return the scores, and the interpreter that made them."""
     with champions.tree_of(root, commit) as tree:
         built = champions.build(root, tree)
-        scores, why = champions.score(built, rows, out)
+        scores, why = built.score(rows, out)
     assert scores is not None, why
     return scores, built.python
 

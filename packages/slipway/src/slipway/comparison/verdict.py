@@ -151,7 +151,9 @@ def decide(report: Judgement) -> tuple[Verdict, bool, list[Stop]]:
     regressions = list(_regressions(report))
     verdict = _overall(report, bool(regressions))
     rule, stops = report.rule, list(regressions)
-    if verdict == "inconclusive" and rule.on_inconclusive == "stop":
+    if report.replaces_starter:
+        pass  # there is nothing to compare with; the baselines and all other stops remain
+    elif verdict == "inconclusive" and rule.on_inconclusive == "stop":
         stops.append(_stop("inconclusive", rule.primary))
     elif rule.require == "better" and verdict != "better" and not regressions:
         stops.append(_stop("not better", rule.primary))

@@ -24,6 +24,7 @@ from slipway.comparison.report import (
     SliceMetric,
     Slices,
 )
+from slipway.comparison.starters import starters
 from slipway.dataset.dependence import MOST_WAYS
 from slipway.errors import Refused, SlipwayError
 from slipway.metrics import paired
@@ -100,6 +101,10 @@ def _contradictions(report: Judgement) -> Iterator[str]:
         yield from _in_slices(report, report.slices, report.rows)
         yield from _in_slices(report, report.newest_slices, report.holdout.rows)
         yield from _in_changed_decisions(report)
+    if report.replaces_starter and (
+        report.champion is None or report.champion.model not in starters()
+    ):
+        yield "its champion is none of the models that Slipway comes with"
     for behaviour in report.behaviours:
         if behaviour.holds != (behaviour.share >= behaviour.at_least):
             yield f"behaviour {behaviour.name!r}: `holds` does not follow from its share"

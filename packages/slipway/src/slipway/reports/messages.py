@@ -15,6 +15,7 @@ INCOMPARABLE = {
     "unreadable": "the champion cannot read these rows",
     "another target": "the champion predicts another target",
     "learned from the holdout": "the champion was trained on these rows",
+    "replaces the starter": "the first model of this table: the champion is the starter, for",
 }
 
 STOPS_SHOWN = 8
@@ -32,6 +33,8 @@ def headline(report: Judgement) -> str:
     """Return the verdict in one line."""
     if tone(report) == "bad":
         return f"Not merged: {reason_of(report, worst_stop(report))}"
+    if report.replaces_starter:
+        return "Replaces the starter: there is no model of this table to compare with"
     if report.verdict == "inconclusive":
         allowed = ". It may be merged anyway" if report.may_merge else ""
         return f"Inconclusive: {why_inconclusive(report)}{allowed}"
