@@ -17,7 +17,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from slipway.errors import SlipwayError
-from slipway.metrics.registry import ALL, metrics_of, primary_of
+from slipway.metrics.registry import ALL, Options, metrics_of, primary_of
 from slipway.predictions.files import MOST_RECORD
 from slipway.texts import read_yaml
 
@@ -149,6 +149,12 @@ class Evaluate(Section):
     confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
     threshold: Share = 0.5
     bins: Annotated[int, Field(ge=2, le=100)] = 10
+    precision: Annotated[float, Field(gt=0, lt=1)] = 0.9
+
+    @property
+    def options(self) -> Options:
+        """How metrics are computed."""
+        return Options(self.confidence, self.bins, self.precision)
 
 
 class Search(Section):

@@ -270,3 +270,25 @@ def test_normal_theory_gives_the_clusters_that_are_needed_where_there_are_many()
 
 def binned(labels: np.ndarray, scores: np.ndarray) -> calibration.Binned:
     return calibration.Binned.of(labels, scores, [slice(0, len(scores))], 10)
+
+
+@pytest.mark.parametrize(("rate", "shift", "level"), [(0.2, 2.0, 0.8), (0.01, 3.0, 0.5)])
+def test_recall_at_a_precision_varies_as_its_standard_error_states(
+    rate: float, shift: float, level: float
+) -> None:
+    random = np.random.default_rng(5)
+    found = []
+    for _ in range(200):
+        labels = (random.random(10_000) < rate).astype("float64")
+        scores = random.normal(size=10_000) + shift * labels
+        found.append(influence.recall_at_precision(labels, scores, level))
+    errors = [np.sqrt((each.pull**2).sum()) for each in found]
+    spread = np.std([float(each.value or 0) for each in found])
+    assert np.mean(errors) == pytest.approx(spread, rel=0.15)
+
+
+def test_recall_at_a_precision_that_no_threshold_reaches_decides_nothing() -> None:
+    labels = np.tile([0.0, 0.0, 1.0], 200)
+    found = influence.recall_at_precision(labels, np.zeros(600), 0.9)
+    assert found.value == 0
+    assert found.insufficient_reason

@@ -10,6 +10,7 @@ from sklearn.metrics import (
     average_precision_score,
     brier_score_loss,
     log_loss,
+    precision_recall_curve,
     precision_score,
     recall_score,
     roc_auc_score,
@@ -18,6 +19,7 @@ from tests.metrics.models import LABELS, OTHER, SCORES
 
 from slipway.metrics import registry
 from slipway.metrics.registry import (
+    ALL,
     HEADLINE,
     METRICS,
     PRIMARY,
@@ -39,6 +41,14 @@ EXPECTED = {
     "precision": lambda model: precision_score(LABELS, model.decisions),
     "recall": lambda model: recall_score(LABELS, model.decisions),
 }
+
+
+def test_recall_is_the_largest_at_the_precision() -> None:
+    precision, recall, _ = precision_recall_curve(LABELS, FIRST.scores)
+    options = Options(precision=0.6)
+    found = ALL["recall_at_precision"].estimate(SAMPLE, FIRST, options)
+    assert found.value == pytest.approx(recall[precision >= 0.6].max())
+
 
 every_metric = pytest.mark.parametrize("metric", METRICS.values(), ids=list(METRICS))
 
@@ -76,7 +86,7 @@ def test_a_perfect_model_is_the_better_one(metric: Metric) -> None:
 def test_only_metrics_that_depend_on_no_threshold_may_be_primary() -> None:
     other = Predictions(SCORES, SCORES >= 0.9)
     for name in PRIMARY:
-        estimates = [METRICS[name].estimate(SAMPLE, model, Options()) for model in (FIRST, other)]
+        estimates = [ALL[name].estimate(SAMPLE, model, Options()) for model in (FIRST, other)]
         assert estimates[0] == estimates[1]
 
 

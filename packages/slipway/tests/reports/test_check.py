@@ -34,6 +34,7 @@ from slipway.errors import Refused, SlipwayError
 from slipway.metrics.clusters import DAY
 from slipway.reports.check import check, read_report
 from slipway.schemas import Newer
+from slipway.settings import Evaluate, Judge
 
 Forge = Callable[[dict[str, Any]], object]
 
@@ -342,8 +343,5 @@ def test_a_missing_report_says_how_to_make_one(tmp_path: Path) -> None:
     assert "slipway judge" in error.value.do
 
 
-def test_the_rule_of_the_tests_is_the_rule_that_ships() -> None:
-    from slipway.settings import read_params
-
-    params = read_params(Path(__file__).parents[4] / "params.yaml")
-    assert params.judge.model_dump(exclude={"accept"}) | {"bins": params.evaluate.bins} == RULE
+def test_the_rule_of_the_tests_is_the_default() -> None:
+    assert Judge().model_dump(exclude={"accept"}) | {"bins": Evaluate().bins} == RULE

@@ -23,7 +23,7 @@ from slipway.comparison.report import (
 from slipway.comparison.slices import Groups
 from slipway.metrics import inference, influence, paired, stats
 from slipway.metrics.clusters import Spread, spread_of
-from slipway.metrics.registry import ALL, Options, Predictions, Sample, metrics_of
+from slipway.metrics.registry import ALL, Predictions, Sample, reported_of
 from slipway.tasks import Task, task_of
 
 # Changed decisions are shown for the values of a slice that have at least this many of them.
@@ -149,11 +149,6 @@ def newest_metrics(rule: Rule, *, must_pass: bool) -> list[str]:
     return [*names, *(name for name in rule.guards if name not in names)] if must_pass else names
 
 
-def options_of(rule: Rule) -> Options:
-    """Return level and bins of a rule: its intervals hold 1 - 2 x alpha."""
-    return Options(1 - 2 * rule.alpha, rule.bins)
-
-
 def metric_table(
     sample: Sample,
     champion: Predictions,
@@ -171,10 +166,11 @@ def metric_table(
     names
         Default: all of the task.
     """
-    options, alpha_better = options_of(rule), verdict.alpha_better(rule, uses)
+    options, alpha_better = rule.options, verdict.alpha_better(rule, uses)
     ways = len(sample.clusters.ways)
     table = []
-    for name in metrics_of(champion.task) if names is None else names:
+    found = reported_of(champion.task, rule.primary, rule.guards) if names is None else names
+    for name in found:
         difference = ALL[name].difference(sample, champion, challenger, options)
         if difference.rows < sample.rows and not difference.insufficient_reason:
             difference = replace(difference, insufficient_reason=LEFT_OUT)
@@ -202,7 +198,7 @@ def against_best(
     Many small losses, each within the margin of the last, add up; against one fixed model
     they cannot.
     """
-    difference = ALL[rule.primary].difference(sample, best_scores, challenger, options_of(rule))
+    difference = ALL[rule.primary].difference(sample, best_scores, challenger, rule.options)
     return BestChampion(
         model=best.sha256,
         commit=best.commit,

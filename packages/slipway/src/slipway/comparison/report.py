@@ -25,7 +25,7 @@ from pydantic import (
 
 from slipway.dataset.periods import days_of
 from slipway.metrics import paired
-from slipway.metrics.registry import ALL, headline_of, metrics_of, primary_of
+from slipway.metrics.registry import ALL, Options, headline_of, primary_of, reported_of
 from slipway.schemas import check_version, parse
 from slipway.tasks.predictions import PREDICTIONS, Predictions
 
@@ -125,6 +125,8 @@ class Rule(Part):
 
     Attributes
     ----------
+    precision
+        At which the recall counts, in the metric of that name.
     origins
         The most points in time at which procedures are compared.
     clusters
@@ -144,9 +146,15 @@ class Rule(Part):
     max_row_ms: Positive
     max_model_mb: Positive
     bins: Annotated[int, Field(ge=2, le=100)]
+    precision: Annotated[float, Field(gt=0, lt=1)] = 0.9
     origins: Annotated[int, Field(ge=1, le=1000)] = 1
     clusters: Names = []
     time_zone: Name = "UTC"
+
+    @property
+    def options(self) -> Options:
+        """How metrics are computed: their intervals hold 1 - 2 x alpha."""
+        return Options(1 - 2 * self.alpha, self.bins, self.precision)
 
 
 class Holdout(Part):
@@ -618,9 +626,9 @@ class Judgement(Part):
 
     @property
     def metric_names(self) -> list[str]:
-        """The metrics of a report of this task and version."""
-        found = metrics_of(self.task).values()
-        return [metric.key for metric in found if metric.since <= self.version]
+        """The metrics of a report of this task, rule and version."""
+        found = reported_of(self.task, self.rule.primary, self.rule.guards)
+        return [name for name in found if ALL[name].since <= self.version]
 
     @property
     def primary(self) -> MetricRow:

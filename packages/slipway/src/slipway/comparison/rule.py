@@ -13,7 +13,7 @@ from slipway.dataset.periods import Span
 from slipway.errors import SlipwayError
 from slipway.project import SCHEMA, Columns
 from slipway.repository.git import names, output, read_file
-from slipway.settings import Judge, Params, Prepare, explain, with_new_names
+from slipway.settings import Evaluate, Judge, Params, Prepare, explain, with_new_names
 from slipway.texts import decode, parse_yaml
 
 DO = "correct it on the base branch; until then no change can be judged by it"
@@ -47,11 +47,22 @@ def rule_of(root: Path, commit: str, params: Params) -> Rule:
     except ValidationError as error:
         raise SlipwayError(explain(f"{name}: judge", error), DO) from None
     try:
+        evaluate = _section(sections, "evaluate", name)
+        evaluate = {key: value for key, value in evaluate.items() if key == "precision"}
+        precision = Evaluate.model_validate(evaluate).precision
+    except ValidationError as error:
+        raise SlipwayError(explain(f"{name}: evaluate", error), DO) from None
+    try:
         origins = _section(sections, "prepare", name).get("origins", Prepare().origins)
         origins = Prepare.model_validate({"origins": origins}).origins
     except ValidationError as error:
         raise SlipwayError(explain(f"{name}: prepare", error), DO) from None
-    rule = Rule(**judge.model_dump(exclude={"accept"}), bins=params.evaluate.bins, origins=origins)
+    rule = Rule(
+        **judge.model_dump(exclude={"accept"}),
+        bins=params.evaluate.bins,
+        precision=precision,
+        origins=origins,
+    )
     return _with_clusters(rule, dependence) if dependence else rule
 
 

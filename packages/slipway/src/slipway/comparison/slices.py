@@ -11,7 +11,7 @@ from slipway import project
 from slipway.comparison import verdict
 from slipway.comparison.report import Difference, Rule, SliceMetric, SliceRow, Slices
 from slipway.metrics import paired
-from slipway.metrics.registry import ALL, Options, Predictions, Sample, headline_of
+from slipway.metrics.registry import ALL, Predictions, Sample, headline_of
 from slipway.project import Columns
 
 
@@ -53,7 +53,7 @@ def slice_table(
     difference anywhere, the probability that any slice is called worse is alpha at most.
     """
     rows, small = [], 0
-    options = Options(1 - 2 * rule.alpha, rule.bins)
+    options = rule.options
     for name, group in groups.items():
         for value, members in _members(group):
             if len(members) == sample.rows:

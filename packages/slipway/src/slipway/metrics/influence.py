@@ -190,6 +190,49 @@ def average_precision(labels: np.ndarray, scores: np.ndarray) -> Influence:
     return Influence(value, pull, few, "rows of a class")
 
 
+# Rows around a threshold, of those above it, that show the precision at it.
+NEAR, FEWEST_NEAR = 0.2, 50
+
+
+def recall_at_precision(labels: np.ndarray, scores: np.ndarray, level: float) -> Influence:
+    """Return the largest recall of a threshold whose precision is `level` or more; 0 if none is.
+
+    Notes
+    -----
+    With A(s) = P(Y=1, S≥s), B(s) = P(S≥s) and p = P(Y=1), the threshold t solves A(t) = level B(t)
+    and the value is A(t) / p. By implicit differentiation a row pulls by
+    1(S≥t) (Y - c (Y - level)) - Y value, divided by p, where c = q / (q - level) and
+    q = P(Y=1 | S=t) is the share of positive rows among those with scores near t.
+    """
+    positive = labels == 1
+    rows, support = len(labels), int(positive.sum())
+    if not support:
+        return _unknown(rows, 0, "positive rows")
+    values, step = np.unique(scores, return_inverse=True)
+    hits = np.cumsum(np.bincount(step, weights=positive)[::-1])[::-1]
+    chosen = np.cumsum(np.bincount(step)[::-1])[::-1]
+    reached = np.flatnonzero(hits >= level * chosen)
+    if not len(reached) or chosen[reached[0]] < FEWEST:
+        value = float(hits[reached[0]]) / support if len(reached) else 0.0
+        return Influence(value, np.zeros(rows), 0, "rows at that precision")
+    first = reached[0]
+    value, count = float(hits[first]) / support, int(chosen[first])
+    near = _near(scores, float(values[first]), max(FEWEST_NEAR, round(NEAR * count)))
+    share = min(float(positive[near].mean()), level * 0.98)
+    slope = share / (share - level)
+    pull = np.where(step >= first, positive - slope * (positive - level), 0.0) - positive * value
+    pull -= pull.mean()
+    pull *= sqrt(rows / (rows - 1)) / support
+    return Influence(value, pull, min(support, count), "rows called positive")
+
+
+def _near(scores: np.ndarray, threshold: float, count: int) -> np.ndarray:
+    """Return the positions of the rows next to a threshold in the order of scores."""
+    order = np.argsort(scores, kind="stable")
+    middle = int(np.searchsorted(scores[order], threshold))
+    return order[max(0, middle - count // 2) : middle + count // 2]
+
+
 def precision(labels: np.ndarray, decisions: np.ndarray) -> Influence:
     """Return the share of positive labels among the rows that are decided positive.
 

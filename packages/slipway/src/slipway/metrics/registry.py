@@ -39,10 +39,11 @@ BINARY, MULTICLASS, REGRESSION = "binary", "multiclass", "regression"
 
 @dataclass(frozen=True)
 class Options:
-    """Level of the intervals, and bins of the calibration error."""
+    """Level of the intervals, bins of the calibration error, precision at which recall counts."""
 
     confidence: float = 0.95
     bins: int = 10
+    precision: float = 0.9
 
 
 class Measure(Protocol):
@@ -79,6 +80,8 @@ class Metric:
         Tasks in which it is tested on every slice and against the baselines, and plotted over time.
     in_label_units
         Whether its unit is that of the labels, so that no margin suits every project.
+    on_request
+        Whether a report has it only if `judge.primary` or `judge.guards` name it.
     since
         The version of the judge's report that has it first.
     needs_both_classes
@@ -96,6 +99,7 @@ class Metric:
     may_be_primary: bool = False
     headline: tuple[str, ...] = ()
     in_label_units: bool = False
+    on_request: bool = False
     since: int = 1
     needs_both_classes: bool = False
 
@@ -140,16 +144,20 @@ class ByInfluence:
     influence: Callable[[np.ndarray, Predictions], Influence]
     is_share: bool = False
 
-    def parts(self, sample: Sample, model: Predictions) -> list[Influence]:
+    def parts(self, sample: Sample, model: Predictions, options: Options) -> list[Influence]:
         """Return the influences on each period."""
         return [
-            self.influence(sample.labels[period], model.take(period)) for period in sample.periods
+            self.of(sample.labels[period], model.take(period), options) for period in sample.periods
         ]
+
+    def of(self, labels: np.ndarray, model: Predictions, _options: Options) -> Influence:
+        """Return the influences on the rows of a period."""
+        return self.influence(labels, model)
 
     def estimate(
         self, sample: Sample, model: Predictions, options: Options, ends: tuple[float, float]
     ) -> Estimate:
-        parts = self.parts(sample, model)
+        parts = self.parts(sample, model, options)
         exist = [part.value is not None for part in parts]
         if not any(exist):
             if self.is_share:
@@ -170,7 +178,8 @@ class ByInfluence:
         self, sample: Sample, first: Predictions, second: Predictions, options: Options
     ) -> Difference:
         """Return the difference on the periods for which it exists."""
-        pairs = list(zip(self.parts(sample, first), self.parts(sample, second), strict=True))
+        models = (self.parts(sample, model, options) for model in (first, second))
+        pairs = list(zip(*models, strict=True))
         exist = [all(part.has_spread for part in pair) for pair in pairs]
         if not any(exist):
             return unknown(sample.rows, _reason(pairs))
@@ -183,6 +192,13 @@ class ByInfluence:
 def _reason(pairs: Sequence[tuple[Influence, Influence]]) -> str:
     """Return why no period of two models has a difference."""
     return next(part.insufficient_reason for pair in pairs for part in pair if not part.has_spread)
+
+
+class AtPrecision(ByInfluence):
+    """The recall at the precision of the options."""
+
+    def of(self, labels: np.ndarray, model: Predictions, options: Options) -> Influence:
+        return influence.recall_at_precision(labels, model.scores, options.precision)
 
 
 class ByBins:
@@ -324,6 +340,17 @@ _ENTRIES = (
         ),
     ),
     Metric(
+        key="recall_at_precision",
+        label="recall at a fixed precision",
+        higher_is_better=True,
+        margin=0.03,
+        measure=AtPrecision(lambda labels, model: influence.recall(labels, model.decisions)),
+        may_be_primary=True,
+        on_request=True,
+        needs_both_classes=True,
+        since=3,
+    ),
+    Metric(
         key="mae",
         label="mean absolute error",
         higher_is_better=False,
@@ -377,6 +404,16 @@ def metrics_of(task: str) -> dict[str, Metric]:
     return {metric.key: metric for metric in _ENTRIES if task in metric.tasks}
 
 
+def reported_of(task: str, primary: str, guards: Sequence[str]) -> list[str]:
+    """Return the metrics that a report of a task has: those on request only if they are named."""
+    named = {primary, *guards}
+    return [
+        key
+        for key, metric in metrics_of(task).items()
+        if not metric.on_request or metric.key in named
+    ]
+
+
 def headline_of(task: str) -> tuple[str, ...]:
     """Return the metrics that are tested on every slice of a task's rows."""
     return tuple(metric.key for metric in _ENTRIES if task in metric.headline)
@@ -387,7 +424,7 @@ def primary_of(task: str) -> tuple[str, ...]:
     return tuple(key for key, metric in metrics_of(task).items() if metric.may_be_primary)
 
 
-METRICS = metrics_of(BINARY)
+METRICS = {key: metric for key, metric in metrics_of(BINARY).items() if not metric.on_request}
 
 PRIMARY = primary_of(BINARY)
 

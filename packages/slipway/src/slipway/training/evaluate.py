@@ -69,7 +69,7 @@ def measure(sample: Sample, scores: np.ndarray, settings: Evaluate) -> Metrics:
     """Return every metric of one model with its interval; `scores` are those of the task."""
     task = project.task()
     model = task.predictions(scores, settings.threshold)
-    options = Options(settings.confidence, settings.bins)
+    options = settings.options
     return {
         name: metric.estimate(sample, model, options).as_dict()
         for name, metric in metrics_of(task.name).items()
@@ -110,7 +110,7 @@ def check_baselines(
     """
     task = project.task()
     model = task.predictions(scores, settings.threshold)
-    options, alpha = Options(settings.confidence, settings.bins), (1 - settings.confidence) / 2
+    options, alpha = settings.options, (1 - settings.confidence) / 2
     open_cases = []
     for name, theirs in baselines.items():
         baseline = task.predictions(theirs, settings.threshold)
@@ -175,7 +175,7 @@ def _slice_row(name: str, value: str, sample: Sample, scores: np.ndarray, params
     task, labels = project.task(), sample.labels
     row: CsvRow = {"slice": name, "value": value, "rows": len(labels), **task.counts(labels)}
     model = task.predictions(scores, params.evaluate.threshold)
-    options = Options(params.evaluate.confidence, params.evaluate.bins)
+    options = params.evaluate.options
     enough = len(labels) >= params.judge.min_slice_rows
     for metric in headline_of(task.name):
         estimate = _estimate(metric, sample, model, options) if enough else None
