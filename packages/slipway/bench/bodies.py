@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+import sys
 import tempfile
 import threading
 import time
@@ -23,9 +24,12 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import psutil
-from support.measure import BIN, clean_copy, machine, seconds, table
+from support.measure import BIN, PACKAGE, clean_copy, machine, seconds, table
 
 from slipway.serving.start import Running, serving
+
+sys.path.insert(0, str(PACKAGE))
+from tests.services.starter_rows import with_two_faults
 
 TOKEN = "a token for the benchmark"
 LIMIT = 1 << 20
@@ -55,7 +59,7 @@ def main() -> None:
 
 def _bodies(row: dict[str, Any]) -> dict[str, bytes]:
     good = [row | {"flight_id": f"20130801-UA{number}-EWR"} for number in range(1, 1001)]
-    several = [{**each, "carrier": "??", "dest": each["origin"]} for each in good]
+    several = [with_two_faults(each) for each in good]
     numbers = b",".join(b'"%x":1' % number for number in range(LIMIT // 11))
     return {
         "1,000 rows, all valid": json.dumps(good).encode(),

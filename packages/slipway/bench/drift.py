@@ -1,6 +1,6 @@
-"""Drift: how fast a log is watched, what is found, and what is said of three months of flights.
+"""Drift: how fast a log is watched, what is found, and reports on three months of starter data.
 
-    .venv/bin/python bench/drift.py [speed] [rates] [labels] [found] [flights]
+    .venv/bin/python bench/drift.py [speed] [rates] [labels] [found] [starter_data]
 
 Evidently and NannyML run with their defaults, each in an environment of its own that is made here:
 neither can be imported beside what Slipway needs.
@@ -60,7 +60,7 @@ def main(wanted: list[str]) -> None:
         "rates": rates,
         "labels": labels,
         "found": found,
-        "flights": flights,
+        "starter_data": starter_data,
     }
     print("## Drift\n")
     print(f"{machine()}\n")
@@ -361,11 +361,11 @@ def days(found_on: list[float]) -> str:
     return f"{np.nanmedian(found_on):.0f}"
 
 
-def flights(folder: Path) -> None:
-    """Replay October to December 2013 and say what is said, beside what the labels show."""
-    from support.flights import tables
+def starter_data(folder: Path) -> None:
+    """Replay October to December 2013: the reports of each day, next to what the labels show."""
+    from support.starter_data import tables
 
-    print("### The flights of October to December 2013, day by day\n")
+    print("### The starter data of October to December 2013, day by day\n")
     print(tables(folder, BIN))
 
 

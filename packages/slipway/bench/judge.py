@@ -28,7 +28,7 @@ ROWS = 50_000
 SIZES = (50_000, 500_000, 5_000_000)
 ROUNDS_OF_A_BOOTSTRAP = 2_000
 ROUNDS_MEASURED = 20
-SLICES = {"carrier": 16, "origin": 3, "hour_band": 5, "month": 3}
+SLICES = {"plan": 16, "region": 3, "hour_band": 5, "month": 3}
 
 DAYS, PERIODS = 122, 4
 

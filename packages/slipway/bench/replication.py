@@ -1,4 +1,4 @@
-"""Whether verdicts on the flights replicate: what is called different, and what later months say.
+"""Whether verdicts on the starter data replicate: the differences found, and those of later months.
 
 Run it alone: `.venv/bin/python bench/replication.py`. Scores are kept in `build/replication`.
 """
@@ -15,7 +15,7 @@ from math import hypot, inf
 import numpy as np
 import yaml
 from support.measure import ROOT, machine, table
-from support.rolling import ORIGINS, Flights, Setting, scored
+from support.rolling import ORIGINS, ScoredRows, Setting, scored
 
 from slipway.comparison import verdict
 from slipway.comparison.compare import metric_table
@@ -71,12 +71,12 @@ def main() -> None:
         for before, after in (BETTER_CHANGE, WORSE_CHANGE, OPEN_CHANGE)
     }
     settings = SETTINGS | {"starter": Setting(params.train)} | changes
-    flights, scores = scored(settings)
+    data, scores = scored(settings)
     models = {name: Predictions.at(scores[name], params.evaluate.threshold) for name in settings}
-    print(f"## Do verdicts replicate on the flights?\n\n{machine()}\n")
-    print_pairs(flights, [models[name] for name in SETTINGS], rule)
-    print_halves(flights, [models[name] for name in SETTINGS])
-    print_changes(flights, models["starter"], {name: models[name] for name in changes}, rule)
+    print(f"## Do verdicts replicate on the starter data?\n\n{machine()}\n")
+    print_pairs(data, [models[name] for name in SETTINGS], rule)
+    print_halves(data, [models[name] for name in SETTINGS])
+    print_changes(data, models["starter"], {name: models[name] for name in changes}, rule)
 
 
 def changed(text: str, before: str, after: str) -> Setting:
@@ -95,9 +95,9 @@ def differences(
     return [of(part, *pair, OPTIONS) for pair in combinations(parts, 2)]
 
 
-def print_pairs(flights: Flights, models: Sequence[Predictions], rule: Rule) -> None:
-    rolling, holdout = flights.rows(ROLLING), flights.rows(HOLDOUT)
-    days = flights.by_day.take(rolling).clusters.count(len(rolling))
+def print_pairs(data: ScoredRows, models: Sequence[Predictions], rule: Rule) -> None:
+    rolling, holdout = data.rows(ROLLING), data.rows(HOLDOUT)
+    days = data.by_day.take(rolling).clusters.count(len(rolling))
     print(
         f"{len(models)} settings of the starter's estimator: {'; '.join(SETTINGS)}. Each is "
         "fitted on January to May, June, July and August 2013, and scores the month after. *Later* "
@@ -109,13 +109,13 @@ def print_pairs(flights: Flights, models: Sequence[Predictions], rule: Rule) -> 
     )
     by_judge = f"four origins (June to September, {days} days), by day"
     ways = {
-        "September, independent rows": (flights.alone, holdout),
-        "September, by day": (flights.by_day, holdout),
-        by_judge: (flights.by_day, rolling),
-        "the same, if days did not depend on each other": (in_no_sequence(flights.by_day), rolling),
+        "September, independent rows": (data.alone, holdout),
+        "September, by day": (data.by_day, holdout),
+        by_judge: (data.by_day, rolling),
+        "the same, if days did not depend on each other": (in_no_sequence(data.by_day), rolling),
     }
     for metric in ("auc", "log_loss"):
-        later = differences(metric, flights.by_day, flights.rows(LATER), models)
+        later = differences(metric, data.by_day, data.rows(LATER), models)
         signs = np.sign([each.value for each in later])
         lines: list[dict[str, str]] = []
         of_judge: list[Difference] = []
@@ -175,29 +175,29 @@ def share(hits: np.ndarray) -> str:
     return f"{hits.sum()} of {len(hits)} ({hits.mean():.0%})" if len(hits) else ""
 
 
-def print_halves(flights: Flights, models: Sequence[Predictions]) -> None:
+def print_halves(data: ScoredRows, models: Sequence[Predictions]) -> None:
     print(
         "\nOdd against even days of a month, June to December: pairs whose two differences are "
         "apart by more than the 95 % interval. Aim: at most 7 % by day.\n"
     )
-    ways = {"independent rows": flights.alone, "by day": flights.by_day}
+    ways = {"independent rows": data.alone, "by day": data.by_day}
     print(
         table(
             {"": METRICS[metric].label}
-            | {way: share(apart(metric, flights, ways[way], models)) for way in ways}
+            | {way: share(apart(metric, data, ways[way], models)) for way in ways}
             for metric in ("auc", "log_loss")
         )
     )
 
 
 def apart(
-    metric: str, flights: Flights, sample: Sample, models: Sequence[Predictions]
+    metric: str, data: ScoredRows, sample: Sample, models: Sequence[Predictions]
 ) -> np.ndarray:
     """Return for each month and pair whether odd and even days differ, by Welch's interval."""
     found = []
     for month in range(len(SCORED)):
-        rows = flights.rows(range(month, month + 1))
-        is_odd = flights.is_odd[rows]
+        rows = data.rows(range(month, month + 1))
+        is_odd = data.is_odd[rows]
         halves = [differences(metric, sample, rows[half], models) for half in (is_odd, ~is_odd)]
         for odd, even in zip(*halves, strict=True):
             se = hypot(odd.se, even.se)
@@ -207,15 +207,15 @@ def apart(
 
 
 def print_changes(
-    flights: Flights, starter: Predictions, changes: Mapping[str, Predictions], rule: Rule
+    data: ScoredRows, starter: Predictions, changes: Mapping[str, Predictions], rule: Rule
 ) -> None:
     print(
         "\n### The demo's changes\n\nAgainst the starter: over the four origins, by day, with "
         "the verdict on this metric at the judge's level; and in each month, scored by the fit on "
         "January to August.\n"
     )
-    rows = flights.rows(ROLLING)
-    sample, champion = flights.by_day.take(rows), starter.take(rows)
+    rows = data.rows(ROLLING)
+    sample, champion = data.by_day.take(rows), starter.take(rows)
     names = dict.fromkeys([rule.primary, *rule.guards])
     lines = []
     for change, model in changes.items():
@@ -227,8 +227,8 @@ def print_changes(
             line["verdict"] = row.verdict
             line["days that would decide"] = f"{row.needed:,}" if row.needed else ""
             for month in range(HOLDOUT[0], len(SCORED)):
-                of = flights.rows(range(month, month + 1))
-                (by_month,) = differences(row.name, flights.by_day, of, [starter, model])
+                of = data.rows(range(month, month + 1))
+                (by_month,) = differences(row.name, data.by_day, of, [starter, model])
                 line[SCORED[month]] = f"{by_month.value:+.4f}"
             lines.append(line)
     print(table(lines))

@@ -1,4 +1,4 @@
-"""Scores of any estimators on the flights of 2013, fitted at four origins; kept in `build`."""
+"""Scores of any estimators on the starter data, fitted at four origins; kept in `build`."""
 
 from __future__ import annotations
 
@@ -41,15 +41,15 @@ class Setting(NamedTuple):
     without: tuple[str, ...] = ()
 
 
-class Flights(NamedTuple):
-    """The scored flights, one period a month."""
+class ScoredRows(NamedTuple):
+    """The scored rows, one period a month."""
 
     by_day: Sample
     alone: Sample  # the same rows, independent
     is_odd: np.ndarray  # whether the day of a row is
 
     @classmethod
-    def of(cls, months: Sequence[LabelledRows]) -> Flights:
+    def of(cls, months: Sequence[LabelledRows]) -> ScoredRows:
         dependence = Dependence.declared()
         columns = {
             name: np.concatenate([month.columns[name] for month in months])
@@ -70,8 +70,8 @@ class Flights(NamedTuple):
         return np.arange(periods[months[0]].start, periods[months[-1]].stop)
 
 
-def scored(settings: Mapping[str, Setting]) -> tuple[Flights, dict[str, np.ndarray]]:
-    """Return the flights from June on, and the scores of each setting: fitted if not kept."""
+def scored(settings: Mapping[str, Setting]) -> tuple[ScoredRows, dict[str, np.ndarray]]:
+    """Return the rows from June on, and the scores of each setting: fitted if not kept."""
     files = data_files()
     months = [LabelledRows.of(read_columns([file])).known() for file in files]
     table = by_time(files, "month", FOUND)
@@ -89,7 +89,7 @@ def scored(settings: Mapping[str, Setting]) -> tuple[Flights, dict[str, np.ndarr
         for path, scores in zip(jobs, results, strict=True):
             np.savez_compressed(new := path.with_suffix(".new.npz"), scores=scores)
             new.rename(path)
-    return Flights.of(months[ORIGINS[0][0] :]), {
+    return ScoredRows.of(months[ORIGINS[0][0] :]), {
         name: np.concatenate([np.load(path)["scores"] for path in paths[name]]) for name in paths
     }
 

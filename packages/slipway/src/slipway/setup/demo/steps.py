@@ -132,8 +132,8 @@ STEPS: tuple[tuple[str, Callable[[Scenario], RenderableType]], ...] = (
     ("5 A pull request with very few trees, which is inconclusive", _open_change),
     ("6 A pull request with a broken month", _broken_data),
     ("7 Merge the better model and build the service", _merge),
-    ("8 Deploy it, and replay October's flights", _go_live),
-    ("9 Check October for drift", _drift),
+    ("8 Deploy it, and replay traffic of the next month", _go_live),
+    ("9 Check that month for drift", _drift),
     ("10 Write the page", _page),
 )
 

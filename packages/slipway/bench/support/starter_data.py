@@ -29,7 +29,7 @@ NOW = datetime(2014, 1, 10, 5, 23, tzinfo=UTC)
 
 def tables(folder: Path, _: Path) -> str:
     """Return the alarms and the weeks as Markdown; needs `build/model`."""
-    place = folder / "flights"
+    place = folder / "starter"
     place.mkdir()
     shutil.copy(ROOT / "params.yaml", place)
     shutil.copytree(ROOT / "build/model", place / "build/model")
@@ -98,4 +98,4 @@ def share(value: float | None) -> str:
 
 
 if __name__ == "__main__":
-    print(json.dumps({"run": "bench/drift.py flights"}))
+    print(json.dumps({"run": "bench/drift.py starter_data"}))
