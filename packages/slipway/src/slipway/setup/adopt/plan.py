@@ -34,6 +34,9 @@ MOST_CATEGORIES, ROWS_OF_A_CATEGORY = 250, 5
 # A feature that predicts the label better than these by itself is suspected, or left out.
 SUSPECTED, LEAK = 0.95, 0.999
 
+# Features are float32.
+LARGEST = float(np.finfo("float32").max)
+
 # Rows on which features are compared with the label.
 COMPARED_ROWS = 20_000
 
@@ -432,6 +435,8 @@ def _useless(column: Column, rows: int) -> str:
         2, min(MOST_CATEGORIES, rows // ROWS_OF_A_CATEGORY)
     ):
         return f"text with {len(values):,} different values in {rows:,} rows"
+    if column.kind == "number" and np.abs(values).max() > LARGEST:
+        return f"its numbers are beyond those of float32, up to {np.abs(values).max():.3g}"
     if column.kind == "integer" and not _not_a_key(column) and _looks_like_a_key(column, rows):
         return "it numbers the rows"
     return ""

@@ -108,7 +108,7 @@ def adopt(root: Path, plan: Plan) -> Adopted:
         Files are not committed, or a stage of the pipeline fails.
     """
     require_committed(root)
-    chosen = choose_estimator(plan, _features(plan))
+    chosen = choose_estimator(plan, features_of(plan))
     write_model(plan, chosen.candidate.text, root / MODEL)
     _format(root)
     old = write_data(plan, root)
@@ -133,7 +133,7 @@ def _renew_remote(root: Path) -> None:
         run(["dvc", "push", "--quiet"], root)
 
 
-def _features(plan: Plan) -> dict[str, np.ndarray]:
+def features_of(plan: Plan) -> dict[str, np.ndarray]:
     """Return the features of all rows, computed by the code that will be written."""
     columns = {name: _as_read(column.values) for name, column in plan.table.columns.items()}
     with tempfile.TemporaryDirectory(prefix="slipway-") as folder:
