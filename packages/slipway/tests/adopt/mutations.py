@@ -12,7 +12,7 @@ Mutation = Callable[[pd.DataFrame, str], pd.DataFrame]
 
 
 def numbers(frame: pd.DataFrame, target: str) -> list[str]:
-    return [name for name in frame.select_dtypes("number") if name != target]
+    return [str(name) for name in frame.select_dtypes("number") if name != target]
 
 
 def first(frame: pd.DataFrame, target: str) -> str:
