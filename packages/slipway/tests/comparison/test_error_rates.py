@@ -33,14 +33,14 @@ def words(rows: int, gap: float, times: int, seed: int, budget: int = 1) -> list
 
 
 def test_equal_models_are_called_better_or_worse_at_most_as_often_as_the_rule_says() -> None:
-    said = words(rows=1500, gap=0, times=2000, seed=1)
-    spread = 3 * np.sqrt(ALPHA * (1 - ALPHA) / 2000)
-    assert said.count("better") / 2000 <= ALPHA + spread
-    assert said.count("worse") / 2000 <= ALPHA + spread
+    said = words(rows=1500, gap=0, times=600, seed=1)
+    spread = 3 * np.sqrt(ALPHA * (1 - ALPHA) / 600)
+    assert said.count("better") / 600 <= ALPHA + spread
+    assert said.count("worse") / 600 <= ALPHA + spread
 
 
 def test_over_the_whole_budget_better_is_said_wrongly_at_most_as_often_as_the_rule_says() -> None:
-    holdouts, budget = 150, 20
+    holdouts, budget = 60, 20
     wrong = 0
     for holdout in range(holdouts):
         said = words(rows=400, gap=0, times=budget, seed=1000 + holdout, budget=budget)
@@ -53,10 +53,10 @@ def test_a_model_worse_by_the_whole_margin_passes_at_most_as_often_as_the_rule_s
     gap = 0.12
     margin = -auc(*two_models(random, 400_000, gap)).value
     passed = 0
-    for _ in range(1000):
+    for _ in range(400):
         found = auc(*two_models(random, 1500, gap))
         passed += verdict.classify("auc", found, margin, ALPHA, ALPHA) in ("better", "not worse")
-    assert passed / 1000 <= ALPHA + 3 * np.sqrt(ALPHA / 1000)
+    assert passed / 400 <= ALPHA + 3 * np.sqrt(ALPHA / 400)
 
 
 def test_the_rows_asked_for_decide_four_times_in_five() -> None:
@@ -76,7 +76,7 @@ def test_the_rows_asked_for_decide_four_times_in_five() -> None:
 def test_twenty_slices_of_equal_models_stop_a_change_at_most_as_often_as_the_rule_says() -> None:
     random = np.random.default_rng(4)
     rule = rule_of(margins=dict.fromkeys(RULE["margins"], 0.0))  # every loss matters
-    rows, times = 20 * 250, 250
+    rows, times = 20 * 250, 80
     codes = np.arange(rows) % 20
     stopped = 0
     for _ in range(times):

@@ -124,7 +124,7 @@ def snapshot(folder: Path) -> dict[str, str]:
     }
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(variables=HOSTILE)
 def test_no_variable_of_git_reaches_another_repository(world: Path, variables: dict[str, str]):
     repo = world / "repo"

@@ -138,6 +138,9 @@ def test_content_that_is_nowhere_is_missing_and_not_refused(project):
     assert error.value.exit_code == 2
 
 
+# EXAMPLES=300 draws more, by hand.
+EXAMPLES = int(os.environ.get("EXAMPLES") or 12)
+
 NAMES = st.one_of(
     st.sampled_from(
         (
@@ -155,7 +158,7 @@ NAMES = st.one_of(
 ENTRIES = st.lists(st.tuples(NAMES, st.sampled_from((MONTH, b"code\n"))), min_size=1, max_size=3)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=EXAMPLES, deadline=None)
 @given(entries=ENTRIES)
 def test_a_listing_is_written_inside_its_folder_or_refused(
     one: Project, entries: list[tuple[str, bytes]]
@@ -191,7 +194,7 @@ OUTPUTS = st.one_of(
 )  # fmt: skip
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=5 * EXAMPLES, deadline=None)
 @given(path=OUTPUTS)
 def test_an_output_is_apart_from_code_and_settings_or_refused(one: Project, path: str):
     try:
