@@ -1,0 +1,153 @@
+"""Six tables, adopted in a fresh clone: trained, judged, served, monitored, and the time it took.
+
+The commands are those of docs/adopt.md; nothing is edited by hand.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+from support.measure import PACKAGE, ROOT, machine, table
+
+from slipway.settings import read_params
+
+sys.path.insert(0, str(PACKAGE))
+from tests.adopt.six_tables import TABLES, write
+from tests.installation.test_release import copy_environment
+
+AUTHOR = ("-c", "user.name=Ada", "-c", "user.email=ada@example.org")
+
+ROWS = 300  # that are asked for
+
+
+def main() -> None:
+    print("## Six tables of one's own\n")
+    print(f"{machine()}\n")
+    with tempfile.TemporaryDirectory(prefix="slipway-") as name:
+        folder = Path(name)
+        clone = folder / "clone"
+        subprocess.run(["git", "clone", "--quiet", str(ROOT), str(clone)], check=True)
+        copy_environment(clone)
+        (clone / "pyproject.toml").touch()  # the environment is that of another folder
+        run(clone, "make", "setup")
+        chosen = sys.argv[1:] or list(TABLES)
+        found = [dict(measured(clone, name, write(name, folder))) for name in chosen]
+    print(table(found))
+
+
+def measured(clone: Path, name: str, path: Path) -> Iterator[tuple[str, str]]:
+    """Yield what became of a table, by step."""
+    example = TABLES[name]
+    yield "table", name
+    git(clone, "checkout", "--quiet", "--force", "-B", "main", "origin/HEAD")
+    git(clone, "clean", "--quiet", "--force", "-d")
+    seconds, output = run(clone, "slipway", "adopt", str(path), "--target", example.target, "--yes")
+    yield "task", example.task if f", {example.task}" in output else "another one"
+    estimator = re.search(r"^Estimator: (.*?) \(", output, re.MULTILINE)
+    yield "estimator", estimator[1] if estimator else "not named"
+    yield "adopt", f"{seconds:.0f} s"
+    yield "`make check`", f"{run(clone, 'make', 'check')[0]:.0f} s"
+    git(clone, "switch", "--quiet", "--force-create", "mine")
+    commit(clone, "Adopt my table")
+    yield "first verdict", verdict(clone)
+    git(clone, "branch", "--quiet", "--force", "main", "mine")
+    change_parameter(clone)
+    run(clone, "dvc", "repro", "--quiet")
+    commit(clone, "Change a parameter")
+    yield "a change", verdict(clone)
+    yield "answers", answers(clone)
+    _, output = run(clone, "slipway", "drift", "--log", "build/log", expected=(0, 1, 2))
+    yield "drift check", first_line(output)
+
+
+def verdict(clone: Path) -> str:
+    _, output = run(clone, "slipway", "judge", "--base", "main", expected=(0, 1))
+    return first_line(output).split(":")[0]
+
+
+def change_parameter(clone: Path) -> None:
+    """Set the first of `search.candidates`."""
+    path = clone / "params.yaml"
+    text = path.read_text("utf-8")
+    for key, value in read_params(path).search.candidates[0].items():
+        text = re.sub(rf"(?m)^  {key}: .*$", f"  {key}: {value}", text, count=1)
+    path.write_text(text, "utf-8")
+
+
+def answers(clone: Path) -> str:
+    """Return what the service answers to the golden rows, many times."""
+    manifest = json.loads((clone / "build/model/manifest.json").read_text("utf-8"))
+    rows = [example["row"] for example in manifest["golden"]]
+    code = (
+        "import json, sys, time; from slipway.serving.start import serving\n"
+        "with serving() as running:\n"
+        "    print(running.url, flush=True); sys.stdin.read()\n"
+    )
+    process = subprocess.Popen(
+        [str(clone / ".venv/bin/python"), "-c", code],
+        cwd=clone,
+        env={"PATH": f"{clone}/.venv/bin:/usr/bin:/bin", "HOME": str(Path.home())}
+        | {"SLIPWAY_LOG": str(clone / "build/log"), "SLIPWAY_TOKENS": ""},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout
+    url = process.stdout.readline().strip()
+    try:
+        with httpx.Client(base_url=url, trust_env=False) as client:
+            asked = [client.post("/predict", json=rows[at % len(rows)]) for at in range(ROWS)]
+    finally:
+        process.communicate()
+    good = sum(answer.status_code == 200 for answer in asked)
+    return f"{good} of {ROWS}: `{shown(asked[0].json())}`"
+
+
+def shown(answer: dict[str, object]) -> str:
+    """Return the prediction of an answer."""
+    parts = {k: v for k, v in answer.items() if k not in ("id", "review", "reasons")}
+    text = json.dumps(parts)
+    return text if len(text) < 80 else f"{text[:77]}…"
+
+
+def commit(clone: Path, message: str) -> None:
+    git(clone, "add", "--all")
+    git(clone, *AUTHOR, "commit", "--quiet", "--message", message)
+
+
+def git(clone: Path, *arguments: str) -> None:
+    subprocess.run(["git", *arguments], cwd=clone, check=True, capture_output=True)
+
+
+def run(clone: Path, *command: str, expected: tuple[int, ...] = (0,)) -> tuple[float, str]:
+    """Run a command of the clone; return the seconds that it took, and its output."""
+    began = time.monotonic()
+    done = subprocess.run(
+        command,
+        cwd=clone,
+        env={"PATH": f"{clone}/.venv/bin:/usr/bin:/bin", "HOME": str(Path.home())},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode not in expected:
+        raise SystemExit(
+            f"{' '.join(command)}: exit code {done.returncode}\n{done.stdout}\n{done.stderr}"
+        )
+    return time.monotonic() - began, done.stdout or done.stderr
+
+
+def first_line(output: str) -> str:
+    return next((line for line in output.splitlines() if line.strip()), "").strip()
+
+
+if __name__ == "__main__":
+    main()
