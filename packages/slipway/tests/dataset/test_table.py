@@ -65,8 +65,7 @@ def settings(**prepare: Any) -> Params:
 
 
 def table_of(folder: Path, **prepare: Any) -> Table:
-    params = settings(**prepare)
-    return divide(list_data(folder).read, params.prepare, params.data)[0]
+    return divide(list_data(folder).read, settings(**prepare))[0]
 
 
 @pytest.mark.parametrize("write", WAYS)
@@ -183,6 +182,7 @@ def test_a_holdout_that_leaves_nothing_is_refused(
         {"holdout": {"periods": 1, "share": 0.1}},
         {"holdout": {"column": "a"}},
         {"holdout": {}},
+        {"holdout": {"periods": 1, "by": "entity"}},
         {"holdout_months": 1, "period": "week"},
     ],
 )
@@ -199,12 +199,12 @@ def test_a_newest_period_that_has_only_begun_is_not_the_holdout(
     keys = [f"{number:05}" for number in range(len(times))]
     frame = pd.DataFrame({"flight_id": keys, "scheduled_departure": times.as_unit("us")})
     frame.to_parquet(tmp_path / "rows.parquet")
-    prepare = settings(holdout_months=1).prepare
+    params = settings(holdout_months=1)
     if refused:
         with pytest.raises(SlipwayError, match="20 rows would be held out, of 2013-08"):
-            divide([tmp_path / "rows.parquet"], prepare, FOUND)
+            divide([tmp_path / "rows.parquet"], params)
     else:
-        assert divide([tmp_path / "rows.parquet"], prepare, FOUND)[1] == 1
+        assert divide([tmp_path / "rows.parquet"], params)[1] == 1
 
 
 @pytest.mark.parametrize("times", [["2013-09-01"], [None], []])

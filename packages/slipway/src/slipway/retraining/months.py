@@ -221,5 +221,5 @@ def _read_requests(
 
 
 def _keys(table: Table) -> set[Any]:
-    key = project.key()
-    return set(table.read(range(len(table.names)), [key])[key].tolist())
+    names = project.key_columns()
+    return set(project.row_keys(table.read(range(len(table.names)), names)).tolist())

@@ -25,8 +25,8 @@ from slipway.dataset.tables import (
     write_json,
 )
 from slipway.errors import SlipwayError, first_line
-from slipway.reference.domain_classifier import past_weeks
-from slipway.reference.history import reference_history
+from slipway.reference.domain_classifier import NO_WEEKS, past_weeks
+from slipway.reference.history import no_history, reference_history
 from slipway.reference.profile import profile, profile_columns
 from slipway.repository.pointers import data_revision
 from slipway.training.diagnostics import DIAGNOSTICS
@@ -291,7 +291,7 @@ def _row_schema() -> dict[str, object]:
     from slipway.schema.export import export_schema
 
     return {
-        "key": project.key(),
+        "key": project.key_entry(),
         "event_time": project.event_time(),
         "inputs": export_schema(project.schema()),
         "rules": list(project.RULES),
@@ -325,19 +325,22 @@ def _history(model: Model, dataset: Dataset, holdout: Columns) -> dict[str, obje
     """Return the reference history: months and weeks of the inputs and of the score.
 
     The model has learned from most of these rows, so its score may follow each day a little more
-    closely than on later days: its overdispersion is overestimated.
+    closely than on later days: its overdispersion is overestimated. Without an event time the
+    history is empty.
     """
-    reference = model.manifest["reference"]
+    reference, time = model.manifest["reference"], project.event_time()
+    if time is None:
+        return no_history(reference) | {"joint": dict(NO_WEEKS)}
     rows = dataset.read_train(project.inputs())
     inputs = {name: np.concatenate([rows[name], holdout[name]]) for name in project.inputs()}
-    times = inputs[project.event_time()]
+    times = inputs[time]
     monitored = {name: inputs[name] for name in _monitored()}
     profiles = {name: reference[name] for name in monitored}
     history = reference_history(monitored, times, profiles, whole_months(dataset.periods))
     sample = np.arange(0, row_count(rows), max(1, row_count(rows) // SCORED_ROWS))
     earlier = model.task.monitored(model.score(take(rows, sample)))
     scores = np.concatenate([earlier, holdout["score"]])
-    scored = np.concatenate([rows[project.event_time()][sample], holdout[project.event_time()]])
+    scored = np.concatenate([rows[time][sample], holdout[time]])
     of_score = reference_history(
         {"score": scores}, scored, {"score": reference["score"]}, history["months"]
     )
@@ -368,5 +371,5 @@ def _coded(columns: Columns) -> tuple[dict[str, np.ndarray], dict[str, int]]:
 
 
 def _monitored() -> list[str]:
-    not_monitored = {project.key(), project.event_time()}
+    not_monitored = {*project.key_columns(), project.event_time()}
     return [name for name in project.inputs() if name not in not_monitored]
