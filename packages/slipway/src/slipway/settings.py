@@ -8,6 +8,7 @@ refused by its old name, with the new one.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping
 from datetime import date
 from difflib import get_close_matches
@@ -79,9 +80,24 @@ def _codec(name: str) -> str:
     return name
 
 
-class Data(Section):
-    """How the CSV files of data/ are written; auto: as they show."""
+def _inside(folder: str) -> str:
+    """Refuse a folder that is not below the repository's own, by its path alone."""
+    parts = folder.split("/")
+    if not all(re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", part) for part in parts):
+        raise ValueError(f"{folder!r} is not a path of plain names, such as build/table")
+    return folder
 
+
+class Data(Section):
+    """Where the rows are, and how CSV files are written; auto: as they show.
+
+    Attributes
+    ----------
+    folder
+        The folder of the rows: data/, or the output of a stage that makes it of data/.
+    """
+
+    folder: Annotated[str, AfterValidator(_inside)] = "data"
     delimiter: Literal["auto", "comma", "semicolon", "tab", "bar"] = "auto"
     encoding: Annotated[str, AfterValidator(_codec)] = "auto"
     decimal: Literal["auto", "point", "comma"] = "auto"

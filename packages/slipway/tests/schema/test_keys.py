@@ -120,7 +120,8 @@ def test_rows_are_repeated_if_all_columns_of_the_key_are_equal() -> None:
 
 
 def test_without_a_key_rows_may_be_equal() -> None:
-    validator = RowValidator([{**each, "unique": False} for each in TOGETHER], {})
+    spec: Any = [{**each, "unique": False} for each in TOGETHER]
+    validator = RowValidator(spec, {})
     found = validator.parse(json.dumps([{"shop": "a", "order": 1}] * 2).encode())
     assert isinstance(found, Rows)
     assert found.keys == [None, None]

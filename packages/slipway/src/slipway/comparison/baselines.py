@@ -124,16 +124,16 @@ def _learned_from(champion: Mapping[str, Any], challenger: Mapping[str, Any]) ->
     """Return which periods of the challenger's holdout the champion has learned from.
 
     Without periods it may have, unless it held out the same rows, or rows by the same hash of their
-    values. The number of a row shows neither if the data differ.
+    values. Rows without a key are the same if all of their values are.
     """
     names = challenger["holdout"]["months"]
     before, after = days_of(champion["train"]["months"]), days_of(names)
     if before is not None and after is not None:
         both = np.intersect1d(before, after)
         return ", ".join(name for name in names if _has_day(name, both))
-    if challenger["key"] is None and champion["data"]["md5"] != challenger["data"]["md5"]:
-        return "the data differ, and rows have no key that shows which it has held out"
     first, second = champion["holdout"], challenger["holdout"]
+    if challenger["key"] is None and first.get("rows_sha256") != second["rows_sha256"]:
+        return "rows have no key, and its holdout has other ones"
     by_hash = first.get("by") == second.get("by") and str(first.get("by")).startswith(HASH)
     if by_hash or first["keys_sha256"] == second["keys_sha256"]:
         return ""

@@ -82,6 +82,10 @@ def _other_holdout(tree: Path, origin: Origin) -> str:
     prepare = params.get("prepare") if isinstance(params, dict) else None
     prepare = prepare if isinstance(prepare, dict) else {}
     expected, unit = len(origin.scored), origin.table.unit
+    data = params.get("data") if isinstance(params, dict) else None
+    if isinstance(data, dict) and "folder" in data:  # the rows are written to data/
+        params = {**params, "data": {key: data[key] for key in data.keys() - {"folder"}}}
+        _write_params(tree, params)
     others = {key: prepare[key] for key in prepare.keys() - {"holdout", "holdout_months"}}
     if unit is None:
         marked = {"holdout": {"column": MARK, "value": SCORED}}

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from slipway.dataset.files import NotRead
-from slipway.dataset.folder import DATA, list_data, refuse_unread
+from slipway.dataset.folder import list_data, refuse_unread
 from slipway.dataset.holdout import divide
 from slipway.dataset.labelled import LabelledRows
 from slipway.dataset.origins import Origin
@@ -39,8 +39,8 @@ class Dataset:
     not_read: Sequence[NotRead] = field(default_factory=list)
 
     @classmethod
-    def open(cls, params: Params, folder: Path = DATA) -> Dataset:
-        """Return the data of a folder.
+    def open(cls, params: Params, folder: Path | None = None) -> Dataset:
+        """Return the data of a folder; default: `data.folder` of the settings.
 
         Raises
         ------
@@ -48,7 +48,7 @@ class Dataset:
             A file cannot be read, or is not read and may hold rows; or there are not enough
             periods (`slipway.dataset.holdout`).
         """
-        found = list_data(folder)
+        found = list_data(folder or Path(params.data.folder))
         refuse_unread(found.not_read)
         table, held = divide(found.read, params)
         return cls(table, held, found.not_read)

@@ -10,7 +10,7 @@ row in it.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -34,8 +34,15 @@ if TYPE_CHECKING:
 FOLD, HELD_OUT = "fold", "holdout"
 """Names of parts that are no periods: `fold-1`, …, and the holdout."""
 
+TIME = "time"
+"""`Table.by` of rows that are held out by periods."""
+
 HASH = "hash"
 """How `Table.by` begins for rows that are held out by a hash, which no other row changes."""
+
+ROWS_AT_ONCE = 1_000_000
+"""Rows that are in memory for their digests, or those of the largest part. A file with rows of
+several groups is read for each."""
 
 PART = rf"({FOLD}-[1-9]|{HELD_OUT})"
 """The pattern of these names, which sort in the sequence of the parts."""
@@ -64,7 +71,7 @@ class Table:
     parts: tuple[np.ndarray, ...]
     unit: Unit | None
     stated: Stated
-    by: str = "time"
+    by: str = TIME
     is_random: bool = False
 
     @cached_property
@@ -123,7 +130,21 @@ class Table:
     @cached_property
     def digests(self) -> list[str]:
         """The sha256 of the rows of each part: of names, values and order, not of the files."""
-        return [_digest(part) for part in self._each(range(len(self.names)), None)]
+        return [_digest(part) for some in self._groups() for part in self._each(some, None)]
+
+    def digest(self, parts: range) -> str:
+        """Return the sha256 of the rows of some parts together."""
+        return hashlib.sha256("\n".join(self.digests[part] for part in parts).encode()).hexdigest()
+
+    def _groups(self) -> Iterator[range]:
+        """Yield the parts in groups of at most `ROWS_AT_ONCE` rows, or of one part."""
+        start, rows = 0, 0
+        for part, count in enumerate(self.rows.tolist()):
+            if part > start and rows + count > ROWS_AT_ONCE:
+                yield range(start, part)
+                start, rows = part, 0
+            rows += count
+        yield range(start, len(self.names))
 
 
 def by_time(files: Sequence[Path], unit: Unit | None, stated: Stated) -> Table:

@@ -20,7 +20,7 @@ from slipway import project
 from slipway.dataset.chunks import Source, Values, open_source, values_of, without_zone
 from slipway.dataset.csv_format import DECIMALS
 from slipway.dataset.files import READ, Listing, list_folder
-from slipway.dataset.folder import DATA, list_data
+from slipway.dataset.folder import list_data
 from slipway.dataset.holdout import check_without_time
 from slipway.dataset.keys import keys_of
 from slipway.dataset.outcomes import array_of, columns_of_label
@@ -74,7 +74,7 @@ def validate_files(
     Parameters
     ----------
     paths
-        Parquet and CSV files, and folders of them; default: the files of ``data/``.
+        Parquet and CSV files, and folders of them; default: `data.folder` of the settings.
     now
         Later event times are in the future; the clock's time if not given.
 
@@ -90,7 +90,8 @@ def validate_files(
     plan = _Plan(project.schema(), now or datetime.now(UTC))
     if plan.event_time is None:
         check_without_time(params)
-    listing = _list_files(paths)
+    data = Path(params.data.folder)
+    listing = _list_files(paths or [data], data)
     numbers = [name for name, (kind, _) in plan.types.items() if kind == "number"]
     sources = [open_source(path, params.data, numbers) for path in listing.read]
     scans = [_FileScan(plan, source) for source in sources]
@@ -98,14 +99,14 @@ def validate_files(
         scan.add(batch)
     _find_repeated_keys(scans, params)
     # A file may have a part of a period.
-    is_whole = any(map(_is_data, paths or [DATA]))
+    is_whole = any(_are_same(path, data) for path in paths or [data])
     unit = (params.prepare.unit or _unit_of(scans)) if is_whole and plan.event_time else None
     periods = _rows_of_periods(scans, unit) if unit else {}
     violations = [violation for scan in scans for violation in scan.violations()]
     return ValidationReport(
         [scan.file() for scan in scans],
         [
-            *_violations_of_data(listing),
+            *_violations_of_data(listing, data),
             *_violations_of_periods(periods, params.validate_.rows_per_month),
             *violations,
         ],
@@ -115,8 +116,8 @@ def validate_files(
     )
 
 
-def _list_files(paths: Sequence[Path]) -> Listing:
-    found = [_list_path(path) for path in paths or [DATA]]
+def _list_files(paths: Sequence[Path], data: Path) -> Listing:
+    found = [_list_path(path, data) for path in paths]
     read = [path for listing in found for path in listing.read]
     unique = {path.resolve(): path for path in reversed(read)}
     return Listing(
@@ -124,8 +125,8 @@ def _list_files(paths: Sequence[Path]) -> Listing:
     )
 
 
-def _list_path(path: Path) -> Listing:
-    if _is_data(path):
+def _list_path(path: Path, data: Path) -> Listing:
+    if _are_same(path, data):
         return list_data(path)
     if not path.is_dir():
         return Listing([path], [])
@@ -135,14 +136,14 @@ def _list_path(path: Path) -> Listing:
     return found
 
 
-def _is_data(folder: Path) -> bool:
-    return folder.resolve() == DATA.resolve()
+def _are_same(first: Path, second: Path) -> bool:
+    return first.resolve() == second.resolve()
 
 
-def _violations_of_data(listing: Listing) -> Iterator[Violation]:
-    """Yield the files of ``data/`` that are not read: their rows would be missing from training."""
+def _violations_of_data(listing: Listing, data: Path) -> Iterator[Violation]:
+    """Yield the files of the data that are not read: their rows would be missing from training."""
     for file in listing.not_read:
-        if file.may_hold_rows and _is_data(Path(file.file).parent):
+        if file.may_hold_rows and _are_same(Path(file.file).parent, data):
             expected = f"{', '.join(READ)} files in the folder itself, and no other table"
             yield _violation_of_file(file.file, "not_read", file.reason, expected)
 

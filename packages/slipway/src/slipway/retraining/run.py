@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from slipway import project
 from slipway.comparison.champion import tree_of
+from slipway.dataset.folder import DATA
 from slipway.dataset.tables import write_json
 from slipway.errors import INCONCLUSIVE, NO, YES, Refused, SlipwayError
 from slipway.monitoring.check import log_place
@@ -107,6 +108,8 @@ def _retrain(root: Path, until: str, log: str) -> Retrained:
         places = _places(root, params, log)
         with spinner("Looking for labelled months"):
             restore(tree, POINTER)
+            if Path(params.data.folder) != DATA:
+                restore(tree, params.data.folder)
             added, why = add_months(tree / "data", params, places, until)
         facts: dict[str, Any] = {
             "commit": commit,
@@ -153,7 +156,7 @@ def _train(
     why: list[str],
     facts: dict[str, Any],
 ) -> Retrained:
-    track(tree)
+    track(tree, made=Path(params.data.folder) != DATA)
     chosen = {}
     if params.search.candidates:
         with spinner("Trying the candidates"):

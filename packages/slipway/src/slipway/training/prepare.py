@@ -16,7 +16,7 @@ from slipway.dataset.files import NotRead
 from slipway.dataset.folder import named
 from slipway.dataset.labelled import LabelledRows
 from slipway.dataset.split import Dataset
-from slipway.dataset.table import FOLD, HELD_OUT
+from slipway.dataset.table import FOLD, HELD_OUT, TIME
 from slipway.dataset.tables import PREPARED, write_columns, write_json
 from slipway.errors import Refused
 from slipway.training.diagnostics import DIAGNOSTICS
@@ -33,6 +33,7 @@ class Part:
     """Some rows, as `split.json` records them; `months` has the names of their periods.
 
     `first` and `last` are the times of the first and the last event; "" if rows have no time.
+    `rows_sha256` is the digest of all rows if they have no key, else "".
     """
 
     months: list[str]
@@ -43,13 +44,15 @@ class Part:
     first: str
     last: str
     by: str
+    rows_sha256: str
 
     def record(self) -> dict[str, object]:
         """Return what the manifest records: what describes the labels is among the other fields."""
         rest = ("unlabelled", "keys_sha256", "first", "last")
         record = {"months": self.months, "rows": self.rows, **self.labels}
         record |= {name: getattr(self, name) for name in rest}
-        return record if self.by == "time" else record | {"by": self.by}
+        some = {"by": self.by if self.by != TIME else "", "rows_sha256": self.rows_sha256}
+        return record | {name: value for name, value in some.items() if value}
 
     def span(self) -> str:
         """Return the first and the last period; of rows without periods, their number of folds."""
@@ -164,6 +167,7 @@ def _part(dataset: Dataset, parts: range, rows: LabelledRows, unlabelled: int) -
         first=first,
         last=last,
         by=dataset.table.by,
+        rows_sha256="" if project.key_columns() else dataset.table.digest(parts),
     )
 
 

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from slipway import project
-from slipway.dataset.folder import DATA
 from slipway.dataset.labelled import LabelledRows
 from slipway.dataset.split import Dataset
 from slipway.dataset.table import FOLD
@@ -97,7 +96,7 @@ class Search:
         return "\n".join(lines)
 
 
-def search(params: Params, folder: Path = DATA, out: Path | None = SEARCH) -> Search:
+def search(params: Params, folder: Path | None = None, out: Path | None = SEARCH) -> Search:
     """Try the candidates of the parameters; write and return the result.
 
     Raises
