@@ -41,6 +41,7 @@ __all__ = [
     "check_served",
     "columns_read",
     "dependence",
+    "entity",
     "estimator",
     "event_time",
     "features",
@@ -188,6 +189,17 @@ def dependence() -> dict[str, Any]:
     module = import_module("model.schema")
     names = ("EVENT_TIME", "CLUSTERS", "TIME_ZONE")
     return {name: getattr(module, name) for name in names if hasattr(module, name)}
+
+
+def entity() -> str:
+    """Return the first column of `CLUSTERS` other than the event time; "" if there is none.
+
+    `slipway.dataset.dependence` refuses settings that are not valid.
+    """
+    columns = dependence().get("CLUSTERS", ())
+    names = columns if isinstance(columns, list | tuple) else ()
+    others = (name for name in names if isinstance(name, str) and name != event_time())
+    return next(others, "")
 
 
 def inputs() -> list[str]:

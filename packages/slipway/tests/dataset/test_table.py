@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from tests.services.projects import FLIGHTS
 
+from slipway.dataset import table as table_module
 from slipway.dataset.csv_format import FOUND
 from slipway.dataset.folder import list_data
 from slipway.dataset.holdout import divide
@@ -105,6 +106,16 @@ def test_a_digest_changes_with_every_value_and_name(rows: pd.DataFrame, tmp_path
         assert [a == b for a, b in zip(before, changed, strict=True)] == [False] + [True] * 5
     one_file(rows.rename(columns={"temp": "heat"}), tmp_path)
     assert not set(before) & set(table_of(tmp_path).digests)
+
+
+@pytest.mark.parametrize("at_once", [1, 6000, 9000])
+def test_digests_do_not_depend_on_how_many_rows_are_read_at_once(
+    at_once: int, rows: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shuffled_parts(rows, tmp_path)
+    expected = table_of(tmp_path).digests
+    monkeypatch.setattr(table_module, "ROWS_AT_ONCE", at_once)
+    assert table_of(tmp_path).digests == expected
 
 
 def test_texts_that_join_alike_have_other_digests(rows: pd.DataFrame, tmp_path: Path) -> None:

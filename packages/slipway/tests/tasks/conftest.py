@@ -48,10 +48,10 @@ def repository(main_branch: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(main_branch, tmp_path / "repository", symlinks=True))
 
 
-def replace_project(root: Path, name: str, **without: str) -> None:
+def replace_project(root: Path, name: str, sections: Mapping[str, Any] | None = None) -> None:
     """Replace model, settings and data of a repository by those of a table, and train it.
 
-    `without` has sections of the settings, and the key that each is to lack.
+    `sections` are settings in the place of those of all tables.
     """
     model = root / MODEL_CODE / "model"
     for folder in (".git", ".dvc/cache", "build", "data", "reports", model):
@@ -63,9 +63,8 @@ def replace_project(root: Path, name: str, **without: str) -> None:
     shutil.copytree(TABLES / name, model, dirs_exist_ok=True, ignore=leave)
     deploy = yaml.safe_load((root / "params.yaml").read_text("utf-8"))["deploy"]
     settings = yaml.safe_load((TABLES / "params.yaml").read_text("utf-8"))
-    for section, key in without.items():
-        del settings[section][key]
-    (root / "params.yaml").write_text(yaml.safe_dump(settings | {"deploy": deploy}), "utf-8")
+    settings |= {"deploy": deploy, **(sections or {})}
+    (root / "params.yaml").write_text(yaml.safe_dump(settings), "utf-8")
     edit_params(root, train={"iterations": 40}, judge=PROJECTS.get(name, {}))
     if name in PLOTS:
         _replace_plots(root, PLOTS[name])

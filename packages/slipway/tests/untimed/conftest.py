@@ -13,7 +13,7 @@ from tests.tasks.conftest import replace_project
 def visits(small_repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("visits") / "repository"
     shutil.copytree(small_repository, root, symlinks=True)
-    replace_project(root, "visits", validate="rows_per_month", prepare="holdout_months")
+    replace_project(root, "visits", {"prepare": {"origins": 2}, "validate": {"chunk_rows": 1000}})
     return root
 
 

@@ -10,7 +10,6 @@ import numpy as np
 
 from slipway import project
 from slipway.dataset.csv_format import Stated
-from slipway.dataset.dependence import Dependence
 from slipway.dataset.periods import Unit, parse_name, starts_of
 from slipway.dataset.table import HELD_OUT, Table, by_column, by_hash, by_time
 from slipway.errors import SlipwayError
@@ -89,7 +88,7 @@ def check_without_time(params: Params) -> None:
 
 
 def _by_hash(files: Sequence[Path], rule: Holdout, stated: Stated) -> Table:
-    entity, share = _entity(), rule.share or SHARE
+    entity, share = project.entity(), rule.share or SHARE
     if rule.by is not None and not entity:
         raise SlipwayError(
             f"params.yaml: `prepare.holdout.by` is entity, and `CLUSTERS` of {project.SCHEMA} "
@@ -156,13 +155,8 @@ def _span(table: Table) -> str:
     return first if first == last else f"{first} to {last}"
 
 
-def _entity() -> str:
-    """Return the column whose values are never divided, the first if there are two; or ""."""
-    return next(iter(Dependence.declared().entities), "")
-
-
 def _by_column(files: Sequence[Path], column: str, value: str, stated: Stated) -> Table:
-    table = by_column(files, column, value, _entity(), stated)
+    table = by_column(files, column, value, project.entity(), stated)
     is_held = table.names[-1] == HELD_OUT
     if len(table.names) == 1 or not is_held:
         which = "every row" if is_held else "no row"
