@@ -59,7 +59,7 @@ def write_log(place: Path, files: list[Path]) -> None:
     (place / "predictions").mkdir()
     for path in files:
         columns = read_columns([path], project.inputs())
-        order = np.argsort(columns[project.event_time()], kind="stable")
+        order = np.argsort(columns["scheduled_departure"], kind="stable")
         rows = take(columns, order)
         scores = model.score(rows).tolist()
         with (place / f"predictions/{path.stem}-01_x.jsonl").open("wb") as file:
@@ -68,7 +68,7 @@ def write_log(place: Path, files: list[Path]) -> None:
                     "version": 1,
                     "id": f"{path.stem}-{number:07d}",
                     "time": "2014-01-09T12:00:00.000000Z",
-                    "key": row[project.key()],
+                    "key": row["flight_id"],
                     "probability": score,
                     "decision": score >= model.manifest["threshold"],
                     "review": False,

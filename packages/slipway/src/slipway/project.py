@@ -8,11 +8,12 @@ scikit-learn). Exceptions of the package are reported with file and line (`user_
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import orjson
 
 from slipway.errors import Refused, SlipwayError, first_line
 from slipway.tasks import Task, declared_task
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     TARGET: str
 
 __all__ = [
+    "ROW_KEY",
     "RULES",
     "SCHEMA",
     "TARGET",
@@ -39,21 +41,29 @@ __all__ = [
     "check_served",
     "columns_read",
     "dependence",
+    "entity",
     "estimator",
     "event_time",
     "features",
     "inputs",
-    "key",
+    "joined_key",
+    "key_columns",
+    "key_entry",
+    "key_names",
     "known_before",
     "label",
     "label_definition",
     "read_labels",
+    "row_keys",
     "schema",
     "slices",
     "task",
 ]
 
 SCHEMA = "src/model/schema.py"
+
+ROW_KEY = "slipway_row"
+"""The column of rows without a key: the file and the number of the row in it."""
 
 Columns = Mapping[str, np.ndarray]
 """A table: column name to array, all arrays of shape (rows,)."""
@@ -100,12 +110,77 @@ def schema() -> DataFrameSchema:
     return with_true_ends(rows)
 
 
-def key() -> str:
-    return str(_load("schema", "KEY"))
+def key_columns() -> tuple[str, ...]:
+    """Return the columns that identify a row together: `KEY`; none if it is None.
+
+    Raises
+    ------
+    SlipwayError
+        It is neither a name, nor a list of different names, nor None.
+    """
+    declared = _load("schema", "KEY")
+    is_list = isinstance(declared, list | tuple) and all(isinstance(n, str) for n in declared)
+    names = key_names(declared) if is_list or isinstance(declared, str | None) else ()
+    if len(set(names)) < len(names) or (not names and declared is not None):
+        raise SlipwayError(
+            f"{SCHEMA}: `KEY` is {declared!r}; expected the name of a column, a list of different "
+            "names, or None",
+            'such as `KEY = "customer_id"`, or `KEY = ["customer_id", "month"]`',
+        )
+    return names
 
 
-def event_time() -> str:
-    return str(_load("schema", "EVENT_TIME"))
+def key_names(key: str | Sequence[str] | None) -> tuple[str, ...]:
+    """Return the columns of a key, as the schema and a manifest have it: one, several or none."""
+    if key is None:
+        return ()
+    return (key,) if isinstance(key, str) else tuple(key)
+
+
+def key_entry() -> str | list[str] | None:
+    """Return the key as a manifest has it."""
+    names = key_columns()
+    return names[0] if len(names) == 1 else list(names) or None
+
+
+def row_keys(columns: Columns, names: Sequence[str] | None = None) -> np.ndarray:
+    """Return the key of each row, shape (rows,): text or integers.
+
+    Of several columns it is the JSON of their values; without a key it is the column `ROW_KEY`,
+    which the reader of data/ adds.
+
+    Parameters
+    ----------
+    names
+        The columns of the key; default: those that the project declares.
+    """
+    names = (key_columns() if names is None else names) or (ROW_KEY,)
+    if len(names) == 1:
+        return columns[names[0]]
+    rows = zip(*(columns[name].tolist() for name in names), strict=True)
+    return np.array([joined_key(row) for row in rows], dtype=object)
+
+
+def joined_key(values: Iterable[object]) -> str:
+    """Return a key of several values as one text: compact JSON of the list of them."""
+    return orjson.dumps(list(values)).decode()
+
+
+def event_time() -> str | None:
+    """Return the column with the time of the event: `EVENT_TIME`; None if rows have no time.
+
+    Raises
+    ------
+    SlipwayError
+        It is neither a name nor None.
+    """
+    name = _load("schema", "EVENT_TIME")
+    if name is not None and not isinstance(name, str):
+        raise SlipwayError(
+            f"{SCHEMA}: `EVENT_TIME` is {name!r}; expected the name of a column, or None",
+            "name the column with the time of the event, or None if rows have no time",
+        )
+    return name
 
 
 def dependence() -> dict[str, Any]:
@@ -114,6 +189,17 @@ def dependence() -> dict[str, Any]:
     module = import_module("model.schema")
     names = ("EVENT_TIME", "CLUSTERS", "TIME_ZONE")
     return {name: getattr(module, name) for name in names if hasattr(module, name)}
+
+
+def entity() -> str:
+    """Return the first column of `CLUSTERS` other than the event time; "" if there is none.
+
+    `slipway.dataset.dependence` refuses settings that are not valid.
+    """
+    columns = dependence().get("CLUSTERS", ())
+    names = columns if isinstance(columns, list | tuple) else ()
+    others = (name for name in names if isinstance(name, str) and name != event_time())
+    return next(others, "")
 
 
 def inputs() -> list[str]:

@@ -8,6 +8,7 @@ refused by its old name, with the new one.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping
 from datetime import date
 from difflib import get_close_matches
@@ -79,9 +80,24 @@ def _codec(name: str) -> str:
     return name
 
 
-class Data(Section):
-    """How the CSV files of data/ are written; auto: as they show."""
+def _inside(folder: str) -> str:
+    """Refuse a folder that is not below the repository's own, by its path alone."""
+    parts = folder.split("/")
+    if not all(re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", part) for part in parts):
+        raise ValueError(f"{folder!r} is not a path of plain names, such as build/table")
+    return folder
 
+
+class Data(Section):
+    """Where the rows are, and how CSV files are written; auto: as they show.
+
+    Attributes
+    ----------
+    folder
+        The folder of the rows: data/, or the output of a stage that makes it of data/.
+    """
+
+    folder: Annotated[str, AfterValidator(_inside)] = "data"
     delimiter: Literal["auto", "comma", "semicolon", "tab", "bar"] = "auto"
     encoding: Annotated[str, AfterValidator(_codec)] = "auto"
     decimal: Literal["auto", "point", "comma"] = "auto"
@@ -95,7 +111,10 @@ class Holdout(Section):
     periods
         The newest ones.
     share
-        Of the rows: the fewest newest periods that have as many.
+        Of the rows: the fewest newest periods that have as many; or those whose hash is in it.
+    by
+        What is hashed: the entity, the first column of `CLUSTERS` that is not the event time.
+        None: nothing if rows have a time, else the entity, or the key if there is none.
     from_
         The first day that is held out.
     column, value
@@ -104,6 +123,7 @@ class Holdout(Section):
 
     periods: Count | None = None
     share: Annotated[float, Field(gt=0, lt=1)] | None = None
+    by: Literal["entity"] | None = None
     from_: Annotated[date | None, Field(alias="from", strict=False)] = None
     column: Annotated[str, Field(min_length=1)] | None = None
     value: str | int | bool | None = None
@@ -113,6 +133,8 @@ class Holdout(Section):
         given = [each for each in (self.periods, self.share, self.from_, self.column) if each]
         if len(given) != 1 or (self.column is None) != (self.value is None):
             raise ValueError("expected one of: periods; share; from; column with value")
+        if self.by and not self.share:
+            raise ValueError("`by` needs `share`, such as {by: entity, share: 0.2}")
         return self
 
 
@@ -134,7 +156,7 @@ class Prepare(Section):
 
     @property
     def rule(self) -> Holdout:
-        """What is held out; one period if nothing is set."""
+        """What is held out; one period, or its default without an event time, if nothing is set."""
         return self.holdout or Holdout(periods=self.holdout_months or 1)
 
     @property

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from tests.services.projects import FLIGHTS
 
+from slipway.dataset import table as table_module
 from slipway.dataset.csv_format import FOUND
 from slipway.dataset.folder import list_data
 from slipway.dataset.holdout import divide
@@ -65,8 +66,7 @@ def settings(**prepare: Any) -> Params:
 
 
 def table_of(folder: Path, **prepare: Any) -> Table:
-    params = settings(**prepare)
-    return divide(list_data(folder).read, params.prepare, params.data)[0]
+    return divide(list_data(folder).read, settings(**prepare))[0]
 
 
 @pytest.mark.parametrize("write", WAYS)
@@ -106,6 +106,16 @@ def test_a_digest_changes_with_every_value_and_name(rows: pd.DataFrame, tmp_path
         assert [a == b for a, b in zip(before, changed, strict=True)] == [False] + [True] * 5
     one_file(rows.rename(columns={"temp": "heat"}), tmp_path)
     assert not set(before) & set(table_of(tmp_path).digests)
+
+
+@pytest.mark.parametrize("at_once", [1, 6000, 9000])
+def test_digests_do_not_depend_on_how_many_rows_are_read_at_once(
+    at_once: int, rows: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shuffled_parts(rows, tmp_path)
+    expected = table_of(tmp_path).digests
+    monkeypatch.setattr(table_module, "ROWS_AT_ONCE", at_once)
+    assert table_of(tmp_path).digests == expected
 
 
 def test_texts_that_join_alike_have_other_digests(rows: pd.DataFrame, tmp_path: Path) -> None:
@@ -183,6 +193,7 @@ def test_a_holdout_that_leaves_nothing_is_refused(
         {"holdout": {"periods": 1, "share": 0.1}},
         {"holdout": {"column": "a"}},
         {"holdout": {}},
+        {"holdout": {"periods": 1, "by": "entity"}},
         {"holdout_months": 1, "period": "week"},
     ],
 )
@@ -199,12 +210,12 @@ def test_a_newest_period_that_has_only_begun_is_not_the_holdout(
     keys = [f"{number:05}" for number in range(len(times))]
     frame = pd.DataFrame({"flight_id": keys, "scheduled_departure": times.as_unit("us")})
     frame.to_parquet(tmp_path / "rows.parquet")
-    prepare = settings(holdout_months=1).prepare
+    params = settings(holdout_months=1)
     if refused:
         with pytest.raises(SlipwayError, match="20 rows would be held out, of 2013-08"):
-            divide([tmp_path / "rows.parquet"], prepare, FOUND)
+            divide([tmp_path / "rows.parquet"], params)
     else:
-        assert divide([tmp_path / "rows.parquet"], prepare, FOUND)[1] == 1
+        assert divide([tmp_path / "rows.parquet"], params)[1] == 1
 
 
 @pytest.mark.parametrize("times", [["2013-09-01"], [None], []])

@@ -18,6 +18,7 @@ from typer.testing import CliRunner
 
 from model import schema
 from slipway.cli import app
+from slipway.errors import Refused
 from slipway.predictions.labels.store import (
     Imported,
     history,
@@ -264,3 +265,30 @@ def test_however_many_labels_come_at_once_they_are_one_part(place: Path, tmp_pat
     rows = pd.DataFrame({"flight_id": keys, "late": np.arange(count) % 2})
     assert imported(rows, tmp_path / "many.parquet", place).new == count
     assert len(list(place.iterdir())) == 1
+
+
+def test_labels_have_all_columns_of_a_key_of_several(
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(schema, "KEY", ["carrier", "flight_id"])
+    file = tmp_path / "labels.csv"
+    file.write_text(f"flight_id,carrier,late\n{KEYS[0]},UA,1\n{KEYS[0]},AA,0\n", "utf-8")
+    (found,), keys = import_labels([file], place)
+    assert found.new == 2
+    assert keys == {f'["UA","{KEYS[0]}"]', f'["AA","{KEYS[0]}"]'}
+    file.write_text(f"flight_id,late\n{KEYS[0]},1\n", "utf-8")
+    with pytest.raises(Refused, match="column `carrier` is missing"):
+        import_labels([file], place)
+
+
+def test_without_a_key_labels_have_the_id_of_their_prediction(
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(schema, "KEY", None)
+    file = tmp_path / "labels.csv"
+    file.write_text("prediction_id,late\n007,1\n8,0\n", "utf-8")
+    _, keys = import_labels([file], place)
+    assert keys == {"007", "8"}
+    file.write_text(f"flight_id,late\n{KEYS[0]},1\n", "utf-8")
+    with pytest.raises(Refused, match=r"column `prediction_id` is missing: rows have no key"):
+        import_labels([file], place)

@@ -290,3 +290,10 @@ def test_a_reference_without_labels_falls_back_on_the_manifest(rng: np.random.Ge
         found = look(log_of([draw(rng, 2_000, week) for week in range(3)]), known)
         assert performance(found).status == "not worse"
         assert "auc" not in performance(found).weeks[0].shifts
+
+
+def test_a_week_without_errors_has_no_shift_of_the_auc() -> None:
+    known, scores = calibration(np.random.default_rng(0)), np.linspace(0.01, 0.99, 200)
+    for labels, measured in ((scores > 0.5, False), (np.arange(200) % 2, True)):
+        shifts = known.shifts(labels.astype(float), scores, np.full(200, START))
+        assert ("auc" in shifts) == measured

@@ -117,7 +117,7 @@ def _predict(world: Path) -> None:
     model = Model.load()
     rows = read_columns([Path("data/2013-09.parquet")], project.inputs())
     rows["temp"] = rows["temp"] + np.float32(40)
-    keys = rows[project.key()].tolist()
+    keys = project.row_keys(rows).tolist()
     scores, asked = model.score(rows), stamp(datetime.now(UTC))
     write_records(world / "predictions", as_rows(rows), keys, scores, model.sha256, time=asked)
     import_labels([Path("data/2013-09.parquet")], world / "labels")

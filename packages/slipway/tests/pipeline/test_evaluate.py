@@ -62,6 +62,15 @@ def test_a_slice_too_small_to_measure_is_listed_without_a_number(trained):
     assert all(row["auc"] == "" for row in small)
 
 
+def test_a_model_without_slices_has_an_empty_table_of_them(trained, monkeypatch):
+    evaluate(read_params())
+    path = trained / "reports/plots/slices.csv"
+    header = path.read_text("utf-8").splitlines()[0]
+    monkeypatch.setattr(slices, "SLICES", {})
+    evaluate(read_params())
+    assert path.read_text("utf-8").splitlines() == [header]
+
+
 def test_the_holdout_predictions_are_kept_for_the_lock_to_compare(trained):
     evaluate(read_params())
 

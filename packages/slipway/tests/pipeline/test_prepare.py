@@ -7,6 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from model import features as features_module
+from model import schema as schema_module
 from model import target as target_module
 from slipway import project as contract
 from slipway.dataset.split import Dataset
@@ -46,6 +47,24 @@ def test_rows_without_a_label_are_left_out_and_counted(project):
     assert cancelled > 0
     assert split.holdout.unlabelled == cancelled
     assert split.holdout.rows == len(rows) - cancelled
+
+
+def test_holdout_rows_of_entities_seen_in_training_are_counted(project, monkeypatch):
+    assert not prepare(read_params()).notes
+    monkeypatch.setattr(schema_module, "CLUSTERS", ["scheduled_departure", "dest"], raising=False)
+    (note,) = prepare(read_params()).notes
+    dataset = Dataset.open(read_params())
+    known = set(dataset.read_train(["dest"])["dest"].tolist())
+    holdout = dataset.labelled_holdout().columns["dest"].tolist()
+    shared = sum(each in known for each in holdout)
+    assert 0 < shared < len(holdout)
+    assert note.startswith(f"{shared:,} of {len(holdout):,} holdout rows")
+    params = read_params()
+    by_entity = Holdout(share=0.2, by="entity")
+    held = params.prepare.model_copy(update={"holdout": by_entity, "holdout_months": None})
+    split = prepare(params.model_copy(update={"prepare": held}))
+    assert not split.notes
+    assert split.holdout.by == "hash of dest, 0.2"
 
 
 def test_a_feature_known_only_afterwards_stops_the_pipeline_and_is_named(project, monkeypatch):

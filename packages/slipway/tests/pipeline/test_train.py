@@ -10,9 +10,15 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from model import estimator as estimator_module
+from model import schema as schema_module
+from slipway.dataset.folder import list_data
+from slipway.dataset.holdout import divide
+from slipway.dataset.split import Dataset
 from slipway.dataset.tables import digest, read_columns, take
 from slipway.errors import SlipwayError
+from slipway.serving.human_review import known_categories
 from slipway.settings import read_params
+from slipway.training import train as train_module
 from slipway.training.evaluate import evaluate
 from slipway.training.prepare import prepare
 from slipway.training.score import Model
@@ -39,6 +45,30 @@ def test_the_manifest_names_the_model_its_inputs_and_its_holdout(trained):
         read_columns([trained / "build/prepared/train.parquet"])["feature:carrier"]
     )
     assert "arr_delay" not in {column["name"] for column in manifest["inputs"]}
+
+
+def test_free_text_and_times_are_not_monitored_and_named(prepared, monkeypatch):
+    monkeypatch.setattr(train_module, "MOST_VALUES", 12)  # there are more carriers
+    monkeypatch.setattr(schema_module, "EVENT_TIME", None)  # so its column is any time
+    monkeypatch.setattr(Dataset, "open", _by_key)
+    shown = train(read_params(), out=prepared / "build/other")
+    manifest = Model.load(prepared / "build/other").manifest
+    assert manifest["reference"].keys().isdisjoint({"carrier", "dest", "scheduled_departure"})
+    assert "origin" in manifest["reference"]
+    carrier = next(item for item in manifest["features"] if item["name"] == "carrier")
+    assert carrier == {"name": "carrier", "type": "category", "distinct": 15}
+    assert "not monitored: scheduled_departure, a time" in shown
+    assert "not monitored: dest, a category of 100 values" in shown
+    assert "carrier" not in known_categories(manifest)
+
+
+def _by_key(params):
+    prepare = params.prepare.model_copy(update={"holdout_months": None})
+    validate = type(params.validate_)()
+    settings = params.model_copy(update={"prepare": prepare, "validate_": validate})
+    found = list_data()
+    table, held = divide(found.read, settings)
+    return Dataset(table, held)
 
 
 def test_nothing_in_the_model_folder_depends_on_the_clock_or_the_commit(trained):

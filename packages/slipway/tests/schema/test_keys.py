@@ -100,3 +100,28 @@ def test_a_request_may_have_the_same_keys_in_each_of_its_rows(
     assert isinstance(answer, Rows)
     assert len(answer.keys) == 3
     np.testing.assert_array_equal(answer.columns["carrier"], ["US"] * 3)
+
+
+TOGETHER: Any = [
+    {"name": "shop", **TEXT, "nullable": False, "unique": True},
+    {"name": "order", "type": "integer", "dtype": "int64", "nullable": False, "unique": True}
+    | {"rules": []},
+]
+
+
+def test_rows_are_repeated_if_all_columns_of_the_key_are_equal() -> None:
+    validator = RowValidator(TOGETHER, {})
+    rows = [{"shop": "a", "order": 1}, {"shop": "a", "order": 2}, {"shop": "b", "order": 1}]
+    found = validator.parse(json.dumps(rows).encode())
+    assert isinstance(found, Rows)
+    assert found.keys == ['["a",1]', '["a",2]', '["b",1]']
+    faults = faults_of(validator.parse(json.dumps([*rows, rows[1]]).encode()))
+    assert verdicts(faults) == {(3, "shop", "unique")}
+
+
+def test_without_a_key_rows_may_be_equal() -> None:
+    spec: Any = [{**each, "unique": False} for each in TOGETHER]
+    validator = RowValidator(spec, {})
+    found = validator.parse(json.dumps([{"shop": "a", "order": 1}] * 2).encode())
+    assert isinstance(found, Rows)
+    assert found.keys == [None, None]

@@ -111,7 +111,7 @@ def test_a_column_that_may_come_and_go_or_change_is_refused(option: dict[str, bo
         export_schema(schema_of(column("int8", **option)), {})
 
 
-@pytest.mark.parametrize("option", [{"coerce": True}, {"unique": ["x"]}, {"strict": False}])
+@pytest.mark.parametrize("option", [{"coerce": True}, {"strict": False}])
 def test_a_schema_that_lets_rows_pass_or_change_is_refused(option: dict[str, Any]) -> None:
     with pytest.raises(
         SlipwayError, match=f"the schema: unsupported schema option: {next(iter(option))}"
@@ -119,11 +119,37 @@ def test_a_schema_that_lets_rows_pass_or_change_is_refused(option: dict[str, Any
         export_schema(schema_of(column("int8"), **option), {})
 
 
-@pytest.mark.parametrize("keys", [0, 2])
-def test_exactly_one_column_is_the_key(keys: int) -> None:
-    columns = {name: column(str, unique=number < keys) for number, name in enumerate("abc")}
-    with pytest.raises(SlipwayError, match=f"{keys} columns known before are unique"):
-        export_schema(DataFrameSchema(columns, strict=True), {})
+def unique_columns(*unique: str, together: list[str] | None = None) -> DataFrameSchema:
+    columns = {name: column(str, unique=name in unique) for name in "abc"}
+    return DataFrameSchema(columns, strict=True, unique=together)
+
+
+@pytest.mark.parametrize(
+    ("schema", "key"),
+    [
+        (unique_columns("a"), ["a"]),
+        (unique_columns(together=["c", "a"]), ["a", "c"]),
+        (unique_columns(), []),
+    ],
+)
+def test_the_key_is_one_column_or_several_or_none(schema: DataFrameSchema, key: list[str]) -> None:
+    spec = export_schema(schema, {})
+    assert [each["name"] for each in spec if each["unique"]] == key
+
+
+@pytest.mark.parametrize(
+    ("schema", "message"),
+    [
+        (unique_columns("a", "b"), "2 columns known before are unique"),
+        (unique_columns("a", together=["b", "c"]), "and several together"),
+        (unique_columns(together=["a", "z"]), "names `z`, which is not a column known before"),
+    ],
+)
+def test_two_keys_and_a_key_without_its_column_are_refused(
+    schema: DataFrameSchema, message: str
+) -> None:
+    with pytest.raises(SlipwayError, match=message):
+        export_schema(schema, {})
 
 
 def test_a_key_of_more_numbers_than_every_reader_holds_is_refused() -> None:

@@ -48,8 +48,11 @@ def repository(main_branch: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(main_branch, tmp_path / "repository", symlinks=True))
 
 
-def replace_project(root: Path, name: str) -> None:
-    """Replace model, settings and data of a repository by those of a table, and train it."""
+def replace_project(root: Path, name: str, sections: Mapping[str, Any] | None = None) -> None:
+    """Replace model, settings and data of a repository by those of a table, and train it.
+
+    `sections` are settings in the place of those of all tables.
+    """
     model = root / MODEL_CODE / "model"
     for folder in (".git", ".dvc/cache", "build", "data", "reports", model):
         shutil.rmtree(root / folder, ignore_errors=True)
@@ -60,9 +63,11 @@ def replace_project(root: Path, name: str) -> None:
     shutil.copytree(TABLES / name, model, dirs_exist_ok=True, ignore=leave)
     deploy = yaml.safe_load((root / "params.yaml").read_text("utf-8"))["deploy"]
     settings = yaml.safe_load((TABLES / "params.yaml").read_text("utf-8"))
-    (root / "params.yaml").write_text(yaml.safe_dump(settings | {"deploy": deploy}), "utf-8")
-    edit_params(root, train={"iterations": 40}, judge=PROJECTS[name])
-    _replace_plots(root, PLOTS[name])
+    settings |= {"deploy": deploy, **(sections or {})}
+    (root / "params.yaml").write_text(yaml.safe_dump(settings), "utf-8")
+    edit_params(root, train={"iterations": 40}, judge=PROJECTS.get(name, {}))
+    if name in PLOTS:
+        _replace_plots(root, PLOTS[name])
     run(["git", "init", "-q", "-b", "main"], root)
     months = run(["python", "-c", "from model import source; print(*source.MONTHS)"], root)
     run(["slipway", "data", *(f"--month={month}" for month in months.split())], root)

@@ -40,7 +40,7 @@ def live(small_repository: Path, tmp_path: Path) -> Callable[..., Path]:
             model = Model.load(Path("build/model"))
             rows = read_columns([Path("data/2013-09.parquet")], project.inputs())
         rows["temp"] = rows["temp"] + np.float32(warmer)
-        keys = rows[project.key()].tolist()
+        keys = project.row_keys(rows).tolist()
         folder = tmp_path / f"log-{warmer:g}"
         now = stamp(datetime.now(UTC))
         write_records(folder, as_rows(rows), keys, model.score(rows), model.sha256, time=now)

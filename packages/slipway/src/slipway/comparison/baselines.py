@@ -21,6 +21,7 @@ from slipway.dataset.labelled import LabelledRows
 from slipway.dataset.origins import Origin
 from slipway.dataset.periods import days_of
 from slipway.dataset.split import Dataset
+from slipway.dataset.table import HASH
 from slipway.dataset.tables import digest, write_columns
 from slipway.errors import SlipwayError
 from slipway.repository.git import resolve
@@ -124,14 +125,19 @@ def _target(manifest: Mapping[str, Any]) -> tuple[object, ...]:
 def _learned_from(champion: Mapping[str, Any], challenger: Mapping[str, Any]) -> str:
     """Return which periods of the challenger's holdout the champion has learned from.
 
-    Without periods it may have, unless it held out the same rows.
+    Without periods it may have, unless it held out the same rows, or rows by the same hash of their
+    values. Rows without a key are the same if all of their values are.
     """
     names = challenger["holdout"]["months"]
     before, after = days_of(champion["train"]["months"]), days_of(names)
     if before is not None and after is not None:
         both = np.intersect1d(before, after)
         return ", ".join(name for name in names if _has_day(name, both))
-    if champion["holdout"]["keys_sha256"] == challenger["holdout"]["keys_sha256"]:
+    first, second = champion["holdout"], challenger["holdout"]
+    if challenger["key"] is None and first.get("rows_sha256") != second["rows_sha256"]:
+        return "rows have no key, and its holdout has other ones"
+    by_hash = first.get("by") == second.get("by") and str(first.get("by")).startswith(HASH)
+    if by_hash or first["keys_sha256"] == second["keys_sha256"]:
         return ""
     return "its holdout has other rows, and not by time"
 

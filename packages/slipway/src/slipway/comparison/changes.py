@@ -41,7 +41,7 @@ JUDGING_PARAMS = ("judge.", "prepare.", "validate.")
 
 # What makes a model besides its data: code, parameters and packages.
 PROCEDURE_PARAMS = ("train.", "prepare.")
-PROCEDURE_FILES = ("src/model/", "packages/slipway/src/", "requirements.lock")
+PROCEDURE_FILES = ("src/", "packages/slipway/src/", "requirements.lock", "dvc.yaml")
 
 # Parameters that are listed; of files and dependencies more are.
 MOST = 2000

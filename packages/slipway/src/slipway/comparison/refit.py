@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from ruamel.yaml import YAML
@@ -21,6 +22,9 @@ from slipway.untrusted import shown
 PARAMS = Path("params.yaml")
 
 COMMANDS = ("prepare", "train")
+
+# The column, and its values, that mark rows without periods.
+MARK, LEARNED, SCORED = "slipway_role", "learned", "scored"
 
 
 def refit(tree: Path, python: str, origin: Origin, out: Path) -> tuple[np.ndarray | None, str]:
@@ -45,7 +49,7 @@ def refit(tree: Path, python: str, origin: Origin, out: Path) -> tuple[np.ndarra
         A command was killed, which does not show whether the procedure can be fitted; or a folder
         of the tree is not in the tree.
     """
-    if reason := _other_period(tree, origin):
+    if reason := _other_holdout(tree, origin):
         return None, reason
     rows = origin.read_scored()
     file = out.with_suffix(".rows.parquet")
@@ -65,10 +69,11 @@ def refit(tree: Path, python: str, origin: Origin, out: Path) -> tuple[np.ndarra
     return project.task().rounded(scores), ""
 
 
-def _other_period(tree: Path, origin: Origin) -> str:
+def _other_holdout(tree: Path, origin: Origin) -> str:
     """Return how the periods that a tree holds out differ from those of an origin; "" if equal.
 
-    A share or a date, which would hold out other rows of these, is replaced by their number.
+    A share or a date, which would hold out other rows of these, is replaced by their number, or by
+    the column that `_replace_data` adds.
     """
     try:
         params = read_yaml(tree / PARAMS)
@@ -77,12 +82,18 @@ def _other_period(tree: Path, origin: Origin) -> str:
     prepare = params.get("prepare") if isinstance(params, dict) else None
     prepare = prepare if isinstance(prepare, dict) else {}
     expected, unit = len(origin.scored), origin.table.unit
+    data = params.get("data") if isinstance(params, dict) else None
+    if isinstance(data, dict) and "folder" in data:  # the rows are written to data/
+        params = {**params, "data": {key: data[key] for key in data.keys() - {"folder"}}}
+        _write_params(tree, params)
+    others = {key: prepare[key] for key in prepare.keys() - {"holdout", "holdout_months"}}
+    if unit is None:
+        marked = {"holdout": {"column": MARK, "value": SCORED}}
+        _write_params(tree, {**params, "prepare": others | marked})
+        return ""
     if {"holdout", "period"} & prepare.keys():
-        others = {key: prepare[key] for key in prepare.keys() - {"holdout", "holdout_months"}}
         holdout = {"holdout": {"periods": expected}, "period": unit}
-        (tree / PARAMS).unlink()  # it may be a link
-        with (tree / PARAMS).open("w", encoding="utf-8") as file:
-            YAML(typ="safe").dump({**params, "prepare": others | holdout}, file)
+        _write_params(tree, {**params, "prepare": others | holdout})
         return ""
     months = prepare.get("holdout_months", 1)
     if type(months) is int and months == expected and unit == "month":
@@ -91,17 +102,30 @@ def _other_period(tree: Path, origin: Origin) -> str:
     return f"{held}, and {expected} of the {unit}s are compared"
 
 
-def _replace_data(tree: Path, origin: Origin) -> None:
-    """Give a tree the rows of an origin, and no others, in a file for each period.
+def _write_params(tree: Path, params: dict[str, Any]) -> None:
+    (tree / PARAMS).unlink()  # it may be a link
+    with (tree / PARAMS).open("w", encoding="utf-8") as file:
+        YAML(typ="safe").dump(params, file)
 
-    So they are read by versions that expect a file for each month.
+
+def _replace_data(tree: Path, origin: Origin) -> None:
+    """Give a tree the rows of an origin, and no others, in a file for each part.
+
+    So they are read by versions that expect a file for each month. Rows without periods are marked
+    as learned or scored.
     """
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
     _remove(tree, DATA)
     (tree / DATA).mkdir()
     for part in (*origin.learned, *origin.scored):
         rows = origin.table.arrow(range(part, part + 1))
+        if project.ROW_KEY in rows.column_names:
+            rows = rows.drop_columns([project.ROW_KEY])
+        if origin.table.unit is None:
+            mark = SCORED if part in origin.scored else LEARNED
+            rows = rows.append_column(MARK, pa.array([mark] * len(rows)))
         pq.write_table(rows, tree / DATA / f"{origin.table.names[part]}.parquet")
 
 

@@ -84,7 +84,7 @@ def rule_for(root: Path, commit: str, params: Params, columns: Columns, span: Sp
         notes.append(Note(code="own clusters", about=commit[:12]))
     applied = found.within(columns, span)
     if found.columns and not applied.columns:
-        notes.append(Note(code="snapshots", about=found.event_time[:LONGEST_TEXT]))
+        notes.append(Note(code="snapshots", about=str(found.event_time)[:LONGEST_TEXT]))
     return Applied(_with_clusters(rule, applied), applied, notes)
 
 

@@ -167,10 +167,11 @@ def _origins(
     """Return the origins to compare procedures at; the last one if only the models are compared.
 
     If the data alone differ, both procedures are the same. Without clusters, the same customer
-    may be in each period, as in monthly snapshots.
+    may be in each period, as in monthly snapshots; not in each fold.
     """
     same_procedure = data is not None and not data.same and not changed.procedure
-    if champion.incomparable or same_procedure or not dependence.columns:
+    has_apart = dependence.columns or dataset.table.is_random
+    if champion.incomparable or same_procedure or not has_apart:
         return dataset.origins(1)
     return dataset.origins(rule.origins)
 

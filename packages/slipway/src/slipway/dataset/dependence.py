@@ -24,6 +24,9 @@ MOST_WAYS = 2
 
 NAMES = ("EVENT_TIME", "CLUSTERS", "TIME_ZONE")
 
+# A value of a setting that is not written as a constant.
+UNKNOWN = object()
+
 # Names by which a module can assign its settings without naming them.
 INDIRECT = {"globals", "locals", "vars", "exec", "eval", "setattr", "__builtins__"}
 
@@ -35,13 +38,13 @@ class Dependence:
     Attributes
     ----------
     event_time
-        The column of which the calendar day counts.
+        The column of which the calendar day counts; None if rows have no time.
     time_zone
         Where these days begin at midnight.
     """
 
     columns: tuple[str, ...]
-    event_time: str
+    event_time: str | None
     time_zone: str = "UTC"
 
     @classmethod
@@ -68,9 +71,13 @@ class Dependence:
 
     @classmethod
     def of(cls, settings: Mapping[str, Any]) -> Dependence:
-        """Return the value of the settings, each of which but the event time has a default."""
-        event_time = str(settings["EVENT_TIME"])
-        columns, zone = settings.get("CLUSTERS", [event_time]), settings.get("TIME_ZONE", "UTC")
+        """Return the value of the settings, each of which but the event time has a default.
+
+        Without an event time, rows do not depend on each other by default.
+        """
+        event_time = settings["EVENT_TIME"]
+        default = [] if event_time is None else [event_time]
+        columns, zone = settings.get("CLUSTERS", default), settings.get("TIME_ZONE", "UTC")
         if not isinstance(columns, list | tuple) or not all(isinstance(c, str) for c in columns):
             raise SlipwayError(
                 f"{SCHEMA}: `CLUSTERS` is {columns!r}; expected a list of column names",
@@ -90,6 +97,11 @@ class Dependence:
         return cls(tuple(columns), event_time, valid_zone(zone))
 
     @property
+    def entities(self) -> tuple[str, ...]:
+        """The columns other than the event time, such as a customer."""
+        return tuple(name for name in self.columns if name != self.event_time)
+
+    @property
     def names(self) -> tuple[str, ...]:
         """What a cluster of each column is called."""
         return tuple(DAY if name == self.event_time else name for name in self.columns)
@@ -100,18 +112,18 @@ class Dependence:
         If they are of one day a period, as snapshots are, it shows nothing about which rows are
         alike and does not count. Of a period that is a day, the time counts.
         """
-        others = tuple(name for name in self.columns if name != self.event_time)
-        if others == self.columns or span.unit is None:
+        if self.entities == self.columns or self.event_time is None or span.unit is None:
             return self
         moments = columns[self.event_time] if span.unit == "day" else self.days(columns)
         if len(np.unique(moments)) > span.periods:
             return self
-        return replace(self, columns=others)
+        return replace(self, columns=self.entities)
 
     @property
     def needed(self) -> tuple[str, ...]:
         """The columns that `clusters` reads."""
-        return tuple(dict.fromkeys([*self.columns, self.event_time]))
+        time = [] if self.event_time is None else [self.event_time]
+        return tuple(dict.fromkeys([*self.columns, *time]))
 
     def clusters(self, columns: Columns) -> Clusters:
         """Return the clusters of some rows.
@@ -124,18 +136,23 @@ class Dependence:
         return Clusters(tuple(self._way(name, columns) for name in self.columns))
 
     def days(self, columns: Columns) -> np.ndarray:
-        """Return the calendar day of each row, datetime64[D]."""
-        return local_days(columns[self.event_time], self.time_zone)
+        """Return the calendar day of each row, datetime64[D]; there is an event time."""
+        return local_days(columns[str(self.event_time)], self.time_zone)
 
     def _way(self, name: str, columns: Columns) -> Way:
         if name == self.event_time:
             return Way.of(self.days(columns).astype("int64"), ordered=True, name=DAY)
-        if name not in columns:
-            raise SlipwayError(
-                f"{SCHEMA}: `CLUSTERS` names `{name}`, which is not a column of the data",
-                f"name some of: {', '.join(sorted(columns))}",
-            )
-        return Way.of(_codes(columns[name]), name=name)
+        return Way.of(_codes(column_of(name, columns)), name=name)
+
+
+def column_of(name: str, columns: Columns) -> np.ndarray:
+    """Return a column that `CLUSTERS` names; raises SlipwayError if it does not exist."""
+    if name not in columns:
+        raise SlipwayError(
+            f"{SCHEMA}: `CLUSTERS` names `{name}`, which is not a column of the data",
+            f"name some of: {', '.join(sorted(columns))}",
+        )
+    return columns[name]
 
 
 def _codes(values: np.ndarray) -> np.ndarray:
@@ -167,7 +184,7 @@ def _constants(tree: ast.Module) -> dict[str, Any]:
         value = _constant(node.value, {name: known[name] for name in known.keys() - unclear})
         known |= dict.fromkeys(named, value)
     settings = {name: known[name] for name in NAMES if name in known}
-    if "EVENT_TIME" not in settings or None in settings.values() or unclear & settings.keys():
+    if "EVENT_TIME" not in settings or UNKNOWN in settings.values() or unclear & settings.keys():
         raise ValueError("a setting is not a constant")
     return settings
 
@@ -207,14 +224,14 @@ def _targets(node: ast.stmt) -> list[ast.expr]:
     return [node.target] if isinstance(node, ast.AnnAssign) else []
 
 
-def _constant(node: ast.expr, known: Mapping[str, Any]) -> str | list[str] | None:
-    """Return a text, a name of one, or a list of these; None for anything else."""
-    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+def _constant(node: ast.expr, known: Mapping[str, Any]) -> Any:
+    """Return a text, a name of one, a list of these, or None; `UNKNOWN` for anything else."""
+    if isinstance(node, ast.Constant) and (node.value is None or isinstance(node.value, str)):
         return node.value
     if isinstance(node, ast.Name) and isinstance(known.get(node.id), str):
         return str(known[node.id])
     if isinstance(node, ast.List | ast.Tuple):
         items = [_constant(item, known) for item in node.elts]
         texts = [item for item in items if isinstance(item, str)]
-        return texts if len(texts) == len(items) else None
-    return None
+        return texts if len(texts) == len(items) else UNKNOWN
+    return UNKNOWN

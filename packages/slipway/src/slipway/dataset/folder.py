@@ -8,6 +8,7 @@ from slipway.dataset.files import READ, Listing, NotRead, list_folder
 from slipway.errors import SlipwayError
 
 DATA = Path("data")
+"""The folder that ``data.dvc`` names. The rows are in `data.folder` of the settings."""
 
 MOST_NAMED = 5
 
@@ -23,10 +24,10 @@ def list_data(folder: Path = DATA) -> Listing:
     found = list_folder(folder) if folder.is_dir() else Listing([], [])
     if not found.read:
         refuse_unread(found.not_read)
-        raise SlipwayError(
-            f"{folder}/: no parquet or CSV file",
-            "fetch the data with `slipway restore` (or `make data`)",
-        )
+        do = "fetch the data with `slipway restore` (or `make data`)"
+        if folder.resolve() != DATA.resolve():
+            do = "run the stage of dvc.yaml that makes it (`dvc repro`), or correct `data.folder`"
+        raise SlipwayError(f"{folder}/: no parquet or CSV file", do)
     return found
 
 

@@ -1,4 +1,4 @@
-"""Which rows are held out: the newest periods, by number, share or date; or those of a column."""
+"""Which rows are held out: the newest periods; a share of the entities or keys; or a column's."""
 
 from __future__ import annotations
 
@@ -8,32 +8,41 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from slipway import project
 from slipway.dataset.csv_format import Stated
 from slipway.dataset.periods import Unit, parse_name, starts_of
-from slipway.dataset.table import Table, by_mark, by_time
+from slipway.dataset.table import HELD_OUT, Table, by_column, by_hash, by_time
 from slipway.errors import SlipwayError
 from slipway.untrusted import shown, shown_name
 
 if TYPE_CHECKING:
-    from slipway.project import Columns
-    from slipway.settings import Prepare
+    from slipway.settings import Holdout, Params
+
+# Held out where there is no time and nothing is set.
+SHARE = 0.2
 
 
 # Of the rows of a usual period: newest ones with fewer have only begun.
 FEWEST_ROWS = 0.05
 
 
-def divide(files: Sequence[Path], prepare: Prepare, stated: Stated) -> tuple[Table, int]:
+def divide(files: Sequence[Path], params: Params) -> tuple[Table, int]:
     """Return the rows of some files in parts, and how many of the last parts are held out.
 
     Raises
     ------
     SlipwayError
-        Nothing is left to learn from, or nothing is held out; or a file cannot be read.
+        Nothing is left to learn from, or nothing is held out; a setting needs an event time that
+        the project does not have; or a file cannot be read.
     """
+    prepare, stated = params.prepare, params.data
     rule = prepare.rule
+    if project.event_time() is None:
+        check_without_time(params)
     if rule.column is not None:
         return _by_column(files, rule.column, str(rule.value), stated), 1
+    if rule.by is not None or project.event_time() is None:
+        return _by_hash(files, rule, stated), 1
     table = by_time(files, prepare.unit, stated)
     if rule.share is not None:
         held = _newest_share(table, rule.share)
@@ -51,6 +60,50 @@ def divide(files: Sequence[Path], prepare: Prepare, stated: Stated) -> tuple[Tab
     if rule.periods or not prepare.holdout:
         _refuse_a_begun_period(table, held)
     return table, held
+
+
+def check_without_time(params: Params) -> None:
+    """Refuse settings of periods, which a project without an event time does not have.
+
+    Raises
+    ------
+    SlipwayError
+        Names the setting.
+    """
+    prepare, rule = params.prepare, params.prepare.holdout
+    given = {
+        "prepare.period": prepare.period != "auto",
+        "prepare.holdout_months": prepare.holdout_months is not None,
+        "prepare.holdout.periods": rule is not None and rule.periods is not None,
+        "prepare.holdout.from": rule is not None and rule.from_ is not None,
+        "validate.rows_per_month": "rows_per_month" in params.validate_.model_fields_set,
+    }
+    for name in (name for name, is_set in given.items() if is_set):
+        raise SlipwayError(
+            f"params.yaml: `{name}` is set, and `EVENT_TIME` of {project.SCHEMA} is None, "
+            "so rows have no periods",
+            f"remove it (the default is `prepare.holdout: {{share: {SHARE}}}`), or name the column "
+            "with the time of the event",
+        )
+
+
+def _by_hash(files: Sequence[Path], rule: Holdout, stated: Stated) -> Table:
+    entity, share = project.entity(), rule.share or SHARE
+    if rule.by is not None and not entity:
+        raise SlipwayError(
+            f"params.yaml: `prepare.holdout.by` is entity, and `CLUSTERS` of {project.SCHEMA} "
+            "names no column of one",
+            'name it, such as `CLUSTERS = ["customer_id"]`',
+        )
+    table = by_hash(files, share, entity, stated)
+    if len(table.names) < 2 or table.names[-1] != HELD_OUT:
+        what = "no row is held out" if table.names[-1] != HELD_OUT else "every row is held out"
+        raise SlipwayError(
+            f"{what} by the {table.by}, of {int(table.rows.sum()):,} rows",
+            f"set another `share` in `prepare.holdout` of params.yaml, or name a column with more "
+            f"values in `CLUSTERS` of {project.SCHEMA}",
+        )
+    return table
 
 
 def _refuse_a_begun_period(table: Table, held: int) -> None:
@@ -103,16 +156,13 @@ def _span(table: Table) -> str:
 
 
 def _by_column(files: Sequence[Path], column: str, value: str, stated: Stated) -> Table:
-    def is_held(columns: Columns) -> np.ndarray:
-        return np.array([str(each) == value for each in columns[column].tolist()], dtype=bool)
-
-    table = by_mark(files, [column], is_held, stated)
-    learned, held = table.rows.tolist()
-    if not learned or not held:
-        which = "every row" if held else "no row"
+    table = by_column(files, column, value, project.entity(), stated)
+    is_held = table.names[-1] == HELD_OUT
+    if len(table.names) == 1 or not is_held:
+        which = "every row" if is_held else "no row"
         raise SlipwayError(
             f"column {shown_name(column)} is {shown(value)} in {which}, so "
-            f"{'nothing is left to learn from' if held else 'nothing is held out'}",
+            f"{'nothing is left to learn from' if is_held else 'nothing is held out'}",
             "correct `prepare.holdout` in params.yaml",
         )
     return table

@@ -28,7 +28,7 @@ class LabelledRows:
 
     @property
     def keys_sha256(self) -> str:
-        return keys_digest(self.columns[project.key()])
+        return keys_digest(project.row_keys(self.columns))
 
     def inputs(self) -> dict[str, np.ndarray]:
         """Return the columns that are known when the prediction is requested."""

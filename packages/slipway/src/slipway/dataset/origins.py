@@ -1,12 +1,15 @@
 """An origin: a point in time at which a model is fitted on the past and scores the period after it.
 
 A procedure is compared at several origins, which are called rolling origins: one holdout shows
-how it does in one period, several show how it does in general.
+how it does in one period, several show how it does in general. Where rows are divided by a hash,
+the parts are folds: an earlier origin scores a fold by a model fitted on the other ones, without
+the holdout.
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -19,7 +22,7 @@ class Origin:
     """The periods before a point in time, which are learned from, and those scored after it."""
 
     table: Table
-    learned: range
+    learned: Sequence[int]
     scored: range
 
     @cached_property

@@ -1,4 +1,4 @@
-"""The data of a project and its split: the newest periods are the holdout, never trained on."""
+"""The data of a project and its split; the last parts are the holdout, never trained on."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from slipway.dataset.files import NotRead
-from slipway.dataset.folder import DATA, list_data, refuse_unread
+from slipway.dataset.folder import list_data, refuse_unread
 from slipway.dataset.holdout import divide
 from slipway.dataset.labelled import LabelledRows
 from slipway.dataset.origins import Origin
@@ -39,8 +39,8 @@ class Dataset:
     not_read: Sequence[NotRead] = field(default_factory=list)
 
     @classmethod
-    def open(cls, params: Params, folder: Path = DATA) -> Dataset:
-        """Return the data of a folder.
+    def open(cls, params: Params, folder: Path | None = None) -> Dataset:
+        """Return the data of a folder; default: `data.folder` of the settings.
 
         Raises
         ------
@@ -48,9 +48,9 @@ class Dataset:
             A file cannot be read, or is not read and may hold rows; or there are not enough
             periods (`slipway.dataset.holdout`).
         """
-        found = list_data(folder)
+        found = list_data(folder or Path(params.data.folder))
         refuse_unread(found.not_read)
-        table, held = divide(found.read, params.prepare, params.data)
+        table, held = divide(found.read, params)
         return cls(table, held, found.not_read)
 
     @property
@@ -77,14 +77,25 @@ class Dataset:
         """Return the points in time at which models are compared, oldest first, at most `count`.
 
         The last one is the split itself. Each earlier one is as many periods earlier as are held
-        out, as long as it learns from half of the training periods, and from two or more. Without
-        periods there is one.
+        out, as long as it learns from half of the training periods, and from two or more. Of rows
+        that are divided by a hash, it scores one of as many folds. Where a column decides, there is
+        one.
         """
         length, trained = self.held, len(self.learned)
         fewest = max(2, math.ceil(trained / 2))
         earlier = [end for end in range(trained - length, 0, -length) if end >= fewest]
-        ends = [trained, *earlier][: count if self.table.unit else 1]
-        return [Origin(self.table, range(end), range(end, end + length)) for end in reversed(ends)]
+        has_several = self.table.unit is not None or self.table.is_random
+        ends = [trained, *earlier][: count if has_several else 1]
+        return [self._origin(range(end, end + length)) for end in reversed(ends)]
+
+    def _origin(self, scored: range) -> Origin:
+        if self.table.unit or scored == self.held_out:
+            return Origin(self.table, range(scored.start), scored)
+        return Origin(self.table, [part for part in self.learned if part not in scored], scored)
+
+    def unseen(self, origins: int) -> range:
+        """Return the parts that no origin scores: a search may compare candidates on them."""
+        return range(self.origins(origins)[0].scored.start)
 
     def read_train(self, names: Iterable[str] | None = None) -> dict[str, np.ndarray]:
         """Return the rows to train on: all columns, or those that are named."""

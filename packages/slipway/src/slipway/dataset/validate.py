@@ -20,15 +20,23 @@ from slipway import project
 from slipway.dataset.chunks import Source, Values, open_source, values_of, without_zone
 from slipway.dataset.csv_format import DECIMALS
 from slipway.dataset.files import READ, Listing, list_folder
-from slipway.dataset.folder import DATA, list_data
+from slipway.dataset.folder import list_data
+from slipway.dataset.holdout import check_without_time
+from slipway.dataset.keys import keys_of
 from slipway.dataset.outcomes import array_of, columns_of_label
 from slipway.dataset.periods import Unit, local_days, name_of, starts_of, unit_of
 from slipway.dataset.tables import write_json
-from slipway.dataset.violations import File, ValidationReport, Violation, render_json
+from slipway.dataset.violations import (
+    File,
+    ValidationReport,
+    Violation,
+    render_json,
+    shown_columns,
+)
 from slipway.dataset.zone import stated_zone, time_zone
 from slipway.errors import SlipwayError
 from slipway.progress import track
-from slipway.project import Rule, apply_rule, columns_read
+from slipway.project import SCHEMA, Rule, apply_rule, columns_read
 from slipway.schema.checks import TIME_RANGE, RowSchema
 from slipway.schema.expected import NOUNS, describe
 from slipway.schema.export import column_type, export_schema
@@ -66,7 +74,7 @@ def validate_files(
     Parameters
     ----------
     paths
-        Parquet and CSV files, and folders of them; default: the files of ``data/``.
+        Parquet and CSV files, and folders of them; default: `data.folder` of the settings.
     now
         Later event times are in the future; the clock's time if not given.
 
@@ -80,7 +88,10 @@ def validate_files(
     Memory: a chunk of `validate.chunk_rows` rows, and 8 bytes a row to find repeated keys.
     """
     plan = _Plan(project.schema(), now or datetime.now(UTC))
-    listing = _list_files(paths)
+    if plan.event_time is None:
+        check_without_time(params)
+    data = Path(params.data.folder)
+    listing = _list_files(paths or [data], data)
     numbers = [name for name, (kind, _) in plan.types.items() if kind == "number"]
     sources = [open_source(path, params.data, numbers) for path in listing.read]
     scans = [_FileScan(plan, source) for source in sources]
@@ -88,24 +99,25 @@ def validate_files(
         scan.add(batch)
     _find_repeated_keys(scans, params)
     # A file may have a part of a period.
-    is_whole = any(map(_is_data, paths or [DATA]))
-    unit = (params.prepare.unit or _unit_of(scans)) if is_whole else None
+    is_whole = any(_are_same(path, data) for path in paths or [data])
+    unit = (params.prepare.unit or _unit_of(scans)) if is_whole and plan.event_time else None
     periods = _rows_of_periods(scans, unit) if unit else {}
     violations = [violation for scan in scans for violation in scan.violations()]
     return ValidationReport(
         [scan.file() for scan in scans],
         [
-            *_violations_of_data(listing),
+            *_violations_of_data(listing, data),
             *_violations_of_periods(periods, params.validate_.rows_per_month),
             *violations,
         ],
         [file.text() for file in listing.not_read],
         list(periods),
+        has_key=bool(plan.key),
     )
 
 
-def _list_files(paths: Sequence[Path]) -> Listing:
-    found = [_list_path(path) for path in paths or [DATA]]
+def _list_files(paths: Sequence[Path], data: Path) -> Listing:
+    found = [_list_path(path, data) for path in paths]
     read = [path for listing in found for path in listing.read]
     unique = {path.resolve(): path for path in reversed(read)}
     return Listing(
@@ -113,8 +125,8 @@ def _list_files(paths: Sequence[Path]) -> Listing:
     )
 
 
-def _list_path(path: Path) -> Listing:
-    if _is_data(path):
+def _list_path(path: Path, data: Path) -> Listing:
+    if _are_same(path, data):
         return list_data(path)
     if not path.is_dir():
         return Listing([path], [])
@@ -124,14 +136,14 @@ def _list_path(path: Path) -> Listing:
     return found
 
 
-def _is_data(folder: Path) -> bool:
-    return folder.resolve() == DATA.resolve()
+def _are_same(first: Path, second: Path) -> bool:
+    return first.resolve() == second.resolve()
 
 
-def _violations_of_data(listing: Listing) -> Iterator[Violation]:
-    """Yield the files of ``data/`` that are not read: their rows would be missing from training."""
+def _violations_of_data(listing: Listing, data: Path) -> Iterator[Violation]:
+    """Yield the files of the data that are not read: their rows would be missing from training."""
     for file in listing.not_read:
-        if file.may_hold_rows and _is_data(Path(file.file).parent):
+        if file.may_hold_rows and _are_same(Path(file.file).parent, data):
             expected = f"{', '.join(READ)} files in the folder itself, and no other table"
             yield _violation_of_file(file.file, "not_read", file.reason, expected)
 
@@ -199,7 +211,7 @@ class _Plan:
         spec = export_schema(schema)
         self.columns: dict[str, Column] = schema.columns
         self.types = {name: column_type(name, column) for name, column in self.columns.items()}
-        self.key = project.key()
+        self.key = project.key_columns()
         self.event_time = project.event_time()
         _require_names(self.key, self.event_time, self.types, spec)
         self.label_reads = columns_of_label()
@@ -221,19 +233,27 @@ class _Plan:
 
 
 def _require_names(
-    key: str, event_time: str, types: Mapping[str, tuple[str, str]], spec: RowSchema
+    key: Sequence[str],
+    event_time: str | None,
+    types: Mapping[str, tuple[str, str]],
+    spec: RowSchema,
 ) -> None:
-    (unique,) = (column["name"] for column in spec if column["unique"])
-    if key != unique:
+    unique = [column["name"] for column in spec if column["unique"]]
+    if sorted(key) != sorted(unique):
         raise SlipwayError(
-            f"src/model/schema.py: KEY is `{key}`, and the column that is unique is `{unique}`",
-            "name that column in KEY",
+            f"{SCHEMA}: KEY is {_named_key(key)}, and what is unique is {_named_key(unique)}",
+            "set `unique=True` for the column in KEY, `unique=KEY` of the schema for several "
+            "columns, neither for None",
         )
-    if types.get(event_time, ("missing", ""))[0] != "timestamp":
+    if event_time is not None and types.get(event_time, ("missing", ""))[0] != "timestamp":
         raise SlipwayError(
-            f"src/model/schema.py: EVENT_TIME is `{event_time}`, which is not a column of times",
-            "declare it with the type datetime64[us, UTC]",
+            f"{SCHEMA}: EVENT_TIME is `{event_time}`, which is not a column of times",
+            "declare it with the type datetime64[us, UTC]; of rows without a time, it is None",
         )
+
+
+def _named_key(names: Sequence[str]) -> str:
+    return " and ".join(f"`{name}`" for name in names) or "None"
 
 
 @dataclass(frozen=True)
@@ -313,7 +333,8 @@ class _FileScan:
 
     @property
     def has_keys(self) -> bool:
-        return self._plan.key in self.columns and self._plan.key not in self._mistyped
+        key = set(self._plan.key)
+        return bool(key) and key <= set(self.columns) - self._mistyped
 
     def add(self, batch: pa.RecordBatch) -> None:
         """Check the next rows."""
@@ -325,16 +346,16 @@ class _FileScan:
                 self._check_rule(rule, columns)
         if set(self._plan.label_reads) <= columns.keys():
             self._check_label(columns)
-        if self._plan.event_time in columns:
-            self._check_time(columns[self._plan.event_time].series)
+        if self._plan.event_time is not None and self._plan.event_time in columns:
+            self._check_time(self._plan.event_time, columns[self._plan.event_time].series)
         if self.has_keys:
-            self.hashes.append(_hashes(columns[self._plan.key].series))
+            self.hashes.append(_hashes(keys_of([columns[name].series for name in self._plan.key])))
         for name in set(self.columns) - columns.keys():
             self._empty[name] += batch.column(name).null_count
         self.rows += batch.num_rows
 
     def keys(self, batch: pa.RecordBatch) -> pd.Series:
-        return self._values(self._plan.key, batch).series
+        return keys_of([self._values(name, batch).series for name in self._plan.key])
 
     def _values(self, name: str, batch: pa.RecordBatch) -> Values:
         at = batch.schema.names.index(name)
@@ -419,8 +440,8 @@ class _FileScan:
             usable &= ~self._without_value(name, columns[name])
         return np.flatnonzero(usable)
 
-    def _check_time(self, times: pd.Series) -> None:
-        name, now = self._plan.event_time, self._plan.now
+    def _check_time(self, name: str, times: pd.Series) -> None:
+        now = self._plan.now
         late = np.flatnonzero((times > now).to_numpy(dtype=bool))
         if len(late):
             self._fail(name, "future", "no time after now", late, times)
@@ -523,9 +544,10 @@ class _FileScan:
             rows, keys, _ = zip(*self._first_repeats, strict=True)
             _, key, (file, row) = self._first_repeats[0]
             again = f"{key} is also row {row:,} of {shown_name(file)}"
-            expected = f"every {shown_name(self._plan.key)} once; {again}"
+            names = ", ".join(self._plan.key)
+            expected = f"every {shown_columns(names)} once; {again}"
             examples = list(keys[:MOST_EXAMPLES])
-            yield _Tally(self._plan.key, "unique", expected, self._repeats, list(rows), examples)
+            yield _Tally(names, "unique", expected, self._repeats, list(rows), examples)
 
 
 def _plain_numbers(series: pd.Series) -> pd.Series:
@@ -619,11 +641,11 @@ def _candidates(
     scans: list[_FileScan], met: np.ndarray, params: Params
 ) -> Iterator[tuple[_FileScan, int, Any]]:
     """Yield the rows whose key's hash is among `met`, which is sorted."""
-    key = project.key()
+    key = list(project.key_columns())
     for scan in scans:
         offset = 0
         readable = scan.has_keys
-        for batch in scan.source.batches([key], params.validate_.chunk_rows) if readable else ():
+        for batch in scan.source.batches(key, params.validate_.chunk_rows) if readable else ():
             keys = scan.keys(batch)
             hashes = _hashes(keys)
             at = np.minimum(np.searchsorted(met, hashes), len(met) - 1)

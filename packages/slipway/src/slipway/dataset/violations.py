@@ -65,12 +65,15 @@ class ValidationReport:
         The other files of the folders, each with the reason why it is not read.
     periods
         The names of those of ``data/``, in the order of time.
+    has_key
+        Whether rows have a key, so that repeated ones are found.
     """
 
     files: list[File]
     violations: list[Violation]
     not_read: list[str] = field(default_factory=list)
     periods: list[str] = field(default_factory=list)
+    has_key: bool = True
 
     @property
     def exit_code(self) -> int:
@@ -97,6 +100,8 @@ def render_text(report: ValidationReport) -> str:
         of_file = [violation for violation in report.violations if violation.file == name]
         lines += ["", f"{_plain(name)}: {rows.get(name, '')}{_many(len(of_file), 'violation')}"]
         lines += [f"  {sentence(violation, _plain)}" for violation in of_file]
+    if not report.has_key:
+        lines += ["", "No key (`KEY` is None): repeated rows were not looked for"]
     lines += _notes(report)
     return "\n".join(lines)
 

@@ -13,6 +13,7 @@ from slipway.dataset.make import further_months, make_months
 from slipway.dataset.periods import whole_months
 from slipway.errors import SlipwayError
 from slipway.predictions.labels.store import import_labels
+from slipway.project import SCHEMA
 from slipway.repository.restore import restore
 from slipway.serving import LOG, TOKENS
 from slipway.serving.replay import Tally, replay
@@ -36,6 +37,11 @@ def simulate(out: Path) -> Tally:
     if not (MODEL / MANIFEST_FILE).exists():
         restore(Path(), MODEL)
     manifest = read_manifest(MODEL)
+    if manifest["event_time"] is None:
+        raise SlipwayError(
+            f"{SCHEMA}: `EVENT_TIME` is None, so no rows follow those of the model's data",
+            "serve the model and send it rows of a file: `slipway serve`, `slipway replay FILE`",
+        )
     newest = max(whole_months(manifest["data"]["months"]) or manifest["past"]["months"])
     months = further_months(newest)[:MOST_MONTHS]
     if not months:

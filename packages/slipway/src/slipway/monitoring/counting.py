@@ -116,7 +116,7 @@ class _Counter:
         """Return the day of each event, whether it is unreadable and usable, each (rows,)."""
         import pyarrow.compute as pc
 
-        name = f"{INPUT}{self._reference.event_time}"
+        name = f"{INPUT}{self._reference.event_time}"  # none, if rows have no event time
         times = table["time"]
         if name in table.column_names:
             self.counts.undated = table[name].null_count

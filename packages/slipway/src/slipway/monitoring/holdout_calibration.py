@@ -180,7 +180,8 @@ class HoldoutCalibration:
             placed = stats.placements(positive, scores)
             value = self.auc - float(placed[positive].mean())
             spread = stats.delong_variance(placed, positive) + self.day_effects["auc"].adds(days)
-            shifts["auc"] = Shift(value, sqrt(spread))
+            if spread > 0:  # not if the scores separate all labels
+                shifts["auc"] = Shift(value, sqrt(spread))
         return shifts
 
 

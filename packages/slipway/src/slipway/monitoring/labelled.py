@@ -142,7 +142,9 @@ def join(frame: pd.DataFrame, labels: pd.DataFrame, manifest: dict[str, Any]) ->
     import pandas as pd
 
     both = Join(labels, manifest["threshold"])
-    times = pd.to_datetime(frame[f"input.{manifest['event_time']}"], utc=True, format="ISO8601")
+    time = manifest["event_time"]
+    column = "time" if time is None else f"input.{time}"
+    times = pd.to_datetime(frame[column], utc=True, format="ISO8601")
     days = times.dt.tz_convert(None).to_numpy("datetime64[D]")
     both.add(frame["key"].to_numpy(object), days, frame["probability"].to_numpy("float64"))
     return both.predictions()

@@ -78,7 +78,9 @@ def season(months: Sequence[int]) -> str:
 
 
 def ends(months: Sequence[str]) -> str:
-    """Return the first and the last of some months."""
+    """Return the first and the last of some months; of none, the name of the holdout."""
+    if not months:
+        return "the holdout"
     return months[0] if len(months) == 1 else f"{months[0]} to {months[-1]}"
 
 

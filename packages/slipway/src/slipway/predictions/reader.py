@@ -200,8 +200,8 @@ def read_batches(
     skipped
         Counts what is left out.
     inputs
-        All inputs of a manifest, or some inputs that are text. With the unique one among them,
-        `key` has its type; otherwise it is JSON.
+        All inputs of a manifest, or some inputs that are text. Of all, `key` has its type: that
+        of the unique one, or text; otherwise it is JSON.
     fields
         Further fields of the records.
     sent
@@ -368,7 +368,7 @@ class _Layout:
     def __init__(self, inputs: Inputs, fields: Sequence[str], *, sent: bool) -> None:
         self._sent = sent
         # Some inputs alone would hide numbers in the others that are not JSON.
-        self._as_json = sent or not any(each["unique"] for each in inputs)
+        self._as_json = sent or not _are_all(inputs)
         self._inputs = [each for each in inputs if not self._as_json or each["type"] in TEXTS]
         names = {*ALWAYS, *fields}
         self._kinds = {each.name: each.kind for each in FIELDS if each.name in names}
@@ -469,10 +469,15 @@ class _Layout:
         return pa.table(columns)
 
 
+def _are_all(inputs: Inputs) -> bool:
+    """Return whether these are all inputs of a manifest, which alone have a dtype."""
+    return any(each["unique"] or "dtype" in each for each in inputs)
+
+
 def _key_kind(inputs: Inputs) -> Kind:
-    unique = [each["type"] for each in inputs if each["unique"]]
-    if not unique:
+    if not _are_all(inputs):
         return KEY
+    unique = [each["type"] for each in inputs if each["unique"]]
     return INTEGER_KEY if unique == ["integer"] else TEXT_KEY
 
 

@@ -38,6 +38,16 @@ class Kind:
     values: tuple[int, ...] | None
 
 
+NO_WEEKS: Mapping[str, float] = {
+    "weeks": 0,
+    "auc": 0.5,
+    "spread": 0.0,
+    "rows": 0,
+    "reference_rows": 0,
+}
+"""What is known of past weeks if none was compared."""
+
+
 def kinds_of(sample: Sample, missing: Mapping[str, int]) -> list[Kind]:
     """Return the kind of each column, from a reference sample.
 
@@ -158,7 +168,7 @@ def past_weeks(sample: Sample, days: np.ndarray, missing: Mapping[str, int]) -> 
             rows.append(len(inside))
             others.append(len(rest))
     if not aucs:
-        return {"weeks": 0, "auc": 0.5, "spread": 0.0, "rows": 0, "reference_rows": 0}
+        return dict(NO_WEEKS)
     return rounded(
         {
             "weeks": len(aucs),

@@ -8,7 +8,7 @@ overdispersion.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -131,6 +131,16 @@ def reference_history(
         "months": months,
         "wobble": overdispersion,
         "volume": _volume(np.bincount(day), days),
+    }
+
+
+def no_history(names: Iterable[str]) -> dict[str, Any]:
+    """Return the reference history of rows without a time: no month, and no known variation."""
+    nothing = overdispersion_of(np.zeros((0, 1)), np.empty(0, "datetime64[D]")).as_entry()
+    return {
+        "months": {},
+        "wobble": dict.fromkeys(names, nothing),
+        "volume": _volume(np.empty(0), np.empty(0, "datetime64[D]")),
     }
 
 

@@ -22,6 +22,9 @@ SCORE = "score"
 MISSING = "missing"
 UNSEEN = "never seen before"
 
+# Without a history, no record is too early.
+EARLIEST = "1970-01"
+
 
 @dataclass(frozen=True)
 class Series:
@@ -81,10 +84,13 @@ class Series:
 
 @dataclass(frozen=True)
 class Reference:
-    """Everything in a manifest that a log is compared with."""
+    """Everything in a manifest that a log is compared with.
+
+    Without an event time it has no months: each day of the log is compared with the holdout.
+    """
 
     model: str
-    event_time: str
+    event_time: str | None
     holdout: Sequence[str]
     months: frozenset[int]
     starts: str
@@ -123,7 +129,7 @@ class Reference:
             event_time=manifest["event_time"],
             holdout=held,
             months=frozenset(int(month[5:]) for month in months),
-            starts=months[0],
+            starts=months[0] if months else EARLIEST,
             volume=past["volume"],
             joint=past["joint"],
             inputs=manifest["inputs"],

@@ -13,6 +13,9 @@ Profile = dict[str, Any]
 
 BINS = 20
 
+# Of a category. A column of text with more is not monitored: most of its values are never repeated.
+MOST_VALUES = 1000
+
 # Significant digits of a mean: a large one with a small spread, such as a year, needs more than 6.
 MOMENT_DIGITS = 9
 

@@ -181,7 +181,9 @@ def _in_time(report: Judgement) -> Iterator[str]:
     if scored != sorted(set(scored)):
         yield "a period is scored twice, or not in the sequence of time"
     for period in report.periods:
-        if not period.learned or period.learned[-1] >= period.months[0]:
+        if not period.learned or set(period.learned) & {*period.months, *report.holdout.months}:
+            yield f"{period.months[0]}: scored, and also learned, or learned with the holdout"
+        elif report.days is not None and period.learned[-1] >= period.months[0]:
             yield f"{period.months[0]}: scored, and not after the periods that were learned"
     if report.periods[-1].learned != report.challenger.train.months:
         yield "the last period is not that of the challenger's model"
@@ -192,7 +194,7 @@ def _in_rule(report: Judgement) -> Iterator[str]:
     data_alone = report.data and not report.data.same and not report.changes.procedure
     if count > rule.origins:
         yield "it has more periods than the rule has origins"
-    if count > 1 and (data_alone or not rule.clusters):
+    if count > 1 and (data_alone or (not rule.clusters and report.days is not None)):
         yield "it has several periods where one decides"
     if report.unit not in (rule.clusters or [ROW]):
         yield f"{report.unit!r} is not a cluster of the rule"

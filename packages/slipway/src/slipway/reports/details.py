@@ -17,7 +17,7 @@ from slipway.comparison.verdict import oriented_interval
 from slipway.documents.document import Block, Chart, Section, Table
 from slipway.metrics.clusters import DAY
 from slipway.metrics.registry import headline_of
-from slipway.reports.messages import level, months, signed
+from slipway.reports.messages import learned_before, level, months, signed
 from slipway.reports.reasons import NAMES
 from slipway.untrusted import quote
 
@@ -84,7 +84,7 @@ def _periods(report: Judgement) -> Section | None:
     periods = Table(
         ["scored", "learned", "rows", *(["positive"] if all(shares) else [])],
         [
-            [months(period.months), months(period.learned), f"{period.rows:,}", *share]
+            [months(period.months), _learned(report, period.learned), f"{period.rows:,}", *share]
             for period, share in zip(report.periods, shares, strict=True)
         ],
         frozenset({2, 3}),
@@ -95,10 +95,14 @@ def _periods(report: Judgement) -> Section | None:
         frozenset({1}),
     )
     text = (
-        "Both procedures learn from the months before each period and score it. A metric is the "
-        "mean over the periods, weighted by their rows."
+        f"Both procedures learn from {learned_before(report)} each period and score it. A metric "
+        "is the mean over the periods, weighted by their rows."
     )
     return Section(f"Periods: {len(report.periods)}", [text, periods, alone])
+
+
+def _learned(report: Judgement, names: list[str]) -> str:
+    return f"{len(names)} folds" if report.days is None else months(names)
 
 
 def _slices(report: Judgement, slices: Slices, limit: int, where: str = "") -> Section | None:

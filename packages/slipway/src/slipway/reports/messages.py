@@ -103,7 +103,13 @@ def rows_of(report: Judgement) -> str:
     rows = f"{report.rows:,} rows ({months(report.months)})"
     if len(report.periods) < 2:
         return f"{rows} that neither model was trained on"
-    return f"{rows} in {len(report.periods)} periods, each scored by models of the months before it"
+    by = f"models of {learned_before(report)} it"
+    return f"{rows} in {len(report.periods)} periods, each scored by {by}"
+
+
+def learned_before(report: Judgement) -> str:
+    """Return what the models of a period learned from, up to the name of the period."""
+    return "the months before" if report.days is not None else "the training rows outside of"
 
 
 def informative(report: Judgement) -> str:

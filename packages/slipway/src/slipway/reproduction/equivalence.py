@@ -160,7 +160,8 @@ def _gap(first: Model, second: Model, features: Mapping[str, np.ndarray]) -> flo
 
 def _features(root: Path) -> tuple[dict[str, np.ndarray], str]:
     """Return the features of all rows to predict (holdout, training, random), and their counts."""
-    dataset = Dataset.open(read_params(root / "params.yaml"), root / "data")
+    params = read_params(root / "params.yaml")
+    dataset = Dataset.open(params, root / params.data.folder)
     training = _sample(dataset)
     parts = [project.features(dataset.holdout.inputs()), training]
     parts.append(probe_rows(training, RANDOM_ROWS, np.random.default_rng()))

@@ -17,7 +17,7 @@ import orjson
 from slipway import project
 from slipway.dataset.outcomes import columns_of_label, outcomes
 from slipway.dataset.periods import Unit, local_days, name_of, parse_name, starts_of
-from slipway.dataset.table import Table
+from slipway.dataset.table import Table, named_time
 from slipway.dataset.zone import time_zone
 from slipway.errors import SlipwayError
 from slipway.predictions.files import Skipped
@@ -56,7 +56,7 @@ class Calendar:
     @classmethod
     def of(cls, table: Table) -> Calendar:
         """Return the calendar of the rows of ``data/``, which are divided by time."""
-        name, count = project.event_time(), len(table.names)
+        name, count = named_time(), len(table.names)
         times = table.read(range(count - 1, count), [name])[name]
         last = times.max().astype("datetime64[us]")
         return cls(last, table.unit or "month", time_zone())
@@ -160,7 +160,7 @@ def read_requests(log: str, calendar: Calendar, known: set[Any]) -> LoggedReques
 
     skipped, frames, periods = Skipped(), [], set[str]()
     validator = RowValidator(export_schema(project.schema()), project.RULES)
-    event = {"name": project.event_time(), "type": "timestamp", "unique": False}
+    event = {"name": named_time(), "type": "timestamp", "unique": False}
     for batch in read_batches(log, skipped, [event], sent=True):
         frame = _requests(batch, skipped)
         periods |= calendar.names_of(frame["time"].to_numpy())
@@ -246,7 +246,7 @@ def rows_of(
     import pandas as pd
 
     logged = requests.of_period(period, known, calendar)
-    key = project.key()
+    (key,) = project.key_columns()
     arrived = read_outcomes(labels).rename(columns={"key": key}).drop(columns="label")
     _check_outcomes(arrived, labels)
     rows = logged.rows.merge(arrived, on=key, how="left")
@@ -255,7 +255,7 @@ def rows_of(
     complete = rows.reindex(columns=whole).notna().all(axis=1)
     rows = rows[complete]
     typed = {name: _typed(rows, name, period) for name in columns}
-    order = [project.event_time(), key]
+    order = [named_time(), key]
     return replace(
         logged,
         waiting=int((~complete).sum()),

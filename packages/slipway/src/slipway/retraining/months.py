@@ -77,7 +77,9 @@ def add_months(
     Parameters
     ----------
     data
-        The folder of the rows; periods after its newest are added.
+        The folder to which files are added. Their periods are after the newest of the rows, which
+        are in it, or in `data.folder` of the settings: then a stage makes them of it, and only the
+        source can add to it.
     until
         The last period to add, by its name; empty for no limit.
 
@@ -86,11 +88,16 @@ def add_months(
     SlipwayError
         The source has no period to add, and the prediction log cannot be read.
     """
-    table = _table(data, params)
+    folder = data.parent / params.data.folder
+    table = _table(folder, params)
     newest, calendar = table.names[-1], Calendar.of(table)
     added: list[Added] = []
     why: list[str] = []
-    requests, faults, unread = _read_requests(places.log, table, calendar)
+    if folder == data:
+        requests, faults, unread = _read_requests(places.log, table, calendar)
+    else:
+        faults = [f"the prediction log was not read: its rows are those of {params.data.folder}/"]
+        requests, unread = None, None
     candidates = _candidates(requests, calendar)
     ended = _last_ended(until, calendar)
     for period in (name for name in candidates if _start(newest) < _start(name) <= ended):
@@ -164,7 +171,7 @@ def _attempts(
     if month in source_months():
         try:
             make_months([month], path.parent)
-            yield _added(month, path, SOURCE)
+            yield _added(month, path, SOURCE, has_labels=params.data.folder == path.parent.name)
         except SlipwayError as error:
             yield f"{month}: {error}"
     if requests and month in requests.periods:
@@ -174,7 +181,7 @@ def _attempts(
             logged = rows_of(month, requests, labels, known, calendar)
             write_month(logged.rows, path)
             yield replace(
-                _added(month, path, LOG),
+                _added(month, path, LOG, has_labels=True),
                 refused=logged.refused,
                 why=logged.why,
                 late=logged.late,
@@ -184,10 +191,10 @@ def _attempts(
             yield f"{month}: {error}"
 
 
-def _added(month: str, path: Path, origin: str) -> Added:
+def _added(month: str, path: Path, origin: str, *, has_labels: bool) -> Added:
     columns = read_columns([path])
     rows = row_count(columns)
-    unlabelled = int(np.isnan(project.label(columns)).sum()) if rows else 0
+    unlabelled = int(np.isnan(project.label(columns)).sum()) if rows and has_labels else 0
     return Added(month, rows, unlabelled, origin)
 
 
@@ -221,5 +228,5 @@ def _read_requests(
 
 
 def _keys(table: Table) -> set[Any]:
-    key = project.key()
-    return set(table.read(range(len(table.names)), [key])[key].tolist())
+    names = project.key_columns()
+    return set(project.row_keys(table.read(range(len(table.names)), names)).tolist())

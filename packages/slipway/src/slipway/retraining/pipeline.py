@@ -54,14 +54,23 @@ def verb(tree: Path, *arguments: str) -> tuple[int, str]:
     return done.returncode, output
 
 
-def track(tree: Path) -> None:
+def track(tree: Path, *, made: bool) -> None:
     """Validate the data with the new months and add it to data.dvc.
+
+    Parameters
+    ----------
+    made
+        Whether a stage makes the rows of the data, which it does before they are validated.
 
     Raises
     ------
     SlipwayError
-        The data is not valid, or DVC cannot add it.
+        The data is not valid, DVC cannot add it, or the stage fails.
     """
+    if made:
+        run(["dvc", "add", "-q", "data"], tree)
+        run([*REPRO, "validate"], tree)
+        return
     code, output = verb(tree, "validate", "--json", str(VALIDATION))
     if code == NO:
         shown = "\n".join(output.splitlines()[:LINES_SHOWN])

@@ -9,12 +9,15 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from slipway import project
 from slipway.comparison.champion import tree_of
+from slipway.dataset.folder import DATA
 from slipway.dataset.tables import write_json
 from slipway.errors import INCONCLUSIVE, NO, YES, Refused, SlipwayError
 from slipway.monitoring.check import log_place
 from slipway.predictions.labels.store import labels_place
 from slipway.progress import spinner
+from slipway.project import SCHEMA
 from slipway.reports.messages import summary
 from slipway.repository.git import resolve
 from slipway.repository.pointers import POINTER
@@ -101,9 +104,12 @@ def _retrain(root: Path, until: str, log: str) -> Retrained:
     commit = resolve(root, "HEAD")
     with tree_of(root, commit) as tree, _kept(tree, root / FOLDER):
         params = read_params(tree / "params.yaml")
+        _require_periods()
         places = _places(root, params, log)
         with spinner("Looking for labelled months"):
             restore(tree, POINTER)
+            if Path(params.data.folder) != DATA:
+                restore(tree, params.data.folder)
             added, why = add_months(tree / "data", params, places, until)
         facts: dict[str, Any] = {
             "commit": commit,
@@ -116,6 +122,25 @@ def _retrain(root: Path, until: str, log: str) -> Retrained:
             return _train(root, tree, commit, params, added, why, facts)
         except SlipwayError as error:
             return Retrained("inconclusive", _reason(error), **facts)
+
+
+def _require_periods() -> None:
+    """Refuse rows that belong to no period, or that are not known by one column.
+
+    Raises
+    ------
+    SlipwayError
+        Names the setting.
+    """
+    do = "add rows to data/, then `dvc add data`, `dvc repro` and `slipway judge` (docs/data.md)"
+    if project.event_time() is None:
+        raise SlipwayError(f"{SCHEMA}: `EVENT_TIME` is None, so no period can be added", do)
+    if len(project.key_columns()) != 1:
+        raise SlipwayError(
+            f"{SCHEMA}: `KEY` is {project.key_entry()}, and rows of the log are added by a key of "
+            "one column",
+            do,
+        )
 
 
 def _reason(error: SlipwayError) -> str:
@@ -131,7 +156,7 @@ def _train(
     why: list[str],
     facts: dict[str, Any],
 ) -> Retrained:
-    track(tree)
+    track(tree, made=Path(params.data.folder) != DATA)
     chosen = {}
     if params.search.candidates:
         with spinner("Trying the candidates"):

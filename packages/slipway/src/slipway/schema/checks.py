@@ -23,7 +23,7 @@ class CheckSpec(TypedDict):
 
 
 class ColumnSpec(TypedDict):
-    """An input column, as the manifest has it."""
+    """An input column, as the manifest has it; `unique`: it is the key, or a part of it."""
 
     name: str
     type: str

@@ -50,17 +50,32 @@ def export_schema(schema: DataFrameSchema, rules: Mapping[str, Rule] | None = No
     require_plain(schema)
     rules = project.RULES if rules is None else rules
     before = {name: c for name, c in schema.columns.items() if project.known_before(c)}
-    spec = [_export_column(name, column) for name, column in before.items()]
-    unique = [column["name"] for column in spec if column["unique"]]
-    if len(unique) != 1:
-        raise SlipwayError(
-            f"{SCHEMA}: {len(unique)} columns known before are unique; expected one, the key",
-            "set `unique=True` for the key and for no other column",
-        )
-    _require_key(spec, unique[0])
+    key = _key_of(schema, before)
+    spec = [_export_column(name, column, in_key=name in key) for name, column in before.items()]
+    _require_key(spec)
     _require_rules(schema, rules, before)
     _require_testable(spec, rules)
     return spec
+
+
+def _key_of(schema: DataFrameSchema, before: Mapping[str, Column]) -> list[str]:
+    """Return the columns that are unique, or unique together; none if rows have no key."""
+    alone = [name for name, column in before.items() if column.unique]
+    together = [schema.unique] if isinstance(schema.unique, str) else list(schema.unique or ())
+    if len(alone) + bool(together) > 1:
+        raise SlipwayError(
+            f"{SCHEMA}: {len(alone)} columns known before are unique"
+            f"{' and several together' if together else ''}; expected one key",
+            "set `unique=True` for the key and for no other column; of a key of several columns, "
+            "set `unique=KEY` of the schema instead",
+        )
+    if missing := [name for name in together if name not in before]:
+        raise SlipwayError(
+            f"{SCHEMA}: `unique` of the schema names `{missing[0]}`, which is not a column known "
+            "before",
+            "name columns of the key that are declared as known before",
+        )
+    return alone or together
 
 
 def _require_testable(spec: RowSchema, rules: Mapping[str, Rule]) -> None:
@@ -73,7 +88,7 @@ def _require_testable(spec: RowSchema, rules: Mapping[str, Rule]) -> None:
         columns_read(name, rule, empty)
 
 
-def _require_key(spec: RowSchema, name: str) -> None:
+def _require_key(spec: RowSchema) -> None:
     """Refuse a key that may be missing, or whose type does not identify a row exactly.
 
     Raises
@@ -81,15 +96,15 @@ def _require_key(spec: RowSchema, name: str) -> None:
     SlipwayError
         Names the column and its type.
     """
-    column = next(column for column in spec if column["name"] == name)
-    what = "may be missing" if column["nullable"] else f"has type {column['dtype']}"
-    fits = column["type"] in ("string", "integer") and column["dtype"].lower() != "uint64"
-    if column["nullable"] or not fits:
-        raise SlipwayError(
-            f"{SCHEMA}: the key `{name}` {what}; a key is text or a whole number up to int64, in "
-            "every row",
-            "declare it as str or int64, without `missing`",
-        )
+    for column in (column for column in spec if column["unique"]):
+        what = "may be missing" if column["nullable"] else f"has type {column['dtype']}"
+        fits = column["type"] in ("string", "integer") and column["dtype"].lower() != "uint64"
+        if column["nullable"] or not fits:
+            raise SlipwayError(
+                f"{SCHEMA}: the key `{column['name']}` {what}; a key is text or a whole number up "
+                "to int64, in every row",
+                "declare it as str or int64, without `missing`",
+            )
 
 
 def require_plain(schema: DataFrameSchema) -> None:
@@ -103,7 +118,6 @@ def require_plain(schema: DataFrameSchema) -> None:
     options = {
         "strict=True is missing": schema.strict is not True,
         "coerce": schema.coerce,
-        "unique": bool(schema.unique),
         "parsers": bool(schema.parsers),
         "index": schema.index is not None,
     }
@@ -155,14 +169,14 @@ def column_type(name: str, column: Column) -> tuple[str, str]:
     )
 
 
-def _export_column(name: str, column: Column) -> ColumnSpec:
+def _export_column(name: str, column: Column, *, in_key: bool) -> ColumnSpec:
     kind, dtype = column_type(name, column)
     return {
         "name": name,
         "type": kind,
         "dtype": dtype,
         "nullable": bool(column.nullable),
-        "unique": bool(column.unique),
+        "unique": in_key,
         "rules": [_export_check(name, kind, check) for check in column.checks],
     }
 

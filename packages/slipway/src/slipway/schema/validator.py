@@ -62,7 +62,7 @@ class Rows(NamedTuple):
     columns
         Name to array, each of shape (rows,), in the types of the data files.
     keys
-        The key of each row.
+        The key of each row, as `slipway.project.row_keys` has it; None if rows have none.
     sent
         The rows as they were sent.
     many
@@ -101,7 +101,7 @@ class RowValidator:
         max_faults: int = sys.maxsize,
     ) -> None:
         self._spec = {column["name"]: column for column in spec}
-        self._key = next(column["name"] for column in spec if column["unique"])
+        self._key = [column["name"] for column in spec if column["unique"]]
         self._max_rows, self._max_faults = max_rows, max_faults
         empty = {column["name"]: np.empty(0, column["dtype"]) for column in spec}
         self._rules = {
@@ -156,8 +156,8 @@ class RowValidator:
         if not rows or self._has_repeated_keys(body, sent):
             return None
         columns = self._columns(rows)
-        keys = [row[self._key] for row in rows]
-        if len(set(keys)) < len(keys) or self._breaks_a_rule(columns, len(rows)):
+        keys = self._keys_of(rows)
+        if (self._key and len(set(keys)) < len(keys)) or self._breaks_a_rule(columns, len(rows)):
             return None
         return Rows(columns, keys, sent, many)
 
@@ -216,6 +216,14 @@ class RowValidator:
 
     def _columns(self, rows: list[dict[str, Any]]) -> dict[str, np.ndarray]:
         return {name: np.array([row[name] for row in rows], dtype) for name, dtype in self._dtypes}
+
+    def _keys_of(self, rows: list[dict[str, Any]]) -> list[Any]:
+        if len(self._key) == 1:
+            (name,) = self._key
+            return [row[name] for row in rows]
+        if not self._key:
+            return [None] * len(rows)
+        return [project.joined_key(row[name] for name in self._key) for row in rows]
 
     def _breaks_a_rule(self, columns: project.Columns, rows: int) -> bool:
         return any(
@@ -283,8 +291,11 @@ class RowValidator:
         self, rows: dict[int, dict[str, Any]], unusable: set[tuple[int, str]]
     ) -> Iterator[Faults]:
         """Check uniqueness and the rules on those rows whose fields can be read."""
-        keyed = [row for row in rows if (row, self._key) not in unusable]
-        yield self._repeated(dict(zip(keyed, self._read(self._key, rows, keyed), strict=True)))
+        if self._key:
+            keyed = [row for row in rows if not any((row, name) in unusable for name in self._key)]
+            parts = [self._read(name, rows, keyed) for name in self._key]
+            keys = [part[0] if len(part) == 1 else part for part in zip(*parts, strict=True)]
+            yield self._repeated(dict(zip(keyed, keys, strict=True)))
         for name, (rule, fields) in self._rules.items():
             places = [row for row in rows if not any((row, field) in unusable for field in fields)]
             columns = {
@@ -304,7 +315,7 @@ class RowValidator:
         for row, key in keys.items():
             before = first.setdefault(key, row)
             if before != row:
-                found.add(row, self._key, "unique", partial(self._again, key, before))
+                found.add(row, self._key[0], "unique", partial(self._again, key, before))
         return found.faults()
 
     def _broken(
@@ -319,7 +330,7 @@ class RowValidator:
         return found.faults()
 
     def _again(self, key: Any, row: int) -> str:
-        return f"{shown(key)} is also the {self._key} of row {row}"
+        return f"{shown(key)} is also the {' and '.join(self._key)} of row {row}"
 
     def _together(self, found: Iterable[Faults]) -> Faults:
         every = list(found)

@@ -54,7 +54,7 @@ def known_categories(manifest: Mapping[str, Any]) -> dict[str, frozenset[str]]:
     return {
         feature["name"]: frozenset(feature["values"])
         for feature in manifest["features"]
-        if feature["type"] == "category" and feature["name"] in manifest["reference"]
+        if "values" in feature and feature["name"] in manifest["reference"]
     }
 
 

@@ -157,4 +157,5 @@ def _without_collector(check: Callable[[bytes], Checked], body: bytes) -> Checke
 
 
 def _record(answer: dict[str, Any], key: Any, row: Any, about: dict[str, Any]) -> bytes:
-    return to_line(answer | {"key": key, "input": row} | about)
+    # Without a key, labels are joined by the id of the answer.
+    return to_line(answer | {"key": answer["id"] if key is None else key, "input": row} | about)

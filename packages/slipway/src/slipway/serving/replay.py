@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
+from slipway import project
 from slipway.dataset.csv_format import FOUND, Stated
 from slipway.dataset.folder import list_data
 from slipway.dataset.reader import open_table
@@ -217,11 +218,14 @@ def _ask(service: Service, rows: list[Row]) -> Iterator[tuple[Row, Row]]:
 
 def _count(tally: Tally, row: Row, answer: Row, manifest: Row) -> None:
     if "refused" in answer:
-        tally.refused.append((str(row[manifest["key"]]), answer["refused"]))
+        key = [str(row[name]) for name in project.key_names(manifest["key"])]
+        tally.refused.append((" and ".join(key) or "a row", answer["refused"]))
         return
     tally.answered += 1
     tally.positive += answer["decision"]
     tally.review += answer["review"]
+    if manifest["event_time"] is None:
+        return
     day = str(row[manifest["event_time"]])[:10]
     total, count = tally.days.get(day, (0.0, 0))
     tally.days[day] = (total + answer["probability"], count + 1)

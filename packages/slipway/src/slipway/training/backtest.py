@@ -2,8 +2,8 @@
 
 One holdout shows how a procedure does in one period. The judge compares at several: for each
 origin but the last, which is the holdout, the estimator is fitted on the periods before it and
-scores those after it. `build/backtest` has a file of scores for each, and a record of what
-was learned and scored.
+scores those after it, or on the other folds and scores one. `build/backtest` has a file of scores
+for each, and a record of what was learned and scored.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from slipway.dataset.labelled import LabelledRows
 from slipway.dataset.origins import Origin
 from slipway.dataset.periods import NAME
 from slipway.dataset.split import Dataset
+from slipway.dataset.table import FOLD, PART
 from slipway.dataset.tables import keys_digest, read_columns, write_columns, write_json
 from slipway.errors import LONGEST, SlipwayError
 from slipway.progress import track
@@ -49,7 +50,7 @@ RECORD_FILE = "origins.json"
 REMEDY = "make it again with `slipway backtest`; if a commit names it, restore it by its hash"
 
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
-PeriodName = Annotated[str, Field(pattern=f"^{NAME}$")]
+PeriodName = Annotated[str, Field(pattern=f"^({NAME}|{PART})$")]
 Count = Annotated[int, Field(ge=0)]
 
 
@@ -120,7 +121,7 @@ class Record(_Entry):
 
     def text(self) -> str:
         lines = [
-            f"{origin.scored[0]}: learned {origin.learned[0]} to {origin.learned[-1]}, "
+            f"{origin.scored[0]}: learned {_learned(origin)}, "
             + (
                 f"not fitted: {origin.not_fitted}"
                 if origin.not_fitted
@@ -130,6 +131,12 @@ class Record(_Entry):
         ]
         none = "no origin before the holdout (`prepare.origins`, periods of training data)"
         return "\n".join(lines) or none
+
+
+def _learned(origin: OriginRecord) -> str:
+    if origin.scored[0].startswith(FOLD):
+        return f"the {len(origin.learned)} other folds"
+    return f"{origin.learned[0]} to {origin.learned[-1]}"
 
 
 @dataclass(frozen=True)
@@ -206,7 +213,7 @@ def _write_scores(
 ) -> list[OriginRecord]:
     """Write a file of scores for each origin; return the records."""
     known = [LabelledRows.of(rows).known() for rows in dataset.table.read_each(dataset.learned)]
-    keys = [rows.columns[project.key()] for rows in known]
+    keys = [project.row_keys(rows.columns) for rows in known]
     periods = [Period.of(rows) for rows in known]
     jobs = [(params.train, [*origin.learned], [*origin.scored]) for origin in origins]
     records = []

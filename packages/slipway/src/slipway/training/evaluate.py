@@ -48,7 +48,7 @@ def evaluate(params: Params, model: Path = MODEL, reports: Path = REPORTS) -> st
     labels = holdout.labels
     features = project.features(holdout.inputs())
     scores = loaded.score_features(features)
-    write_columns({"key": holdout.columns[project.key()], **score_columns(scores)}, PREDICTIONS)
+    write_columns({"key": project.row_keys(holdout.columns), **score_columns(scores)}, PREDICTIONS)
     baselines = baseline_scores(loaded, model, features)
     dependence = Dependence.declared().within(holdout.columns, dataset.span)
     sample = Sample.of(labels, dependence.clusters(holdout.columns))
@@ -157,9 +157,12 @@ def write_plots(
         **DIAGNOSTICS[task.name].plots(sample.labels, model, params.evaluate.bins),
         "slices": slice_table(rows, sample, scores, params),
     }
+    # A model without slices has a file with the header alone.
+    headers = {name: list(table[0]) for name, table in tables.items() if table}
+    headers.setdefault("slices", list(_slice_row("", "", sample, scores, params)))
     folder.mkdir(parents=True, exist_ok=True)
     for name, table in tables.items():
-        _write_csv(round_floats(table), folder / f"{name}.csv")
+        _write_csv(round_floats(table), headers[name], folder / f"{name}.csv")
 
 
 def _texts(group: np.ndarray) -> np.ndarray:
@@ -192,9 +195,8 @@ def _estimate(metric: str, sample: Sample, model: Predictions, options: Options)
         return None
 
 
-def _write_csv(table: Sequence[Mapping[str, object]], path: Path) -> None:
+def _write_csv(table: Sequence[Mapping[str, object]], header: Sequence[str], path: Path) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
-        header = list(table[0]) if table else ["slice", "value", "rows"]  # a model without slices
         writer = csv.DictWriter(file, header, lineterminator="\n")
         writer.writeheader()
         writer.writerows(table)

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
 from slipway import project
+from slipway.dataset.dependence import Dependence, column_of
 from slipway.dataset.files import NotRead
 from slipway.dataset.folder import named
 from slipway.dataset.labelled import LabelledRows
 from slipway.dataset.split import Dataset
+from slipway.dataset.table import FOLD, HELD_OUT, TIME
 from slipway.dataset.tables import PREPARED, write_columns, write_json
 from slipway.errors import Refused
 from slipway.training.diagnostics import DIAGNOSTICS
 from slipway.training.score import feature_type
+from slipway.untrusted import shown_name
 
 if TYPE_CHECKING:
     from slipway.project import Columns
@@ -26,7 +30,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Part:
-    """Some rows, as `split.json` records them; `months` has the names of their periods."""
+    """Some rows, as `split.json` records them; `months` has the names of their periods.
+
+    `first` and `last` are the times of the first and the last event; "" if rows have no time.
+    `rows_sha256` is the digest of all rows if they have no key, else "".
+    """
 
     months: list[str]
     rows: int
@@ -35,29 +43,45 @@ class Part:
     keys_sha256: str
     first: str
     last: str
+    by: str
+    rows_sha256: str
 
     def record(self) -> dict[str, object]:
         """Return what the manifest records: what describes the labels is among the other fields."""
         rest = ("unlabelled", "keys_sha256", "first", "last")
         record = {"months": self.months, "rows": self.rows, **self.labels}
-        return record | {name: getattr(self, name) for name in rest}
+        record |= {name: getattr(self, name) for name in rest}
+        some = {"by": self.by if self.by != TIME else "", "rows_sha256": self.rows_sha256}
+        return record | {name: value for name, value in some.items() if value}
+
+    def span(self) -> str:
+        """Return the first and the last period; of rows without periods, their number of folds."""
+        if self.months[0] == HELD_OUT:
+            return f"by {self.by}"
+        if self.months[0].startswith(FOLD):
+            return f"{len(self.months)} folds"
+        return " to ".join(dict.fromkeys([self.months[0], self.months[-1]]))
 
 
 @dataclass(frozen=True)
 class Split:
-    """Both parts, and the files of ``data/`` that are in neither."""
+    """Both parts, and the files of ``data/`` that are in neither.
+
+    `notes` has a sentence for each thing that the split does not rule out.
+    """
 
     train: Part
     holdout: Part
     not_read: list[NotRead]
+    notes: list[str]
 
     def summary(self) -> str:
         lines = [
             f"{name}: {part.rows:,} rows, {project.task().summary(part.labels, part.rows)}, "
-            f"{' to '.join(dict.fromkeys([part.months[0], part.months[-1]]))}, "
-            f"{part.unlabelled:,} without a label left out"
+            f"{part.span()}, {part.unlabelled:,} without a label left out"
             for name, part in (("train", self.train), ("holdout", self.holdout))
         ]
+        lines += self.notes
         if self.not_read:
             lines.append(f"not read: {named(self.not_read)}")
         return "\n".join(lines)
@@ -81,13 +105,14 @@ def prepare(params: Params, out: Path = PREPARED) -> Split:
     training = _labelled("train", rows, limit)
     features = project.features(training.inputs())
     check_leak(features, training.labels, params.prepare.max_feature_auc)
-    columns = {"key": training.columns[project.key()], "label": training.labels}
+    columns = {"key": project.row_keys(training.columns), "label": training.labels}
     write_columns(columns | _named(features), out / "train.parquet")
     held_out = _labelled("holdout", dataset.holdout, limit)
     split = Split(
         train=_part(dataset, dataset.learned, training, rows.unlabelled),
         holdout=_part(dataset, dataset.held_out, held_out, dataset.holdout.unlabelled),
         not_read=list(dataset.not_read),
+        notes=[*_notes_on_keys(), *_notes_on_entities(dataset, training, held_out)],
     )
     write_json(
         {"train": split.train.record(), "holdout": split.holdout.record()}, out / "split.json"
@@ -131,16 +156,50 @@ def _labelled(name: str, rows: LabelledRows, limit: float) -> LabelledRows:
 
 
 def _part(dataset: Dataset, parts: range, rows: LabelledRows, unlabelled: int) -> Part:
-    time = rows.columns[project.event_time()]
+    name = project.event_time()
+    first, last = ("", "") if name is None else _ends(rows.columns[name])
     return Part(
         months=[dataset.periods[part] for part in parts],
         rows=len(rows.labels),
         labels=project.task().describe(rows.labels),
         unlabelled=unlabelled,
         keys_sha256=rows.keys_sha256,
-        first=f"{time.min()}Z",
-        last=f"{time.max()}Z",
+        first=first,
+        last=last,
+        by=dataset.table.by,
+        rows_sha256="" if project.key_columns() else dataset.table.digest(parts),
     )
+
+
+def _ends(times: np.ndarray) -> tuple[str, str]:
+    return f"{times.min()}Z", f"{times.max()}Z"
+
+
+def _notes_on_keys() -> Iterator[str]:
+    if not project.key_columns():
+        yield (
+            "no key (`KEY` is None): a row is known by its file and its number in it, so append "
+            "rows only; repeated rows are not found, and labels are joined by the id of a "
+            "prediction alone"
+        )
+
+
+def _notes_on_entities(
+    dataset: Dataset, training: LabelledRows, holdout: LabelledRows
+) -> Iterator[str]:
+    """Yield for each entity how many rows of the holdout are of one in the training data."""
+    remedy = (
+        ""
+        if dataset.table.is_random
+        else " (for new ones: `prepare.holdout: {by: entity, share: 0.2}`)"
+    )
+    for name in Dependence.declared().entities:
+        known, values = (pd.Series(column_of(name, rows.columns)) for rows in (training, holdout))
+        if count := int((values.notna() & values.isin(known.dropna().unique())).sum()):
+            yield (
+                f"{count:,} of {len(values):,} holdout rows have a {shown_name(name)} that is also "
+                f"in the training data: the metrics are about such rows{remedy}"
+            )
 
 
 def _named(features: Columns) -> dict[str, np.ndarray]:

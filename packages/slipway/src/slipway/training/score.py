@@ -125,6 +125,8 @@ def parse_manifest(content: bytes, path: Path = Path(MANIFEST_FILE)) -> dict[str
 def score_file(rows: Path, model: Path, out: Path) -> int:
     """Score a parquet or CSV file of raw rows; write key and score; return the number of rows.
 
+    Without a key it is the number of the row in the file.
+
     Raises
     ------
     SlipwayError
@@ -137,7 +139,9 @@ def score_file(rows: Path, model: Path, out: Path) -> int:
     loaded = Model.load(model)
     columns = read_columns([rows], [column["name"] for column in loaded.manifest["inputs"]])
     scores = loaded.score(columns)
-    write_columns({"key": columns[loaded.manifest["key"]], **score_columns(scores)}, out)
+    names = project.key_names(loaded.manifest["key"])
+    keys = project.row_keys(columns, names) if names else np.arange(len(scores))
+    write_columns({"key": keys, **score_columns(scores)}, out)
     return len(scores)
 
 

@@ -1,8 +1,9 @@
 """`slipway search`: compare settings of `train` on the training data.
 
 Periods are held out in the order of time, each predicted by a model that learned from the periods
-before it. Only the periods before the first origin (`prepare.origins`) are read: a model that was
-chosen on rows that the judge compares on could not be judged on them.
+before it; where rows are not held out by time, folds, each predicted by a model of the others. Only
+the parts that no origin scores (`prepare.origins`) are read: a model that was chosen on rows that
+the judge compares on could not be judged on them.
 """
 
 from __future__ import annotations
@@ -15,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from slipway import project
-from slipway.dataset.folder import DATA
 from slipway.dataset.labelled import LabelledRows
 from slipway.dataset.split import Dataset
+from slipway.dataset.table import FOLD
 from slipway.dataset.tables import write_json
 from slipway.errors import NO, YES, SlipwayError
 from slipway.metrics.registry import ALL, Options, Sample
@@ -54,7 +55,7 @@ class Search:
     metric
         `judge.primary` of the parameters.
     held
-        The periods predicted, each by a model of the periods before it.
+        The periods predicted, each by a model of the periods before it; or folds.
     tried
         The current settings, then every candidate.
     chosen
@@ -79,7 +80,8 @@ class Search:
 
     def text(self) -> str:
         held = f"{', '.join(self.held)} ({self.rows:,} rows)"
-        how = "each predicted by a model of the periods before it"
+        others = "other folds" if self.held[0].startswith(FOLD) else "periods before it"
+        how = f"each predicted by a model of the {others}"
         lines = [f"{self.metric} on {held}, {how}; {self.where}"]
         for tried in self.tried:
             mark = "→" if tried.changes == self.chosen else " "
@@ -94,7 +96,7 @@ class Search:
         return "\n".join(lines)
 
 
-def search(params: Params, folder: Path = DATA, out: Path | None = SEARCH) -> Search:
+def search(params: Params, folder: Path | None = None, out: Path | None = SEARCH) -> Search:
     """Try the candidates of the parameters; write and return the result.
 
     Raises
@@ -105,11 +107,11 @@ def search(params: Params, folder: Path = DATA, out: Path | None = SEARCH) -> Se
     """
     candidates: list[Changes] = [{}, *_candidates(params)]
     dataset = Dataset.open(params, folder)
-    learned_first = dataset.origins(params.prepare.origins)[0].learned
-    metric, folds = params.judge.primary, _folds(len(learned_first))
+    unseen = dataset.unseen(params.prepare.origins)
+    metric, folds = params.judge.primary, _folds(dataset, len(unseen))
     periods = [
         Period.of(LabelledRows.of(rows).labelled(dataset.periods[part]))
-        for part, rows in zip(learned_first, dataset.table.read_each(learned_first), strict=True)
+        for part, rows in zip(unseen, dataset.table.read_each(unseen), strict=True)
     ]
     threshold = params.evaluate.threshold
     jobs = [
@@ -156,14 +158,19 @@ def _candidates(params: Params) -> Sequence[Changes]:
     return params.search.candidates
 
 
-def _folds(periods: int) -> list[tuple[list[int], int]]:
-    """Return the periods to learn from and the later one to predict, for each fold."""
-    if periods < 2:
+def _folds(dataset: Dataset, parts: int) -> list[tuple[list[int], int]]:
+    """Return the parts to learn from and the one to predict, a later one in time, for each fold."""
+    if parts < 2:
+        what = "period" if dataset.table.unit else "fold"
+        shorter = ", or set a shorter `prepare.period`" if dataset.table.unit else ""
         raise SlipwayError(
-            f"{periods} period of training data: none can be held out of it",
-            "add data, hold out less, or set a shorter `prepare.period` in params.yaml",
+            f"{parts} {what} of training data: none can be held out of it",
+            f"add data, or hold out less{shorter} in params.yaml",
         )
-    return [(list(range(held)), held) for held in range(max(1, periods - FOLDS), periods)]
+    held_out = range(max(1, parts - FOLDS), parts)
+    if dataset.table.unit:
+        return [(list(range(held)), held) for held in held_out]
+    return [([part for part in range(parts) if part != held], held) for held in held_out]
 
 
 def _try(

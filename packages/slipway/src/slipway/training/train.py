@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +12,7 @@ import numpy as np
 
 from slipway import project
 from slipway.dataset.periods import whole_months
+from slipway.dataset.reader import schema_types
 from slipway.dataset.split import Dataset, evenly_spaced
 from slipway.dataset.tables import (
     PREPARED,
@@ -25,9 +26,9 @@ from slipway.dataset.tables import (
     write_json,
 )
 from slipway.errors import SlipwayError, first_line
-from slipway.reference.domain_classifier import past_weeks
-from slipway.reference.history import reference_history
-from slipway.reference.profile import profile, profile_columns
+from slipway.reference.domain_classifier import NO_WEEKS, past_weeks
+from slipway.reference.history import no_history, reference_history
+from slipway.reference.profile import MOST_VALUES, profile, profile_columns
 from slipway.repository.pointers import data_revision
 from slipway.training.diagnostics import DIAGNOSTICS
 from slipway.training.formats.choose import Choice, choose
@@ -43,6 +44,7 @@ from slipway.training.score import (
     Model,
     feature_type,
 )
+from slipway.untrusted import shown_name
 from slipway.user_code import user_code
 
 if TYPE_CHECKING:
@@ -105,7 +107,8 @@ def train(params: Params, prepared: Path = PREPARED, out: Path = MODEL) -> str:
     }
     model = Model(content, manifest)
     holdout = _scored_holdout(model, dataset)
-    manifest |= _reference(model, holdout)
+    left_out = _not_monitored(dataset)
+    manifest |= _reference(model, holdout, left_out)
     manifest["past"] = _history(model, dataset, holdout)
     out.mkdir(parents=True, exist_ok=True)
     write_columns(evenly_spaced(holdout, REFERENCE_ROWS), out / REFERENCE_FILE)
@@ -115,7 +118,9 @@ def train(params: Params, prepared: Path = PREPARED, out: Path = MODEL) -> str:
     baseline = ONNX.export(fit_baseline(features, labels), types)
     (out / BASELINE_FILE).write_bytes(baseline.content)
     write_json(manifest, out / MANIFEST_FILE)
-    return "\n".join(_summary(choice, manifest["model"], out, params.judge.max_row_ms))
+    lines = [*_summary(choice, manifest["model"], out, params.judge.max_row_ms)]
+    lines += [f"not monitored: {shown_name(name)}, {why}" for name, why in left_out.items()]
+    return "\n".join(lines)
 
 
 def read_prepared(path: Path) -> tuple[dict[str, np.ndarray], np.ndarray]:
@@ -249,10 +254,14 @@ def frequent_values(values: np.ndarray, most: int) -> np.ndarray:
 
 
 def _describe(name: str, kind: str, values: np.ndarray) -> dict[str, object]:
-    """Return a feature as the manifest has it: a category with all values of the training rows."""
+    """Return a feature as the manifest has it: a category with all values of the training rows.
+
+    Of more than `MOST_VALUES` only the number is given: it is free text, or names.
+    """
     described: dict[str, object] = {"name": name, "type": kind}
     if kind == "category":
-        described["values"] = sorted(set(values.tolist()))
+        found = sorted(set(values.tolist()))
+        described |= {"values": found} if len(found) <= MOST_VALUES else {"distinct": len(found)}
     return described
 
 
@@ -291,7 +300,7 @@ def _row_schema() -> dict[str, object]:
     from slipway.schema.export import export_schema
 
     return {
-        "key": project.key(),
+        "key": project.key_entry(),
         "event_time": project.event_time(),
         "inputs": export_schema(project.schema()),
         "rules": list(project.RULES),
@@ -307,10 +316,27 @@ def _scored_holdout(model: Model, dataset: Dataset) -> dict[str, np.ndarray]:
     }
 
 
-def _reference(model: Model, holdout: Columns) -> dict[str, object]:
+def _not_monitored(dataset: Dataset) -> dict[str, str]:
+    """Return why an input other than the key and the event time has no reference, by its name."""
+    known = {*project.key_columns(), project.event_time()}
+    kinds = {name: kind for name, (kind, _) in schema_types().items() if name not in known}
+    inputs = [name for name in project.inputs() if name in kinds]
+    found = {name: "a time" for name in inputs if kinds[name] == "timestamp"}
+    texts = [name for name in inputs if kinds[name] == "string"]
+    parts = (dataset.read_train(texts), dataset.holdout.columns) if texts else ()
+    for name in texts:
+        count = len(set().union(*(part[name].tolist() for part in parts)))
+        if count > MOST_VALUES:
+            found[name] = f"a category of {count:,} values, of which at most {MOST_VALUES:,} are"
+    return found
+
+
+def _reference(model: Model, holdout: Columns, left_out: Container[str]) -> dict[str, object]:
     """Return the reference profile of the holdout and some golden predictions."""
     rows = {name: holdout[name] for name in project.inputs()}
-    profiles = profile_columns({name: rows[name] for name in _monitored()})
+    not_monitored = {*project.key_columns(), project.event_time()}
+    names = [name for name in rows if name not in not_monitored and name not in left_out]
+    profiles = profile_columns({name: rows[name] for name in names})
     golden = evenly_spaced(rows, GOLDEN_ROWS)
     return {
         "reference": profiles | {"score": profile(holdout["score"])},
@@ -325,19 +351,22 @@ def _history(model: Model, dataset: Dataset, holdout: Columns) -> dict[str, obje
     """Return the reference history: months and weeks of the inputs and of the score.
 
     The model has learned from most of these rows, so its score may follow each day a little more
-    closely than on later days: its overdispersion is overestimated.
+    closely than on later days: its overdispersion is overestimated. Without an event time the
+    history is empty.
     """
-    reference = model.manifest["reference"]
+    reference, time = model.manifest["reference"], project.event_time()
+    if time is None:
+        return no_history(reference) | {"joint": dict(NO_WEEKS)}
     rows = dataset.read_train(project.inputs())
     inputs = {name: np.concatenate([rows[name], holdout[name]]) for name in project.inputs()}
-    times = inputs[project.event_time()]
-    monitored = {name: inputs[name] for name in _monitored()}
+    times = inputs[time]
+    monitored = {name: inputs[name] for name in inputs if name in reference}
     profiles = {name: reference[name] for name in monitored}
     history = reference_history(monitored, times, profiles, whole_months(dataset.periods))
     sample = np.arange(0, row_count(rows), max(1, row_count(rows) // SCORED_ROWS))
     earlier = model.task.monitored(model.score(take(rows, sample)))
     scores = np.concatenate([earlier, holdout["score"]])
-    scored = np.concatenate([rows[project.event_time()][sample], holdout[project.event_time()]])
+    scored = np.concatenate([rows[time][sample], holdout[time]])
     of_score = reference_history(
         {"score": scores}, scored, {"score": reference["score"]}, history["months"]
     )
@@ -365,8 +394,3 @@ def _coded(columns: Columns) -> tuple[dict[str, np.ndarray], dict[str, int]]:
         missing[name] = len(names)
         coded[name] = np.where(absent, len(names), codes)
     return coded, missing
-
-
-def _monitored() -> list[str]:
-    not_monitored = {project.key(), project.event_time()}
-    return [name for name in project.inputs() if name not in not_monitored]

@@ -1,7 +1,7 @@
 """A file of labels, which is imported only if all of it is valid.
 
-It has the key and either the label itself, in a column named after the target, or the columns that
-the label is derived from, as in a monthly file.
+It has the key, or without one the id of the prediction; and either the label itself, in a column
+named after the target, or the columns that the label is derived from, as in a monthly file.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ import numpy as np
 from slipway import project
 from slipway.dataset.chunks import Source, values_of
 from slipway.dataset.csv_format import FOUND, Stated
+from slipway.dataset.keys import keys_of
 from slipway.dataset.outcomes import array_of, columns_of_label, outcomes
-from slipway.dataset.reader import open_table
+from slipway.dataset.reader import TEXT, open_table
 from slipway.dataset.zone import stated_zone
 from slipway.errors import Refused
 from slipway.schema.expected import NOUNS, describe
@@ -32,6 +33,9 @@ CHUNK_ROWS = 250_000
 MOST_FAULTS = 5
 
 OUTCOME = "outcome."
+
+ID = "prediction_id"
+"""The column of labels with the id of a prediction, if rows have no key."""
 
 TEXT_LABELS = {"0": 0.0, "1": 1.0, "0.0": 0.0, "1.0": 1.0, "false": 0.0, "true": 1.0}
 
@@ -63,21 +67,28 @@ def read_arrivals(path: Path, stated: Stated = FOUND) -> Arrivals:
     source, faults = open_table(path, stated), _Faults(path)
     names = _columns_to_read(source, faults)
     columns = {name: _read(source, name, faults) for name in names}
-    key = columns[project.key()]
-    if not len(key):
+    if not len(columns[names[0]]):
         faults.add("the file has no rows")
     faults.stop()
-    faults.rows(project.key(), key.isna().to_numpy(), "a key in every row", key)
+    for name in _key():
+        values = columns[name]
+        faults.rows(name, values.isna().to_numpy(), "a key in every row", values)
+    key = keys_of([columns[name] for name in _key()])
     for name in (name for name in names if name in project.schema().columns):
         _check(name, columns[name], faults)
     faults.stop()
-    rows = _frame(key, _labels(columns, faults), columns)
+    rows = _frame(key, _labels(key, columns, faults), columns)
     faults.stop()
     _find_contradictions(rows, faults)
     faults.stop()
     labelled = rows[rows["label"].notna()].drop_duplicates("key", ignore_index=True)
     labelled["label"] = labelled["label"].astype("int8")
     return Arrivals(labelled, int(rows["label"].isna().sum()))
+
+
+def _key() -> tuple[str, ...]:
+    """Return the columns of the key; without one, the id of the prediction."""
+    return project.key_columns() or (ID,)
 
 
 class _Faults:
@@ -119,19 +130,19 @@ class _Faults:
 
 
 def _columns_to_read(source: Source, faults: _Faults) -> list[str]:
-    key, read = project.key(), columns_of_label()
+    key, read = _key(), columns_of_label()
     made = set(read) <= source.types.keys()
-    if key not in source.types:
-        faults.add(f"column `{key}` is missing: it is the key of the labels")
+    for name in (name for name in key if name not in source.types):
+        faults.add(f"column `{name}` is missing: {_meaning(key)}")
     if not made and project.TARGET not in source.types:
         parts = ", ".join(f"`{name}`" for name in read)
         faults.add(f"column `{project.TARGET}` is missing, and it cannot be derived from {parts}")
     wanted = [*read, *(name for name in outcomes() if name in source.types)]
     label = [project.TARGET] if project.TARGET in source.types else []
-    names = list(dict.fromkeys([key, *(wanted if made else []), *label]))
+    names = list(dict.fromkeys([*key, *(wanted if made else []), *label]))
     for name in (name for name in names if name in source.repeated):
         faults.add(f"column `{name}` occurs more than once")
-    expected = [key, project.TARGET, *read]
+    expected = [*key, project.TARGET, *read]
     for name in source.types.keys() - set(expected):
         for similar in (each for each in expected if folded(each) == folded(name)):
             faults.add(
@@ -142,12 +153,18 @@ def _columns_to_read(source: Source, faults: _Faults) -> list[str]:
     return names
 
 
+def _meaning(key: tuple[str, ...]) -> str:
+    if key == (ID,):
+        return "rows have no key (`KEY` is None), so labels have the id of their prediction"
+    return "it is the key of the labels" if len(key) == 1 else "it is a part of the key of labels"
+
+
 def _read(source: Source, name: str, faults: _Faults) -> pd.Series:
     """Return a column in the type of the schema; a label as a number, NaN where there is none."""
     columns = project.schema().columns
-    if name not in columns:
+    if name not in columns and name != ID:
         return _read_labels(source, faults)
-    kind, dtype = column_type(name, columns[name])
+    kind, dtype = column_type(name, columns[name]) if name in columns else TEXT
     if not source.format and not _fits(source.types[name], kind):
         faults.add(f"column `{name}`: expected {NOUNS[kind]}, its type is {source.types[name]}")
         faults.stop()
@@ -177,7 +194,7 @@ def _read_labels(source: Source, faults: _Faults) -> pd.Series:
 def _check(name: str, values: pd.Series, faults: _Faults) -> None:
     kind, dtype = column_type(name, project.schema().columns[name])
     present = values.dropna()
-    if kind == "integer" and name != project.key():
+    if kind == "integer" and name not in _key():
         # An integer column has no missing value.
         faults.rows(name, values.isna().to_numpy(), "a value in every row", values)
     if kind == "integer":
@@ -189,12 +206,12 @@ def _check(name: str, values: pd.Series, faults: _Faults) -> None:
         faults.rows(name, bad, _expected(check), values)
 
 
-def _labels(columns: dict[str, pd.Series], faults: _Faults) -> np.ndarray:
+def _labels(key: pd.Series, columns: dict[str, pd.Series], faults: _Faults) -> np.ndarray:
     """Return the label of each row: from its own column, or derived from others.
 
     If a row has both, they must agree.
     """
-    unknown = np.full(len(columns[project.key()]), np.nan)
+    unknown = np.full(len(key), np.nan)
     stated, derived = unknown, unknown
     if project.TARGET in columns and project.TARGET not in project.schema().columns:
         stated = np.asarray(columns[project.TARGET], dtype="float64")
@@ -205,20 +222,24 @@ def _labels(columns: dict[str, pd.Series], faults: _Faults) -> np.ndarray:
             if name in project.schema().columns
         }
         derived = np.asarray(project.label(arrays), dtype="float64")
-    _find_disagreements(stated, derived, columns, faults)
+    _find_disagreements(stated, derived, key, columns, faults)
     return np.where(np.isnan(stated), derived, stated)
 
 
 def _find_disagreements(
-    stated: np.ndarray, derived: np.ndarray, columns: dict[str, pd.Series], faults: _Faults
+    stated: np.ndarray,
+    derived: np.ndarray,
+    key: pd.Series,
+    columns: dict[str, pd.Series],
+    faults: _Faults,
 ) -> None:
     differ = ~np.isnan(stated) & ~np.isnan(derived) & (stated != derived)
-    parts = [name for name in columns_of_label() if name != project.key()]
+    parts = [name for name in columns_of_label() if name not in _key()]
     at = np.flatnonzero(differ)
     for row in at[:MOST_FAULTS].tolist():
         values = ", ".join(f"`{name}` {shown(_plain(columns[name].iloc[row]))}" for name in parts)
         faults.add(
-            f"row {row:,}, key {shown(_plain(columns[project.key()].iloc[row]))}: "
+            f"row {row:,}, key {shown(_plain(key.iloc[row]))}: "
             f"`{project.TARGET}` is {stated[row]:g}, but {values} makes it {derived[row]:g}"
         )
     faults.more(len(at) - MOST_FAULTS)

@@ -70,20 +70,22 @@ class Traffic:
     faults: Sequence[str] = ()
 
 
-def read_days(place: str, event_time: str, labels: Mapping[Any, float]) -> Traffic:
+def read_days(place: str, event_time: str | None, labels: Mapping[Any, float]) -> Traffic:
     """Return the predictions of each day, or why there are none.
 
     Parameters
     ----------
+    event_time
+        The input with the time of the event; None: the time of the request is used.
     labels
         0.0 or 1.0 by key, where known.
     """
     from slipway.predictions.reader import read_batches
 
     skipped, sums = Skipped(), defaultdict[str, _Sums](_Sums)
-    event = {"name": event_time, "type": "timestamp", "unique": False}
+    inputs = [{"name": event_time, "type": "timestamp", "unique": False}] if event_time else []
     try:
-        for batch in read_batches(place, skipped, [event]):
+        for batch in read_batches(place, skipped, inputs):
             _add(batch, event_time, labels, skipped, sums)
     except SlipwayError as error:
         return Traffic([], f"{error}.")
@@ -93,7 +95,7 @@ def read_days(place: str, event_time: str, labels: Mapping[Any, float]) -> Traff
 
 def _add(
     batch: Batch,
-    event_time: str,
+    event_time: str | None,
     labels: Mapping[Any, float],
     skipped: Skipped,
     sums: defaultdict[str, _Sums],
@@ -105,7 +107,8 @@ def _add(
 
     table = batch.traffic
     # Without an event time, the time of the request is used.
-    times = pc.coalesce(table[f"{INPUT}{event_time}"], table["time"])
+    own = [table[f"{INPUT}{event_time}"]] if event_time else []
+    times = pc.coalesce(*own, table["time"])
     moments = read_times(times.combine_chunks())
     readable = moments != UNREADABLE
     if not readable.all():
@@ -127,15 +130,18 @@ def _labels(keys: pa.ChunkedArray, labels: Mapping[Any, float]) -> list[float | 
 def known_labels(
     files: Iterable[Path], store: str = "", stated: Stated = FOUND
 ) -> dict[Any, float]:
-    """Return labels by key: from files of whole rows, then from what has arrived in a store."""
+    """Return labels by key: from files of whole rows, then from what has arrived in a store.
+
+    Rows without a key are not those of a prediction.
+    """
     from slipway import project
 
     found: dict[Any, float] = {}
-    for path in files:
+    for path in files if project.key_columns() else ():
         columns = read_columns([path], stated=stated)
         values = project.label(columns)
         known = ~np.isnan(values)
-        keys = columns[project.key()][known].tolist()
+        keys = project.row_keys(columns)[known].tolist()
         found |= dict(zip(keys, values[known].tolist(), strict=True))
     if store:
         arrived = read_labels(store)

@@ -14,7 +14,6 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from slipway.comparison.record import JUDGEMENTS
 from slipway.dataset.files import list_folder
-from slipway.dataset.folder import DATA
 from slipway.dataset.tables import read_json
 from slipway.errors import Refused, SlipwayError
 from slipway.monitoring.check import log_place
@@ -221,7 +220,8 @@ def _traffic(params: Params, log: str, labels: list[Path] | None, manifest: Row 
     if manifest is None:
         return Traffic([], "There is no model yet.")
     if labels is None:
-        files = list_folder(DATA).read if DATA.is_dir() else []
+        folder = Path(params.data.folder)
+        files = list_folder(folder).read if folder.is_dir() else []
         known = known_labels(files, labels_place(params), params.data)
     else:
         known = known_labels(labels)

@@ -38,10 +38,18 @@ def demo(root: Path, site: Path) -> None:
     Raises
     ------
     SlipwayError
-        A step has another exit code than expected.
+        A step has another exit code than expected; or rows have no time, so that none can be
+        replayed.
     """
     from rich.console import Console
 
+    from slipway import project
+
+    if project.event_time() is None:
+        raise SlipwayError(
+            f"{project.SCHEMA}: `EVENT_TIME` is None, so no month follows those of the data",
+            "use the commands of docs/propose-a-change.md on your own model",
+        )
     started = time.monotonic()
     console = Console(highlight=False)
     console.print("[bold]Slipway: the whole loop on this machine[/bold]\n")
@@ -151,7 +159,8 @@ def break_rows(path: Path) -> None:
     rows = pd.read_parquet(path)
     columns = project.schema().columns
     number = next(name for name in columns if pd.api.types.is_integer_dtype(rows[name]))
-    category = next(name for name in columns if rows[name].dtype == "str" and name != project.key())
+    others = [name for name in columns if name not in project.key_columns()]
+    category = next(name for name in others if rows[name].dtype == "str")
     rows.loc[rows.index[100:114], number] = 127
     rows.loc[rows.index[500:520], category] = None
     write_month(pd.concat([rows, rows.iloc[-212:]]), path)

@@ -1,14 +1,12 @@
-"""Rows without a time are compared by grouped cross-validation."""
+"""Rows without a time are divided by the hash of their entity, and compared on folds."""
 
 from __future__ import annotations
 
 from itertools import pairwise
 
 import numpy as np
-import pytest
 
-from slipway.dataset.folds import FOLDS, grouped_folds
-from slipway.errors import SlipwayError
+from slipway.dataset.hashes import FOLDS, hashes_of
 from slipway.metrics.clusters import Clusters, Way
 from slipway.metrics.registry import METRICS, Options, Predictions, Sample
 
@@ -16,28 +14,30 @@ LEVEL, RUNS = 0.025, 200
 CUSTOMERS, ROWS = 80, 800
 
 
-def customers(random: np.random.Generator) -> Clusters:
-    return Clusters((Way.of(random.integers(0, CUSTOMERS, ROWS), name="customer"),))
+def test_positions_and_folds_are_uniform() -> None:
+    found = hashes_of(np.arange(20_000))
+    expected = 20_000 / FOLDS
+    assert np.histogram(found.position, 10, (0, 1))[0].std() < 2 * np.sqrt(2000)
+    assert np.abs(np.bincount(found.fold) - expected).max() < 4 * np.sqrt(expected)
+    assert abs(np.corrcoef(found.position, found.fold)[0, 1]) < 0.03
 
 
-def test_no_customer_is_learned_from_and_scored() -> None:
-    random = np.random.default_rng(0)
-    clusters, labels = customers(random), (random.random(ROWS) < 0.1).astype(int)
-    folds = grouped_folds(labels, clusters)
-    codes = clusters.ways[0].codes
-    assert sorted(np.concatenate(folds).tolist()) == list(range(ROWS))
-    assert sum(len(set(codes[fold].tolist())) for fold in folds) == clusters.ways[0].count
-    assert all(labels[fold].any() for fold in folds)
+def test_the_hash_of_a_value_depends_on_nothing_else() -> None:
+    few, many = hashes_of(np.array(["b"], object)), hashes_of(np.array(["a", "b", "b"], object))
+    assert few.position[0] == many.position[1] == many.position[2] != many.position[0]
+    assert round(float(few.position[0]), 6) == 0.242735  # of sha256, on every machine
 
 
-def test_rows_that_do_not_depend_on_each_other_are_divided_too() -> None:
-    assert len(grouped_folds(np.arange(100) % 2, Clusters())) == FOLDS
-
-
-def test_fewer_customers_than_folds_are_refused() -> None:
-    few = Clusters((Way.of(np.arange(ROWS) % (FOLDS - 1)),))
-    with pytest.raises(SlipwayError, match=f"{FOLDS - 1} clusters"):
-        grouped_folds(np.arange(ROWS) % 2, few)
+def test_a_whole_number_has_one_hash_in_every_type() -> None:
+    positions = {
+        float(hashes_of(values).position[0])
+        for values in (
+            np.array([12], "int8"),
+            np.array([12], "float32"),
+            np.array(["12"], dtype=object),
+        )
+    }
+    assert len(positions) == 1
 
 
 def compared(random: np.random.Generator, *, by_customer: bool) -> bool:
@@ -46,17 +46,17 @@ def compared(random: np.random.Generator, *, by_customer: bool) -> bool:
     Each fits a linear model to the signal and a noise column of its own, which is the same for all
     rows of a customer, as is an effect on the label.
     """
-    clusters = customers(random)
-    codes = clusters.ways[0].codes
+    codes = random.integers(0, CUSTOMERS, ROWS)
     of_customer = random.standard_normal((3, CUSTOMERS))[:, codes]
     signal = random.standard_normal(ROWS)
     labels = (signal + 1.5 * of_customer[0] > 0).astype("float64")
-    folds = grouped_folds(labels, clusters)
+    fold = hashes_of(codes + CUSTOMERS * random.integers(0, 10**9)).fold
+    folds = [np.flatnonzero(fold == number) for number in np.unique(fold)]
     scores = [cross_validated(np.c_[signal, noise], labels, folds) for noise in of_customer[1:]]
     order = np.concatenate(folds)
     ends = np.cumsum([0, *map(len, folds)]).tolist()
     periods = tuple(slice(start, end) for start, end in pairwise(ends))
-    rows = clusters.take(order) if by_customer else Clusters()
+    rows = Clusters((Way.of(codes[order], name="customer"),)) if by_customer else Clusters()
     first, second = (Predictions.at(each[order], 0.5) for each in scores)
     sample = Sample(labels[order], rows, periods)
     found = METRICS["brier"].difference(sample, first, second, Options())
