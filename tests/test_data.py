@@ -30,7 +30,7 @@ def test_a_file_that_lacks_a_column_is_refused(tmp_path: Path) -> None:
 
 
 def test_keys_are_unique(columns: Columns) -> None:
-    keys = columns[project.key()]
+    keys = project.row_keys(columns)
     assert len(np.unique(keys)) == len(keys)
 
 

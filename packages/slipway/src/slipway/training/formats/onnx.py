@@ -70,9 +70,20 @@ def load(content: bytes, types: Types, _: Iterable[str]) -> Predict:
         ) from error
     outputs = [output.name for output in session.get_outputs()]
     is_classifier = len(outputs) > 1  # its first output is the label
+    # skl2onnx keeps the sequence of the features, and replaces spaces and signs in their names.
+    inputs = [entry.name for entry in session.get_inputs()]
+    if len(inputs) != len(types):
+        raise SlipwayError(
+            f"{ONNX.file}: it has {len(inputs)} inputs for {len(types)} features",
+            "rebuild it with `dvc repro`",
+        )
+    names = list(types) if set(inputs) == set(types) else inputs
 
     def predict(features: Columns) -> np.ndarray:
-        feed = {name: _tensor(features[name], kind) for name, kind in types.items()}
+        feed = {
+            entry: _tensor(features[name], kind)
+            for entry, (name, kind) in zip(names, types.items(), strict=True)
+        }
         found = np.asarray(session.run(outputs[-1:], feed)[0], dtype="float64")
         return found if is_classifier else found.reshape(-1)
 
