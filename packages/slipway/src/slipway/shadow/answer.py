@@ -21,6 +21,7 @@ from slipway.exits import run_command
 from slipway.predictions.record import Record
 from slipway.schema.validator import Rows, RowValidator
 from slipway.shadow.recent_requests import recent_requests
+from slipway.tasks import require_binary
 from slipway.times import time_or_none
 from slipway.training.score import MODEL, Model
 
@@ -37,6 +38,7 @@ class Shadow:
 
     def __init__(self, folder: Path = MODEL) -> None:
         self._model = Model.load(folder)
+        require_binary(self._model.task, "a shadow comparison")
         manifest = self._model.manifest
         try:
             self._rows = RowValidator(manifest["inputs"], project.RULES)
