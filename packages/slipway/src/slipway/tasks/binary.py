@@ -14,6 +14,8 @@ from slipway.tasks.predictions import Predictions
 
 DECIMALS = 6
 
+TEXTS = {"": None, "0": 0, "1": 1, "0.0": 0, "1.0": 1, "false": 0, "true": 1}
+
 
 @dataclass(frozen=True)
 class Binary:
@@ -53,6 +55,15 @@ class Binary:
                 "check `label` in src/model/target.py, or use more months: "
                 "`prepare.holdout_months` in params.yaml",
             )
+
+    def from_text(self, text: str, decimal: str) -> object:
+        return TEXTS.get(text.strip().lower(), text)
+
+    def stored(self, labels: np.ndarray) -> np.ndarray:
+        return labels.astype("int8")
+
+    def shown(self, label: float) -> str:
+        return f"{label:g}"
 
     def targets(self, labels: np.ndarray) -> np.ndarray:
         return labels.astype(int)

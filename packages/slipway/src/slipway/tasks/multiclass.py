@@ -64,6 +64,22 @@ class Multiclass:
                 "check `label` in src/model/target.py, or use more rows",
             )
 
+    def from_text(self, text: str, decimal: str) -> object:
+        """Return the class of this name; names that are not text may be written in several ways."""
+        if text in self.classes or not text.strip():
+            return text if text in self.classes else None
+        written = text.strip().lower().removesuffix(f"{decimal}0")
+        names = {str(each).lower(): each for each in self.classes if not isinstance(each, str)}
+        return names.get(written, text)
+
+    def stored(self, labels: np.ndarray) -> np.ndarray:
+        names = np.empty(len(labels), dtype=object)
+        names[:] = [self.classes[int(label)] for label in labels.tolist()]
+        return names
+
+    def shown(self, label: float) -> str:
+        return repr(self.classes[int(label)])
+
     def targets(self, labels: np.ndarray) -> np.ndarray:
         return labels.astype(int)
 
