@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pyarrow.parquet as pq
@@ -11,8 +12,8 @@ from tests.tasks.test_pipeline import slipway, task_of
 from slipway.dataset.files import PARQUET
 
 COLUMNS = {"multiclass": ("ticket", "team"), "regression": ("delivery", "minutes")}
-OTHER: dict[str, object] = {"multiclass": "billing", "regression": 12.5}
-WRONG: dict[str, object] = {"multiclass": "press", "regression": -3.0}
+OTHER: dict[str, Any] = {"multiclass": "billing", "regression": 12.5}
+WRONG: dict[str, Any] = {"multiclass": "press", "regression": -3.0}
 
 
 def stored(folder: Path) -> pd.DataFrame:

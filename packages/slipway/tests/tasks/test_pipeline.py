@@ -83,7 +83,7 @@ def test_a_search_compares_candidates_by_the_primary_metric(repository: Path) ->
     assert "no candidate is better" in done.stdout
 
 
-@pytest.mark.parametrize("command", ["drift", "page"])
+@pytest.mark.parametrize("command", ["page"])
 def test_a_part_that_does_not_support_the_task_refuses_it(repository: Path, command: str) -> None:
     done = slipway(repository, command)
     assert done.returncode == 2

@@ -19,13 +19,18 @@ if TYPE_CHECKING:
     from slipway.schema.checks import ColumnSpec
 
 SCORE = "score"
+DECIDED = "decided class"
+
+PREDICTED = (SCORE, DECIDED)
+"""The series that are not inputs: the watched number, and the class that was decided."""
+
 MISSING = "missing"
 UNSEEN = "never seen before"
 
 
 @dataclass(frozen=True)
 class Series:
-    """A monitored series: one input of the model, or its score.
+    """A monitored series: one input of the model, or one of `PREDICTED`.
 
     `names` are those of its cells: bins or values, then `UNSEEN` for a category, then `MISSING`.
     `holdout` has counts of shape (cells,); `months` those of each calendar month of the reference

@@ -118,6 +118,9 @@ class Task(Protocol):
     def monitored(self, scores: np.ndarray) -> np.ndarray:
         """Return a number for each row, shape (rows,), whose distribution is watched."""
 
+    def decided(self, scores: np.ndarray) -> np.ndarray | None:
+        """Return the name of the decided class of each row, as text; None without such."""
+
     def describe(self, labels: np.ndarray) -> dict[str, Any]:
         """Return what a manifest records of some labels."""
 

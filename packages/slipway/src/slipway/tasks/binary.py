@@ -99,6 +99,9 @@ class Binary:
     def monitored(self, scores: np.ndarray) -> np.ndarray:
         return scores
 
+    def decided(self, scores: np.ndarray) -> np.ndarray | None:
+        return None
+
     def describe(self, labels: np.ndarray) -> dict[str, Any]:
         return {**self.counts(labels)}
 

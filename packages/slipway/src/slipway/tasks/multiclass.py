@@ -116,6 +116,10 @@ class Multiclass:
         """Return the probability of the decided class."""
         return np.asarray(scores.max(1))
 
+    def decided(self, scores: np.ndarray) -> np.ndarray | None:
+        names = np.array([str(each) for each in self.classes], dtype=object)
+        return np.asarray(names[scores.argmax(1)])
+
     def describe(self, labels: np.ndarray) -> dict[str, Any]:
         counts = np.bincount(labels.astype(int), minlength=len(self.classes)).tolist()
         return {"classes": dict(zip(map(str, self.classes), counts, strict=True))}

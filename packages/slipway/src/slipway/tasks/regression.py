@@ -97,6 +97,9 @@ class Regression:
     def monitored(self, scores: np.ndarray) -> np.ndarray:
         return scores
 
+    def decided(self, scores: np.ndarray) -> np.ndarray | None:
+        return None
+
     def describe(self, labels: np.ndarray) -> dict[str, Any]:
         return {
             "mean": float(labels.mean()),

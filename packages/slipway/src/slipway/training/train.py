@@ -43,6 +43,7 @@ from slipway.training.score import (
     Model,
     feature_type,
 )
+from slipway.training.scores import PREDICTED, predicted_columns, score_columns
 from slipway.user_code import user_code
 
 if TYPE_CHECKING:
@@ -299,12 +300,11 @@ def _row_schema() -> dict[str, object]:
 
 
 def _scored_holdout(model: Model, dataset: Dataset) -> dict[str, np.ndarray]:
-    """Return the rows of the holdout: inputs, `label` (NaN if unknown) and `score`."""
+    """Return the rows of the holdout: inputs, `label` (NaN if unknown) and the predictions."""
     inputs = dataset.holdout.inputs()
-    return inputs | {
-        "label": dataset.holdout.labels,
-        "score": model.task.monitored(model.score(inputs)),
-    }
+    scores = model.score(inputs)
+    labels = {"label": dataset.holdout.labels}
+    return inputs | labels | score_columns(scores) | predicted_columns(model.task, scores)
 
 
 def _reference(model: Model, holdout: Columns) -> dict[str, object]:
@@ -313,7 +313,8 @@ def _reference(model: Model, holdout: Columns) -> dict[str, object]:
     profiles = profile_columns({name: rows[name] for name in _monitored()})
     golden = evenly_spaced(rows, GOLDEN_ROWS)
     return {
-        "reference": profiles | {"score": profile(holdout["score"])},
+        "reference": profiles
+        | {name: profile(holdout[name]) for name in PREDICTED if name in holdout},
         "golden": [
             {"row": row, "probability": probability.tolist()}
             for row, probability in zip(as_rows(golden), model.score(golden), strict=True)
@@ -335,12 +336,11 @@ def _history(model: Model, dataset: Dataset, holdout: Columns) -> dict[str, obje
     profiles = {name: reference[name] for name in monitored}
     history = reference_history(monitored, times, profiles, whole_months(dataset.periods))
     sample = np.arange(0, row_count(rows), max(1, row_count(rows) // SCORED_ROWS))
-    earlier = model.task.monitored(model.score(take(rows, sample)))
-    scores = np.concatenate([earlier, holdout["score"]])
+    earlier = predicted_columns(model.task, model.score(take(rows, sample)))
+    predicted = {name: np.concatenate([part, holdout[name]]) for name, part in earlier.items()}
     scored = np.concatenate([rows[project.event_time()][sample], holdout[project.event_time()]])
-    of_score = reference_history(
-        {"score": scores}, scored, {"score": reference["score"]}, history["months"]
-    )
+    references = {name: reference[name] for name in predicted}
+    of_score = reference_history(predicted, scored, references, history["months"])
     history["wobble"] |= of_score["wobble"]
     # A month with few rows may have none that were scored.
     history["months"] = {

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from slipway.settings import Params
+    from slipway.tasks import Task
 
 FIELDS = ("key", "label", "arrived", "source")
 
@@ -65,15 +66,17 @@ def labels_place(params: Params) -> str:
     return os.environ.get("SLIPWAY_LABELS") or params.monitoring.labels
 
 
-def read_labels(url: str | Path) -> pd.DataFrame:
-    """Return the latest labels: `key`, `label`, `arrived` (UTC), each key once.
+def read_labels(url: str | Path, task: Task | None = None) -> pd.DataFrame:
+    """Return the latest labels: `key`, `label`, `arrived` (UTC) and `stored`, each key once.
 
-    Labels are coded as `Task.read` does, float64.
+    `label` is `stored` as `Task.read` codes it, float64; NaN if the task does not have it.
 
     Parameters
     ----------
     url
         A folder, or any URL that fsspec reads. If it does not exist, no label has arrived.
+    task
+        Of the model that the labels are compared with; by default that of the project.
 
     Raises
     ------
@@ -81,8 +84,9 @@ def read_labels(url: str | Path) -> pd.DataFrame:
         A part cannot be read.
     """
     latest = _latest(history(url))[["key", "label", "arrived"]]
-    codes, _ = project.task().read(latest["label"].to_numpy(dtype=object))
-    return latest.assign(label=codes.astype("float64"))
+    codes, bad = (task or project.task()).read(latest["label"].to_numpy(dtype=object))
+    labels = np.where(bad, np.nan, codes).astype("float64")
+    return latest.assign(stored=latest["label"], label=labels)
 
 
 def read_outcomes(url: str | Path) -> pd.DataFrame:
