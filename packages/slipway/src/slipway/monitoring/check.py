@@ -32,7 +32,8 @@ from slipway.monitoring.report import (
     without_answer,
 )
 from slipway.monitoring.series import monitor_joint, monitor_volume
-from slipway.reference.manifest import SCORE, Reference
+from slipway.reference.manifest import Reference
+from slipway.reference.profile import SCORE
 from slipway.tasks import task_of
 from slipway.training.score import MODEL, read_manifest
 from slipway.untrusted import shorten

@@ -12,7 +12,8 @@ from slipway.monitoring.detect import SPANS, Detection, Rule, detect, null
 from slipway.monitoring.distances import measure, psi
 from slipway.monitoring.messages import MONTHS, Difference, describe, sized
 from slipway.monitoring.report import Alarm, Column
-from slipway.reference.manifest import PREDICTED, Reference, Series
+from slipway.reference.manifest import Reference, Series
+from slipway.reference.profile import PREDICTED
 from slipway.untrusted import shorten
 
 if TYPE_CHECKING:

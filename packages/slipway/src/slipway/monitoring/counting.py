@@ -31,8 +31,8 @@ from slipway.predictions.reader import (
     read_batches,
     read_times,
 )
-from slipway.reference.manifest import DECIDED, PREDICTED, SCORE, Reference, Series
-from slipway.reference.profile import bin_numbers
+from slipway.reference.manifest import Reference, Series
+from slipway.reference.profile import DECIDED, PREDICTED, SCORE, bin_numbers
 from slipway.tasks import Task, task_of
 
 if TYPE_CHECKING:

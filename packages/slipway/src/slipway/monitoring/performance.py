@@ -47,7 +47,7 @@ from slipway.monitoring.sequential_test import (
     windows_between_alarms,
 )
 from slipway.monitoring.weeks import MeasuredWeek, measure_week, weeks_of
-from slipway.reference.manifest import SCORE
+from slipway.reference.profile import SCORE
 from slipway.tasks.binary import Binary
 from slipway.tasks.multiclass import Multiclass
 from slipway.tasks.regression import Regression

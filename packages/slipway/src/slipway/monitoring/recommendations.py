@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from slipway.monitoring.report import Column, DriftReport
-from slipway.reference.manifest import PREDICTED
+from slipway.reference.profile import PREDICTED
 from slipway.untrusted import quote
 
 # Increase of the share of missing values, share of unseen values, and share of values that break

@@ -17,7 +17,8 @@ from slipway.monitoring.counting import EPOCH
 from slipway.monitoring.daily_counts import DailyCounts
 from slipway.monitoring.report import Alarm, Joint, Volume
 from slipway.reference import domain_classifier
-from slipway.reference.manifest import PREDICTED, Reference, Series
+from slipway.reference.manifest import Reference, Series
+from slipway.reference.profile import PREDICTED
 
 if TYPE_CHECKING:
     from slipway.settings import Params

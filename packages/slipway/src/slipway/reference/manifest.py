@@ -18,12 +18,6 @@ if TYPE_CHECKING:
     from slipway.reference.profile import Profile
     from slipway.schema.checks import ColumnSpec
 
-SCORE = "score"
-DECIDED = "decided class"
-
-PREDICTED = (SCORE, DECIDED)
-"""The series that are not inputs: the watched number, and the class that was decided."""
-
 MISSING = "missing"
 UNSEEN = "never seen before"
 

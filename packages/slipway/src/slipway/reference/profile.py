@@ -11,6 +11,12 @@ if TYPE_CHECKING:
 
 Profile = dict[str, Any]
 
+SCORE = "score"
+DECIDED = "decided class"
+
+PREDICTED = (SCORE, DECIDED)
+"""The series that are not inputs: the watched number, and the class that was decided."""
+
 BINS = 20
 
 # Significant digits of a mean: a large one with a small spread, such as a year, needs more than 6.

@@ -6,13 +6,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from slipway.reference.manifest import DECIDED, PREDICTED, SCORE
+from slipway.reference.profile import DECIDED, SCORE
 
 if TYPE_CHECKING:
     from slipway.project import Columns
     from slipway.tasks import Task
-
-__all__ = ["PREDICTED", "SCORE", "is_score", "predicted_columns", "read_scores", "score_columns"]
 
 
 def score_columns(scores: np.ndarray) -> dict[str, np.ndarray]:

@@ -43,7 +43,6 @@ from slipway.training.score import (
     Model,
     feature_type,
 )
-from slipway.training.scores import PREDICTED, predicted_columns, score_columns
 from slipway.user_code import user_code
 
 if TYPE_CHECKING:
@@ -304,7 +303,7 @@ def _scored_holdout(model: Model, dataset: Dataset) -> dict[str, np.ndarray]:
     inputs = dataset.holdout.inputs()
     scores = model.score(inputs)
     labels = {"label": dataset.holdout.labels}
-    return inputs | labels | score_columns(scores) | predicted_columns(model.task, scores)
+    return inputs | labels | model.columns(scores) | model.watched(scores)
 
 
 def _reference(model: Model, holdout: Columns) -> dict[str, object]:
@@ -312,12 +311,12 @@ def _reference(model: Model, holdout: Columns) -> dict[str, object]:
     rows = {name: holdout[name] for name in project.inputs()}
     profiles = profile_columns({name: rows[name] for name in _monitored()})
     golden = evenly_spaced(rows, GOLDEN_ROWS)
+    scores = model.score(golden)
     return {
-        "reference": profiles
-        | {name: profile(holdout[name]) for name in PREDICTED if name in holdout},
+        "reference": profiles | {name: profile(holdout[name]) for name in model.watched(scores)},
         "golden": [
-            {"row": row, "probability": probability.tolist()}
-            for row, probability in zip(as_rows(golden), model.score(golden), strict=True)
+            {"row": row, "probability": score}
+            for row, score in zip(as_rows(golden), scores.tolist(), strict=True)
         ],
     }
 
@@ -336,7 +335,7 @@ def _history(model: Model, dataset: Dataset, holdout: Columns) -> dict[str, obje
     profiles = {name: reference[name] for name in monitored}
     history = reference_history(monitored, times, profiles, whole_months(dataset.periods))
     sample = np.arange(0, row_count(rows), max(1, row_count(rows) // SCORED_ROWS))
-    earlier = predicted_columns(model.task, model.score(take(rows, sample)))
+    earlier = model.watched(model.score(take(rows, sample)))
     predicted = {name: np.concatenate([part, holdout[name]]) for name, part in earlier.items()}
     scored = np.concatenate([rows[project.event_time()][sample], holdout[project.event_time()]])
     references = {name: reference[name] for name in predicted}
