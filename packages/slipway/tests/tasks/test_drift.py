@@ -16,6 +16,7 @@ import pandas as pd
 import pytest
 from tests.tasks.test_pipeline import slipway, task_of
 
+from slipway.metrics.registry import metrics_of
 from slipway.monitoring.report import DriftReport
 from slipway.repository.worktrees import environment
 
@@ -167,3 +168,49 @@ def test_answers_that_are_none_of_the_model_are_counted_and_named(traffic: Traff
     path.write_bytes(b"\n".join(lines) + b"\n")
     report = traffic.check()
     assert any("a.jsonl: line 4" in fault for fault in report.faults), report.faults
+
+
+def shadow(traffic: Traffic) -> tuple[int, dict[str, Any]]:
+    done = slipway(traffic.root, "shadow", "--rows=3000")
+    assert "Traceback" not in done.stderr, done.stderr
+    report: dict[str, Any] = json.loads((traffic.root / "build/shadow.json").read_text("utf-8"))
+    return done.returncode, report
+
+
+def test_a_shadow_compares_both_models_by_the_metrics_of_the_task(traffic: Traffic) -> None:
+    traffic.write()
+    traffic.arrive()
+    code, report = shadow(traffic)
+    assert (code, report["reasons"], report["agreement"]["same"]) == (0, [], 1.0)
+    assert {each["name"] for each in report["labels"]["metrics"]} == metrics_of(traffic.task).keys()
+
+    path = traffic.root / "predictions/a.jsonl"
+    records = [json.loads(line) for line in path.read_bytes().splitlines()]
+    for record in records[::4]:
+        if traffic.task == "regression":
+            record["value"] += 100
+        else:
+            names, values = zip(*record["probabilities"].items(), strict=True)
+            record["probabilities"] = dict(zip(names, values[::-1], strict=True))
+    path.write_bytes(b"".join(json.dumps(record).encode() + b"\n" for record in records))
+    code, report = shadow(traffic)
+    assert report["agreement"]["same"] == pytest.approx(0.75, abs=0.01)
+    if traffic.task == "multiclass":
+        assert code == 1
+        assert report["flips"]["share"] > 0.1
+    else:
+        assert report["flips"]["count"] == 0
+
+
+def test_requests_of_a_model_of_another_task_are_refused_in_one_sentence(traffic: Traffic) -> None:
+    traffic.write()
+    path = traffic.root / "predictions/a.jsonl"
+    records = [json.loads(line) for line in path.read_bytes().splitlines()[:200]]
+    for record in records:
+        record.pop("value", None)
+        record.pop("probabilities", None)
+        record |= {"probability": 0.5, "decision": True}
+    path.write_bytes(b"".join(json.dumps(record).encode() + b"\n" for record in records))
+    code, report = shadow(traffic)
+    assert code == 1
+    assert "another task" in report["reasons"][0]

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 import orjson
 
+from slipway.tasks import Task, declared_task
 from slipway.tasks.base import MOST_NAMED
 from slipway.tasks.binary import Binary
 from slipway.tasks.multiclass import Multiclass
+from slipway.tasks.predictions import ClassPredictions, Predictions, ValuePredictions
 from slipway.tasks.regression import Regression
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-    from slipway.tasks import Task
 
 PROBABILITIES = tuple(step / 20 for step in range(1, 20))
 
@@ -53,6 +53,9 @@ class Answers(Protocol):
 
     def scores(self, table: pa.Table) -> np.ndarray:
         """Return the scores of a batch of the log; shape (rows,) or (rows, classes)."""
+
+    def predictions(self, answers: Sequence[Mapping[str, Any]]) -> Predictions:
+        """Return some answers as metrics read them, with the decisions that were made."""
 
     def watched(self, score: Any) -> float:
         """Return the number whose distribution is watched: `Task.monitored` of one row."""
@@ -96,6 +99,11 @@ class BinaryAnswers:
 
     def scores(self, table: pa.Table) -> np.ndarray:
         return np.asarray(table["probability"].to_numpy())
+
+    def predictions(self, answers: Sequence[Mapping[str, Any]]) -> Predictions:
+        scores = np.array([self.score(answer) for answer in answers], dtype="float64")
+        decided = [answer["decision"] is True for answer in answers]
+        return Predictions(scores, np.array(decided, dtype=bool))
 
     def watched(self, score: Any) -> float:
         return float(score)
@@ -147,6 +155,10 @@ class MulticlassAnswers:
         rows = [self.score({"probabilities": text and orjson.loads(text)}) for text in texts]
         return np.array(rows, dtype="float64").reshape(-1, len(self._names))
 
+    def predictions(self, answers: Sequence[Mapping[str, Any]]) -> Predictions:
+        scores = np.array([self.score(answer) for answer in answers], dtype="float64")
+        return ClassPredictions.most_probable(scores)
+
     def watched(self, score: Any) -> float:
         return float(max(score))
 
@@ -192,6 +204,10 @@ class RegressionAnswers:
     def scores(self, table: pa.Table) -> np.ndarray:
         return np.asarray(table["value"].to_numpy())
 
+    def predictions(self, answers: Sequence[Mapping[str, Any]]) -> Predictions:
+        scores = np.array([self.score(answer) for answer in answers], dtype="float64")
+        return ValuePredictions.of(scores)
+
     def watched(self, score: Any) -> float:
         return float(score)
 
@@ -208,6 +224,12 @@ class RegressionAnswers:
         return f"{watched:.4g}"
 
 
+TASK_OF_FIELD = {
+    "probability": Binary.name,
+    "probabilities": Multiclass.name,
+    "value": Regression.name,
+}
+
 ANSWERS: dict[str, Callable[[Mapping[str, Any]], Answers]] = {
     Binary.name: BinaryAnswers,
     Multiclass.name: MulticlassAnswers,
@@ -218,6 +240,25 @@ ANSWERS: dict[str, Callable[[Mapping[str, Any]], Answers]] = {
 def answers_of(task: Task, manifest: Mapping[str, Any]) -> Answers:
     """Return how a model answers, by its manifest."""
     return ANSWERS[task.name](manifest)
+
+
+def predictions_of(task: Task, answers: Sequence[Mapping[str, Any]]) -> Predictions:
+    """Return the answers of one model, of a task as `task_of_answer` returns it."""
+    about = {"threshold": None, "target": {"classes": task.classes}}
+    return ANSWERS[task.name](about).predictions(answers)
+
+
+def task_of_answer(answer: Mapping[str, Any]) -> Task:
+    """Return the task of an answer; its classes are their names in JSON.
+
+    Raises
+    ------
+    KeyError
+        It has the fields of no task.
+    """
+    field = next((field for field in TASK_OF_FIELD if field in answer), "")
+    name = TASK_OF_FIELD[field]
+    return declared_task(name, list(answer.get("probabilities", ())))
 
 
 def flat_score(answer: Any) -> list[float]:

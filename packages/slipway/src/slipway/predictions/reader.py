@@ -25,6 +25,7 @@ import orjson
 from slipway.errors import SlipwayError
 from slipway.predictions.files import BLOCK, MOST_RECORD, LogFile, LogFolder, Skipped
 from slipway.predictions.record import (
+    ANSWER,
     ANSWERS,
     CLASS,
     FIELDS,
@@ -47,7 +48,6 @@ if TYPE_CHECKING:
 
 # Columns of `read_log`; those of every batch.
 LOGGED = tuple(field.name for field in FIELDS if field.column)
-ANSWER = ("probability", "probabilities", "value", "decision")
 ALWAYS = ("id", "time", "key", *ANSWER, "model", "proof")
 
 INPUT = "input."

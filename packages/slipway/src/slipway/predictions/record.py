@@ -124,6 +124,9 @@ INTEGER_KEY = Kind(_is_key, _INTEGER, "TRY_CAST({0} AS BIGINT)", "int64")
 # A class is text, an integer or a flag; as JSON.
 CLASS = Kind(_is_class, f"({_TEXT} OR {_INTEGER} OR {_FLAG})", _JSON)
 
+ANSWER = ("probability", "probabilities", "value", "decision")
+"""The fields that depend on the task."""
+
 FIELDS = (
     Field("version", VERSION_NUMBER, column=False),
     Field("id", TEXT),
