@@ -338,6 +338,9 @@ class Monitoring(Section):
     auc_drop: Share = 0.02
     rate_gap: Share = 0.02
     loss_excess: Annotated[float, Field(ge=0)] = 0.01
+    accuracy_drop: Share = 0.02
+    error_rise: Annotated[float, Field(ge=0)] = 0.1
+    bias_gap: Annotated[float, Field(ge=0)] = 0.2
     retrain: Literal["on drift", "never"] = "never"
     cooldown_days: Annotated[int, Field(ge=0)] = 7
 

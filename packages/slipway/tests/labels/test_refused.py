@@ -43,7 +43,7 @@ PLAIN: dict[str, tuple[Break, str]] = {
     ),
     "two labels of one row": (
         lambda rows: pd.concat([rows, put(rows.head(1), "late", 0, False)], ignore_index=True),
-        r"row 100, key '20131001-UA100-EWR': label 0.0, but row 0 has label 1.0",
+        r"row 100, key '20131001-UA100-EWR': label 0, but row 0 has label 1",
     ),
     "no key": (
         lambda rows: rows.drop(columns="flight_id"),

@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 
 from slipway.monitoring.holdout_calibration import HoldoutCalibration
+from slipway.monitoring.label_monitors import BinaryMonitor
 from slipway.monitoring.labelled import Join, WeeklyPredictions
-from slipway.monitoring.performance import SERIES, evidence_by_series
+from slipway.monitoring.performance import evidence_by_series, holdout_calibration
 from slipway.monitoring.sequential_test import windows_between_alarms
 from slipway.settings import Params, read_params
 
@@ -27,6 +28,10 @@ MANIFEST = {
     "threshold": THRESHOLD,
     "holdout": {"rows": 10_000, "positives": 3_060},
 }
+
+MONITOR = BinaryMonitor(holdout_calibration(None, MANIFEST), THRESHOLD)
+
+SERIES, EDGES = MONITOR.series, MONITOR.edges
 
 # What a row's label follows instead of its score: slope and intercept that keep the label rate.
 CHANGES = {"AUC -0.045": (0.77, 0.05), "AUC -0.20": (0.19, 0.175)}
@@ -76,9 +81,18 @@ def log_of(
     labels, scores, days = (np.concatenate(part) for part in zip(*weeks, strict=True))
     mask = np.ones(len(labels), dtype=bool) if known is None else np.concatenate(known)
     keys = np.array([f"k{number}" for number in range(len(labels))], dtype=object)
-    join = Join(labels_of(keys[mask], labels[mask]), THRESHOLD)
+    join = Join(labels_of(keys[mask], labels[mask]), EDGES)
     join.add(keys, days, scores)
     return join.predictions()
+
+
+def join(frame: pd.DataFrame, labels: pd.DataFrame) -> WeeklyPredictions:
+    """Join the predictions of `slipway.predictions.reader.read_log` with labels."""
+    both = Join(labels, EDGES)
+    times = pd.to_datetime(frame[f"input.{MANIFEST['event_time']}"], utc=True, format="ISO8601")
+    days = times.dt.tz_convert(None).to_numpy("datetime64[D]")
+    both.add(frame["key"].to_numpy(object), days, frame["probability"].to_numpy("float64"))
+    return both.predictions()
 
 
 def labels_of(keys: Any, labels: np.ndarray) -> pd.DataFrame:
@@ -106,6 +120,6 @@ def first_alarm(seed: int, rows: int, weeks: int, rest: float = 0.0, change: str
         known.shifts(*draw(rng, rows, week, rest=rest, change=change)) for week in range(weeks)
     ]
     windows = windows_between_alarms(RATE, len(SERIES), 7)
-    evidence = evidence_by_series(shifts, known, params(), windows)
+    evidence = evidence_by_series(shifts, BinaryMonitor(known, THRESHOLD), params(), windows)
     hit = np.any([evidence[name].values >= 1 for name in SERIES], axis=0)
     return float(np.argmax(hit) + 1) if hit.any() else np.inf

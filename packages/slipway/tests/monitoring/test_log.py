@@ -11,7 +11,7 @@ import orjson
 import pytest
 from tests.monitoring.traffic import MODEL, NOW, START, draw, write_log
 
-from slipway.monitoring.counting import count_by_day
+from slipway.monitoring.counting import Form, count_by_day
 from slipway.monitoring.report import schema
 from slipway.reference.manifest import Reference
 
@@ -259,7 +259,8 @@ def test_the_answer_does_not_depend_on_how_the_log_is_cut(place, usual):
         (place / f"cut/2024-06-01_{number}.jsonl").write_bytes(b"".join(found[number::7]))
 
     one, many = (
-        count_by_day(str(place / name), reference, NOW, 300) for name in ("predictions", "cut")
+        count_by_day(str(place / name), reference, NOW, 300, Form.of({"threshold": 0.5}))
+        for name in ("predictions", "cut")
     )
 
     assert one.days.keys() == many.days.keys()

@@ -10,18 +10,22 @@ import pytest
 from sklearn.isotonic import IsotonicRegression
 from sklearn.metrics import brier_score_loss, log_loss, roc_auc_score
 from tests.monitoring.labelled import (
+    EDGES,
     MANIFEST,
+    MONITOR,
     START,
     THRESHOLD,
     calibration,
     draw,
+    join,
     labels_of,
     log_of,
     params,
 )
 
 from slipway.monitoring.holdout_calibration import Calibration, HoldoutCalibration
-from slipway.monitoring.labelled import Join, WeeklyPredictions, join
+from slipway.monitoring.label_monitors import BinaryMonitor
+from slipway.monitoring.labelled import Join, WeeklyPredictions
 from slipway.monitoring.performance import (
     LabelChecks,
     check_labels,
@@ -38,7 +42,7 @@ def look(
     known: HoldoutCalibration,
     holdout: dict[str, Any] | None = None,
 ) -> LabelChecks:
-    return check_labels(predictions, known, params(), THRESHOLD, RATE, holdout)
+    return check_labels(predictions, BinaryMonitor(known, THRESHOLD), params(), RATE, holdout)
 
 
 def performance(found: LabelChecks) -> Performance:
@@ -144,7 +148,7 @@ def test_a_shift_too_small_to_matter_is_no_alarm_however_many_rows_prove_it(
     assert look(arrived, known).alarms == []
     monitoring = params().monitoring.model_copy(update={"loss_excess": 0.0, "rate_gap": 0.0})
     strict = params().model_copy(update={"monitoring": monitoring})
-    found = check_labels(arrived, known, strict, THRESHOLD, RATE)
+    found = check_labels(arrived, BinaryMonitor(known, THRESHOLD), strict, RATE)
     assert "loss" in {alarm.stream for alarm in found.alarms}
 
 
@@ -189,7 +193,7 @@ def test_without_labels_there_is_an_estimate_and_nothing_else(rng: np.random.Gen
 
 
 def test_a_log_without_predictions_says_nothing(rng: np.random.Generator) -> None:
-    nothing = Join(labels_of(["a"], np.ones(1)), THRESHOLD).predictions()
+    nothing = Join(labels_of(["a"], np.ones(1)), EDGES).predictions()
     assert look(nothing, calibration(rng)) == LabelChecks()
 
 
@@ -236,7 +240,7 @@ def test_nearly_all_labels_need_no_warning_about_the_few_that_are_missing(
 
 
 def test_a_key_that_was_asked_about_twice_counts_once_with_its_latest_answer() -> None:
-    both = Join(labels_of(["a", "b"], np.array([1, 0])), THRESHOLD)
+    both = Join(labels_of(["a", "b"], np.array([1, 0])), EDGES)
     day = np.array([START, START])
     both.add(["a", "b"], day, np.array([0.2, 0.3]))
     both.add(["c", "a"], day, np.array([0.4, 0.9]))
@@ -257,7 +261,7 @@ def test_the_log_and_the_labels_are_joined_by_key_whatever_their_order() -> None
             ],
         }
     )
-    arrived = join(frame, labels_of(["z", "gone", "x"], np.array([1, 1, 0])), MANIFEST)
+    arrived = join(frame, labels_of(["z", "gone", "x"], np.array([1, 1, 0])))
     assert arrived.labelled.scores.tolist() == [0.1, 0.9]
     assert arrived.labelled.labels.tolist() == [0, 1]
     assert [str(week) for week in arrived.weeks] == ["2024-01-01", "2024-01-08"]
@@ -280,13 +284,13 @@ def test_a_reference_without_labels_falls_back_on_the_manifest(rng: np.random.Ge
     whole = pd.DataFrame({"score": scores, "label": labels, "asked_for": times})
     auc = pytest.approx(roc_auc_score(labels, scores))
     assert holdout_calibration(whole, MANIFEST).auc == auc
-    before = holdout_metrics(whole, params().evaluate, THRESHOLD, MANIFEST)
+    before = holdout_metrics(whole, params().evaluate, MONITOR, MANIFEST)
     assert before is not None
     assert before["auc"]["value"] == auc
     for less in (None, whole.drop(columns="label"), whole.assign(label=np.nan)):
         known = holdout_calibration(less, MANIFEST)
         assert known.auc is None
-        assert holdout_metrics(less, params().evaluate, THRESHOLD, MANIFEST) is None
+        assert holdout_metrics(less, params().evaluate, MONITOR, MANIFEST) is None
         found = look(log_of([draw(rng, 2_000, week) for week in range(3)]), known)
         assert performance(found).status == "not worse"
         assert "auc" not in performance(found).weeks[0].shifts

@@ -12,7 +12,7 @@ import pytest
 from tests.monitoring.traffic import MODEL, NOW, draw, write_log
 from tests.services.servers import Server
 
-from slipway.monitoring.counting import count_by_day
+from slipway.monitoring.counting import Form, count_by_day
 from slipway.monitoring.daily_counts import SAMPLE_A_DAY
 from slipway.predictions import reader
 from slipway.predictions.files import Skipped
@@ -185,10 +185,14 @@ def test_the_rows_that_are_kept_do_not_depend_on_how_the_log_was_read(place, mon
     write_log(place / "predictions", draw(np.random.default_rng(1), 35 * 2 * SAMPLE_A_DAY))
     path = place / f"predictions/2024-06-01_{MODEL[:8]}.jsonl"
 
-    at_once = count_by_day(str(place / "predictions"), reference, NOW, 300)
+    at_once = count_by_day(
+        str(place / "predictions"), reference, NOW, 300, Form.of({"threshold": 0.5})
+    )
     monkeypatch.setattr(reader, "ROWS", 777)
     path.write_bytes(b"broken\n" + path.read_bytes())
-    by_line = count_by_day(str(place / "predictions"), reference, NOW, 300)
+    by_line = count_by_day(
+        str(place / "predictions"), reference, NOW, 300, Form.of({"threshold": 0.5})
+    )
 
     assert by_line.skipped.unreadable.number == 1
     assert at_once.samples.keys() == by_line.samples.keys()

@@ -8,6 +8,7 @@ from tests.serving.conftest import as_bytes
 
 from slipway import project
 from slipway.dataset.tables import digest, read_columns, take
+from slipway.predictions.answers import BinaryAnswers
 from slipway.schema.validator import Rows, RowValidator
 from slipway.serving import CANDIDATE_BYTES
 from slipway.serving.human_review import Review
@@ -175,7 +176,7 @@ def test_probes_need_no_token(service, path):
 
 @pytest.mark.parametrize(("seen", "reasons"), [({"", "a"}, 0), ({"a"}, 1)])
 def test_a_missing_category_is_unseen_only_where_the_model_has_never_had_one(seen, reasons):
-    review = Review(0.5, 0.0, {"kind": seen})
+    review = Review(BinaryAnswers({"threshold": 0.5}), 0.0, {"kind": seen})
 
     found = review.reasons({"kind": np.array([None], dtype=object)}, 0, 0.9)
 

@@ -18,6 +18,7 @@ import pytest
 
 from slipway import project
 from slipway.errors import SlipwayError
+from slipway.predictions.answers import BinaryAnswers
 from slipway.predictions.reader import read_log
 from slipway.predictions.record import stamp
 from slipway.predictions.writer import Ids, LogUnavailable, PredictionLog
@@ -98,7 +99,7 @@ def test_each_day_has_its_own_file_and_a_prediction_is_in_the_file_of_its_day(
 
     async def predict_around_midnight():
         log = PredictionLog(tmp_path, sync=True)
-        metrics = Metrics(model.sha256, RELEASE)
+        metrics = Metrics(model.sha256, RELEASE, BinaryAnswers(model.manifest))
         predictor = Predictor(model, settings, RELEASE, log, metrics, clock=lambda: next(times))
         for example in golden[:4]:
             await predictor.predict(Request(orjson.dumps(example["row"])))
@@ -127,7 +128,13 @@ def test_a_score_that_is_not_a_number_is_no_answer_and_is_not_logged(tree, golde
     async def predict():
         log = PredictionLog(tmp_path, sync=True)
         settings = read_params(tree / "params.yaml").serve
-        predictor = Predictor(model, settings, RELEASE, log, Metrics(model.sha256, RELEASE))
+        predictor = Predictor(
+            model,
+            settings,
+            RELEASE,
+            log,
+            Metrics(model.sha256, RELEASE, BinaryAnswers(model.manifest)),
+        )
         with pytest.raises(ArithmeticError):
             await predictor.predict(Request(orjson.dumps(golden[0]["row"])))
         await log.close()

@@ -18,6 +18,7 @@ from tests.serving.conftest import MONTHS, commit, model, tree
 
 from slipway import project
 from slipway.dataset.tables import as_rows, read_columns
+from slipway.predictions.answers import BinaryAnswers
 from slipway.predictions.writer import PredictionLog
 from slipway.serving.http import Request
 from slipway.serving.metrics import Metrics
@@ -82,7 +83,7 @@ def write_log(tree: Path) -> Write:
         async def ask_all() -> None:
             times = (start + timedelta(seconds=second) for second in range(len(rows)))
             log = PredictionLog(folder, sync=False)
-            metrics = Metrics(model.sha256, RELEASE)
+            metrics = Metrics(model.sha256, RELEASE, BinaryAnswers(model.manifest))
             predictor = Predictor(model, settings, RELEASE, log, metrics, lambda: next(times))
             for row in rows:
                 await predictor.predict(Request(orjson.dumps(row), smoke_test=smoke_test))

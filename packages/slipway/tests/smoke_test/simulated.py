@@ -8,8 +8,9 @@ from functools import cache
 import numpy as np
 from scipy.stats import beta, norm
 
+from slipway.predictions.answers import PROBABILITIES
 from slipway.release.canary import Histogram, Sample, compare, distribution_shift
-from slipway.serving.metrics import SCORES, SECONDS
+from slipway.serving.metrics import SECONDS
 from slipway.settings import Canary
 
 LIMITS = Canary(
@@ -41,7 +42,7 @@ class Version:
 
 def psi(first: Version, second: Version) -> float:
     """Return the population stability index between the scores of two versions."""
-    edges = (0, *SCORES, 1)
+    edges = (0, *PROBABILITIES, 1)
     before, now = (np.diff(beta.cdf(edges, each.a, each.b)) for each in (first, second))
     return float(((now - before) * np.log(now / before)).sum())
 
@@ -164,7 +165,7 @@ def _samples(
             errors=int(counts[0][look]),
             refused=int(counts[1][look]),
             seconds=Histogram(SECONDS, tuple(seconds[look])),
-            request_scores=Histogram(SCORES, tuple(scores[look])),
+            request_scores=Histogram(PROBABILITIES, tuple(scores[look])),
         )
         for look in range(looks)
     ]
@@ -173,7 +174,7 @@ def _samples(
 @cache
 def _normal_edges(a: float, b: float) -> tuple[float, ...]:
     """Return the bounds of the bins of the normal scores that become a Beta(a, b)."""
-    return tuple(norm.ppf(beta.cdf(SCORES, a, b)).tolist())
+    return tuple(norm.ppf(beta.cdf(PROBABILITIES, a, b)).tolist())
 
 
 def _until(

@@ -7,6 +7,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+from slipway.predictions.answers import PROBABILITIES, BinaryAnswers
 from slipway.release.canary import (
     SLOW_SHARE,
     Histogram,
@@ -18,7 +19,7 @@ from slipway.release.canary import (
     read_sample,
     unlikely,
 )
-from slipway.serving.metrics import SCORES, SECONDS, LogState, Metrics
+from slipway.serving.metrics import SECONDS, LogState, Metrics
 from slipway.serving.release import Release
 from slipway.settings import Canary
 from slipway.targets.docker.canary import Inconclusive, conclude
@@ -45,8 +46,10 @@ def sample(requests=1000, errors=0, seconds=0.020, a=2.0, seed=0, **more):
     draw = np.random.default_rng(seed)
     took = seconds * draw.lognormal(0, 0.3, requests)
     scores = draw.beta(a, 8, requests)
-    more = {"request_scores": histogram(scores, SCORES)} | more
-    return Sample(requests, errors, histogram(took, SECONDS), histogram(scores, SCORES), **more)
+    more = {"request_scores": histogram(scores, PROBABILITIES)} | more
+    return Sample(
+        requests, errors, histogram(took, SECONDS), histogram(scores, PROBABILITIES), **more
+    )
 
 
 def crossed(old, new, limits=LIMITS):
@@ -71,7 +74,7 @@ def test_a_version_that_fails_is_stopped_and_the_numbers_are_said():
 def test_answers_without_a_prediction_are_errors():
     """Such as a page, a redirection or an empty object with status 200."""
     passed = ProxyCounts(sent=100, pending=0, failed=0, refused=0)
-    without = dataclasses.replace(sample(100), scores=histogram([], SCORES))
+    without = dataclasses.replace(sample(100), scores=histogram([], PROBABILITIES))
 
     assert crossed(sample(900), passed.replace_in(without, fresh=True))
     assert not crossed(sample(900), passed.replace_in(sample(100), fresh=True))
@@ -284,7 +287,8 @@ def test_psi_has_what_chance_adds_taken_off():
     draw = np.random.default_rng(1)
     sizes = [
         distribution_shift(
-            histogram(draw.beta(2, 8, 900), SCORES), histogram(draw.beta(2, 8, 100), SCORES)
+            histogram(draw.beta(2, 8, 900), PROBABILITIES),
+            histogram(draw.beta(2, 8, 100), PROBABILITIES),
         ).psi
         for _ in range(100)
     ]
@@ -297,7 +301,8 @@ def test_p_values_of_like_scores_are_as_frequent_as_they_say():
     draw = np.random.default_rng(2)
     p_values = [
         distribution_shift(
-            histogram(draw.beta(2, 8, 900), SCORES), histogram(draw.beta(2, 8, 100), SCORES)
+            histogram(draw.beta(2, 8, 900), PROBABILITIES),
+            histogram(draw.beta(2, 8, 100), PROBABILITIES),
         ).p_value
         for _ in range(400)
     ]
@@ -323,11 +328,12 @@ def test_what_is_beyond_the_last_edge_is_above_every_limit():
 
 def counted(requests, errors=0):
     """The metrics of a real service that was asked so often."""
-    metrics = Metrics("m" * 64, Release("c" * 40, "d" * 32))
+    answers = BinaryAnswers({"threshold": 0.5})
+    metrics = Metrics("m" * 64, Release("c" * 40, "d" * 32), answers)
     for number in range(requests):
         metrics.answered("/predict", 500 if number < errors else 200, 0.003)
         metrics.request_scored(0.12)
-        metrics.predicted(0.12, False, False)
+        metrics.predicted(0.12, "no", review=False)
     metrics.answered("/model", 500, 9.0)
     return metrics.exposition(LogState(writable=True, room=None)).decode()
 
@@ -338,7 +344,7 @@ def test_a_sample_is_read_from_the_metrics_of_the_service():
     assert (found.requests, found.errors) == (42, 5)
     assert found.seconds.total == found.scores.total == 40
     assert 0.0025 < found.seconds.quantile(0.95) <= 0.004
-    assert found.scores.edges == pytest.approx(SCORES)
+    assert found.scores.edges == pytest.approx(PROBABILITIES)
     assert found.request_scores == found.scores
 
 

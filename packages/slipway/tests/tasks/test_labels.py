@@ -117,3 +117,42 @@ def test_rounding_changes_no_score_of_any_size_noticeably() -> None:
 
 def test_models_of_earlier_versions_are_binary() -> None:
     assert task_of({"target": {"name": "late"}}).name == "binary"
+
+
+@pytest.mark.parametrize(
+    ("declared", "classes", "texts", "labels"),
+    [
+        ("binary", (), ["1", " FALSE ", "", "0.0"], [1, 0, np.nan, 0]),
+        ("multiclass", TEAMS, ["web", "", "billing"], [1, np.nan, 0]),
+        ("multiclass", (10, 20), ["20", "10,0", " "], [1, 0, np.nan]),
+        ("multiclass", (False, True), ["True", "false", ""], [1, 0, np.nan]),
+        ("regression", (), ["-2,5", "1e3", "", "7"], [-2.5, 1000, np.nan, 7]),
+    ],
+)
+def test_texts_of_a_file_are_labels(
+    declared: str, classes: tuple[object, ...], texts: list[str], labels: list[float]
+) -> None:
+    read = declared_task(declared, classes)
+    values = [read.from_text(text, "," if "," in "".join(texts) else ".") for text in texts]
+    found, bad = read.read(np.array(values, dtype=object))
+    assert not bad.any()
+    np.testing.assert_array_equal(found, labels)
+    known = found[~np.isnan(found)]
+    again, _ = read.read(np.array(read.stored(known).tolist(), dtype=object))
+    np.testing.assert_array_equal(again, known)
+
+
+@pytest.mark.parametrize(
+    ("declared", "text"),
+    [
+        ("binary", "maybe"),
+        ("multiclass", "press"),
+        ("multiclass", "Web"),
+        ("regression", "1,234.5"),
+        ("regression", "inf"),
+        ("regression", "0x10"),
+    ],
+)
+def test_other_texts_are_no_labels(declared: str, text: str) -> None:
+    value = task(declared).from_text(text, ".")
+    assert task(declared).read(np.array([value], dtype=object))[1].all()

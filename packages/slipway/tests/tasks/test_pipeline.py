@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 from tests.services.repository import commit, edit_params
 
+from slipway.documents.markdown import to_markdown
 from slipway.metrics.registry import metrics_of
 from slipway.reports.check import check
+from slipway.reports.model_card import card
 from slipway.repository.worktrees import environment, run
 
 
@@ -83,9 +85,18 @@ def test_a_search_compares_candidates_by_the_primary_metric(repository: Path) ->
     assert "no candidate is better" in done.stdout
 
 
-@pytest.mark.parametrize("command", ["build", "drift", "page"])
+@pytest.mark.parametrize("command", ["page"])
 def test_a_part_that_does_not_support_the_task_refuses_it(repository: Path, command: str) -> None:
     done = slipway(repository, command)
     assert done.returncode == 2
     assert task_of(repository) in done.stderr
     assert "failed" not in done.stderr
+
+
+def test_the_model_card_describes_the_task(repository: Path) -> None:
+    text = to_markdown(card(repository, []))
+    expected = {"multiclass": ("one of 4 classes", "accuracy"), "regression": ("number", "mean")}
+    for words in expected[task_of(repository)]:
+        assert words in text
+    assert "positive" not in text
+    assert "nan" not in text

@@ -112,6 +112,10 @@ class Metric:
     def direction(self) -> str:
         return "higher" if self.higher_is_better else "lower"
 
+    def shown(self, value: float) -> str:
+        """Return a value as a text; four digits in the unit of the labels."""
+        return f"{value:.4g}" if self.in_label_units else f"{value:.3f}"
+
     def estimate(self, sample: Sample, model: Predictions, options: Options) -> Estimate:
         """Return the value of a model with its interval.
 

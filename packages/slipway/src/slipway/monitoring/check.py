@@ -17,7 +17,7 @@ from slipway.documents.markdown import to_markdown
 from slipway.errors import SlipwayError
 from slipway.monitoring.alarm_calibration import alpha_for
 from slipway.monitoring.columns import Calendar, Monitored, monitor_column
-from slipway.monitoring.counting import EPOCH, count_by_day
+from slipway.monitoring.counting import EPOCH, Form, count_by_day
 from slipway.monitoring.daily_counts import DailyCounts
 from slipway.monitoring.detect import Rule
 from slipway.monitoring.document import drift_document
@@ -32,8 +32,9 @@ from slipway.monitoring.report import (
     without_answer,
 )
 from slipway.monitoring.series import monitor_joint, monitor_volume
-from slipway.reference.manifest import SCORE, Reference
-from slipway.tasks import require_binary, task_of
+from slipway.reference.manifest import Reference
+from slipway.reference.profile import SCORE
+from slipway.tasks import task_of
 from slipway.training.score import MODEL, read_manifest
 from slipway.untrusted import shorten
 
@@ -65,7 +66,6 @@ def drift(
         The model has no manifest, or the manifest has no reference history.
     """
     manifest = read_manifest(model)
-    require_binary(task_of(manifest), "the drift check")
     reference = Reference.of(manifest)
     place = log or log_place(params)
     try:
@@ -106,11 +106,12 @@ class _Check:
             The log or the labels cannot be read.
         """
         labels = _Labels(self.manifest, self.params, self.model)
+        form = Form.of(self.manifest)
         settings, reference = self.params.drift, self.reference
-        counts = count_by_day(self.log, reference, self.now, settings.memory_mb, labels.add)
+        counts = count_by_day(self.log, reference, self.now, settings.memory_mb, form, labels.add)
         days, elsewhere = counts.latest_span(settings.min_rows)
         calendar = _calendar(counts, days, self.now)
-        parts = self._facts(counts, elsewhere)
+        parts = self._facts(counts, elsewhere, labels.faults)
         if problem := _problem(counts, calendar, settings.min_rows):
             return make_report("inconclusive", problem, reference.model, self.log, **parts)
         monitored = len(reference.series) + 2 + labels.series
@@ -144,8 +145,10 @@ class _Check:
         }
         return self._conclude(parts, counts)
 
-    def _facts(self, counts: DailyCounts, elsewhere: int) -> dict[str, Any]:
-        faults = counts.faults(self.reference, self.now)
+    def _facts(
+        self, counts: DailyCounts, elsewhere: int, of_labels: Sequence[str]
+    ) -> dict[str, Any]:
+        faults = [*counts.faults(self.reference, self.now), *of_labels]
         if elsewhere:
             faults.append(
                 f"{elsewhere:,} predictions are for days months away from the others; they were "
@@ -262,39 +265,47 @@ class _Labels:
     """Joins labels that have arrived with the predictions as they are read."""
 
     def __init__(self, manifest: Mapping[str, Any], params: Params, model: Path) -> None:
+        import pandas as pd
+
         from slipway.monitoring.labelled import Join
-        from slipway.monitoring.performance import SERIES
+        from slipway.monitoring.performance import label_monitor
         from slipway.predictions.labels.store import labels_place, read_labels
 
-        self.series = len(SERIES)
-        self._manifest, self._params, self._model = manifest, params, model
-        labels = read_labels(labels_place(params))
+        path, task = model / REFERENCE_FILE, task_of(manifest)
+        self._reference = pd.read_parquet(path) if path.is_file() else None
+        self._manifest, self._params = manifest, params
+        self._monitor = label_monitor(self._reference, manifest, task)
+        self.series = len(self._monitor.series)
+        labels = read_labels(labels_place(params), task)
+        unknown = labels["label"].isna()
+        self.faults = _unknown(labels["stored"][unknown].tolist())
+        labels = labels[~unknown]
         self._any = len(labels) > 0
-        self._join = Join(labels, manifest["threshold"])
+        self._join = Join(labels, self._monitor.edges)
 
-    def add(self, keys: pa.ChunkedArray, days: np.ndarray, scores: np.ndarray) -> None:
+    def add(
+        self, keys: pa.ChunkedArray, days: np.ndarray, scores: np.ndarray, watched: np.ndarray
+    ) -> None:
         """Add predictions; without labels their keys are not needed."""
         known = keys.to_numpy(zero_copy_only=False) if self._any else None
-        self._join.add(known, EPOCH + days, scores)
+        self._join.add(known, EPOCH + days, scores, watched)
 
     def check(self, rate: float) -> LabelChecks:
         """Return the parts of the report that are about labels; see `check_labels`."""
-        import pandas as pd
+        from slipway.monitoring.performance import check_labels, holdout_metrics
 
-        from slipway.monitoring.performance import (
-            check_labels,
-            holdout_calibration,
-            holdout_metrics,
-        )
+        settings = self._params.evaluate
+        before = holdout_metrics(self._reference, settings, self._monitor, self._manifest)
+        return check_labels(self._join.predictions(), self._monitor, self._params, rate, before)
 
-        path = self._model / REFERENCE_FILE
-        reference = pd.read_parquet(path) if path.is_file() else None
-        threshold = self._manifest["threshold"]
-        return check_labels(
-            self._join.predictions(),
-            holdout_calibration(reference, self._manifest),
-            self._params,
-            threshold,
-            rate,
-            holdout_metrics(reference, self._params.evaluate, threshold, self._manifest),
-        )
+
+def _unknown(labels: Sequence[Any]) -> list[str]:
+    """Return a sentence about labels that the model cannot predict."""
+    if not len(labels):
+        return []
+    names = list(dict.fromkeys(map(str, labels)))
+    sentence = (
+        f"{len(labels):,} labels are of classes that this model does not have ({listed(names)}); "
+        "they were not compared."
+    )
+    return [sentence]

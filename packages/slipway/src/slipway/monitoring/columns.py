@@ -12,7 +12,8 @@ from slipway.monitoring.detect import SPANS, Detection, Rule, detect, null
 from slipway.monitoring.distances import measure, psi
 from slipway.monitoring.messages import MONTHS, Difference, describe, sized
 from slipway.monitoring.report import Alarm, Column
-from slipway.reference.manifest import SCORE, Reference, Series
+from slipway.reference.manifest import Reference, Series
+from slipway.reference.profile import PREDICTED
 from slipway.untrusted import shorten
 
 if TYPE_CHECKING:
@@ -218,7 +219,7 @@ class _Windows:
 
     def _similar_month(self, counts: np.ndarray, size: np.ndarray) -> str:
         """Return the month of the history that is much nearer than the reference, if any."""
-        if size < self.rule.psi or self.series.name == SCORE:
+        if size < self.rule.psi or self.series.name in PREDICTED:
             return ""
         sizes = {month: psi(counts, then) for month, then in self.series.by_month.items()}
         nearest = min(sizes, key=lambda month: sizes[month], default="")

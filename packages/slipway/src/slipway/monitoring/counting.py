@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,6 +19,7 @@ from slipway.monitoring.daily_counts import (
     smallest,
 )
 from slipway.monitoring.violations import broken
+from slipway.predictions.answers import Answers, answers_of
 from slipway.predictions.files import Count
 from slipway.predictions.reader import (
     INPUT,
@@ -29,8 +31,9 @@ from slipway.predictions.reader import (
     read_batches,
     read_times,
 )
-from slipway.reference.manifest import SCORE, Reference, Series
-from slipway.reference.profile import bin_numbers
+from slipway.reference.manifest import Reference, Series
+from slipway.reference.profile import DECIDED, PREDICTED, SCORE, bin_numbers
+from slipway.tasks import Task, task_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -42,7 +45,7 @@ DAY = 24 * 3600 * 1_000_000  # microseconds
 # The position of a record in the log.
 PLACE = "place"
 
-AddPredictions = Callable[["pa.ChunkedArray", np.ndarray, np.ndarray], None]
+AddPredictions = Callable[["pa.ChunkedArray", np.ndarray, np.ndarray, np.ndarray], None]
 
 
 def count_by_day(
@@ -50,6 +53,7 @@ def count_by_day(
     reference: Reference,
     now: datetime,
     megabytes: int,
+    form: Form,
     add: AddPredictions | None = None,
 ) -> DailyCounts:
     """Count a log by day of the event.
@@ -58,8 +62,11 @@ def count_by_day(
     ----------
     megabytes
         Memory to use, approximately.
+    form
+        The task of the model, and how it answers.
     add
-        Called with keys, days and scores of the model's records, in the order of the log.
+        Called with keys, days, scores and watched numbers of the model's records, in the order of
+        the log.
 
     Raises
     ------
@@ -68,18 +75,45 @@ def count_by_day(
     """
     whole = DailyCounts(unseen={name: {} for name in reference.series})
     for batch in read_batches(url, whole.skipped, reference.inputs, megabytes=megabytes):
-        counter = _Counter(reference, now, batch, whole)
+        counter = _Counter(reference, now, batch, whole, form)
         if add is not None and len(counter.dates):
-            add(counter.table["key"], counter.dates, counter.scores)
+            watched = counter.predicted[SCORE].to_numpy()
+            add(counter.table["key"], counter.dates, counter.scores, watched)
         whole.merge(counter.counts)
     return whole
+
+
+@dataclass(frozen=True)
+class Form:
+    """The task of a model, and how it answers."""
+
+    task: Task
+    answers: Answers
+
+    @classmethod
+    def of(cls, manifest: Mapping[str, Any]) -> Form:
+        task = task_of(manifest)
+        return cls(task, answers_of(task, manifest))
+
+    def series(self, scores: np.ndarray) -> dict[str, pa.Array]:
+        """Return the series of `PREDICTED` that the task has."""
+        import pyarrow as pa
+
+        decided = self.task.decided(scores)
+        watched = {SCORE: pa.array(self.task.monitored(scores), pa.float64())}
+        return watched if decided is None else watched | {DECIDED: pa.array(decided, pa.string())}
 
 
 class _Counter:
     """Counts one batch; the first place of each fault is noted in the `whole`."""
 
     def __init__(
-        self, reference: Reference, now: datetime, batch: Batch, whole: DailyCounts
+        self,
+        reference: Reference,
+        now: datetime,
+        batch: Batch,
+        whole: DailyCounts,
+        form: Form,
     ) -> None:
         import pyarrow as pa
 
@@ -90,8 +124,13 @@ class _Counter:
         table = self._of_this_model(batch.table.append_column(PLACE, place))
         dates, unreadable, usable = self._dates(table, now)
         self._note(whole.skipped.untimed, unreadable, table)
-        self.table, self.dates = only(table, pa.array(usable)), dates[usable]
-        self.scores = self.table["probability"].to_numpy()
+        table, dates = only(table, pa.array(usable)), dates[usable]
+        scores = form.answers.scores(table)
+        invalid = form.task.invalid(scores)
+        self._note(whole.skipped.unscored, invalid, table)
+        self.table, self.dates = only(table, pa.array(~invalid)), dates[~invalid]
+        self.scores = scores[~invalid]
+        self.predicted = form.series(self.scores)
         self._count_wrong()
         if len(self.dates):
             self._note_lacking()
@@ -162,12 +201,17 @@ class _Counter:
         cells = _Cells(self.counts, days, day)
         values: dict[str, np.ndarray] = {}
         for name, series in self._reference.series.items():
-            column = table["probability" if name == SCORE else f"{INPUT}{name}"].combine_chunks()
+            column = self._column(name, table)
             count = cells.numbers if series.is_number else cells.texts
             values[name] = count(series, column)
         for name, breaks in broken(table, self._reference.inputs).items():
             cells.put("broken", name, breaks)
         cells.sample(values, table[PLACE].to_numpy())
+
+    def _column(self, name: str, table: pa.Table) -> pa.Array:
+        if name in PREDICTED:
+            return self.predicted[name]
+        return table[f"{INPUT}{name}"].combine_chunks()
 
 
 def _encoded(table: pa.Table, reference: Reference) -> pa.Table:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from slipway.documents.document import Block, Chart, Document, Section, Table
+from slipway.metrics.registry import ALL
 from slipway.monitoring.recommendations import GUIDE, recommendations
 from slipway.monitoring.report import Alarm, Column, Day, DriftReport, Interval
 from slipway.untrusted import quote, quote_text
@@ -159,33 +160,38 @@ def _series_shown(report: DriftReport) -> list[str]:
 
 
 def _weeks(report: DriftReport) -> Iterator[Section]:
-    weeks = report.performance.weeks[-ROWS_SHOWN:] if report.performance else []
-    if not weeks:
+    performance = report.performance
+    weeks = performance.weeks[-ROWS_SHOWN:] if performance else []
+    if performance is None or not weeks:
         return
+    key, metric = performance.headline, ALL.get(performance.headline)
+    name = metric.label if metric else key
+    shown = metric.shown if metric else "{:.3f}".format
     rows = [
         [
             quote_text(week.first),
             f"{week.labelled:,} of {week.rows:,}",
-            _interval(week.metrics.get("auc")),
-            _share(week.label_rate),
-            _share(week.expected_rate),
+            _interval(week.metrics.get(key), shown),
+            *([_share(week.label_rate), _share(week.expected_rate)] if performance.rate else []),
         ]
         for week in weeks
     ]
-    head = ["week of", "labelled", "AUC", "label rate", "expected rate"]
-    blocks: list[Block] = [Table(head, rows, numbers=frozenset({1, 2, 3, 4}))]
-    measured = [week for week in weeks if "auc" in week.metrics]
+    rates = [quote_text(performance.rate), "expected"] if performance.rate else []
+    head = ["week of", "labelled", quote_text(name), *rates]
+    blocks: list[Block] = [Table(head, rows, numbers=frozenset(range(1, len(head))))]
+    measured = [week for week in weeks if key in week.metrics]
     if len(measured) > 1:
         at = [week.first[5:10] for week in measured]
-        values = [week.metrics["auc"].value for week in measured]
-        blocks.insert(0, Chart("AUC week by week", at, "AUC", lines={"AUC": values}))
+        values = [week.metrics[key].value for week in measured]
+        title = f"{name[:1].upper()}{name[1:]} week by week"
+        blocks.insert(0, Chart(title, at, name, lines={name: values}))
     yield Section("Performance by labels, week by week", blocks)
 
 
-def _interval(interval: Interval | None) -> str:
+def _interval(interval: Interval | None, shown: Callable[[float], str]) -> str:
     if interval is None:
         return ""
-    return f"{interval.value:.3f} ({interval.low:.3f} to {interval.high:.3f})"
+    return f"{shown(interval.value)} ({shown(interval.low)} to {shown(interval.high)})"
 
 
 def _share(value: float | None) -> str:

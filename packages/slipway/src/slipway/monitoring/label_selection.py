@@ -41,7 +41,9 @@ def selection_bias(predictions: WeeklyPredictions, tolerated: float) -> Selectio
     week = week_of(predictions.labelled.days)
     total, variance, pairs, won = 0.0, 0.0, 0.0, 0.0
     for first, counts in zip(predictions.weeks, predictions.counts, strict=True):
-        known = np.minimum(predictions.in_cells(predictions.labelled.scores[week == first]), counts)
+        known = np.minimum(
+            predictions.in_cells(predictions.labelled.watched[week == first]), counts
+        )
         other = counts - known
         n, m = float(known.sum()), float(other.sum())
         if min(n, m) < 1:

@@ -12,12 +12,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from slipway.monitoring.estimate import ASSUMES, estimate
+from slipway.errors import SlipwayError
+from slipway.metrics.registry import metrics_of
 from slipway.monitoring.holdout_calibration import (
     Calibration,
     DayEffect,
     HoldoutCalibration,
     Shift,
+)
+from slipway.monitoring.label_monitors import (
+    BinaryMonitor,
+    LabelMonitor,
+    Metrics,
+    multiclass_monitor,
+    regression_monitor,
 )
 from slipway.monitoring.label_selection import selection_bias
 from slipway.monitoring.labelled import Labelled, WeeklyPredictions, by_day
@@ -39,18 +47,16 @@ from slipway.monitoring.sequential_test import (
     windows_between_alarms,
 )
 from slipway.monitoring.weeks import MeasuredWeek, measure_week, weeks_of
+from slipway.reference.profile import SCORE
+from slipway.tasks.binary import Binary
+from slipway.tasks.multiclass import Multiclass
+from slipway.tasks.regression import Regression
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from slipway.settings import Evaluate, Params
-
-SERIES = ("auc", "loss", "rate up", "rate down")
-
-# Series whose alarms are a degradation of performance.
-DEGRADATIONS = ("auc", "loss")
-
-Metrics = Mapping[str, Any]
+    from slipway.tasks import Task
 
 
 @dataclass(frozen=True)
@@ -69,9 +75,8 @@ class LabelChecks:
 
 def check_labels(
     predictions: WeeklyPredictions,
-    holdout: HoldoutCalibration,
+    monitor: LabelMonitor,
     params: Params,
-    threshold: float,
     false_alarms_per_month: float,
     metrics: Metrics | None = None,
 ) -> LabelChecks:
@@ -79,8 +84,8 @@ def check_labels(
 
     Parameters
     ----------
-    threshold
-        Of the manifest.
+    monitor
+        The holdout, as labelled rows are compared with it.
     false_alarms_per_month
         Of all series together.
     metrics
@@ -88,29 +93,95 @@ def check_labels(
     """
     if not predictions.rows:
         return LabelChecks()
-    estimated = _estimate(predictions, holdout, threshold, params, metrics)
+    estimated = monitor.estimate(predictions, params.evaluate.confidence, metrics)
     if not len(predictions.labelled.labels):
         return LabelChecks(estimate=estimated)
     rows = weeks_of(predictions, params.drift.min_rows)
-    weeks = [measure_week(week, holdout, params) for week in rows]
-    windows = windows_between_alarms(false_alarms_per_month, len(SERIES), 7)
-    evidence = evidence_by_series([week.shifts for week in weeks], holdout, params, windows)
-    alarms = [alarm for name in SERIES for alarm in _alarms(name, evidence[name], weeks, holdout)]
-    settings = params.evaluate.model_copy(update={"threshold": threshold})
+    weeks = [measure_week(week, monitor, params) for week in rows]
+    windows = windows_between_alarms(false_alarms_per_month, len(monitor.series), 7)
+    evidence = evidence_by_series([week.shifts for week in weeks], monitor, params, windows)
+    alarms = [
+        alarm for name in monitor.series for alarm in _alarms(name, evidence[name], weeks, monitor)
+    ]
     return LabelChecks(
         performance=_performance(
             predictions,
             _judged(weeks),
             alarms,
             selection_bias(predictions, params.prepare.max_label_missing),
-            _with_holdout(predictions.labelled, settings, metrics),
-            holdout,
+            _with_holdout(predictions.labelled, monitor, params.evaluate, metrics),
+            monitor,
             [_week(week, position, evidence) for position, week in enumerate(weeks)],
         ),
-        concept=_concept(_judged(weeks), alarms),
+        concept=_concept(_judged(weeks), alarms, monitor),
         estimate=estimated,
         alarms=alarms,
     )
+
+
+def label_monitor(
+    reference: pd.DataFrame | None, manifest: Mapping[str, Any], task: Task
+) -> LabelMonitor:
+    """Return the holdout, as labelled rows of a task are compared with it.
+
+    Parameters
+    ----------
+    reference
+        Rows of the holdout with the columns `score` and `label`, and the event time.
+
+    Raises
+    ------
+    SlipwayError
+        The rows are missing and needed.
+    """
+    return MONITORS[task.name](reference, manifest, task)
+
+
+def _binary(
+    reference: pd.DataFrame | None, manifest: Mapping[str, Any], _task: Task
+) -> LabelMonitor:
+    return BinaryMonitor(holdout_calibration(reference, manifest), manifest["threshold"])
+
+
+def _multiclass(
+    reference: pd.DataFrame | None, manifest: Mapping[str, Any], task: Task
+) -> LabelMonitor:
+    rows = _needed(reference)
+    labels = rows["label"].to_numpy("float64")
+    return multiclass_monitor(task, labels, _scores(rows, task), _days(rows, manifest))
+
+
+def _regression(
+    reference: pd.DataFrame | None, manifest: Mapping[str, Any], task: Task
+) -> LabelMonitor:
+    rows = _needed(reference)
+    labels = rows["label"].to_numpy("float64")
+    return regression_monitor(labels, _scores(rows, task), _days(rows, manifest))
+
+
+MONITORS = {
+    Binary.name: _binary,
+    Multiclass.name: _multiclass,
+    Regression.name: _regression,
+}
+
+
+def _needed(reference: pd.DataFrame | None) -> pd.DataFrame:
+    rows = _labelled(reference)
+    if rows is None:
+        raise SlipwayError(
+            "the model's reference.parquet lacks labelled rows of the holdout, which later labels "
+            "are compared with",
+            "train the model again with `dvc repro`",
+        )
+    return rows
+
+
+def _scores(rows: pd.DataFrame, task: Task) -> np.ndarray:
+    """Return the scores of the holdout, as the task has them."""
+    if not task.classes:
+        return rows[SCORE].to_numpy("float64")
+    return rows[[f"{SCORE}_{code}" for code in range(len(task.classes))]].to_numpy("float64")
 
 
 def holdout_calibration(
@@ -143,7 +214,7 @@ def _days(rows: pd.DataFrame, manifest: Mapping[str, Any]) -> np.ndarray | None:
 def holdout_metrics(
     reference: pd.DataFrame | None,
     settings: Evaluate,
-    threshold: float,
+    monitor: LabelMonitor,
     manifest: Mapping[str, Any],
 ) -> dict[str, Any] | None:
     """Return the metrics of a model on its own rows of the holdout, as `measure` does.
@@ -160,39 +231,36 @@ def holdout_metrics(
     rows = _labelled(reference)
     if rows is None:
         return None
-    labels, scores = (rows[name].to_numpy("float64") for name in ("label", "score"))
-    sample = by_day(labels, _days(rows, manifest))
-    return measure(sample, scores, settings.model_copy(update={"threshold": threshold}))
+    sample = by_day(rows["label"].to_numpy("float64"), _days(rows, manifest))
+    if monitor.threshold is not None:
+        settings = settings.model_copy(update={"threshold": monitor.threshold})
+    return measure(sample, _scores(rows, monitor.task), settings, monitor.task)
 
 
 def evidence_by_series(
     shifts: Sequence[Mapping[str, Shift]],
-    holdout: HoldoutCalibration,
+    monitor: LabelMonitor,
     params: Params,
     windows: float,
 ) -> dict[str, Evidence]:
     """Return the evidence of each series over the weeks, given the shifts of each week."""
-    floors = {
-        "auc": params.monitoring.auc_drop,
-        "loss": params.monitoring.loss_excess,
-        "rate": params.monitoring.rate_gap,
-    }
+    floors = monitor.floors(params.monitoring)
     evidence = {}
-    for series in SERIES:
+    for series in monitor.series:
         name, _, way = series.partition(" ")
         values = [week.get(name) for week in shifts]
         if way == "down":
             values = [shift and Shift(-shift.value, shift.sd) for shift in values]
-        evidence[series] = accumulate(values, floors[name], holdout.error[name], windows)
+        evidence[series] = accumulate(values, floors[name], monitor.error[name], windows)
     return evidence
 
 
 def _labelled(reference: pd.DataFrame | None) -> pd.DataFrame | None:
-    """Return the labelled rows, if they have both classes."""
+    """Return the labelled rows, if they have several labels."""
     if reference is None or "label" not in reference:
         return None
     rows = reference[reference["label"].notna()]
-    return rows if rows["label"].nunique() == 2 else None
+    return rows if rows["label"].nunique() > 1 else None
 
 
 def _without_rows(manifest: Mapping[str, Any]) -> HoldoutCalibration:
@@ -226,7 +294,7 @@ def _week(week: MeasuredWeek, position: int, evidence: Mapping[str, Evidence]) -
             name: ReportedShift(value=shift.value, sd=shift.sd)
             for name, shift in week.shifts.items()
         },
-        evidence={name: float(evidence[name].values[position]) for name in SERIES},
+        evidence={name: float(each.values[position]) for name, each in evidence.items()},
     )
 
 
@@ -236,15 +304,17 @@ def _performance(
     alarms: Sequence[Alarm],
     selection: Selection,
     metrics: dict[str, Metric],
-    holdout: HoldoutCalibration,
+    monitor: LabelMonitor,
     weeks: list[Week],
 ) -> Performance:
-    degraded = [alarm for alarm in alarms if alarm.stream in DEGRADATIONS and alarm.until is None]
+    degraded = [
+        alarm for alarm in alarms if alarm.stream in monitor.degradations and alarm.until is None
+    ]
     labelled, rows = len(predictions.labelled.labels), predictions.rows
     coverage = labelled / max(rows, 1)
     sentences = [
         f"labels have arrived for {labelled:,} of {rows:,} predictions ({coverage:.0%})",
-        *_auc(metrics.get("auc"), holdout),
+        *_headline(metrics.get(monitor.headline), monitor),
         *([] if judged else ["no week has enough labels to be judged"]),
         *(alarm.words for alarm in degraded),
         *(["no performance degradation found"] if judged and not degraded else []),
@@ -253,6 +323,8 @@ def _performance(
     return Performance(
         words=_sentences(sentences),
         status="inconclusive" if not judged else "worse" if degraded else "not worse",
+        headline=monitor.headline,
+        rate=monitor.rate,
         rows=rows,
         labelled=labelled,
         coverage=coverage,
@@ -262,23 +334,28 @@ def _performance(
     )
 
 
-def _auc(metric: Metric | None, holdout: HoldoutCalibration) -> list[str]:
+def _headline(metric: Metric | None, monitor: LabelMonitor) -> list[str]:
     if metric is None:
         return []
-    before = metric.holdout.value if metric.holdout else holdout.auc
-    compared = f", {before:.3f} on the holdout" if before else ""
-    return [f"AUC {metric.value:.3f} ({metric.low:.3f} to {metric.high:.3f}){compared}"]
+    before = metric.holdout.value if metric.holdout else monitor.before
+    about = metrics_of(monitor.task.name)[monitor.headline]
+    compared = f", {about.shown(before)} on the holdout" if before else ""
+    low, high = about.shown(metric.low), about.shown(metric.high)
+    return [f"{about.label} {about.shown(metric.value)} ({low} to {high}){compared}"]
 
 
 def _with_holdout(
-    labelled: Labelled, settings: Evaluate, holdout: Metrics | None
+    labelled: Labelled, monitor: LabelMonitor, settings: Evaluate, holdout: Metrics | None
 ) -> dict[str, Metric]:
     """Return the metrics of labelled rows, with those of the holdout and the differences."""
     from slipway.training.evaluate import measure
 
-    if not 0 < labelled.labels.sum() < len(labelled.labels):
+    if len(np.unique(labelled.labels)) < 2:
         return {}
-    measured = measure(by_day(labelled.labels, labelled.days), labelled.scores, settings)
+    if monitor.threshold is not None:
+        settings = settings.model_copy(update={"threshold": monitor.threshold})
+    sample = by_day(labelled.labels, labelled.days)
+    measured = measure(sample, labelled.scores, settings, monitor.task)
     return {name: _metric(now, (holdout or {}).get(name)) for name, now in measured.items()}
 
 
@@ -297,19 +374,20 @@ def _metric(now: Mapping[str, float], before: Mapping[str, float] | None) -> Met
     )
 
 
-def _concept(judged: Sequence[MeasuredWeek], alarms: Sequence[Alarm]) -> Concept:
+def _concept(
+    judged: Sequence[MeasuredWeek], alarms: Sequence[Alarm], monitor: LabelMonitor
+) -> Concept:
     """Return whether rows with the same score have other labels than on the holdout."""
-    active = [alarm for alarm in alarms if alarm.stream != "auc" and alarm.until is None]
+    active = [alarm for alarm in alarms if alarm.stream in monitor.concept and alarm.until is None]
     if not judged:
         return Concept(status="inconclusive", words="No week has enough labels to be judged.")
-    unchanged = "no concept drift: rows with the same score have the label rate of the holdout"
     newest = judged[-1]
     return Concept(
         status="drift" if active else "quiet",
-        words=_sentences([alarm.words for alarm in active] or [unchanged]),
+        words=_sentences([alarm.words for alarm in active] or [monitor.unchanged]),
         label_rate=newest.label_rate,
         expected_rate=newest.expected_rate,
-        excess_loss=newest.shifts["loss"].value,
+        excess_loss=newest.shifts["loss"].value if "loss" in newest.shifts else None,
         weeks_judged=len(judged),
     )
 
@@ -318,7 +396,7 @@ def _alarms(
     series: str,
     evidence: Evidence,
     weeks: Sequence[MeasuredWeek],
-    holdout: HoldoutCalibration,
+    monitor: LabelMonitor,
 ) -> list[Alarm]:
     name = series.partition(" ")[0]
     alarms = []
@@ -331,60 +409,24 @@ def _alarms(
                 at=weeks[at].week.last,
                 until=None if until is None else weeks[until].week.last,
                 strength=round(float(evidence.values[at]), 2),
-                words=_alarm_words(series, inside, holdout),
+                words=_alarm_words(series, inside, monitor),
             )
         )
     return alarms
 
 
-def _alarm_words(series: str, weeks: Sequence[MeasuredWeek], holdout: HoldoutCalibration) -> str:
+def _alarm_words(series: str, weeks: Sequence[MeasuredWeek], monitor: LabelMonitor) -> str:
     rows = np.array([week.labels for week in weeks], dtype=float)
 
-    def mean(values: list[float]) -> float:
+    def mean(values: Sequence[float]) -> float:
         return float(np.average(values, weights=rows))
 
-    when = f"since the week of {weeks[0].week.first}"
-    if series == "auc" and holdout.auc is not None:
-        now = holdout.auc - mean([week.shifts["auc"].value for week in weeks])
-        return f"{when}, AUC has decreased to {now:.3f}, from {holdout.auc:.3f} on the holdout"
-    if series == "loss":
-        excess = mean([week.shifts["loss"].value for week in weeks])
-        return (
-            f"{when}, log loss exceeds its expected value by {excess:.3f}: the scores are "
-            "miscalibrated"
-        )
-    rate = mean([week.label_rate or 0.0 for week in weeks])
+    rates = mean([week.label_rate or 0.0 for week in weeks])
     expected = mean([week.expected_rate or 0.0 for week in weeks])
-    word = "more" if series == "rate up" else "fewer"
-    rates = f"{rate:.1%} instead of {expected:.1%}"
-    return f"{when}, {word} rows are positive than the scores predict: {rates}"
-
-
-def _estimate(
-    predictions: WeeklyPredictions,
-    holdout: HoldoutCalibration,
-    threshold: float,
-    params: Params,
-    metrics: Metrics | None,
-) -> Estimate:
-    expected, weeks = estimate(
-        predictions, holdout.calibration, threshold, params.evaluate.confidence
+    words = monitor.alarm(
+        series, lambda name: mean([week.shifts[name].value for week in weeks]), (rates, expected)
     )
-    before = (metrics or {}).get("auc", {}).get("value", holdout.auc)
-    compared = f" ({before:.3f} on the holdout)" if before else ""
-    words = (
-        f"Estimated from the scores alone, without labels: AUC {expected['auc'].value:.3f}"
-        f"{compared}, if the calibration has not changed. Concept drift cannot be detected this "
-        "way."
-    )
-    return Estimate(
-        status="estimate",
-        words=words,
-        assumes=ASSUMES,
-        rows=predictions.rows,
-        metrics=expected,
-        weeks=weeks,
-    )
+    return f"since the week of {weeks[0].week.first}, {words}"
 
 
 def _sentences(parts: Sequence[str]) -> str:

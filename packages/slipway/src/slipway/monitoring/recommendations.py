@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from slipway.monitoring.report import Column, DriftReport
+from slipway.reference.profile import PREDICTED
 from slipway.untrusted import quote
 
 # Increase of the share of missing values, share of unseen values, and share of values that break
@@ -60,7 +61,7 @@ def _of_the_labels(report: DriftReport) -> Iterator[Recommendation]:
 
 
 def _of_the_columns(report: DriftReport) -> Iterator[Recommendation]:
-    columns = [row for row in report.drifted() if row.name != "score"]
+    columns = [row for row in report.drifted() if row.name not in PREDICTED]
     broken = [row for row in columns if row.broken_share >= MANY_BROKEN]
     rest = [row for row in columns if row not in broken]
     empty = [row for row in rest if row.missing_now - row.missing_before >= MANY_MISSING]
@@ -104,7 +105,7 @@ def _of_the_volume(report: DriftReport) -> Iterator[Recommendation]:
 
 
 def _of_the_rest(report: DriftReport) -> Iterator[Recommendation]:
-    if any(row.name == "score" for row in report.drifted()):
+    if any(row.name in PREDICTED for row in report.drifted()):
         yield Recommendation(
             "the scores have drifted and no single column has",
             "check the slices on the page: the mix of rows has probably changed",

@@ -183,10 +183,20 @@ class Selection(Part):
 
 
 class Performance(Part):
-    """The performance on the labels that have arrived."""
+    """The performance on the labels that have arrived.
+
+    Attributes
+    ----------
+    headline
+        The metric that is shown first.
+    rate
+        What the label rates of the weeks are called; empty if the task has none.
+    """
 
     words: Text
     status: Annotated[Literal["worse", "not worse", "inconclusive"], Renamed]
+    headline: Name = "auc"
+    rate: Text = "label rate"
     rows: Count
     labelled: Count
     coverage: Share
@@ -213,9 +223,12 @@ class EstimateWeek(Part):
 
 
 class Estimate(Part):
-    """The performance expected from the scores alone, if the calibration has not changed."""
+    """The performance expected from the scores alone, if the calibration has not changed.
 
-    status: Literal["estimate"]
+    The task may have no such method; then there are no metrics.
+    """
+
+    status: Literal["estimate", "no method"]
     words: Text
     assumes: Text
     rows: Count

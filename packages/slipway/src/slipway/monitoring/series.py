@@ -17,7 +17,8 @@ from slipway.monitoring.counting import EPOCH
 from slipway.monitoring.daily_counts import DailyCounts
 from slipway.monitoring.report import Alarm, Joint, Volume
 from slipway.reference import domain_classifier
-from slipway.reference.manifest import SCORE, Reference, Series
+from slipway.reference.manifest import Reference, Series
+from slipway.reference.profile import PREDICTED
 
 if TYPE_CHECKING:
     from slipway.settings import Params
@@ -176,7 +177,7 @@ def _window(counts: DailyCounts, dates: np.ndarray) -> Mapping[str, np.ndarray] 
 
 def _reference_rows(path: Path, reference: Reference) -> dict[str, np.ndarray]:
     """Return rows of the holdout in the form of the log's samples."""
-    names = [name for name in reference.series if name != SCORE]
+    names = [name for name in reference.series if name not in PREDICTED]
     try:
         columns = read_columns([path], names)
     except SlipwayError as error:

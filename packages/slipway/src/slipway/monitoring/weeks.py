@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from slipway.metrics.clusters import Clusters, Way
-from slipway.metrics.registry import METRICS, PRIMARY, Options, Predictions, Sample
+from slipway.metrics.registry import Options, Sample, metrics_of
 from slipway.monitoring.labelled import WEEK, Labelled, WeeklyPredictions, week_of
 from slipway.monitoring.report import Interval
 
 if TYPE_CHECKING:
-    from slipway.monitoring.holdout_calibration import HoldoutCalibration, Shift
+    from slipway.monitoring.holdout_calibration import Shift
+    from slipway.monitoring.label_monitors import LabelMonitor
     from slipway.settings import Params
+    from slipway.tasks import Task
 
 # While the newest weeks have less than this part of the usual share of labels, more will arrive.
 STILL_COMING = 0.5
@@ -90,36 +92,36 @@ def weeks_of(predictions: WeeklyPredictions, min_rows: int) -> list[WeekRows]:
     return weeks
 
 
-def measure_week(week: WeekRows, holdout: HoldoutCalibration, params: Params) -> MeasuredWeek:
+def measure_week(week: WeekRows, monitor: LabelMonitor, params: Params) -> MeasuredWeek:
     part = week.labelled
     if not len(part.labels):
         return MeasuredWeek(week)
     metrics: dict[str, Interval] = {}
     if week.status != "too few labels":
-        metrics = _metrics(part, params.evaluate.threshold, params.evaluate.confidence)
+        metrics = _metrics(part, monitor.task, params)
+    rate, expected = monitor.rates(part)
     return MeasuredWeek(
         week,
-        label_rate=float(part.labels.mean()),
-        expected_rate=float(holdout.calibration.apply(part.scores).mean()),
+        label_rate=rate,
+        expected_rate=expected,
         metrics=metrics,
-        shifts=(
-            holdout.shifts(part.labels, part.scores, part.days) if week.status == "judged" else {}
-        ),
+        shifts=monitor.shifts(part) if week.status == "judged" else {},
     )
 
 
-def _metrics(part: Labelled, threshold: float, confidence: float) -> dict[str, Interval]:
-    model, options = Predictions.at(part.scores, threshold), Options(confidence)
+def _metrics(part: Labelled, task: Task, params: Params) -> dict[str, Interval]:
+    model = task.predictions(part.scores, params.evaluate.threshold)
+    options = Options(params.evaluate.confidence)
     # Too few days to estimate how they depend on their neighbours.
     days = Way.of(part.days.astype("int64"))
     if days.count < FEWEST_DAYS:
         return {}
     sample = Sample.of(part.labels, Clusters((days,)))
-    both_classes = 0 < part.labels.sum() < len(part.labels)
+    several = len(np.unique(part.labels)) > 1
     return {
-        name: Interval(**METRICS[name].estimate(sample, model, options).as_dict())
-        for name in PRIMARY
-        if both_classes or not METRICS[name].needs_both_classes
+        name: Interval(**metric.estimate(sample, model, options).as_dict())
+        for name, metric in metrics_of(task.name).items()
+        if metric.may_be_primary and (several or not metric.needs_both_classes)
     }
 
 

@@ -68,7 +68,7 @@ class Skipped:
     lines that are records, for comparison, and `unreadable` those that are not. `torn` counts files
     that end within a record, whose prediction was never returned; `repeated` and `differing`
     records with the id of an earlier one, and the same or other content; `untimed` records whose
-    event time cannot be read.
+    event time cannot be read, and `unscored` those whose answer is not one of their model.
     """
 
     unread: dict[str, str] = field(default_factory=dict)
@@ -79,6 +79,7 @@ class Skipped:
     repeated: int = 0
     differing: Count = field(default_factory=Count)
     untimed: Count = field(default_factory=Count)
+    unscored: Count = field(default_factory=Count)
 
     def add_line(self, line: bytes, where: Callable[[], str]) -> None:
         """Count a line that is not a record; a line without an end was still being written."""
@@ -127,6 +128,11 @@ class Skipped:
             yield (
                 f"{self.untimed.number:,} records have no readable event time; they were not "
                 f"counted. The first: {self.untimed.first}."
+            )
+        if self.unscored.number:
+            yield (
+                f"{self.unscored.number:,} records do not have the scores that this model has, "
+                f"and were not counted. The first: {self.unscored.first}."
             )
         if self.torn:
             files = "1 file ends" if self.torn == 1 else f"{self.torn:,} files end"

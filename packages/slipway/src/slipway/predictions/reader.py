@@ -25,6 +25,9 @@ import orjson
 from slipway.errors import SlipwayError
 from slipway.predictions.files import BLOCK, MOST_RECORD, LogFile, LogFolder, Skipped
 from slipway.predictions.record import (
+    ANSWER,
+    ANSWERS,
+    CLASS,
     FIELDS,
     INTEGER_KEY,
     KEY,
@@ -45,7 +48,7 @@ if TYPE_CHECKING:
 
 # Columns of `read_log`; those of every batch.
 LOGGED = tuple(field.name for field in FIELDS if field.column)
-ALWAYS = ("id", "time", "key", "probability", "decision", "model", "proof")
+ALWAYS = ("id", "time", "key", *ANSWER, "model", "proof")
 
 INPUT = "input."
 
@@ -74,7 +77,7 @@ ID, CONTENT = "hash of id", "hash of content"
 FITS = "is a record"
 
 HASHED = (
-    f'*, hash(id) AS "{ID}", hash(time, probability, model, proof, key, decision, input) '
+    f'*, hash(id) AS "{ID}", hash(time, {", ".join(ANSWER)}, model, proof, key, input) '
     f'AS "{CONTENT}"'
 )
 
@@ -108,9 +111,10 @@ def read_log(
     Returns
     -------
     DataFrame
-        A row for each prediction: `id`, `time` (UTC), `key`, `probability`, `decision`,
-        `review`, `model` (sha256), `data` (md5), `commit`, and the row as it was sent, in
-        columns called ``input.<name>``. ``attrs["torn"]`` counts files that end within a record,
+        A row for each prediction: `id`, `time` (UTC), `key`, the answer, `review`, `model`
+        (sha256), `data` (md5), `commit`, and the row as it was sent, in columns called
+        ``input.<name>``. An answer is `probability` and `decision`, `probabilities` (a dict) and
+        `decision`, or `value`. ``attrs["torn"]`` counts files that end within a record,
         whose prediction was never returned. ``attrs["faults"]`` has a sentence for each kind of
         line or file that was left out.
 
@@ -133,7 +137,9 @@ def read_log(
             frame, names = _frame(table)
             inputs |= dict.fromkeys(names)
             frames.append(frame)
-    columns = [*LOGGED, *(f"{INPUT}{name}" for name in inputs)]
+    answers = {name for frame in frames for name in ANSWER if name in frame} or {*ANSWER}
+    logged = [name for name in LOGGED if name not in ANSWER or name in answers]
+    columns = [*logged, *(f"{INPUT}{name}" for name in inputs)]
     whole = pd.concat(frames or [pd.DataFrame(columns=columns)], ignore_index=True)
     # A column without any value is in no batch, so that it cannot change a type.
     whole = whole.sort_values("id").reindex(columns=columns).reset_index(drop=True)
@@ -146,8 +152,10 @@ def _frame(table: pa.Table) -> tuple[pd.DataFrame, list[str]]:
     """Return some records as a frame, and the names of their inputs."""
     import pandas as pd
 
-    columns = {name: table[name].to_pylist() for name in LOGGED}
-    columns["key"] = [orjson.loads(key) for key in columns["key"]]
+    absent = {name for name in ANSWER if table[name].null_count == len(table)}
+    columns = {name: table[name].to_pylist() for name in LOGGED if name not in absent}
+    for name in columns.keys() & {"key", "probabilities", "decision"}:
+        columns[name] = [text and orjson.loads(text) for text in columns[name]]
     sent = [orjson.loads(text) for text in table["input"].to_pylist()]
     inputs = pd.DataFrame(sent, index=range(len(sent)))
     known = inputs.dropna(axis=1, how="all").add_prefix(INPUT)
@@ -158,9 +166,10 @@ def _frame(table: pa.Table) -> tuple[pd.DataFrame, list[str]]:
 class Batch:
     """Consecutive records of the log, each of which is read for the first time.
 
-    The `table` has `id`, `time`, `key`, `probability`, `decision`, `model`, `proof`, further fields
-    as asked, `row`, `input` (the row as it was sent, as JSON, if asked), ``input.<name>``, and
-    ``wrong.<name>`` where an input has values of a wrong type, which are read as missing.
+    The `table` has `id`, `time`, `key`, `model`, `proof`, further fields as asked, `row`, `input`
+    (the row as it was sent, as JSON, if asked), ``input.<name>``, and ``wrong.<name>`` where an
+    input has values of a wrong type, which are read as missing. An answer is in `probability`,
+    `value`, `probabilities` and `decision` (as JSON); those that it lacks are missing.
     """
 
     table: pa.Table
@@ -408,6 +417,7 @@ class _Layout:
             ]
         else:
             values.append("input")
+        fits.append(f"({' OR '.join(_accepts(answer) for answer in ANSWERS)})")
         return f'{", ".join(values)}, {" AND ".join(fits)} AS "{FITS}"'
 
     def are_records(self, batch: pa.RecordBatch) -> bool:
@@ -420,9 +430,11 @@ class _Layout:
             return False
         if (read_times(batch["time"]) == UNREADABLE).any():
             return False
-        checks = [batch[FITS], pc.is_finite(batch["probability"])]
+        checks = [batch[FITS], pc.is_finite(batch["probability"]), pc.is_finite(batch["value"])]
+        if batch["probabilities"].null_count < len(batch):
+            checks.append(_is_json(batch["probabilities"]))
         if self._as_json:
-            checks.append(pc.invert(pc.match_substring_regex(batch["input"], NOT_JSON)))
+            checks.append(_is_json(batch["input"]))
         else:
             values = batch["input"].flatten()
             checks += [pc.is_finite(each) for each in values if pa.types.is_floating(each.type)]
@@ -474,6 +486,18 @@ def _are_all(inputs: Inputs) -> bool:
     return any(each["unique"] or "dtype" in each for each in inputs)
 
 
+def _accepts(answer: Mapping[str, Kind]) -> str:
+    """Return the condition, as SQL, that a line has all fields of an answer."""
+    parts = [kind.sql_accepts.format(f'"{name}"') for name, kind in answer.items()]
+    return f"({' AND '.join(parts)})"
+
+
+def _is_json(texts: pa.Array) -> pa.Array:
+    import pyarrow.compute as pc
+
+    return pc.invert(pc.match_substring_regex(texts, NOT_JSON))
+
+
 def _key_kind(inputs: Inputs) -> Kind:
     if not _are_all(inputs):
         return KEY
@@ -506,7 +530,7 @@ def _value(value: Any, kind: Kind) -> Any:
         return _text(value)
     if not kind.accepts(value):
         return None
-    if kind is KEY or isinstance(value, dict | list):
+    if kind in (KEY, CLASS) or isinstance(value, dict | list):
         return orjson.dumps(value).decode()
     return float(value) if kind.arrow == "double" else value
 

@@ -1,7 +1,8 @@
 """A prediction record: one line of the prediction log, in JSON.
 
 The service writes such lines, and every reader accepts exactly these. A new field is one entry of
-`FIELDS`, and its value in `slipway.serving.predict`.
+`FIELDS`, and its value in `slipway.serving.predict`. Records of several tasks may be in one log:
+those of an earlier model stay.
 """
 
 from __future__ import annotations
@@ -49,7 +50,8 @@ class Field:
     Parameters
     ----------
     required
-        Whether a line that lacks it, or has a value of another kind, is not a record.
+        Whether a line that lacks it, or has a value of another kind, is not a record. Those of an
+        answer are required together: `ANSWERS`.
     column
         Whether it is a column of `slipway.predictions.reader.read_log`.
     """
@@ -80,6 +82,10 @@ def _is_flag(value: Any) -> bool:
     return isinstance(value, bool)
 
 
+def _is_class(value: Any) -> bool:
+    return isinstance(value, str | int)
+
+
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
@@ -94,12 +100,13 @@ def _is_list(value: Any) -> bool:
 
 _TEXT = "starts_with({0}, '\"')"
 _INTEGER = "CAST(TRY_CAST({0} AS BIGINT) AS VARCHAR) = CAST({0} AS VARCHAR)"
+_FLAG = "{0} IN ('true', 'false')"
 _JSON = "CAST({0} AS VARCHAR)"
 
 VERSION_NUMBER = Kind(_is_this_version, f"{{0}} = '{VERSION}'", "TRY_CAST({0} AS BIGINT)", "int64")
 TEXT = Kind(_is_text, _TEXT, "({0}->>'$')")
 TIME = Kind(_is_time, _TEXT, "({0}->>'$')")  # which texts are times: `slipway.predictions.reader`
-FLAG = Kind(_is_flag, "{0} IN ('true', 'false')", "{0} = 'true'", "bool")
+FLAG = Kind(_is_flag, _FLAG, "{0} = 'true'", "bool")
 NUMBER = Kind(
     _is_number,
     "NOT starts_with({0}, '\"') AND {0} NOT IN ('true', 'false')",
@@ -114,14 +121,22 @@ KEY = Kind(_is_key, f"({_TEXT} OR {_INTEGER})", _JSON)
 TEXT_KEY = Kind(_is_key, _TEXT, "({0}->>'$')")
 INTEGER_KEY = Kind(_is_key, _INTEGER, "TRY_CAST({0} AS BIGINT)", "int64")
 
+# A class is text, an integer or a flag; as JSON.
+CLASS = Kind(_is_class, f"({_TEXT} OR {_INTEGER} OR {_FLAG})", _JSON)
+
+ANSWER = ("probability", "probabilities", "value", "decision")
+"""The fields that depend on the task."""
+
 FIELDS = (
     Field("version", VERSION_NUMBER, column=False),
     Field("id", TEXT),
     Field("time", TIME),
     Field("key", KEY),
     Field("input", OBJECT, column=False),
-    Field("probability", NUMBER),
-    Field("decision", FLAG),
+    Field("probability", NUMBER, required=False),
+    Field("probabilities", OBJECT, required=False),
+    Field("value", NUMBER, required=False),
+    Field("decision", CLASS, required=False),
     Field("review", FLAG, required=False),
     Field("reasons", LIST, required=False, column=False),
     Field("model", TEXT),
@@ -129,6 +144,13 @@ FIELDS = (
     Field("commit", TEXT, required=False),
     Field("proof", FLAG, required=False, column=False),
 )
+
+ANSWERS: tuple[Mapping[str, Kind], ...] = (
+    {"probability": NUMBER, "decision": FLAG},
+    {"probabilities": OBJECT, "decision": CLASS},
+    {"value": NUMBER},
+)
+"""The fields of an answer, for each task: a record has all fields of one of them."""
 
 
 def to_line(record: Mapping[str, Any]) -> bytes:
@@ -146,7 +168,13 @@ def parse_record(line: bytes) -> Record | None:
 
 
 def _is_record(record: Mapping[str, Any]) -> bool:
-    return all(field.kind.accepts(record.get(field.name)) for field in FIELDS if field.required)
+    return all(
+        field.kind.accepts(record.get(field.name)) for field in FIELDS if field.required
+    ) and any(_has_answer(record, answer) for answer in ANSWERS)
+
+
+def _has_answer(record: Mapping[str, Any], answer: Mapping[str, Kind]) -> bool:
+    return all(kind.accepts(record.get(name)) for name, kind in answer.items())
 
 
 def is_smoke_test(record: Mapping[str, Any]) -> bool:

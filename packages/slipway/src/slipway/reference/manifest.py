@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from slipway.reference.profile import Profile
     from slipway.schema.checks import ColumnSpec
 
-SCORE = "score"
 MISSING = "missing"
 UNSEEN = "never seen before"
 
@@ -28,7 +27,7 @@ EARLIEST = "1970-01"
 
 @dataclass(frozen=True)
 class Series:
-    """A monitored series: one input of the model, or its score.
+    """A monitored series: one input of the model, or one of `PREDICTED`.
 
     `names` are those of its cells: bins or values, then `UNSEEN` for a category, then `MISSING`.
     `holdout` has counts of shape (cells,); `months` those of each calendar month of the reference

@@ -11,6 +11,12 @@ if TYPE_CHECKING:
 
 Profile = dict[str, Any]
 
+SCORE = "score"
+DECIDED = "decided class"
+
+PREDICTED = (SCORE, DECIDED)
+"""The series that are not inputs: the watched number, and the class that was decided."""
+
 BINS = 20
 
 # Of a category. A column of text with more is not monitored: most of its values are never repeated.

@@ -20,7 +20,6 @@ from slipway.repository.worktrees import environment
 from slipway.reproduction.lock import folder_md5, outputs
 from slipway.serving.release import Release, verify_model
 from slipway.serving.start import BENTOS
-from slipway.tasks import require_binary, task_of
 from slipway.texts import read_text
 from slipway.training.formats.registry import format_of, model_path
 from slipway.training.score import MODEL, read_manifest
@@ -52,7 +51,6 @@ def build(tree: Path = Path()) -> BuiltBento:
     ``release.json``.
     """
     sha256 = verify_model(tree / MODEL)
-    require_binary(task_of(read_manifest(tree / MODEL)), "`slipway build`")
     check_requirements(tree)
     release = _release_of(tree)
     bento = tree / BENTOS / NAME / release.commit

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from typing import Any
 
     from slipway.settings import Canary
@@ -69,6 +70,12 @@ class Histogram:
     @property
     def total(self) -> int:
         return sum(self.counts)
+
+    def on(self, edges: Sequence[float]) -> Histogram:
+        """Return the counts between some of the edges."""
+        ends = [*(self.edges.index(edge) + 1 for edge in edges), len(self.counts)]
+        counts = [sum(self.counts[low:high]) for low, high in pairwise([0, *ends])]
+        return Histogram(tuple(edges), tuple(counts))
 
     def above(self, limit: float) -> float:
         """Return the number of values above a limit, assuming that bins are uniform."""
@@ -311,6 +318,11 @@ def _not_compared(old: Sample, new: Sample) -> str:
                 f"the {name} version was built by an earlier version of Slipway, which reports the "
                 "scores of all rows; with several rows in a request these are not independent"
             )
+    if not _aligned(old, new):
+        return (
+            "the predictions of both versions are counted in other bins, since they differ too "
+            "much in size"
+        )
     return ""
 
 
@@ -380,18 +392,37 @@ def _is_slow(seconds: Histogram, limit: float) -> bool:
 
 
 def _scores(old: Sample, new: Sample, limits: Canary) -> tuple[str, Row]:
-    before, now = old.independent_scores(), new.independent_scores()
-    if before is None or now is None:
+    aligned = _aligned(old, new)
+    if aligned is None:
         return "", Row("scores, PSI", "", "not compared", f"≤ {limits.max_score_psi:g}", False)
+    before, now = aligned
     shift = distribution_shift(before, now)
     crossed = shift.psi > limits.max_score_psi and shift.p_value < ALPHA
     row = Row("scores, PSI", "", f"{shift.psi:.3f}", f"≤ {limits.max_score_psi:g}", crossed)
     sentence = (
         f"scores: the distribution differs on the same traffic, PSI {shift.psi:.2f} (the limit is "
         f"{limits.max_score_psi:g}): "
-        f"mean {_mean(before):.3f} → {_mean(now):.3f}"
+        f"mean {_number_text(_mean(before))} → {_number_text(_mean(now))}"
     )
     return sentence if crossed else "", row
+
+
+def _aligned(old: Sample, new: Sample) -> tuple[Histogram, Histogram] | None:
+    """Return the independent scores of both versions in bins that both have.
+
+    Those of predicted numbers follow from each model's own ones.
+    """
+    before, now = old.independent_scores(), new.independent_scores()
+    if before is None or now is None:
+        return None
+    edges = sorted({*before.edges} & {*now.edges})
+    if not edges and before.total and now.total:
+        return None
+    return before.on(edges), now.on(edges)
+
+
+def _number_text(number: float) -> str:
+    return f"{number:.3f}" if abs(number) < 10 else f"{number:.4g}"
 
 
 def _more_often(old_requests: int, old: int, new_requests: int, new: int) -> float:
@@ -511,8 +542,12 @@ def _less(after: Histogram, before: Histogram) -> Histogram:
 
 
 def _mean(scores: Histogram) -> float:
-    """Return the mean of probabilities, from the middles of the bins."""
-    bounds = np.array([0.0, *scores.edges, 1.0])
+    """Return the mean, from the middles of the bins; the outer ones are as wide as the next."""
+    edges = scores.edges
+    if not edges:
+        return 0.0
+    low = 2 * edges[0] - edges[min(1, len(edges) - 1)]
+    bounds = np.array([low, *edges, 2 * edges[-1] - edges[-2:][0]])
     middles = (bounds[1:] + bounds[:-1]) / 2
     return float(np.average(middles, weights=scores.counts)) if scores.total else 0.0
 

@@ -13,20 +13,28 @@ from typing import Any
 
 from slipway.dataset.tables import read_json
 from slipway.documents.document import Block, Document, Section, Table
+from slipway.metrics.registry import ALL
 from slipway.reports.messages import months
 from slipway.reports.reasons import NAMES
-from slipway.tasks import require_binary, task_of
+from slipway.reports.task_texts import headline_metric, text_of
+from slipway.tasks import task_of
 from slipway.training.score import MODEL, read_manifest
-from slipway.untrusted import quote
+from slipway.untrusted import quote, quote_text
 
 METRICS = Path("reports/metrics.json")
 
 SLICES = Path("reports/plots/slices.csv")
 
-# The slices with the lowest AUC.
+# The slices with the worst values.
 WEAKEST = 8
 
-BASELINES = {"base_rate": "always the average", "logistic_regression": "logistic regression"}
+BASELINES = {
+    "base_rate": "always the average",
+    "class_rates": "always the share of each class",
+    "mean": "always the mean",
+    "logistic_regression": "logistic regression",
+    "ridge_regression": "ridge regression",
+}
 
 Manifest = Mapping[str, Any]
 
@@ -40,14 +48,13 @@ def card(root: Path, foot: list[str]) -> Document:
         The manifest or the metrics are missing.
     """
     manifest = read_manifest(root / MODEL)
-    require_binary(task_of(manifest), "the model card")
     metrics = read_json(root / METRICS, "dvc repro")
     return Document(
         "good",
         f"Model {quote(manifest['model']['sha256'][:12])}: {quote(manifest['target']['name'])}",
         [_purpose(manifest), _quality(metrics), _decision(manifest, metrics)],
         [
-            Section("Slices on which it is weakest", _slices(root)),
+            Section("Slices on which it is weakest", _slices(root, manifest)),
             Section("Data", [_data(manifest)]),
             Section("Inputs", [_inputs(manifest)]),
             Section("Limits", [_limits(manifest)]),
@@ -60,64 +67,76 @@ def card(root: Path, foot: list[str]) -> Document:
 def _purpose(manifest: Manifest) -> str:
     """Return the target, with the docstring of the label function."""
     definition = quote(manifest["target"]["definition"], 600)
-    return f"Predicts the probability that a row is positive: {definition}"
+    return f"{quote_text(text_of(manifest).purpose(task_of(manifest)))}: {definition}"
 
 
 def _quality(metrics: Mapping[str, Any]) -> Table:
     names = list(metrics["model"])
     baselines = {key: name for key, name in BASELINES.items() if key in metrics}
     rows = [
-        [NAMES.get(name, name), _interval(metrics["model"][name])]
-        + [_interval(metrics[key][name]) if name in metrics[key] else "-" for key in baselines]
+        [NAMES.get(name, name), _interval(name, metrics["model"][name])]
+        + [
+            _interval(name, metrics[key][name]) if name in metrics[key] else "-"
+            for key in baselines
+        ]
         for name in names
     ]
     return Table(["on the holdout", "this model", *baselines.values()], rows)
 
 
-def _interval(estimate: Mapping[str, float]) -> str:
-    return f"{estimate['value']:.3f} ({estimate['low']:.3f} to {estimate['high']:.3f})"
+def _interval(metric: str, estimate: Mapping[str, float]) -> str:
+    shown = ALL[metric].shown if metric in ALL else "{:.3f}".format
+    value, low, high = (shown(estimate[name]) for name in ("value", "low", "high"))
+    return f"{value} ({low} to {high})"
 
 
 def _decision(manifest: Manifest, metrics: Mapping[str, Any]) -> str:
-    level = f"{100 * float(metrics['confidence']):g}%"
+    level, text = f"{100 * float(metrics['confidence']):g}%", text_of(manifest)
     return (
         f"In brackets: {level} intervals, on {metrics['rows']:,} rows that it was not trained on, "
-        f"{metrics['positives']:,} of them positive. A row is predicted to be positive if its "
-        f"probability is at least **{manifest['threshold']:g}**."
+        f"{quote_text(text.measured(metrics, task_of(manifest)))}. {text.decision(manifest)}"
     )
 
 
-def _slices(root: Path) -> list[Block]:
+def _slices(root: Path, manifest: Manifest) -> list[Block]:
     if not (root / SLICES).exists():
         return ["No slice was measured."]
+    text = text_of(manifest)
+    metric, (column, heading) = headline_metric(text), text.outcome
     with (root / SLICES).open(encoding="utf-8", newline="") as file:
-        measured = [row for row in csv.DictReader(file) if row["auc"]]
-    weakest = sorted(measured, key=lambda row: float(row["auc"]))[:WEAKEST]
+        measured = [row for row in csv.DictReader(file) if row[metric.key]]
+    weakest = sorted(measured, key=lambda row: metric.sign * float(row[metric.key]))[:WEAKEST]
     if not weakest:
         return ["No slice is large enough to be measured."]
     rows = [
         [
             quote(f"{row['slice']}={row['value']}"),
             f"{int(row['rows']):,}",
-            f"{float(row['label_rate']):.1%}",
-            "{auc:.3f} ({auc_low:.3f} to {auc_high:.3f})".format_map(
-                {name: float(row[name]) for name in ("auc", "auc_low", "auc_high")}
+            text.shown(float(row[column])),
+            _interval(
+                metric.key,
+                {
+                    "value": float(row[metric.key]),
+                    "low": float(row[f"{metric.key}_low"]),
+                    "high": float(row[f"{metric.key}_high"]),
+                },
             ),
         ]
         for row in weakest
     ]
-    return [Table(["slice", "rows", "positive", "AUC"], rows, frozenset({1, 2}))]
+    return [Table(["slice", "rows", heading, metric.label], rows, frozenset({1, 2}))]
 
 
 def _data(manifest: Manifest) -> Table:
     def part(name: str) -> list[str]:
         rows = manifest[name]
         unlabelled = f"{rows['unlabelled']:,}" if "unlabelled" in rows else "-"
-        share = rows["positives"] / max(rows["rows"], 1)
-        return [months(rows["months"]), f"{rows['rows']:,}", f"{share:.1%}", unlabelled]
+        labels = quote_text(task.summary(rows, max(rows["rows"], 1)))
+        return [months(rows["months"]), f"{rows['rows']:,}", labels, unlabelled]
 
+    task = task_of(manifest)
     return Table(
-        ["", "months", "rows", "positive", "rows without a label"],
+        ["", "months", "rows", "labels", "rows without a label"],
         [["trained on", *part("train")], ["measured on", *part("holdout")]],
         frozenset({2, 3, 4}),
     )
@@ -134,7 +153,7 @@ def _limits(manifest: Manifest) -> str:
         f"The model was trained on {span}: it has seen no later data and no other season. Its "
         "quality on rows that never get a label is not known. A category that is not in the "
         "training data is treated as unknown. The intervals assume independent rows. "
-        "A probability near the threshold is for human review (`serve.uncertainty_band`)."
+        f"{text_of(manifest).review}"
     )
 
 

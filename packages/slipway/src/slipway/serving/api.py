@@ -15,6 +15,7 @@ import orjson
 
 from slipway import project
 from slipway.dataset.tables import digest
+from slipway.predictions.answers import answers_of
 from slipway.predictions.writer import LogUnavailable, PredictionLog
 from slipway.schema.validator import Fault, Faults, TooManyRows
 from slipway.serving import LOG, SMOKE_SECRET, TOKENS
@@ -36,8 +37,7 @@ from slipway.serving.metrics import CONTENT_TYPE, OTHER, LogState, Metrics
 from slipway.serving.predict import BadRows, Predictor
 from slipway.serving.release import Release, verify_model
 from slipway.settings import Serve, read_params
-from slipway.tasks import require_binary, task_of
-from slipway.training.score import MANIFEST_FILE, MODEL, Model, read_manifest
+from slipway.training.score import MANIFEST_FILE, MODEL, Model
 
 OPEN = ("/livez", "/readyz")
 
@@ -67,7 +67,6 @@ def check_start() -> None:
     """
     project.check_served()
     verify_model(MODEL)
-    require_binary(task_of(read_manifest(MODEL)), "the service")
     Release.of_model(MODEL)
     open_log(read_params().serve)
 
@@ -93,7 +92,8 @@ class Api:
         settings = read_params().serve
         model = Model.load(MODEL)
         release = Release.of_model(MODEL)
-        self._metrics = Metrics(model.sha256, release)
+        answers = answers_of(model.task, model.manifest)
+        self._metrics = Metrics(model.sha256, release, answers)
         self._log = open_log(settings, self._metrics.log_waits_since)
         self._predictor = Predictor(model, settings, release, self._log, self._metrics)
         self._tokens = Tokens(os.environ.get(TOKENS, ""))

@@ -6,47 +6,41 @@ from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from slipway.predictions.answers import Answers
     from slipway.project import Columns
 
 Reason = dict[str, str | None]
 
 
 class Review:
-    """Flags scores close to the threshold and category values that the model has not seen.
+    """Flags uncertain answers and category values that the model has not seen.
 
     Parameters
     ----------
-    threshold
-        Probability from which the decision is yes.
+    answers
+        Those of the model's task, which has the rule for an uncertain one.
     band
-        The uncertainty band: probabilities closer to the threshold than this are uncertain.
+        The uncertainty band: a difference of probabilities.
     known
         The values that the model has seen of each category.
     """
 
-    def __init__(self, threshold: float, band: float, known: Mapping[str, Collection[str]]) -> None:
-        self._threshold = threshold
+    def __init__(self, answers: Answers, band: float, known: Mapping[str, Collection[str]]) -> None:
+        self._uncertain = answers.uncertain
         self._band = band
         self._known = known
 
-    def reasons(self, columns: Columns, row: int, probability: float) -> list[Reason]:
+    def reasons(self, columns: Columns, row: int, score: Any) -> list[Reason]:
         """Return the reasons for a review of one row; none if it needs no review."""
-        found = []
-        if abs(probability - self._threshold) < self._band:
-            found.append(self._uncertain())
+        found: list[Reason] = []
+        if message := self._uncertain(score, self._band):
+            found.append({"rule": "uncertain", "field": None, "message": message})
         for name, values in self._known.items():
             value = columns[name][row]
             # A model is trained with '' for missing text: `slipway.project.features`.
             if ("" if value is None else value) not in values:
                 found.append(_unseen(name, value))
         return found
-
-    def _uncertain(self) -> Reason:
-        return {
-            "rule": "uncertain",
-            "field": None,
-            "message": f"within {self._band:g} of the threshold {self._threshold:g}",
-        }
 
 
 def known_categories(manifest: Mapping[str, Any]) -> dict[str, frozenset[str]]:

@@ -17,6 +17,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 from prometheus_client.registry import Collector
 
+from slipway.predictions.answers import Answers
 from slipway.predictions.writer import Room
 from slipway.serving import CANDIDATE_BYTES
 from slipway.serving.release import Release
@@ -38,7 +39,6 @@ SECONDS: Buckets = (
     *(round(step * tens, 4) for tens in (0.001, 0.01, 0.1, 1) for step in STEPS),
     10,
 )
-SCORES: Buckets = tuple(step / 20 for step in range(1, 20))
 
 WAITING = "slipway_log_waiting_seconds"
 
@@ -58,18 +58,18 @@ class Metrics:
     stores the values; without it they stay in this process.
     """
 
-    def __init__(self, model: str, release: Release) -> None:
+    def __init__(self, model: str, release: Release, answers: Answers) -> None:
         self._model = model
         self._registry = CollectorRegistry()
         self._requests = self._counter("requests", "Requests answered.", "path", "status")
         self._seconds = self._histogram("request_seconds", "Time to answer.", SECONDS, "path")
         self._decisions = self._counter("decisions", "Rows predicted.", "decision")
         self._reviews = self._counter("reviews", "Rows for human review.")
-        self._scores = self._histogram("score", "Predicted probabilities.", SCORES)
+        self._scores = self._histogram("score", answers.meaning, answers.bins)
         self._request_scores = self._histogram(
             "request_score",
             f"The score of a random row of each request of less than {CANDIDATE_BYTES:,} bytes.",
-            SCORES,
+            answers.bins,
         )
         self._log_bytes = self._counter("log_bytes", "Written to the prediction log.")
         self._log_faults = self._counter("log_faults", "Requests refused for the log.")
@@ -87,25 +87,26 @@ class Metrics:
         started = "When the newest worker started."
         self._gauge("start_time_seconds", started, "max")().set_to_current_time()
         self._release(release)
-        self._count_from_zero()
+        self._count_from_zero(answers.decisions)
 
     def answered(self, path: str, status: int, seconds: float) -> None:
         self._requests(path, str(status)).inc()
         self._seconds(path).observe(seconds)
 
-    def predicted(self, probability: float, decision: bool, review: bool) -> None:
-        self._decisions("yes" if decision else "no").inc()
-        self._scores().observe(probability)
+    def predicted(self, watched: float, decided: str | None, review: bool) -> None:
+        if decided is not None:
+            self._decisions(decided).inc()
+        self._scores().observe(watched)
         if review:
             self._reviews().inc()
 
-    def request_scored(self, probability: float) -> None:
+    def request_scored(self, watched: float) -> None:
         """Count the score of a random row of a request, which a canary compares.
 
         Rows of one request may be alike, requests are assigned to a version one by one: one row of
         each is a sample of independent draws, whatever the size of a request.
         """
-        self._request_scores().observe(probability)
+        self._request_scores().observe(watched)
 
     def in_flight(self) -> AbstractContextManager[None]:
         """Count a current request while the block lasts."""
@@ -183,15 +184,15 @@ class Metrics:
         )
         gauge.labels(self._model, release.commit, release.data).set(1)
 
-    def _count_from_zero(self) -> None:
+    def _count_from_zero(self, decisions: Iterable[str]) -> None:
         """Create the series with the value 0: a rate needs a first value."""
         for status in ("200", "422", "500", "503"):
             self._requests("/predict", status)
         self._requests(OTHER, "404")
         self._seconds("/predict")
         self._seconds(OTHER)
-        self._decisions("yes")
-        self._decisions("no")
+        for each in decisions:
+            self._decisions(each)
         for series in (self._reviews, self._scores, self._request_scores):
             series()
         for series in (self._log_bytes, self._log_faults):

@@ -16,6 +16,7 @@ import numpy as np
 import orjson
 
 from slipway import project
+from slipway.predictions.answers import answers_of
 from slipway.predictions.record import VERSION, stamp, to_line
 from slipway.predictions.writer import Ids, PredictionLog
 from slipway.schema.validator import Faults, Rows, RowValidator
@@ -60,10 +61,8 @@ class Predictor:
         self._rows = RowValidator(manifest["inputs"], project.RULES, settings.max_rows, MAX_FAULTS)
         # One thread, so that only one large body is parsed at a time.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="large-bodies")
-        self._threshold: float = manifest["threshold"]
-        self._review = Review(
-            self._threshold, settings.uncertainty_band, known_categories(manifest)
-        )
+        self._form = answers_of(model.task, manifest)
+        self._review = Review(self._form, settings.uncertainty_band, known_categories(manifest))
         self._log = log
         self._metrics = metrics
         self._clock = clock
@@ -91,9 +90,10 @@ class Predictor:
         if not isinstance(rows, Rows):
             raise BadRows(rows)
         now = self._clock()
-        answers = self._answers(rows, now)
+        scores = self._scores(rows)
+        answers = self._answers(rows, scores, now)
         if not request.smoke_test:
-            self._count(answers, len(request.body))
+            self._count(scores, answers, len(request.body))
         about = {"time": stamp(now)} | self._origin | _fields_of(request)
         written = b"".join(map(_record, answers, rows.keys, rows.sent, repeat(about)))
         started = time.perf_counter()
@@ -115,31 +115,33 @@ class Predictor:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._thread, _without_collector, check, body)
 
-    def _answers(self, rows: Rows, now: datetime) -> list[dict[str, Any]]:
-        answers = []
+    def _scores(self, rows: Rows) -> list[Any]:
         scores = self._model.score(rows.columns)
         if not np.isfinite(scores).all():
             raise ArithmeticError("the model returned a score that is not a number")
-        for row, probability in enumerate(scores.tolist()):
-            reasons = self._review.reasons(rows.columns, row, probability)
-            decision = probability >= self._threshold
+        listed: list[Any] = scores.tolist()
+        return listed
+
+    def _answers(self, rows: Rows, scores: list[Any], now: datetime) -> list[dict[str, Any]]:
+        answers = []
+        for row, score in enumerate(scores):
+            reasons = self._review.reasons(rows.columns, row, score)
             answers.append(
                 {
                     "id": self._ids.next(now),
-                    "probability": probability,
-                    "decision": decision,
+                    **self._form.answer(score),
                     "review": bool(reasons),
                     "reasons": reasons,
                 }
             )
         return answers
 
-    def _count(self, answers: list[dict[str, Any]], size: int) -> None:
+    def _count(self, scores: list[Any], answers: list[dict[str, Any]], size: int) -> None:
+        watched = list(map(self._form.watched, scores))
         if size < CANDIDATE_BYTES:
-            one = random.choice(answers)  # noqa: S311  a sample, not a secret
-            self._metrics.request_scored(one["probability"])
-        for answer in answers:
-            self._metrics.predicted(answer["probability"], answer["decision"], answer["review"])
+            self._metrics.request_scored(random.choice(watched))  # noqa: S311  a sample
+        for number, answer in zip(watched, answers, strict=True):
+            self._metrics.predicted(number, self._form.decided(answer), answer["review"])
 
 
 def _fields_of(request: Request) -> dict[str, Any]:

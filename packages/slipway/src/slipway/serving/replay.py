@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -20,8 +21,10 @@ from slipway.dataset.folder import list_data
 from slipway.dataset.reader import open_table
 from slipway.dataset.tables import as_rows, read_columns, row_count, take
 from slipway.errors import NO, YES, SlipwayError
+from slipway.predictions.answers import Answers, answers_of
 from slipway.progress import track
 from slipway.proxies import connect
+from slipway.tasks import task_of
 
 BATCH = 200  # rows in a request
 SECONDS = 60
@@ -38,15 +41,20 @@ class Tally:
 
     Parameters
     ----------
+    form
+        How the model answers.
+    decided
+        How often each decision was made.
     days
-        Sum of the probabilities and number of answers, by day of the event.
+        Sum of the watched numbers and number of answers, by day of the event.
     refused
         Each row that was refused: its key and why.
     """
 
+    form: Answers
     answered: int = 0
-    positive: int = 0
     review: int = 0
+    decided: Counter[str] = field(default_factory=Counter)
     days: dict[str, tuple[float, int]] = field(default_factory=dict)
     refused: list[tuple[str, str]] = field(default_factory=list)
 
@@ -59,13 +67,14 @@ class Tally:
         lines = []
         if by_day:
             lines = [
-                f"{day}  {count:>6,} rows  mean {total / count:.1%}"
+                f"{day}  {count:>6,} rows  mean {self.form.shown(total / count)}"
                 for day, (total, count) in sorted(self.days.items())
             ]
         summary = f"{self.answered:,} rows answered"
         if self.answered:
+            mean = sum(total for total, _ in self.days.values()) / self.answered
             summary += (
-                f": {self.positive / self.answered:.1%} positive, "
+                f": {self.form.summary(self.decided, mean)}, "
                 f"{self.review / self.answered:.1%} for human review"
             )
         lines.append(summary)
@@ -99,7 +108,7 @@ def replay(rows: Path, url: str, limit: int | None = None, stated: Stated = FOUN
     if not row_count(columns):
         raise SlipwayError(f"{rows}: no row to send", "name a file that has rows")
     count = row_count(columns) if limit is None else min(limit, row_count(columns))
-    tally = Tally()
+    tally = Tally(answers_of(task_of(manifest), manifest))
     edges = [*range(0, count, BATCH), count]
     for start, end in track(list(pairwise(edges)), "Replaying"):
         batch = as_rows(take(columns, np.arange(start, end)))
@@ -222,10 +231,12 @@ def _count(tally: Tally, row: Row, answer: Row, manifest: Row) -> None:
         tally.refused.append((" and ".join(key) or "a row", answer["refused"]))
         return
     tally.answered += 1
-    tally.positive += answer["decision"]
+    form = tally.form
+    if (decided := form.decided(answer)) is not None:
+        tally.decided[decided] += 1
     tally.review += answer["review"]
     if manifest["event_time"] is None:
         return
     day = str(row[manifest["event_time"]])[:10]
     total, count = tally.days.get(day, (0.0, 0))
-    tally.days[day] = (total + answer["probability"], count + 1)
+    tally.days[day] = (total + form.watched(form.score(answer)), count + 1)

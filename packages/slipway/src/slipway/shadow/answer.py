@@ -13,12 +13,14 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import orjson
 
 from slipway import project
 from slipway.errors import SlipwayError
 from slipway.exits import run_command
-from slipway.predictions.record import Record
+from slipway.predictions.answers import answers_of
+from slipway.predictions.record import ANSWER, Record
 from slipway.schema.validator import Rows, RowValidator
 from slipway.shadow.recent_requests import recent_requests
 from slipway.times import time_or_none
@@ -40,7 +42,7 @@ class Shadow:
         manifest = self._model.manifest
         try:
             self._rows = RowValidator(manifest["inputs"], project.RULES)
-            self._threshold: float = manifest["threshold"]
+            self._form = answers_of(self._model.task, manifest)
             self._times = [each["name"] for each in manifest["inputs"] if each["type"] == TIME]
         except (KeyError, TypeError, StopIteration):
             raise SlipwayError(
@@ -58,14 +60,16 @@ class Shadow:
         Returns
         -------
         dict
-            `id`, `time` and `key` of the request; `live`, the original answer; and `probability`,
-            `decision`, `ms` (to check and score the row) and `slices`; or `refused`, why there is
-            no answer; or `untimed`, the input whose time has a form that only an older service
-            accepted. No row makes it raise.
+            `id`, `time` and `key` of the request; `live`, the original answer; and the fields of
+            this model's answer, `ms` (to check and score the row) and `slices`; or `refused`, why
+            there is no answer; or `untimed`, the input whose time has a form that only an older
+            service accepted. No row makes it raise.
         """
         request = {name: record[name] for name in ("id", "time", "key")}
-        live = {name: record[name] for name in ("model", "probability", "decision")}
+        live = {name: record[name] for name in ("model", *ANSWER) if name in record}
         answer = request | {"live": live, "model": self.sha256, "version": VERSION}
+        if np.isnan(self._form.score(record)).any():
+            return answer | {"refused": "a model of another task, or of other classes, answered it"}
         if untimed := self._untimed(record["input"]):
             return answer | {"untimed": untimed}
         try:
@@ -85,11 +89,9 @@ class Shadow:
         if not isinstance(rows, Rows):
             fault = rows[0]
             return {"refused": f"{fault['field']}: {fault['message']}"}
-        probability = float(self._model.score(rows.columns)[0])
+        score = self._model.score(rows.columns)[0].tolist()
         seconds = time.perf_counter() - started
-        return {
-            "probability": probability,
-            "decision": probability >= self._threshold,
+        return self._form.answer(score) | {
             "ms": round(seconds * 1000, 4),
             "slices": {name: str(text[0]) for name, text in project.slices(rows.columns).items()},
         }

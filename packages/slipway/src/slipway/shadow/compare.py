@@ -11,7 +11,7 @@ import numpy as np
 from slipway.errors import INCONCLUSIVE, NO, YES
 from slipway.metrics import stats
 from slipway.predictions.files import Skipped
-from slipway.shadow.labelled import LabelledMetrics, Labels, labelled_metrics
+from slipway.shadow.labelled import LabelledMetrics, Labels, labelled_metrics, unknown_labels
 from slipway.shadow.paired_scores import Example, PairedScores
 
 if TYPE_CHECKING:
@@ -64,7 +64,10 @@ class Refusals:
 
 @dataclass(frozen=True)
 class Agreement:
-    """The differences of the probabilities; `same` is the share without a difference."""
+    """The differences of the scores; `same` is the share without a difference.
+
+    Means are of the number that the task watches.
+    """
 
     same: float
     mean_difference: float
@@ -90,7 +93,7 @@ class SliceFlips:
 
 @dataclass(frozen=True)
 class Flip:
-    """A request whose decision flips, with both probabilities."""
+    """A request whose decision flips, with both watched numbers."""
 
     key: str
     live: float
@@ -106,7 +109,9 @@ class Flips:
     low, high
         Interval of the share.
     to_yes, to_no
-        Number by direction.
+        Number by direction; None if the task has no such decisions.
+    decided
+        Whether the task has decisions.
     who
         The slice values with the largest shares.
     keys
@@ -117,10 +122,11 @@ class Flips:
     share: float
     low: float
     high: float
-    to_yes: int
-    to_no: int
+    to_yes: int | None
+    to_no: int | None
     who: list[SliceFlips]
     keys: list[Flip]
+    decided: bool = True
 
 
 @dataclass(frozen=True)
@@ -212,12 +218,12 @@ def compare(
         ]
         status = "no" if reasons else "yes"
         summary = _summary(subject, rows, agreement, flips)
-    untimed = Skipped(untimed=scores.untimed).sentences()
+    faults = [*Skipped(untimed=scores.untimed).sentences(), *unknown_labels(scores, labels)]
     return Report(
         status=status,
         summary=summary,
         reasons=reasons,
-        subject=replace(subject, others=dict(subject.others), faults=[*subject.faults, *untimed]),
+        subject=replace(subject, others=dict(subject.others), faults=[*subject.faults, *faults]),
         rows=rows,
         first=str(scores.times[0]) if scores.rows else "",
         last=str(scores.times[-1]) if scores.rows else "",
@@ -240,13 +246,17 @@ def agreement_of(scores: PairedScores) -> Agreement | None:
         mean_difference=float(distances.mean()),
         p95_difference=float(np.quantile(distances, 0.95)),
         largest_difference=float(distances.max()),
-        mean_live=float(scores.live.scores.mean()),
-        mean_candidate=float(scores.candidate.scores.mean()),
+        mean_live=float(scores.task.monitored(scores.live.scores).mean()),
+        mean_candidate=float(scores.task.monitored(scores.candidate.scores).mean()),
     )
 
 
 def find_flips(scores: PairedScores) -> Flips:
-    changed = scores.live.decisions != scores.candidate.decisions
+    changed = scores.changed
+    ways = {name: int(rows.sum()) for name, rows in scores.candidate.directions(changed).items()}
+    live, candidate = (
+        scores.task.monitored(side.scores) for side in (scores.live, scores.candidate)
+    )
     count = int(changed.sum())
     share = stats.wilson(count, scores.rows)
     flipped = np.flatnonzero(changed)
@@ -256,17 +266,18 @@ def find_flips(scores: PairedScores) -> Flips:
         share=share.value,
         low=share.low,
         high=share.high,
-        to_yes=int((changed & scores.candidate.decisions).sum()),
-        to_no=int((changed & scores.live.decisions).sum()),
+        to_yes=ways.get("to_positive"),
+        to_no=ways.get("to_negative"),
         who=_flips_by_slice(scores, changed),
         keys=[
             Flip(
                 key=str(scores.keys[at]),
-                live=float(scores.live.scores[at]),
-                candidate=float(scores.candidate.scores[at]),
+                live=float(live[at]),
+                candidate=float(candidate[at]),
             )
             for at in furthest[:SHOWN_KEYS].tolist()
         ],
+        decided=scores.live.has_decisions,
     )
 
 
@@ -325,7 +336,5 @@ def _summary(subject: Subject, rows: int, agreement: Agreement | None, flips: Fl
         start = f"{rows:,} requests of model {subject.live[:12]}, scored again"
     if agreement is None:
         return f"{start}: it refused all of them"
-    return (
-        f"{start}: {flips.count:,} decisions flip ({flips.share:.1%}), mean score difference "
-        f"{agreement.mean_difference:.3g}"
-    )
+    flipped = f"{flips.count:,} decisions flip ({flips.share:.1%}), " if flips.decided else ""
+    return f"{start}: {flipped}mean score difference {agreement.mean_difference:.3g}"

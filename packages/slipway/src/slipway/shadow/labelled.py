@@ -8,22 +8,31 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from slipway.comparison import verdict
 from slipway.metrics import sequential
 from slipway.metrics.clusters import Way
-from slipway.metrics.registry import METRICS, ByInfluence, Options, Predictions, Sample
+from slipway.metrics.registry import (
+    ALL,
+    ByInfluence,
+    Options,
+    Predictions,
+    Sample,
+    metrics_of,
+)
+from slipway.predictions.answers import class_name
 from slipway.shadow.paired_scores import PairedScores
+from slipway.untrusted import shown
 
 if TYPE_CHECKING:
     from slipway.metrics.paired import Difference
     from slipway.settings import Judge
 
-Labels = Mapping[str, int]
-"""Key to 0 or 1."""
+Labels = Mapping[str, Any]
+"""Key to a label, as `Task.stored` has it."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +61,8 @@ class LabelledMetrics:
 
     Attributes
     ----------
+    positives
+        Of the labels; None if the task has no positive class.
     days
         Days of requests, in UTC, that have labels.
     level
@@ -59,7 +70,7 @@ class LabelledMetrics:
     """
 
     rows: int
-    positives: int
+    positives: int | None
     days: int
     level: float
     metrics: list[LabelledMetric]
@@ -71,17 +82,41 @@ def labelled_metrics(scores: PairedScores, labels: Labels, judge: Judge) -> Labe
     A row that was sent more than once counts once, with its last answer.
     """
     last = scores.newest_of_each_key()
-    at = np.array([row for row in last.tolist() if scores.keys[row] in labels], dtype=int)
+    codes, _ = codes_of(scores, labels)
+    at = np.array([row for row in last.tolist() if scores.keys[row] in codes], dtype=int)
     if not len(at):
         return None
-    truth = np.array([labels[key] for key in scores.keys[at].tolist()], dtype="float64")
+    truth = np.array([codes[key] for key in scores.keys[at].tolist()], dtype="float64")
     live, candidate = scores.live.take(at), scores.candidate.take(at)
     days, level = Way.of(scores.days[at], ordered=True), 1 - 2 * judge.alpha
     metrics = [
         _measure(name, _difference(name, truth, live, candidate, days, level), days.count, judge)
-        for name in METRICS
+        for name in metrics_of(scores.task.name)
     ]
-    return LabelledMetrics(len(at), int(truth.sum()), days.count, level, metrics)
+    positives = scores.task.counts(truth).get("positives")
+    return LabelledMetrics(len(at), positives, days.count, level, metrics)
+
+
+def codes_of(scores: PairedScores, labels: Labels) -> tuple[dict[str, float], list[str]]:
+    """Return the labels as the task of the models codes them, and those that it does not have."""
+    known = [(key, labels[key]) for key in dict.fromkeys(scores.keys.tolist()) if key in labels]
+    values = np.empty(len(known), dtype=object)
+    # The classes of answers are the names of members in JSON.
+    named = bool(scores.task.classes)
+    values[:] = [class_name(value) if named else value for _, value in known]
+    codes, bad = scores.task.read(values)
+    pairs = zip(known, codes.tolist(), bad.tolist(), strict=True)
+    found = [(key, str(value), code, wrong) for (key, value), code, wrong in pairs]
+    read = {key: code for key, _, code, wrong in found if not wrong}
+    return read, [value for _, value, _, wrong in found if wrong]
+
+
+def unknown_labels(scores: PairedScores, labels: Labels) -> list[str]:
+    """Return a sentence about labels that the task of the models does not have."""
+    _, bad = codes_of(scores, labels)
+    if not bad:
+        return []
+    return [f"{len(bad):,} labels, such as {shown(bad[0])}, are none of these models; not used"]
 
 
 def _difference(
@@ -92,11 +127,11 @@ def _difference(
     days: Way,
     level: float,
 ) -> Difference:
-    measure = METRICS[name].measure
+    measure = ALL[name].measure
     if isinstance(measure, ByInfluence):
         first, second = measure.influence(labels, live), measure.influence(labels, candidate)
         return sequential.difference(first, second, days, level)
-    fixed = METRICS[name].difference(Sample.of(labels), live, candidate, Options(level))
+    fixed = ALL[name].difference(Sample.of(labels), live, candidate, Options(level))
     return replace(
         fixed,
         se=0.0,
@@ -121,7 +156,7 @@ def _days_needed(
     name: str, difference: Difference, days: int, margin: float, alpha: float
 ) -> int | None:
     """Return the days that would show that a loss is within the margin, or that there is one."""
-    gain = METRICS[name].sign * difference.value
+    gain = ALL[name].sign * difference.value
     needed = [
         sequential.clusters_needed(effect, difference.se, days, 1 - 2 * alpha)
         for effect in (gain + margin, -gain)

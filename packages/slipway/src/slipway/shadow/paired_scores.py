@@ -10,7 +10,10 @@ from typing import Any
 import numpy as np
 
 from slipway.metrics.registry import Predictions
+from slipway.predictions.answers import predictions_of, task_of_answer
 from slipway.predictions.files import Count
+from slipway.tasks import Task
+from slipway.tasks.binary import Binary
 from slipway.times import parse_time
 from slipway.untrusted import shown, shown_name
 
@@ -31,6 +34,8 @@ class PairedScores:
 
     Attributes
     ----------
+    task
+        Of both models.
     keys, times
         Of the requests that both answered; like all arrays of shape (rows,), oldest first.
     ms
@@ -44,6 +49,7 @@ class PairedScores:
         refused.
     """
 
+    task: Task
     keys: np.ndarray
     times: np.ndarray
     live: Predictions
@@ -60,8 +66,16 @@ class PairedScores:
 
     @property
     def distances(self) -> np.ndarray:
-        """Absolute differences of the probabilities."""
-        return np.abs(self.candidate.scores - self.live.scores)
+        """Absolute differences of the scores; of several classes the largest one."""
+        distances = np.abs(self.candidate.scores - self.live.scores)
+        return np.asarray(distances if distances.ndim == 1 else distances.max(axis=1))
+
+    @property
+    def changed(self) -> np.ndarray:
+        """Which decisions differ, shape (rows,); none if the task has no decisions."""
+        if not self.live.has_decisions:
+            return np.zeros(self.rows, dtype=bool)
+        return np.asarray(self.live.decisions != self.candidate.decisions)
 
     @property
     def days(self) -> np.ndarray:
@@ -77,7 +91,7 @@ class PairedScores:
 def pair_scores(answers: Iterable[Mapping[str, Any]]) -> PairedScores:
     """Return the answers of `slipway.shadow.answer` as arrays."""
     values: dict[str, list[Any]] = {name: [] for name in ("key", "time", "ms")}
-    numbers: list[tuple[float, float, bool, bool]] = []
+    pairs: list[tuple[Mapping[str, Any], Mapping[str, Any]]] = []
     indices: dict[str, dict[str, int]] = {}
     coded: dict[str, list[int]] = {}
     refused = 0
@@ -92,21 +106,20 @@ def pair_scores(answers: Iterable[Mapping[str, Any]]) -> PairedScores:
             if len(examples) < EXAMPLES:
                 examples.append(Example(str(answer["key"]), str(answer["refused"])))
             continue
-        live = answer["live"]
-        numbers.append(
-            (live["probability"], answer["probability"], live["decision"], answer["decision"])
-        )
+        pairs.append((answer["live"], answer))
         for name, column in values.items():
             column.append(answer[name])
         for name, text in answer["slices"].items():
             index = indices.setdefault(name, {})
             coded.setdefault(name, []).append(index.setdefault(text, len(index)))
-    table = np.array(numbers, dtype="float64").reshape(-1, 4)
+    task = task_of_answer(pairs[0][1]) if pairs else Binary()
+    live, candidate = (predictions_of(task, [pair[side] for pair in pairs]) for side in (0, 1))
     return PairedScores(
+        task=task,
         keys=np.array([str(key) for key in values["key"]], dtype=object),
         times=np.array(values["time"], dtype=object),
-        live=Predictions(table[:, 0], table[:, 2] == 1),
-        candidate=Predictions(table[:, 1], table[:, 3] == 1),
+        live=live,
+        candidate=candidate,
         ms=np.array(values["ms"], dtype="float64"),
         slices={name: (list(indices[name]), np.array(coded[name])) for name in indices},
         refused=refused,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from slipway.documents.document import Block, Document, Table
-from slipway.shadow.compare import Report
+from slipway.shadow.compare import Flips, Report
 from slipway.shadow.follow import Progress
 from slipway.shadow.labelled import LabelledMetric, LabelledMetrics
 from slipway.untrusted import as_text, quote, quote_text
@@ -59,13 +59,11 @@ def _facts(report: Report) -> list[str]:
         facts.append(f"requests from {report.first[:16]} to {report.last[:16]} UTC")
     if agreement := report.agreement:
         facts.append(
-            f"probabilities: {agreement.same:.1%} the same, largest difference "
+            f"scores: {agreement.same:.1%} the same, largest difference "
             f"{agreement.largest_difference:.3g}, mean {agreement.mean_live:.3f} → "
             f"{agreement.mean_candidate:.3f}"
         )
-        facts.append(
-            f"decisions: {report.flips.to_yes:,} flip to yes, {report.flips.to_no:,} to no"
-        )
+        facts += _decisions(report.flips)
     if times := report.row_ms:
         facts.append(f"a row is checked and scored in {times.p50:.2f} ms (p95 {times.p95:.2f})")
     if subject.others:
@@ -76,6 +74,14 @@ def _facts(report: Report) -> list[str]:
     if report.following:
         facts.append(_progress(report.following))
     return facts
+
+
+def _decisions(flips: Flips) -> list[str]:
+    if not flips.decided:
+        return []
+    if flips.to_yes is None:
+        return [f"decisions: {flips.count:,} flip to another class"]
+    return [f"decisions: {flips.to_yes:,} flip to yes, {flips.to_no:,} to no"]
 
 
 def _progress(progress: Progress) -> str:
@@ -89,8 +95,9 @@ def _progress(progress: Progress) -> str:
 def _labelled(labels: LabelledMetrics | None) -> str:
     if labels is None:
         return "no labels of these requests yet"
+    positive = "" if labels.positives is None else f" ({labels.positives:,} positive)"
     return (
-        f"labels: {labels.rows:,} of these requests ({labels.positives:,} positive), days: "
+        f"labels: {labels.rows:,} of these requests{positive}, days: "
         f"{labels.days:,}; each metric's verdicts hold at every look (level {labels.level:.0%})"
     )
 

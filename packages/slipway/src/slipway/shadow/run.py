@@ -144,5 +144,11 @@ def labels_of(params: Params, file: Path | None) -> Labels:
     from slipway.predictions.labels.arrivals import read_arrivals
     from slipway.predictions.labels.store import labels_place, read_labels
 
-    rows = read_labels(labels_place(params)) if file is None else read_arrivals(file).rows
-    return {str(key): int(label) for key, label in zip(rows["key"], rows["label"], strict=True)}
+    if file is None:
+        stored = read_labels(labels_place(params))
+        keys, labels = stored["key"], stored["stored"]
+    else:
+        rows = read_arrivals(file).rows
+        keys, labels = rows["key"], rows["label"]
+    pairs = zip(keys.tolist(), labels.tolist(), strict=True)
+    return {str(key): label for key, label in pairs}

@@ -61,6 +61,24 @@ class Task(Protocol):
             Names the values found.
         """
 
+    def from_text(self, text: str, decimal: str) -> object:
+        """Return the value that a text of a CSV file means, for `read`; None if it is empty.
+
+        Parameters
+        ----------
+        decimal
+            The decimal mark of the file.
+        """
+
+    def stored(self, labels: np.ndarray) -> np.ndarray:
+        """Return labels that are known as the store of arrived labels has them, shape (rows,).
+
+        Classes by name: their codes change with the list of classes.
+        """
+
+    def shown(self, label: float) -> str:
+        """Return a label as a text."""
+
     def targets(self, labels: np.ndarray) -> np.ndarray:
         """Return labels as the estimator is fitted on them, shape (rows,)."""
 
@@ -99,6 +117,9 @@ class Task(Protocol):
 
     def monitored(self, scores: np.ndarray) -> np.ndarray:
         """Return a number for each row, shape (rows,), whose distribution is watched."""
+
+    def decided(self, scores: np.ndarray) -> np.ndarray | None:
+        """Return the name of the decided class of each row, as text; None without such."""
 
     def describe(self, labels: np.ndarray) -> dict[str, Any]:
         """Return what a manifest records of some labels."""

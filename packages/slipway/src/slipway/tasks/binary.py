@@ -14,6 +14,8 @@ from slipway.tasks.predictions import Predictions
 
 DECIMALS = 6
 
+TEXTS = {"": None, "0": 0, "1": 1, "0.0": 0, "1.0": 1, "false": 0, "true": 1}
+
 
 @dataclass(frozen=True)
 class Binary:
@@ -54,6 +56,15 @@ class Binary:
                 "`prepare.holdout_months` in params.yaml",
             )
 
+    def from_text(self, text: str, decimal: str) -> object:
+        return TEXTS.get(text.strip().lower(), text)
+
+    def stored(self, labels: np.ndarray) -> np.ndarray:
+        return labels.astype("int8")
+
+    def shown(self, label: float) -> str:
+        return f"{label:g}"
+
     def targets(self, labels: np.ndarray) -> np.ndarray:
         return labels.astype(int)
 
@@ -87,6 +98,9 @@ class Binary:
 
     def monitored(self, scores: np.ndarray) -> np.ndarray:
         return scores
+
+    def decided(self, scores: np.ndarray) -> np.ndarray | None:
+        return None
 
     def describe(self, labels: np.ndarray) -> dict[str, Any]:
         return {**self.counts(labels)}

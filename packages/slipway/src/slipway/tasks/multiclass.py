@@ -64,6 +64,22 @@ class Multiclass:
                 "check `label` in src/model/target.py, or use more rows",
             )
 
+    def from_text(self, text: str, decimal: str) -> object:
+        """Return the class of this name; names that are not text may be written in several ways."""
+        if text in self.classes or not text.strip():
+            return text if text in self.classes else None
+        written = text.strip().lower().removesuffix(f"{decimal}0")
+        names = {str(each).lower(): each for each in self.classes if not isinstance(each, str)}
+        return names.get(written, text)
+
+    def stored(self, labels: np.ndarray) -> np.ndarray:
+        names = np.empty(len(labels), dtype=object)
+        names[:] = [self.classes[int(label)] for label in labels.tolist()]
+        return names
+
+    def shown(self, label: float) -> str:
+        return repr(self.classes[int(label)])
+
     def targets(self, labels: np.ndarray) -> np.ndarray:
         return labels.astype(int)
 
@@ -99,6 +115,10 @@ class Multiclass:
     def monitored(self, scores: np.ndarray) -> np.ndarray:
         """Return the probability of the decided class."""
         return np.asarray(scores.max(1))
+
+    def decided(self, scores: np.ndarray) -> np.ndarray | None:
+        names = np.array([str(each) for each in self.classes], dtype=object)
+        return np.asarray(names[scores.argmax(1)])
 
     def describe(self, labels: np.ndarray) -> dict[str, Any]:
         counts = np.bincount(labels.astype(int), minlength=len(self.classes)).tolist()

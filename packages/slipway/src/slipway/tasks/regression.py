@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,8 @@ from slipway.tasks.predictions import Predictions, ValuePredictions
 DIGITS = 6
 
 TINY = 1e-290
+
+NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,18 @@ class Regression:
                 "check `label` in src/model/target.py, or use more rows",
             )
 
+    def from_text(self, text: str, decimal: str) -> object:
+        written = text.strip().replace(decimal, ".") if decimal != "." else text.strip()
+        if not written:
+            return None
+        return float(written) if NUMBER.fullmatch(written) else text
+
+    def stored(self, labels: np.ndarray) -> np.ndarray:
+        return labels.astype("float64")
+
+    def shown(self, label: float) -> str:
+        return f"{label:g}"
+
     def targets(self, labels: np.ndarray) -> np.ndarray:
         return labels
 
@@ -81,6 +96,9 @@ class Regression:
 
     def monitored(self, scores: np.ndarray) -> np.ndarray:
         return scores
+
+    def decided(self, scores: np.ndarray) -> np.ndarray | None:
+        return None
 
     def describe(self, labels: np.ndarray) -> dict[str, Any]:
         return {

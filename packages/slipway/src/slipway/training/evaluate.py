@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from slipway.metrics.stats import Estimate
     from slipway.project import Columns
     from slipway.settings import Evaluate, Params
+    from slipway.tasks import Task
     from slipway.tasks.predictions import Predictions
 
 REPORTS = Path("reports")
@@ -65,9 +66,17 @@ def evaluate(params: Params, model: Path = MODEL, reports: Path = REPORTS) -> st
     return _summary(counts, models, open_cases)
 
 
-def measure(sample: Sample, scores: np.ndarray, settings: Evaluate) -> Metrics:
-    """Return every metric of one model with its interval; `scores` are those of the task."""
-    task = project.task()
+def measure(
+    sample: Sample, scores: np.ndarray, settings: Evaluate, task: Task | None = None
+) -> Metrics:
+    """Return every metric of one model with its interval; `scores` are those of the task.
+
+    Parameters
+    ----------
+    task
+        Of the model; by default that of the project.
+    """
+    task = task or project.task()
     model = task.predictions(scores, settings.threshold)
     options = settings.options
     return {

@@ -14,7 +14,7 @@ from slipway.errors import SlipwayError
 from slipway.tasks import task_of
 from slipway.training.formats.onnx import ONNX
 from slipway.training.formats.registry import format_of
-from slipway.training.scores import score_columns
+from slipway.training.scores import predicted_columns, score_columns
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -90,6 +90,14 @@ class Model:
     def score(self, columns: Columns) -> np.ndarray:
         """Return scores, as the task has them, float64, from raw columns."""
         return self.score_features(project.features(columns))
+
+    def columns(self, scores: np.ndarray) -> dict[str, np.ndarray]:
+        """Return scores as columns of a file: `score`, or one of each class."""
+        return score_columns(scores)
+
+    def watched(self, scores: np.ndarray) -> dict[str, np.ndarray]:
+        """Return the series of scores that are monitored, by name."""
+        return predicted_columns(self.task, scores)
 
     def score_features(self, features: Columns) -> np.ndarray:
         """Return scores, as the task has them, float64, from features.

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from slipway.reference.profile import DECIDED, SCORE
+
 if TYPE_CHECKING:
     from slipway.project import Columns
-
-SCORE = "score"
+    from slipway.tasks import Task
 
 
 def score_columns(scores: np.ndarray) -> dict[str, np.ndarray]:
@@ -17,6 +18,13 @@ def score_columns(scores: np.ndarray) -> dict[str, np.ndarray]:
     if scores.ndim == 1:
         return {SCORE: scores}
     return {f"{SCORE}_{code}": scores[:, code] for code in range(scores.shape[1])}
+
+
+def predicted_columns(task: Task, scores: np.ndarray) -> dict[str, np.ndarray]:
+    """Return the series that are watched of some scores, those of `PREDICTED` that the task has."""
+    decided = task.decided(scores)
+    watched = {SCORE: task.monitored(scores)}
+    return watched if decided is None else watched | {DECIDED: decided}
 
 
 def is_score(column: str) -> bool:

@@ -308,12 +308,11 @@ def _row_schema() -> dict[str, object]:
 
 
 def _scored_holdout(model: Model, dataset: Dataset) -> dict[str, np.ndarray]:
-    """Return the rows of the holdout: inputs, `label` (NaN if unknown) and `score`."""
+    """Return the rows of the holdout: inputs, `label` (NaN if unknown) and the predictions."""
     inputs = dataset.holdout.inputs()
-    return inputs | {
-        "label": dataset.holdout.labels,
-        "score": model.task.monitored(model.score(inputs)),
-    }
+    scores = model.score(inputs)
+    labels = {"label": dataset.holdout.labels}
+    return inputs | labels | model.columns(scores) | model.watched(scores)
 
 
 def _not_monitored(dataset: Dataset) -> dict[str, str]:
@@ -338,11 +337,12 @@ def _reference(model: Model, holdout: Columns, left_out: Container[str]) -> dict
     names = [name for name in rows if name not in not_monitored and name not in left_out]
     profiles = profile_columns({name: rows[name] for name in names})
     golden = evenly_spaced(rows, GOLDEN_ROWS)
+    scores = model.score(golden)
     return {
-        "reference": profiles | {"score": profile(holdout["score"])},
+        "reference": profiles | {name: profile(holdout[name]) for name in model.watched(scores)},
         "golden": [
-            {"row": row, "probability": probability.tolist()}
-            for row, probability in zip(as_rows(golden), model.score(golden), strict=True)
+            {"row": row, "probability": score}
+            for row, score in zip(as_rows(golden), scores.tolist(), strict=True)
         ],
     }
 
@@ -364,12 +364,11 @@ def _history(model: Model, dataset: Dataset, holdout: Columns) -> dict[str, obje
     profiles = {name: reference[name] for name in monitored}
     history = reference_history(monitored, times, profiles, whole_months(dataset.periods))
     sample = np.arange(0, row_count(rows), max(1, row_count(rows) // SCORED_ROWS))
-    earlier = model.task.monitored(model.score(take(rows, sample)))
-    scores = np.concatenate([earlier, holdout["score"]])
+    earlier = model.watched(model.score(take(rows, sample)))
+    predicted = {name: np.concatenate([part, holdout[name]]) for name, part in earlier.items()}
     scored = np.concatenate([rows[time][sample], holdout[time]])
-    of_score = reference_history(
-        {"score": scores}, scored, {"score": reference["score"]}, history["months"]
-    )
+    references = {name: reference[name] for name in predicted}
+    of_score = reference_history(predicted, scored, references, history["months"])
     history["wobble"] |= of_score["wobble"]
     # A month with few rows may have none that were scored.
     history["months"] = {

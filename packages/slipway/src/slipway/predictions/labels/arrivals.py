@@ -32,22 +32,21 @@ if TYPE_CHECKING:
 CHUNK_ROWS = 250_000
 MOST_FAULTS = 5
 
+# Two ways to the same number may differ in its last digits.
+SAME = 1e-6
+
 OUTCOME = "outcome."
 
 ID = "prediction_id"
 """The column of labels with the id of a prediction, if rows have no key."""
-
-TEXT_LABELS = {"0": 0.0, "1": 1.0, "0.0": 0.0, "1.0": 1.0, "false": 0.0, "true": 1.0}
-
-LABEL = "0 or 1 (true, false), or an empty cell while it is not known"
 
 
 @dataclass(frozen=True)
 class Arrivals:
     """The labels of a file, and the number of its rows that have no label yet.
 
-    The rows have `key`, `label` (int8) and, if the file has them, the columns known only
-    afterwards, as ``outcome.<name>``. Each key occurs once.
+    The rows have `key`, `label` (as `Task.stored` has it) and, if the file has them, the columns
+    known only afterwards, as ``outcome.<name>``. Each key occurs once.
     """
 
     rows: pd.DataFrame
@@ -82,7 +81,7 @@ def read_arrivals(path: Path, stated: Stated = FOUND) -> Arrivals:
     _find_contradictions(rows, faults)
     faults.stop()
     labelled = rows[rows["label"].notna()].drop_duplicates("key", ignore_index=True)
-    labelled["label"] = labelled["label"].astype("int8")
+    labelled["label"] = project.task().stored(labelled["label"].to_numpy())
     return Arrivals(labelled, int(rows["label"].isna().sum()))
 
 
@@ -183,12 +182,16 @@ def _read_labels(source: Source, faults: _Faults) -> pd.Series:
     import pandas as pd
 
     parts = [batch.column(0).to_pandas() for batch in source.batches([project.TARGET], CHUNK_ROWS)]
-    raw = _joined([part.astype(object) for part in parts])
-    texts = raw.map(lambda value: str(value).strip().lower(), na_action="ignore")
-    labels = pd.to_numeric(texts.map(TEXT_LABELS), errors="coerce")
-    bad = raw.notna().to_numpy() & labels.isna().to_numpy()
-    faults.rows(project.TARGET, bad, LABEL, raw)
-    return labels.astype("float64")
+    raw, task = _joined([part.astype(object) for part in parts]), project.task()
+    decimal = source.format.decimal if source.format else "."
+    values = np.empty(len(raw), dtype=object)
+    values[:] = [
+        task.from_text(value, decimal) if isinstance(value, str) else value
+        for value in raw.tolist()
+    ]
+    labels, bad = task.read(values)
+    faults.rows(project.TARGET, bad, task.expected, raw)
+    return pd.Series(labels, dtype="float64")
 
 
 def _check(name: str, values: pd.Series, faults: _Faults) -> None:
@@ -221,7 +224,9 @@ def _labels(key: pd.Series, columns: dict[str, pd.Series], faults: _Faults) -> n
             for name, values in columns.items()
             if name in project.schema().columns
         }
-        derived = np.asarray(project.label(arrays), dtype="float64")
+        made, bad, values = project.read_labels(arrays)
+        faults.rows(project.TARGET, bad, project.task().expected, _objects(values))
+        derived = np.where(bad, np.nan, made)
     _find_disagreements(stated, derived, key, columns, faults)
     return np.where(np.isnan(stated), derived, stated)
 
@@ -233,14 +238,17 @@ def _find_disagreements(
     columns: dict[str, pd.Series],
     faults: _Faults,
 ) -> None:
-    differ = ~np.isnan(stated) & ~np.isnan(derived) & (stated != derived)
+    both = ~np.isnan(stated) & ~np.isnan(derived)
+    differ = both & ~np.isclose(stated, derived, rtol=SAME, atol=0, equal_nan=True)
+    task = project.task()
     parts = [name for name in columns_of_label() if name not in _key()]
     at = np.flatnonzero(differ)
     for row in at[:MOST_FAULTS].tolist():
         values = ", ".join(f"`{name}` {shown(_plain(columns[name].iloc[row]))}" for name in parts)
         faults.add(
             f"row {row:,}, key {shown(_plain(key.iloc[row]))}: "
-            f"`{project.TARGET}` is {stated[row]:g}, but {values} makes it {derived[row]:g}"
+            f"`{project.TARGET}` is {task.shown(stated[row])}, but {values} makes it "
+            f"{task.shown(derived[row])}"
         )
     faults.more(len(at) - MOST_FAULTS)
 
@@ -269,8 +277,10 @@ def _find_contradictions(rows: pd.DataFrame, faults: _Faults) -> None:
 
 
 def _values(row: pd.Series) -> str:
-    named = {str(name).removeprefix(OUTCOME): value for name, value in row.items() if name != "key"}
-    return ", ".join(f"{name} {shown(_plain(value))}" for name, value in named.items())
+    label = f"label {project.task().shown(row['label'])}"
+    others = row.drop(["key", "label"]).items()
+    named = [f"{str(name).removeprefix(OUTCOME)} {shown(_plain(value))}" for name, value in others]
+    return ", ".join([label, *named])
 
 
 def _expected(check: Check) -> str:
@@ -297,6 +307,12 @@ def _joined(parts: list[pd.Series]) -> pd.Series:
     import pandas as pd
 
     return pd.concat(parts, ignore_index=True) if parts else pd.Series(dtype=object)
+
+
+def _objects(values: np.ndarray) -> pd.Series:
+    import pandas as pd
+
+    return pd.Series(values, dtype=object)
 
 
 def _plain(value: Any) -> Any:

@@ -24,8 +24,6 @@ from slipway.errors import SlipwayError
 from slipway.predictions.files import LogFile, LogFolder, NoFolderError
 from slipway.predictions.labels.arrivals import OUTCOME, Arrivals, read_arrivals
 from slipway.storage import reaching
-from slipway.tasks import require_binary
-from slipway.tasks.binary import Binary
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -34,6 +32,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from slipway.settings import Params
+    from slipway.tasks import Task
 
 FIELDS = ("key", "label", "arrived", "source")
 
@@ -67,20 +66,27 @@ def labels_place(params: Params) -> str:
     return os.environ.get("SLIPWAY_LABELS") or params.monitoring.labels
 
 
-def read_labels(url: str | Path) -> pd.DataFrame:
-    """Return the latest labels: `key`, `label` (int8), `arrived` (UTC), each key once.
+def read_labels(url: str | Path, task: Task | None = None) -> pd.DataFrame:
+    """Return the latest labels: `key`, `label`, `arrived` (UTC) and `stored`, each key once.
+
+    `label` is `stored` as `Task.read` codes it, float64; NaN if the task does not have it.
 
     Parameters
     ----------
     url
         A folder, or any URL that fsspec reads. If it does not exist, no label has arrived.
+    task
+        Of the model that the labels are compared with; by default that of the project.
 
     Raises
     ------
     SlipwayError
         A part cannot be read.
     """
-    return _latest(history(url))[["key", "label", "arrived"]]
+    latest = _latest(history(url))[["key", "label", "arrived"]]
+    codes, bad = (task or project.task()).read(latest["label"].to_numpy(dtype=object))
+    labels = np.where(bad, np.nan, codes).astype("float64")
+    return latest.assign(stored=latest["label"], label=labels)
 
 
 def read_outcomes(url: str | Path) -> pd.DataFrame:
@@ -128,7 +134,6 @@ def import_labels(
     SlipwayError
         A file or the stored labels cannot be read, or the store cannot be written.
     """
-    require_binary(project.task(), "the import of labels")
     files = [(path, read_arrivals(path, stated), digest(path)) for path in paths]
     keys = {key for _, arrivals, _ in files for key in arrivals.rows["key"]}
     store = _Store(url)
@@ -188,8 +193,10 @@ class _Store:
             missing = set(FIELDS) - set(part.table.column_names)
             if missing:
                 reason = f"it has no column {', '.join(sorted(missing))}"
-            elif not _are_binary(part.table["label"]):
-                reason = "it has labels other than 0 and 1"
+            elif (task := project.task()).read(_values(part.table["label"]))[1].any():
+                reason = f"a label is not {task.expected}"
+            elif part.table["label"].null_count:
+                reason = "a label is missing"
             elif part.time:
                 return part
         except (SlipwayError, OSError, ValueError) as error:
@@ -255,8 +262,8 @@ class _Store:
         self._files.rm_file(source)
 
 
-def _are_binary(labels: pa.ChunkedArray) -> bool:
-    return not Binary().read(labels.to_numpy())[1].any() and not labels.null_count
+def _values(labels: pa.ChunkedArray) -> np.ndarray:
+    return np.asarray(labels.to_pandas(), dtype=object)
 
 
 def _to_table(rows: pd.DataFrame, source: str, sha256: str, now: datetime) -> pa.Table:
@@ -266,8 +273,9 @@ def _to_table(rows: pd.DataFrame, source: str, sha256: str, now: datetime) -> pa
     columns = {}
     for name in rows.columns:
         values = pa.array(rows[name], from_pandas=True)
-        is_text = not pa.types.is_integer(values.type) and not pa.types.is_floating(values.type)
-        columns[name] = values.cast(pa.string()) if is_text else values
+        is_number = pa.types.is_integer(values.type) or pa.types.is_floating(values.type)
+        is_class = name == "label" and pa.types.is_boolean(values.type)
+        columns[name] = values if is_number or is_class else values.cast(pa.string())
     moments = pa.array([now] * len(rows), pa.timestamp("us", "UTC"))
     columns |= {"arrived": moments, "source": pa.array([source] * len(rows), pa.string())}
     return pa.table(columns).replace_schema_metadata({FILE: sha256.encode()})

@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
+from slipway.predictions.answers import flat_score
 from slipway.release.canary import read_sample
 
 if TYPE_CHECKING:
     from slipway.settings import Deploy
 
 TOLERANCE = 1e-9
-"""Largest difference of a probability from that of the training environment."""
+"""Largest difference of a score from that of the training environment, of numbers above 1 relative.
+"""
 
 OK = 200
 
@@ -110,7 +112,8 @@ class Expected:
     model_sha256, commit, data
         Of the reviewed manifest and commit.
     golden
-        ``{"row": {...}, "probability": …}``, with the probability of the training environment.
+        ``{"row": {...}, "probability": …}``, with the score of the training environment: a
+        probability, a list of those of all classes, or a number.
     manifest_sha256
         Of the manifest's file; empty for a release of version 0.1.0, which does not report it.
     """
@@ -157,18 +160,18 @@ def identity(facts: Facts, expected: Expected) -> Check:
 
 def golden(facts: Facts, expected: Expected) -> Check:
     """Check the predictions of the training environment, row by row and as a batch."""
-    right = [float(example["probability"]) for example in expected.golden]
+    right = [_golden(example) for example in expected.golden]
     if not right:
         return Check("golden", False, "the manifest has no golden predictions")
     batch = facts.batch.json_body()
     rows = batch if isinstance(batch, list) and len(batch) == len(right) else []
-    given = [_probability(answer.json_body()) for answer in facts.golden]
-    given += [_probability(row) for row in rows]
-    if not rows or any(map(math.isnan, given)):
+    given = [flat_score(answer.json_body()) for answer in facts.golden]
+    given += [flat_score(row) for row in rows]
+    if not rows or not all(given):
         failed = [answer for answer in (*facts.golden, facts.batch) if answer.status != OK]
         answer = str(failed[0]) if failed else "something else than a prediction"
         return Check("golden", False, f"a row of the manifest was answered with {answer}")
-    errors = [abs(value - expected) for value, expected in zip(given, right * 2, strict=True)]
+    errors = [_error(value, expected) for value, expected in zip(given, right * 2, strict=True)]
     message = (
         f"{len(right)} golden predictions, alone and as a batch: largest error {max(errors):.1g}"
     )
@@ -255,8 +258,8 @@ def metrics(facts: Facts) -> Check:
 
 def afterwards(facts: Facts, expected: Expected) -> Check:
     """Check that invalid input and load have not changed the predictions."""
-    value = _probability(facts.after.json_body())
-    ok = bool(expected.golden) and abs(value - expected.golden[0]["probability"]) <= TOLERANCE
+    given = flat_score(facts.after.json_body())
+    ok = bool(expected.golden) and _error(given, _golden(expected.golden[0])) <= TOLERANCE
     return Check("afterwards", ok, "answers as before" if ok else f"answers {facts.after}")
 
 
@@ -265,6 +268,15 @@ def _is_refusal(body: Any) -> bool:
     return isinstance(error, dict) and error.keys() == {"code", "message", "faults"}
 
 
-def _probability(answer: Any) -> float:
-    value = answer.get("probability") if isinstance(answer, dict) else None
-    return float(value) if isinstance(value, float | int) else math.nan
+def _golden(example: Mapping[str, Any]) -> list[float]:
+    """Return the numbers of a golden prediction, which manifests call a probability."""
+    score = example["probability"]
+    return [float(each) for each in score] if isinstance(score, list) else [float(score)]
+
+
+def _error(given: Sequence[float], expected: Sequence[float]) -> float:
+    """Return the largest difference of two scores; infinity if they have other lengths."""
+    if len(given) != len(expected):
+        return math.inf
+    pairs = zip(given, expected, strict=True)
+    return max(abs(value - right) / max(1.0, abs(right)) for value, right in pairs)

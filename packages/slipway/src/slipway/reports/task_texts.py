@@ -1,0 +1,128 @@
+"""What model card and page write about a task: one class for each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from slipway.metrics.registry import ALL, Metric
+from slipway.tasks import Task, task_of
+from slipway.tasks.base import listed
+from slipway.tasks.binary import Binary
+from slipway.tasks.multiclass import Multiclass
+from slipway.tasks.regression import Regression
+
+Manifest = Mapping[str, Any]
+Metrics = Mapping[str, Any]
+
+
+class TaskText(Protocol):
+    """How a task is described.
+
+    Attributes
+    ----------
+    headline
+        The metric that is shown first.
+    review
+        Which answers are for human review.
+    outcome
+        Column of the table of slices that describes the labels, and its heading.
+    rates
+        What is compared day by day: the mean of the watched number, and of the outcomes.
+    """
+
+    headline: str
+    review: str
+    outcome: tuple[str, str]
+    rates: tuple[str, str]
+
+    def purpose(self, task: Task) -> str:
+        """Return what is predicted."""
+
+    def measured(self, metrics: Metrics, task: Task) -> str:
+        """Return a description of the labels of the holdout."""
+
+    def decision(self, manifest: Manifest) -> str:
+        """Return how decisions are made."""
+
+    def shown(self, outcome: float) -> str:
+        """Return a mean outcome, or a mean watched number, as a text."""
+
+
+class BinaryText:
+    headline = "auc"
+    review = "A probability near the threshold is for human review (`serve.uncertainty_band`)."
+    outcome = ("label_rate", "positive")
+    rates = ("mean score", "share positive")
+
+    def purpose(self, task: Task) -> str:
+        return "Predicts the probability that a row is positive"
+
+    def measured(self, metrics: Metrics, task: Task) -> str:
+        return f"{metrics['positives']:,} of them positive"
+
+    def decision(self, manifest: Manifest) -> str:
+        threshold = manifest["threshold"]
+        return (
+            f"A row is predicted to be positive if its probability is at least **{threshold:g}**."
+        )
+
+    def shown(self, outcome: float) -> str:
+        return f"{outcome:.1%}"
+
+
+class MulticlassText:
+    headline = "accuracy"
+    review = (
+        "An answer whose two most probable classes are nearly equal is for human review "
+        "(`serve.uncertainty_band`)."
+    )
+    outcome = ("right", "right")
+    rates = ("mean probability of the decided class", "share of right decisions")
+
+    def purpose(self, task: Task) -> str:
+        return f"Predicts one of {len(task.classes)} classes ({listed(task.classes)})"
+
+    def measured(self, metrics: Metrics, task: Task) -> str:
+        return task.summary(metrics, metrics["rows"])
+
+    def decision(self, manifest: Manifest) -> str:
+        return "The most probable class is decided."
+
+    def shown(self, outcome: float) -> str:
+        return f"{outcome:.1%}"
+
+
+class RegressionText:
+    headline = "mae"
+    review = "There is no rule for an uncertain number; its error on a row is not known."
+    outcome = ("mean_label", "mean label")
+    rates = ("mean prediction", "mean label")
+
+    def purpose(self, task: Task) -> str:
+        return "Predicts a number"
+
+    def measured(self, metrics: Metrics, task: Task) -> str:
+        return f"labels from {metrics['lowest']:.4g} to {metrics['highest']:.4g}"
+
+    def decision(self, manifest: Manifest) -> str:
+        return "The prediction is a number, without a decision."
+
+    def shown(self, outcome: float) -> str:
+        return f"{outcome:.4g}"
+
+
+TASK_TEXTS: dict[str, TaskText] = {
+    Binary.name: BinaryText(),
+    Multiclass.name: MulticlassText(),
+    Regression.name: RegressionText(),
+}
+
+
+def text_of(manifest: Manifest) -> TaskText:
+    """Return the texts about the task of a model."""
+    return TASK_TEXTS[task_of(manifest).name]
+
+
+def headline_metric(text: TaskText) -> Metric:
+    return ALL[text.headline]
