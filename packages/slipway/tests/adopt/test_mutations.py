@@ -18,7 +18,7 @@ from slipway.setup.adopt.plan import Plan, Request, make_plan
 from slipway.setup.adopt.run import features_of
 from slipway.setup.adopt.table import read_table, to_arrow
 
-REFUSED = {
+REFUSED = (
     "too few rows",
     "no rows",
     "infinite",
@@ -26,7 +26,7 @@ REFUSED = {
     "a day with gaps",
     "labels constant",
     "labels infinite",
-}
+)
 
 
 @pytest.fixture(scope="module")
