@@ -8,7 +8,7 @@ from slipway.documents import charts
 from slipway.documents.document import Cell, Figure, Section, Table
 from slipway.monitoring.distances import LARGE
 from slipway.monitoring.report import Column, DriftReport
-from slipway.reports.page.components import missing, plain, section, span
+from slipway.reports.page.components import missing, plain, section, span, target_of
 from slipway.reports.page.inputs import Inputs, Row
 from slipway.untrusted import quote_text
 
