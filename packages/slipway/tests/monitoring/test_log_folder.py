@@ -253,7 +253,7 @@ def test_a_row_whose_time_cannot_be_read_costs_the_page_only_itself(tmp_path, ti
     rows = [record(1), record(2, input={"at": time}), record(3, input={"at": 5})]
     (tmp_path / "2024-06-01.jsonl").write_bytes(b"".join(rows))
 
-    traffic = read_days(str(tmp_path), "at", {})
+    traffic = read_days(str(tmp_path), {"threshold": 0.5, "event_time": "at"}, {})
 
     assert [(row["day"], row["rows"]) for row in traffic.days] == [("2024-06-01", 1)]
     (fault,) = traffic.faults
@@ -329,7 +329,14 @@ def test_no_record_however_strange_ends_a_reader(place, look, usual):
 
     assert (report.exit_code < 2, report.rows >= 3_400) == (True, True)
     assert MODEL not in report.other_models
-    assert len(read_days(str(place / "predictions"), "asked_for", {}).days) >= 35
+    assert (
+        len(
+            read_days(
+                str(place / "predictions"), {"threshold": 0.5, "event_time": "asked_for"}, {}
+            ).days
+        )
+        >= 35
+    )
 
 
 def test_a_record_of_an_older_schema_is_named_by_column(place, look, usual):
@@ -390,7 +397,7 @@ RECORDS = {
 
 
 def page(log: Path | str) -> tuple[int, str]:
-    traffic = read_days(str(log), "at", {})
+    traffic = read_days(str(log), {"threshold": 0.5, "event_time": "at"}, {})
     return sum(day["rows"] for day in traffic.days), " ".join(traffic.faults)
 
 

@@ -200,14 +200,16 @@ def test_predictions_are_counted_by_the_day_of_the_event_and_labels_join_by_key(
     told = section((site / "index.html").read_text("utf-8"), "traffic")
 
     assert "3,000 predictions, for 1 to 30 September 2013" in told
-    assert re.search(r"Labels have arrived for 9\d% of the rows; 1\d\.\d% of those were late", told)
+    assert re.search(
+        r"Labels have arrived for 9\d% of the rows; of those the share late is 1\d\.\d%", told
+    )
 
 
 def test_a_log_longer_than_what_is_held_at_once_counts_the_same(copy, monkeypatch):
     known = known_labels([Path("data/2013-09.parquet")])
-    whole = read_days("predictions", "scheduled_departure", known)
+    whole = read_days("predictions", {"threshold": 0.5, "event_time": "scheduled_departure"}, known)
     monkeypatch.setattr(reader, "ROWS", 700)
-    parts = read_days("predictions", "scheduled_departure", known)
+    parts = read_days("predictions", {"threshold": 0.5, "event_time": "scheduled_departure"}, known)
 
     assert len(parts.days) == 30
     assert parts == whole

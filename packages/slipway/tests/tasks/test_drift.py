@@ -214,3 +214,24 @@ def test_requests_of_a_model_of_another_task_are_refused_in_one_sentence(traffic
     code, report = shadow(traffic)
     assert code == 1
     assert "another task" in report["reasons"][0]
+
+
+def test_the_page_shows_the_model_and_its_traffic_by_the_metrics_of_the_task(
+    traffic: Traffic,
+) -> None:
+    traffic.write()
+    traffic.arrive()
+    assert traffic.check().performance
+    done = slipway(traffic.root, "drift", "--json=build/drift.json")
+    done = slipway(traffic.root, "page", "--out=site")
+    assert done.returncode == 0, done.stderr
+    text = (traffic.root / "site/index.html").read_text("utf-8")
+    words = {
+        "multiclass": ("accuracy", "share of right decisions", "macro F1"),
+        "regression": ("mean absolute error", "mean label", "bias"),
+    }
+    for each in words[traffic.task]:
+        assert each in text
+    assert "AUC on the holdout" not in text
+    figures = {path.stem for path in (traffic.root / "site").glob("*.svg")}
+    assert figures >= {"slices", "traffic", "rates"}

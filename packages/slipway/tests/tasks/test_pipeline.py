@@ -7,7 +7,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
 from tests.services.repository import commit, edit_params
 
 from slipway.documents.markdown import to_markdown
@@ -83,14 +82,6 @@ def test_a_search_compares_candidates_by_the_primary_metric(repository: Path) ->
     done = slipway(repository, "search")
     assert done.returncode == 1, done.stdout + done.stderr
     assert "no candidate is better" in done.stdout
-
-
-@pytest.mark.parametrize("command", ["page"])
-def test_a_part_that_does_not_support_the_task_refuses_it(repository: Path, command: str) -> None:
-    done = slipway(repository, command)
-    assert done.returncode == 2
-    assert task_of(repository) in done.stderr
-    assert "failed" not in done.stderr
 
 
 def test_the_model_card_describes_the_task(repository: Path) -> None:

@@ -28,13 +28,17 @@ class TaskText(Protocol):
     outcome
         Column of the table of slices that describes the labels, and its heading.
     rates
-        What is compared day by day: the mean of the watched number, and of the outcomes.
+        What is compared day by day: the mean of the watched number, and of the outcomes, where
+        ``{target}`` is the name of the target.
+    axis
+        Format of these numbers on an axis, as Vega has it.
     """
 
     headline: str
     review: str
     outcome: tuple[str, str]
     rates: tuple[str, str]
+    axis: str
 
     def purpose(self, task: Task) -> str:
         """Return what is predicted."""
@@ -48,12 +52,22 @@ class TaskText(Protocol):
     def shown(self, outcome: float) -> str:
         """Return a mean outcome, or a mean watched number, as a text."""
 
+    def explained(self, value: float, target: str) -> str:
+        """Return what a value of the headline metric means, as a sentence."""
+
 
 class BinaryText:
     headline = "auc"
     review = "A probability near the threshold is for human review (`serve.uncertainty_band`)."
     outcome = ("label_rate", "positive")
-    rates = ("mean score", "share positive")
+    rates = ("mean score", "share {target}")
+    axis = "%"
+
+    def explained(self, value: float, target: str) -> str:
+        return (
+            f"Of a row that is {target} and one that is not, it ranks the first higher "
+            f"{value:.0%} of the time (AUC; chance: 50%)."
+        )
 
     def purpose(self, task: Task) -> str:
         return "Predicts the probability that a row is positive"
@@ -79,6 +93,10 @@ class MulticlassText:
     )
     outcome = ("right", "right")
     rates = ("mean probability of the decided class", "share of right decisions")
+    axis = "%"
+
+    def explained(self, value: float, target: str) -> str:
+        return f"It decides the right class in {value:.1%} of the rows."
 
     def purpose(self, task: Task) -> str:
         return f"Predicts one of {len(task.classes)} classes ({listed(task.classes)})"
@@ -98,6 +116,10 @@ class RegressionText:
     review = "There is no rule for an uncertain number; its error on a row is not known."
     outcome = ("mean_label", "mean label")
     rates = ("mean prediction", "mean label")
+    axis = "~g"
+
+    def explained(self, value: float, target: str) -> str:
+        return f"Its predictions of {target} are off by {value:.4g} on average."
 
     def purpose(self, task: Task) -> str:
         return "Predicts a number"

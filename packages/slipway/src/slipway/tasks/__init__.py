@@ -15,7 +15,7 @@ from slipway.tasks.binary import Binary
 from slipway.tasks.multiclass import Multiclass
 from slipway.tasks.regression import Regression
 
-__all__ = ["TASKS", "Task", "declared_task", "require_binary", "task_of"]
+__all__ = ["TASKS", "Task", "declared_task", "task_of"]
 
 TASKS: dict[str, Callable[[Sequence[object]], Task]] = {
     "binary": Binary.declared,
@@ -28,21 +28,6 @@ def task_of(manifest: Mapping[str, Any]) -> Task:
     """Return the task of a model by its manifest; one of an earlier version is binary."""
     target = manifest.get("target", {})
     return declared_task(target.get("task", "binary"), target.get("classes", ()))
-
-
-def require_binary(task: Task, part: str) -> None:
-    """Refuse a task that a part of the package does not support yet.
-
-    Raises
-    ------
-    SlipwayError
-        Names the part and the task.
-    """
-    if not isinstance(task, Binary):
-        raise SlipwayError(
-            f"{part} supports binary models only, and this one is {task.name}",
-            "train, evaluate, search and judge it; docs/model.md#tasks lists what a task has",
-        )
 
 
 def declared_task(name: object, classes: Sequence[object]) -> Task:

@@ -130,42 +130,46 @@ def scores(histogram: Sequence[Row], threshold: float, target: str) -> str:
     return draw(alt.layer(mark(threshold), areas, lines), 180, label, top=44)
 
 
-def slices(rows: Sequence[Row], overall: float) -> str:
-    """Return the AUC of each slice with its interval, in the given sequence.
+def slices(
+    rows: Sequence[Row], overall: float, metric: str, label: str, worse: Sequence[bool]
+) -> str:
+    """Return a metric of each slice with its interval, in the given sequence.
 
     Parameters
     ----------
     rows
-        With `slice`, `value`, `rows`, `auc`, `auc_low`, `auc_high`.
+        With `slice`, `value`, `rows`, and the metric, its `_low` and `_high`.
     overall
-        The AUC on all rows; a slice whose whole interval is below it is marked.
+        The metric on all rows.
+    worse
+        The slices that are marked.
     """
     import altair as alt
 
     named = [
         {
             "name": f"{row['slice']} {row['value']} · {row['rows']:,}",
-            "low": row["auc_low"],
-            "value": row["auc"],
-            "high": row["auc_high"],
-            "below": row["auc_high"] < overall,
+            "low": row[f"{metric}_low"],
+            "value": row[metric],
+            "high": row[f"{metric}_high"],
+            "worse": is_worse,
         }
-        for row in rows
+        for row, is_worse in zip(rows, worse, strict=True)
     ]
     names = [row["name"] for row in named]
     base = chart_of(named).encode(
         y=alt.Y("name:N", sort=names, axis=names_axis(names)),
-        color=alt.condition("datum.below", alt.value(BAD), alt.value(MAIN)),
+        color=alt.condition("datum.worse", alt.value(BAD), alt.value(MAIN)),
     )
     scale = alt.Scale(zero=False, nice=False, padding=6)
     spans = base.mark_rule(strokeWidth=2).encode(
-        x=alt.X("low:Q", scale=scale, axis=x_axis("AUC", grid=True)), x2="high:Q"
+        x=alt.X("low:Q", scale=scale, axis=x_axis(label, grid=True)), x2="high:Q"
     )
     dots = base.mark_point(filled=True, size=50, opacity=1).encode(x="value:Q")
     values = ", ".join(f"{row['name']} {row['value']:.3f}" for row in named)
     chart = alt.layer(mark(overall), spans, dots)
     return draw(
-        chart, LINE * len(rows), f"AUC by slice and rows: {values}", left=room_for(names), top=8
+        chart, LINE * len(rows), f"{label} by slice and rows: {values}", left=room_for(names), top=8
     )
 
 

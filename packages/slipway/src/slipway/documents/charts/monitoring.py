@@ -89,17 +89,19 @@ def traffic(days: Sequence[Row]) -> str:
     return draw(bars, 150, label, top=30, bottom=26)
 
 
-def rates(days: Sequence[Row], target: str) -> str:
-    """Return the mean score of each day and, where labels are known, their rate.
+def rates(days: Sequence[Row], means: tuple[str, str], number_format: str) -> str:
+    """Return the mean score of each day and, where labels are known, their mean.
 
     Parameters
     ----------
     days
         With `day` (YYYY-MM-DD), `mean_score`, and `label_rate` or None.
+    means
+        What these two are called.
     """
     import altair as alt
 
-    names = {"mean_score": "mean score", "label_rate": f"share {target}, from labels"}
+    names = {"mean_score": means[0], "label_rate": f"{means[1]}, from labels"}
     colours = dict(zip(names.values(), (MAIN, OTHER), strict=True))
     rows = [
         {"day": row["day"], "what": name, "share": row[key]}
@@ -115,7 +117,7 @@ def rates(days: Sequence[Row], target: str) -> str:
         .mark_line(strokeWidth=2, point={"size": 22, "filled": True})
         .encode(
             x=days_axis(),
-            y=alt.Y("share:Q", axis=y_axis("", format="%", tickCount=5)),
+            y=alt.Y("share:Q", axis=y_axis("", format=number_format, tickCount=5)),
             color=colours_of("what", present),
         )
     )

@@ -5,10 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from slipway import project
 from slipway.documents import charts
 from slipway.documents.document import Figure
-from slipway.tasks import require_binary
 from slipway.training.score import MODEL
 
 if TYPE_CHECKING:
@@ -47,7 +45,6 @@ def page(
     from slipway.reports.page.inputs import read_inputs
     from slipway.reports.page.sections import document
 
-    require_binary(project.task(), "`slipway page`")
     content = document(read_inputs(params, out, log, labels, model))
     out.mkdir(parents=True, exist_ok=True)
     for section in content.sections:

@@ -15,8 +15,10 @@ import orjson
 from slipway.dataset.csv_format import FOUND, Stated
 from slipway.dataset.tables import read_columns
 from slipway.errors import SlipwayError
+from slipway.predictions.answers import answers_of
 from slipway.predictions.files import Skipped
 from slipway.predictions.labels.store import read_labels
+from slipway.tasks import Task, task_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -70,23 +72,25 @@ class Traffic:
     faults: Sequence[str] = ()
 
 
-def read_days(place: str, event_time: str | None, labels: Mapping[Any, float]) -> Traffic:
+def read_days(place: str, manifest: Row, labels: Mapping[Any, float]) -> Traffic:
     """Return the predictions of each day, or why there are none.
 
     Parameters
     ----------
-    event_time
-        The input with the time of the event; None: the time of the request is used.
+    manifest
+        Of the model. Of other models, those that answered like this one are counted. Without an event time, the time of the request
+        is used.
     labels
-        0.0 or 1.0 by key, where known.
+        By key, as the task of the model codes them, where known.
     """
     from slipway.predictions.reader import read_batches
 
     skipped, sums = Skipped(), defaultdict[str, _Sums](_Sums)
-    inputs = [{"name": event_time, "type": "timestamp", "unique": False}] if event_time else []
+    time = manifest["event_time"]
+    inputs = [{"name": time, "type": "timestamp", "unique": False}] if time else []
     try:
         for batch in read_batches(place, skipped, inputs):
-            _add(batch, event_time, labels, skipped, sums)
+            _add(batch, manifest, labels, skipped, sums)
     except SlipwayError as error:
         return Traffic([], f"{error}.")
     days = [sums[day].as_row(day) for day in sorted(sums)]
@@ -95,7 +99,7 @@ def read_days(place: str, event_time: str | None, labels: Mapping[Any, float]) -
 
 def _add(
     batch: Batch,
-    event_time: str | None,
+    manifest: Row,
     labels: Mapping[Any, float],
     skipped: Skipped,
     sums: defaultdict[str, _Sums],
@@ -107,6 +111,7 @@ def _add(
 
     table = batch.traffic
     # Without an event time, the time of the request is used.
+    event_time = manifest["event_time"]
     own = [table[f"{INPUT}{event_time}"]] if event_time else []
     times = pc.coalesce(*own, table["time"])
     moments = read_times(times.combine_chunks())
@@ -115,16 +120,39 @@ def _add(
         first = table[ROW][int(np.argmin(readable))].as_py()
         skipped.untimed.add(int((~readable).sum()), partial(batch.where, first))
     days = moments.astype("datetime64[us]").astype("datetime64[D]").astype(str)
-    scores = table["probability"].to_pylist()
-    known = _labels(table["key"], labels)
-    for row in np.flatnonzero(readable).tolist():
-        sums[days[row]].add(scores[row], known[row])
+    task = task_of(manifest)
+    scores = answers_of(task, manifest).scores(table)
+    invalid = task.invalid(scores) & readable
+    if invalid.any():
+        first = table[ROW][int(np.argmax(invalid))].as_py()
+        skipped.unscored.add(int(invalid.sum()), partial(batch.where, first))
+    used = np.flatnonzero(readable & ~invalid)
+    known = _labels(table["key"], labels)[used]
+    watched, outcomes = _outcomes(task, manifest, scores[used], known)
+    for row, score, outcome in zip(used.tolist(), watched.tolist(), outcomes.tolist(), strict=True):
+        sums[days[row]].add(score, None if np.isnan(outcome) else outcome)
 
 
-def _labels(keys: pa.ChunkedArray, labels: Mapping[Any, float]) -> list[float | None]:
+def _outcomes(
+    task: Task, manifest: Row, scores: np.ndarray, labels: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the watched number of each row and the outcome that it predicts, NaN if unknown.
+
+    The outcome is the label; of several classes, whether the decided one is right.
+    """
+    outcomes, known = labels.copy(), ~np.isnan(labels)
+    if known.any():
+        model = task.predictions(scores[known], manifest.get("threshold"))
+        claims = model.claims(labels[known])
+        outcomes[known] = labels[known] if claims is None else claims[0]
+    return task.monitored(scores), outcomes
+
+
+def _labels(keys: pa.ChunkedArray, labels: Mapping[Any, float]) -> np.ndarray:
+    """Return the label of each key, NaN if it is not known, shape (rows,)."""
     if not labels:
-        return [None] * len(keys)
-    return [labels.get(orjson.loads(key)) for key in keys.to_pylist()]
+        return np.full(len(keys), np.nan)
+    return np.array([labels.get(orjson.loads(key), np.nan) for key in keys.to_pylist()])
 
 
 def known_labels(
@@ -145,5 +173,6 @@ def known_labels(
         found |= dict(zip(keys, values[known].tolist(), strict=True))
     if store:
         arrived = read_labels(store)
-        found |= dict(zip(arrived["key"], arrived["label"].astype(float), strict=True))
+        arrived = arrived[arrived["label"].notna()]
+        found |= dict(zip(arrived["key"], arrived["label"], strict=True))
     return found

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 from slipway.documents.document import Block, Facts, Missing, Tile, Tiles
 from slipway.reports.messages import signed
-from slipway.reports.page.components import abridged, first_sentence, plain, span
+from slipway.reports.page.components import abridged, first_sentence, plain, span, with_interval
 from slipway.reports.page.inputs import Inputs, Row
+from slipway.training.diagnostics import DIAGNOSTICS
 
 
 def header(inputs: Inputs) -> list[Block]:
@@ -15,7 +16,12 @@ def header(inputs: Inputs) -> list[Block]:
     manifest = inputs.manifest
     if manifest is None:
         return [Missing("There is no model yet: build one with `dvc repro`.")]
-    tiles = [_auc_tile(inputs), _baseline_tile(inputs), _traffic_tile(inputs), _drift_tile(inputs)]
+    tiles = [
+        _headline_tile(inputs),
+        _baseline_tile(inputs),
+        _traffic_tile(inputs),
+        _drift_tile(inputs),
+    ]
     definition = first_sentence(manifest["target"]["definition"] or "")
     return [
         f"{plain(definition)}.",
@@ -24,21 +30,21 @@ def header(inputs: Inputs) -> list[Block]:
     ]
 
 
-def _auc_tile(inputs: Inputs) -> Tile | None:
+def _headline_tile(inputs: Inputs) -> Tile | None:
     if inputs.metrics is None:
         return None
-    auc = inputs.metrics["model"]["auc"]
-    return Tile(
-        "AUC on the holdout", f"{auc['value']:.3f}", f"{auc['low']:.3f} to {auc['high']:.3f}"
-    )
+    metric = inputs.headline
+    value, interval = with_interval(inputs.metrics["model"][metric.key], metric)
+    return Tile(f"{metric.label[:1].upper()}{metric.label[1:]} on the holdout", value, interval)
 
 
 def _baseline_tile(inputs: Inputs) -> Tile | None:
-    metrics = inputs.metrics
-    if metrics is None or "logistic_regression" not in metrics:
+    metrics, metric = inputs.metrics, inputs.headline
+    baseline = DIAGNOSTICS[inputs.task.name].regressor
+    if metrics is None or metric.key not in metrics.get(baseline, {}):
         return None
-    gain = metrics["model"]["auc"]["value"] - metrics["logistic_regression"]["auc"]["value"]
-    return Tile("Over logistic regression", signed(gain, 3), "AUC")
+    gain = metrics["model"][metric.key]["value"] - metrics[baseline][metric.key]["value"]
+    return Tile(f"Over {baseline.replace('_', ' ')}", signed(gain, 3), metric.label)
 
 
 def _traffic_tile(inputs: Inputs) -> Tile | None:

@@ -9,9 +9,9 @@ from slipway.comparison.report import current
 from slipway.documents import charts
 from slipway.documents.document import Card, Cards, Cell, Figure, Section, Table
 from slipway.errors import SlipwayError
-from slipway.metrics.registry import HEADLINE, METRICS, Metric
+from slipway.metrics.registry import Metric, metrics_of
 from slipway.reports.messages import signed
-from slipway.reports.page.components import abridged, missing, plain, section
+from slipway.reports.page.components import abridged, missing, plain, section, with_interval
 from slipway.reports.page.inputs import Inputs, Interval, Release, Row
 from slipway.untrusted import as_text
 
@@ -39,27 +39,31 @@ def verdicts(inputs: Inputs) -> Section:
 
 def releases(inputs: Inputs) -> Section:
     key, title = "releases", "Releases"
-    history = inputs.releases
+    history, main = inputs.releases, inputs.headline
     if not history:
         return missing(
             key,
             title,
             "No release yet: commit reports/metrics.json, or merge a change and deploy it.",
         )
-    measured = [release for release in history if release.metrics]
-    figures = [_figure(measured, METRICS[name]) for name in HEADLINE if measured]
+    of_task = metrics_of(inputs.task.name).keys()
+    # Those of another task, such as of the starter model, have none of its metrics.
+    measured = [each for each in history if each.metrics and each.metrics.keys() & of_task]
+    figures = [_figure(measured, metric) for metric in inputs.shown if measured]
     rows: list[list[Cell]] = [
         [
             (plain(release.name), _subject(release)),
             (plain(release.day), abridged(release.model_sha256)),
-            _interval(release, "auc").cell() if release.metrics else "",
+            with_interval(_interval(release, main.key).model_dump(), main)
+            if release in measured
+            else "",
             (plain(current(release.verdict)), _event(release)),
         ]
         for release in reversed(history[-charts.RELEASES_SHOWN :])
     ]
-    head = ["release", "date", "AUC", "verdict"]
+    head = ["release", "date", main.label, "verdict"]
     table = Table(head, rows, caption="Newest first", wide=True)
-    text = _newest(measured) if measured else f"{len(history)} releases."
+    text = _newest(measured, main) if measured else f"{len(history)} releases."
     return section(key, title, text, *figures, table)
 
 
@@ -113,17 +117,18 @@ def _interval(release: Release, metric: str) -> Interval:
 
 def _best(history: Sequence[Release], metric: Metric) -> str:
     best = max(history, key=lambda release: metric.sign * _interval(release, metric.key).value)
-    return f"{plain(best.name)}, {_interval(best, metric.key).value:.3f}"
+    return f"{plain(best.name)}, {metric.shown(_interval(best, metric.key).value)}"
 
 
-def _newest(history: Sequence[Release]) -> str:
+def _newest(history: Sequence[Release], metric: Metric) -> str:
     newest = history[-1]
-    name, value = plain(newest.name), _interval(newest, "auc").value
+    name, value = plain(newest.name), _interval(newest, metric.key).value
+    shown = f"{metric.label} {metric.shown(value)}"
     if len(history) == 1:
-        return f"One release so far, {name}, with AUC {value:.3f}."
+        return f"One release so far, {name}, with {shown}."
     before = history[-2]
-    difference = signed(value - _interval(before, "auc").value, 3)
-    text = f"{name} has AUC {value:.3f}, {difference} against {plain(before.name)}."
+    difference = signed(value - _interval(before, metric.key).value, 3)
+    text = f"{name} has {shown}, {difference} against {plain(before.name)}."
     if newest.verdict:
         text += f" The verdict of the paired comparison: {plain(current(newest.verdict))}."
     return text

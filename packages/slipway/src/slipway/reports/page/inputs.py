@@ -12,15 +12,19 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
+from slipway import project
 from slipway.comparison.record import JUDGEMENTS
 from slipway.dataset.files import list_folder
 from slipway.dataset.tables import read_json
 from slipway.errors import Refused, SlipwayError
+from slipway.metrics.registry import ALL, Metric, headline_of
 from slipway.monitoring.check import log_place
 from slipway.monitoring.report import DriftReport
 from slipway.predictions.labels.store import labels_place
 from slipway.reports.page.days import Traffic, known_labels, read_days
+from slipway.reports.task_texts import TASK_TEXTS, TaskText, headline_metric
 from slipway.repository.git import git, names
+from slipway.tasks import Task, task_of
 from slipway.training.score import MANIFEST_FILE, MODEL
 
 if TYPE_CHECKING:
@@ -87,6 +91,8 @@ class Inputs:
 
     Parameters
     ----------
+    task
+        Of the model; without one, that of the project.
     plots
         The tables of ``reports/plots``, by name.
     releases
@@ -103,6 +109,7 @@ class Inputs:
         Paths of reports on single verdicts, by name.
     """
 
+    task: Task
     manifest: Row | None
     metrics: Row | None
     plots: dict[str, list[Row]]
@@ -113,6 +120,20 @@ class Inputs:
     no_traffic: str
     log_faults: Sequence[str]
     full_reports: dict[str, str]
+
+    @property
+    def text(self) -> TaskText:
+        return TASK_TEXTS[self.task.name]
+
+    @property
+    def headline(self) -> Metric:
+        """The metric that is shown first."""
+        return headline_metric(self.text)
+
+    @property
+    def shown(self) -> list[Metric]:
+        """The metrics that are shown over time."""
+        return [ALL[name] for name in headline_of(self.task.name)]
 
 
 def read_inputs(
@@ -130,6 +151,7 @@ def read_inputs(
     verdicts = {path.stem: read_json(path, "slipway judge") for path in reports}
     traffic = _traffic(params, log, labels, manifest)
     return Inputs(
+        task=_task(model, manifest),
         manifest=manifest,
         metrics=_json(METRICS, "dvc repro"),
         plots={path.stem: read_table(path) for path in PLOTS.glob("*.csv")},
@@ -215,6 +237,19 @@ def _json_at(commit: str, path: str) -> Row | None:
     return found if isinstance(found, dict) else None
 
 
+def _task(model: Path, manifest: Row | None) -> Task:
+    """Return the task of the model; refuse one that the reports of the repository do not have."""
+    declared = project.task()
+    task = task_of(manifest) if manifest else declared
+    if task != declared:
+        raise SlipwayError(
+            f"{model}: predicts something else ({task.name}) than src/model/target.py declares "
+            f"({declared.name}), so reports/ does not describe it",
+            "check out the commit of that model, or train this one with `dvc repro`",
+        )
+    return task
+
+
 def _traffic(params: Params, log: str, labels: list[Path] | None, manifest: Row | None) -> Traffic:
     """Return the predictions by day, or why there are none."""
     if manifest is None:
@@ -225,7 +260,7 @@ def _traffic(params: Params, log: str, labels: list[Path] | None, manifest: Row 
         known = known_labels(files, labels_place(params), params.data)
     else:
         known = known_labels(labels)
-    return read_days(log or log_place(params), manifest["event_time"], known)
+    return read_days(log or log_place(params), manifest, known)
 
 
 def _released() -> list[Release]:

@@ -76,7 +76,6 @@ def traffic(inputs: Inputs) -> Section:
             f"{quote_text(inputs.no_traffic)}{_faults(inputs)} `slipway serve` starts the service; "
             "`slipway replay --rows FILE --url URL` sends it rows.",
         )
-    target = plain(target_of(inputs))
     total = sum(row["rows"] for row in days)
     when = span(days[0]["day"], days[-1]["day"])
     return section(
@@ -84,7 +83,7 @@ def traffic(inputs: Inputs) -> Section:
         title,
         f"{total:,} predictions, for {when} (the day of the event, UTC).{_faults(inputs)}",
         Figure("traffic", charts.traffic(days), _busiest(days)),
-        Figure("rates", charts.rates(days, target_of(inputs)), _rates(days, target)),
+        Figure("rates", charts.rates(days, _means(inputs), inputs.text.axis), _rates(days, inputs)),
     )
 
 
@@ -102,14 +101,22 @@ def _busiest(days: Sequence[Row]) -> str:
     )
 
 
-def _rates(days: Sequence[Row], target: str) -> str:
+def _means(inputs: Inputs) -> tuple[str, str]:
+    """Return what the mean of the watched numbers and that of the outcomes are called."""
+    score, outcome = inputs.text.rates
+    return score, outcome.replace("{target}", plain(target_of(inputs)))
+
+
+def _rates(days: Sequence[Row], inputs: Inputs) -> str:
+    text, means = inputs.text, _means(inputs)
     rows = sum(row["rows"] for row in days)
     mean = sum(row["rows"] * row["mean_score"] for row in days) / rows
     labelled = sum(row["labels"] for row in days)
+    first = f"The {means[0]} is {text.shown(mean)}."
     if not labelled:
-        return f"The mean score is {mean:.1%}. No labels of these rows have arrived yet."
+        return f"{first} No labels of these rows have arrived yet."
     rate = sum(row["labels"] * (row["label_rate"] or 0) for row in days) / labelled
     return (
-        f"The mean score is {mean:.1%}. Labels have arrived for {labelled / rows:.0%} of the rows; "
-        f"{rate:.1%} of those were {target}."
+        f"{first} Labels have arrived for {labelled / rows:.0%} of the rows; of those the "
+        f"{means[1]} is {text.shown(rate)}."
     )

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from slipway.documents import charts
 from slipway.documents.document import Cell, Figure, Section, Table
-from slipway.metrics.registry import HEADLINE, METRICS, Metric
+from slipway.metrics.registry import Metric
 from slipway.monitoring.report import Alarm, DriftReport, EstimateWeek, Week
 from slipway.reports.page.components import missing, plain, section
 from slipway.reports.page.inputs import Inputs, Release, Row
@@ -31,7 +31,7 @@ def performance(inputs: Inputs) -> Section:
     by_labels = [part.words for part in (report.performance, report.concept) if part]
     words = by_labels or ([report.estimate.words] if report.estimate else [])
     sentences = " ".join(map(plain, words))
-    figures = [_figure(inputs, report, METRICS[name]) for name in HEADLINE]
+    figures = [_figure(inputs, report, metric) for metric in inputs.shown]
     return section(key, title, sentences, *figures)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from slipway.documents import charts
 from slipway.documents.document import Cell, Figure, Section, Table
-from slipway.metrics.registry import METRICS
+from slipway.metrics.registry import Metric, metrics_of
 from slipway.reports.page.components import (
     listed,
     missing,
@@ -16,10 +16,9 @@ from slipway.reports.page.components import (
     with_interval,
 )
 from slipway.reports.page.inputs import Inputs, Row
+from slipway.training.diagnostics import DIAGNOSTICS
 
 SLICES_SHOWN = 20
-
-MODELS = ("model", "logistic_regression", "base_rate")
 
 
 def quality(inputs: Inputs) -> Section:
@@ -29,7 +28,8 @@ def quality(inputs: Inputs) -> Section:
         return missing(key, title, "Not measured yet: `dvc repro` evaluates the model.")
     name, target = target_of(inputs), plain(target_of(inputs))
     figures = []
-    if curve := inputs.plots.get("calibration"):
+    curve = inputs.plots.get("calibration")
+    if curve and "label_rate" in curve[0]:
         figures.append(Figure("calibration", charts.calibration(curve), calibration_of(curve)))
     if curve := inputs.plots.get("roc"):
         auc = metrics["model"]["auc"]["value"]
@@ -37,7 +37,7 @@ def quality(inputs: Inputs) -> Section:
     if histogram := inputs.plots.get("scores"):
         svg = charts.scores(histogram, metrics["threshold"], name)
         figures.append(Figure("scores", svg, _scores(histogram, metrics, target)))
-    return section(key, title, _auc(metrics, target), *figures, _metric_table(metrics))
+    return section(key, title, _headline(inputs, metrics), *figures, _metric_table(inputs, metrics))
 
 
 def slices(inputs: Inputs) -> Section:
@@ -45,24 +45,29 @@ def slices(inputs: Inputs) -> Section:
     table = inputs.plots.get("slices")
     if not table or inputs.metrics is None:
         return missing(key, title, "No slices yet: `dvc repro` measures them.")
-    measured = sorted((row for row in table if row["auc"] is not None), key=lambda row: row["auc"])
-    small = [f"{row['slice']} {row['value']}" for row in table if row["auc"] is None]
-    overall = inputs.metrics["model"]["auc"]["value"]
+    metric, sign = inputs.headline.key, inputs.headline.sign
+    known = [row for row in table if row[metric] is not None]
+    measured = sorted(known, key=lambda row: sign * float(row[metric]))
+    small = [f"{row['slice']} {row['value']}" for row in table if row[metric] is None]
+    overall = inputs.metrics["model"][metric]["value"]
     if not measured:
         return section(key, title, "Every slice has too few rows to be measured.")
-    caption = "Dashed: all rows. Red: the whole interval is lower. After each name: its rows."
+    caption = "Dashed: all rows. Red: the whole interval is worse. After each name: its rows."
     if len(measured) > SLICES_SHOWN:
-        caption += f" The {SLICES_SHOWN} lowest of {len(measured)} slices are shown."
+        caption += f" The {SLICES_SHOWN} worst of {len(measured)} slices are shown."
     if small:
         caption += f" Too few rows to be measured: {listed(small, 8)}."
     shown, name = measured[:SLICES_SHOWN], target_of(inputs)
-    return section(
-        key,
-        title,
-        _lowest(measured, overall),
-        Figure("slices", charts.slices(shown, overall), caption),
-        Figure("gaps", charts.gaps(shown, name), _largest_gap(shown, plain(name))),
-    )
+    worse = [_is_worse(row, overall, inputs.headline) for row in shown]
+    figures = [
+        Figure(
+            "slices", charts.slices(shown, overall, metric, inputs.headline.label, worse), caption
+        )
+    ]
+    if "label_rate" in shown[0]:
+        text = _largest_gap(shown, plain(name))
+        figures.append(Figure("gaps", charts.gaps(shown, name), text))
+    return section(key, title, _worst(measured, overall, inputs.headline), *figures)
 
 
 def calibration_of(curve: Sequence[Row]) -> str:
@@ -81,11 +86,12 @@ def calibration_of(curve: Sequence[Row]) -> str:
     )
 
 
-def _metric_table(metrics: Row) -> Table:
-    models = [name for name in MODELS if name in metrics]
+def _metric_table(inputs: Inputs, metrics: Row) -> Table:
+    simple = DIAGNOSTICS[inputs.task.name]
+    models = [name for name in ("model", simple.regressor, simple.simplest) if name in metrics]
     rows: list[list[Cell]] = [
-        [metric.label, *(with_interval(metrics[model][key]) for model in models)]
-        for key, metric in METRICS.items()
+        [metric.label, *(with_interval(metrics[model][key], metric) for model in models)]
+        for key, metric in metrics_of(inputs.task.name).items()
         if key in metrics["model"]
     ]
     level = f"{metrics['confidence']:.0%}"
@@ -94,16 +100,17 @@ def _metric_table(metrics: Row) -> Table:
     return Table(head, rows, caption=caption)
 
 
-def _auc(metrics: Row, target: str) -> str:
-    auc = metrics["model"]["auc"]["value"]
-    text = (
-        f"Of a row that is {target} and one that is not, it ranks the first higher {auc:.0%} of "
-        "the time."
-    )
-    if "logistic_regression" in metrics:
-        other = metrics["logistic_regression"]["auc"]["value"]
-        text += f" Logistic regression on the same features: {other:.0%}; chance: 50%."
-    return text
+def _headline(inputs: Inputs, metrics: Row) -> str:
+    """Return the first metric, next to that of the baselines."""
+    metric, simple = inputs.headline, DIAGNOSTICS[inputs.task.name]
+    value = metrics["model"][metric.key]["value"]
+    text = inputs.text.explained(value, plain(target_of(inputs)))
+    others = [
+        f"{name.replace('_', ' ')}: {metric.shown(metrics[name][metric.key]['value'])}"
+        for name in (simple.regressor, simple.simplest)
+        if metric.key in metrics.get(name, {})
+    ]
+    return f"{text} The baselines, {'; '.join(others)}." if others else text
 
 
 def _threshold(metrics: Row, target: str) -> str:
@@ -124,17 +131,24 @@ def _scores(histogram: Sequence[Row], metrics: Row, target: str) -> str:
     )
 
 
-def _lowest(measured: Sequence[Row], overall: float) -> str:
-    below = [row for row in measured if row["auc_high"] < overall]
+def _is_worse(row: Row, overall: float, metric: Metric) -> bool:
+    """Return whether the whole interval of a slice is worse than the value on all rows."""
+    if metric.higher_is_better:
+        return bool(row[f"{metric.key}_high"] < overall)
+    return bool(row[f"{metric.key}_low"] > overall)
+
+
+def _worst(measured: Sequence[Row], overall: float, metric: Metric) -> str:
+    beyond = [row for row in measured if _is_worse(row, overall, metric)]
     worst = measured[0]
     name = plain(f"{worst['slice']} {worst['value']}")
-    lowest = (
-        f"Lowest: {name} with AUC {worst['auc']:.3f} on {worst['rows']:,} rows; all rows: "
-        f"{overall:.3f}."
+    first = (
+        f"The worst is {name} with {metric.label} {metric.shown(worst[metric.key])} on "
+        f"{worst['rows']:,} rows; all rows: {metric.shown(overall)}."
     )
-    if not below:
-        return f"No slice is significantly below all rows. {lowest}"
-    return f"{len(below)} of {len(measured)} slices are significantly below all rows. {lowest}"
+    if not beyond:
+        return f"No slice is significantly worse than all rows. {first}"
+    return f"{len(beyond)} of {len(measured)} slices are significantly worse than all rows. {first}"
 
 
 def _largest_gap(shown: Sequence[Row], target: str) -> str:
