@@ -187,6 +187,14 @@ def test_a_share_that_leaves_nothing_is_refused(
         dataset_of(tmp_path, rows, holdout=value)
 
 
+@pytest.mark.parametrize("prepare", [{}, {"holdout": {"column": "origin", "value": "JFK"}}])
+def test_files_without_rows_are_refused(
+    prepare: dict[str, Any], rows: pd.DataFrame, tmp_path: Path
+) -> None:
+    with pytest.raises(SlipwayError, match="no row"):
+        dataset_of(tmp_path, rows.head(0), **prepare)
+
+
 @pytest.mark.parametrize(("name", "value"), [("KEY", 3), ("KEY", []), ("EVENT_TIME", 3)])
 def test_a_key_or_a_time_of_another_type_is_refused(
     name: str, value: object, rows: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -134,7 +134,7 @@ def _learned_from(champion: Mapping[str, Any], challenger: Mapping[str, Any]) ->
         both = np.intersect1d(before, after)
         return ", ".join(name for name in names if _has_day(name, both))
     first, second = champion["holdout"], challenger["holdout"]
-    if challenger["key"] is None and first.get("rows_sha256") != second["rows_sha256"]:
+    if first.get("rows_sha256") != second.get("rows_sha256"):
         return "rows have no key, and its holdout has other ones"
     by_hash = first.get("by") == second.get("by") and str(first.get("by")).startswith(HASH)
     if by_hash or first["keys_sha256"] == second["keys_sha256"]:

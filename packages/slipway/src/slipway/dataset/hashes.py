@@ -38,7 +38,7 @@ def hashes_of(values: np.ndarray) -> Hashed:
 
     codes, known = pd.factorize(values, use_na_sentinel=False)
     digests = b"".join(hashlib.sha256(_text(each).encode()).digest() for each in known.tolist())
-    words = np.frombuffer(digests, dtype=">u8").reshape(len(known), -1)
+    words = np.frombuffer(digests, dtype=">u8").reshape(-1, hashlib.sha256().digest_size // _WORD)
     position = words[:, 0].astype("float64") / 2.0 ** (8 * _WORD)
     return Hashed(position[codes], (words[:, 1] % FOLDS).astype("int32")[codes])
 

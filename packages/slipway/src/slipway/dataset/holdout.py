@@ -96,8 +96,8 @@ def _by_hash(files: Sequence[Path], rule: Holdout, stated: Stated) -> Table:
             'name it, such as `CLUSTERS = ["customer_id"]`',
         )
     table = by_hash(files, share, entity, stated)
-    if len(table.names) < 2 or table.names[-1] != HELD_OUT:
-        what = "no row is held out" if table.names[-1] != HELD_OUT else "every row is held out"
+    if len(table.names) < 2 or HELD_OUT not in table.names:
+        what = "every row is held out" if HELD_OUT in table.names else "no row is held out"
         raise SlipwayError(
             f"{what} by the {table.by}, of {int(table.rows.sum()):,} rows",
             f"set another `share` in `prepare.holdout` of params.yaml, or name a column with more "
@@ -157,8 +157,8 @@ def _span(table: Table) -> str:
 
 def _by_column(files: Sequence[Path], column: str, value: str, stated: Stated) -> Table:
     table = by_column(files, column, value, project.entity(), stated)
-    is_held = table.names[-1] == HELD_OUT
-    if len(table.names) == 1 or not is_held:
+    is_held = HELD_OUT in table.names
+    if len(table.names) < 2 or not is_held:
         which = "every row" if is_held else "no row"
         raise SlipwayError(
             f"column {shown_name(column)} is {shown(value)} in {which}, so "

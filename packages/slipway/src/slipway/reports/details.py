@@ -18,7 +18,7 @@ from slipway.documents.document import Block, Chart, Section, Table
 from slipway.metrics.clusters import DAY
 from slipway.metrics.registry import headline_of
 from slipway.reports.messages import learned_before, level, months, signed
-from slipway.reports.reasons import NAMES
+from slipway.reports.reasons import NAMES, newest_part
 from slipway.untrusted import quote
 
 # Rows of a table in a comment; the HTML report has them all.
@@ -33,7 +33,7 @@ def sections(report: Judgement, *, full: bool) -> list[Section]:
     parts = [
         _periods(report),
         _slices(report, report.slices, limit),
-        _slices(report, report.newest_slices, limit, "on the newest period alone, "),
+        _slices(report, report.newest_slices, limit, f"on {newest_part(report)} alone, "),
         _behaviours(report),
         _data(report.data, limit) if report.data else None,
         _dependencies(report, limit),
@@ -90,7 +90,7 @@ def _periods(report: Judgement) -> Section | None:
         frozenset({2, 3}),
     )
     alone = Table(
-        ["on the newest period alone", f"difference ({level(report)})", ""],
+        [f"on {newest_part(report)} alone", f"difference ({level(report)})", ""],
         [[NAMES[row.name], _interval(row.difference), row.verdict] for row in report.newest],
         frozenset({1}),
     )

@@ -7,7 +7,7 @@ from slipway.comparison.verdict import newest_contradicts
 from slipway.documents.document import Document
 from slipway.documents.text import to_text
 from slipway.metrics.clusters import DAY
-from slipway.reports.reasons import NAMES, advice_on, reason_of
+from slipway.reports.reasons import NAMES, advice_on, newest_part, reason_of
 from slipway.untrusted import quote
 
 INCOMPARABLE = {
@@ -130,7 +130,7 @@ def _newest(report: Judgement) -> list[str]:
     row = rows[0] if rows else report.newest[0]
     shown, newest = interval(report, row.difference), months(report.holdout.months)
     return [
-        f"On the newest period alone ({newest}) the difference in {NAMES[row.name]} is {shown}."
+        f"On {newest_part(report)} alone ({newest}) the difference in {NAMES[row.name]} is {shown}."
     ]
 
 
@@ -154,7 +154,7 @@ def why_inconclusive(report: Judgement) -> str:
     metric = report.primary
     if metric.verdict != "inconclusive":
         if newest_contradicts(report):
-            return "the newest period alone does not confirm it"
+            return f"{newest_part(report)} alone does not confirm it"
         return "this model may be worse than the best champion so far"
     if metric.difference.insufficient_reason:
         return metric.difference.insufficient_reason

@@ -148,11 +148,15 @@ def _inputs(manifest: Manifest) -> str:
 
 
 def _limits(manifest: Manifest) -> str:
-    span = months(manifest["train"]["months"])
+    span = f"The model was trained on {months(manifest['train']['months'])}"
+    seen = (
+        f"{span}: it has seen no later data and no other season"
+        if manifest["event_time"]
+        else "Rows have no event time: how the model does on later ones is not known"
+    )
     return (
-        f"The model was trained on {span}: it has seen no later data and no other season. Its "
-        "quality on rows that never get a label is not known. A category that is not in the "
-        "training data is treated as unknown. The intervals assume independent rows. "
+        f"{seen}. Its quality on rows that never get a label is not known. A category that is not "
+        "in the training data is treated as unknown. The intervals assume independent rows. "
         f"{text_of(manifest).review}"
     )
 

@@ -12,6 +12,11 @@ NAMES = {name: metric.label for name, metric in ALL.items()} | {
 }
 
 
+def newest_part(report: Judgement) -> str:
+    """Return what the rows of the holdout are called."""
+    return "the newest period" if report.days is not None else "the holdout"
+
+
 def reason_of(report: Judgement, stop: Stop) -> str:
     """Return why a stop stops the change."""
     subject = stop.about
@@ -21,7 +26,7 @@ def reason_of(report: Judgement, stop: Stop) -> str:
     if stop.code == "newest":
         row = next(row for row in report.newest if row.name == subject)
         loss = abs(row.difference.value)
-        return f"{NAMES[subject]} gets worse by {loss:.4f} on the newest period"
+        return f"{NAMES[subject]} gets worse by {loss:.4f} on {newest_part(report)}"
     return {
         "worse than the best": "this model is worse than the best champion so far",
         "slice": f"worse for {quote(subject)}",
