@@ -51,8 +51,9 @@ def _extremes(kind: str, dtype: str) -> tuple[Any, ...]:
     """Return values of a type that limits usually exclude."""
     if kind == "string":
         return ("?",)
-    limits: Any = np.iinfo(dtype) if kind == "integer" else np.finfo(dtype)
-    return limits.max.item(), limits.min.item()
+    if kind == "integer":
+        return np.iinfo(dtype).max, np.iinfo(dtype).min
+    return float(np.finfo(dtype).max), float(np.finfo(dtype).min)
 
 
 def _is_refused(column: Column, value: Any, dtype: str) -> bool:

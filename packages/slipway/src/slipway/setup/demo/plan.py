@@ -127,7 +127,8 @@ def write_holdout(scenario: Scenario, path: Path) -> str:
     names = dataset.periods[held.start : held.stop]
     span = names[0] if len(names) == 1 else f"{names[0]} to {names[-1]}"
     every = int(dataset.table.rows[held.start : held.stop].sum())
-    return f"Traffic: the first {len(rows):,} of {every:,} rows of the holdout ({span})."
+    which = "all" if len(rows) == every else f"the first {len(rows):,} of"
+    return f"Traffic: {which} {every:,} rows of the holdout ({span})."
 
 
 def _write_next_month(scenario: Scenario, path: Path) -> str:
