@@ -33,17 +33,23 @@ def break_rows(rows: pa.Table, schema: DataFrameSchema) -> pa.Table:
         broken = _replace(broken, name, len(rows) // 10, value)
     if name := _required(schema):
         broken = _replace(broken, name, len(rows) // 2, None)
-    if schema.unique or any(column.unique for column in schema.columns.values()):
+    if _key(schema):
         broken = pa.concat_tables([broken, broken.slice(max(0, len(rows) - REPEATED_ROWS))])
     return rows.drop_columns(rows.column_names[:1]) if broken is rows else broken
 
 
+def _key(schema: DataFrameSchema) -> set[str]:
+    """Return the columns that are unique, by themselves or together."""
+    together = [schema.unique] if isinstance(schema.unique, str) else schema.unique or []
+    return {name for name, column in schema.columns.items() if column.unique} | set(together)
+
+
 def _values_outside(schema: DataFrameSchema) -> Iterator[tuple[str, Any]]:
-    """Yield a value that each column refuses, where one is found: first those of numbers."""
-    for name, column in _sorted(schema, ("integer", "number", "string")):
+    """Yield values that their column refuses: first of columns of numbers, then of text."""
+    for name, column in _others(schema, ("integer", "number", "string")):
         kind, dtype = column_type(name, column)
         for value in _extremes(kind, dtype):
-            if not column.unique and _is_refused(column, value, dtype):
+            if _is_refused(column, value, dtype):
                 yield name, value
 
 
@@ -66,15 +72,15 @@ def _is_refused(column: Column, value: Any, dtype: str) -> bool:
 def _required(schema: DataFrameSchema) -> str:
     """Return a column that must have a value in every row, first those of text; else ''."""
     kinds = ("string", "integer", "number", "timestamp")
-    names = (name for name, column in _sorted(schema, kinds) if not column.nullable)
-    return next((name for name in names if not schema.columns[name].unique), "")
+    return next((name for name, column in _others(schema, kinds) if not column.nullable), "")
 
 
-def _sorted(schema: DataFrameSchema, kinds: tuple[str, ...]) -> list[tuple[str, Column]]:
-    """Return the columns of some types, in the order of the types and then of the schema."""
-    of_kind = {name: column_type(name, column)[0] for name, column in schema.columns.items()}
-    names = [name for kind in kinds for name in of_kind if of_kind[name] == kind]
-    return [(name, schema.columns[name]) for name in names]
+def _others(schema: DataFrameSchema, kinds: tuple[str, ...]) -> list[tuple[str, Column]]:
+    """Return the columns but for the key, in the order of their types and then of the schema."""
+    key = _key(schema)
+    columns = [(name, column) for name, column in schema.columns.items() if name not in key]
+    of_kind = {name: column_type(name, column)[0] for name, column in columns}
+    return [each for kind in kinds for each in columns if of_kind[each[0]] == kind]
 
 
 def _replace(rows: pa.Table, name: str, start: int, value: Any) -> pa.Table:

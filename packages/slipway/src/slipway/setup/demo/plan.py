@@ -15,7 +15,6 @@ from typing import Any
 from slipway import project
 from slipway.comparison.report import Verdict
 from slipway.comparison.starters import starters
-from slipway.dataset.folder import DATA
 from slipway.dataset.split import Dataset
 from slipway.errors import NO, YES, SlipwayError
 from slipway.settings import read_params
@@ -56,6 +55,26 @@ class Change:
         if self.verdict is None:
             return (YES, NO)
         return (YES,) if self.verdict in ("better", "not worse") else (NO,)
+
+    def edits(self, train: Mapping[str, Any]) -> str:
+        """Return each setting of `train` that is changed, before and after, as Markdown."""
+        return "\n\n".join(
+            f"`{name}: {train[name]}` → `{name}: {value}`" for name, value in self.train.items()
+        )
+
+    def check(self, verdict: Verdict) -> None:
+        """Refuse another verdict than the one that the change must have.
+
+        Raises
+        ------
+        SlipwayError
+            Names both.
+        """
+        if self.verdict not in (None, verdict):
+            raise SlipwayError(
+                f"{self.name}: the verdict is {verdict!r}, expected {self.verdict!r}",
+                "the starter has the expected one: find the change of the code that altered it",
+            )
 
 
 @dataclass(frozen=True)
@@ -119,7 +138,7 @@ def write_holdout(scenario: Scenario, path: Path) -> str:
     import pyarrow.parquet as pq
 
     params = read_params(scenario.copy / "params.yaml")
-    dataset = Dataset.open(params, scenario.copy / DATA)
+    dataset = Dataset.open(params, scenario.copy / params.data.folder)
     held = dataset.held_out
     rows = dataset.table.arrow(held, list(project.schema().columns)).slice(0, MOST_ROWS)
     path.parent.mkdir(parents=True, exist_ok=True)

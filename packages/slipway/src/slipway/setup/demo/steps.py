@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING
 from slipway import project
 from slipway.comparison.champion import has_model
 from slipway.comparison.report import Judgement
+from slipway.dataset.folder import DATA
 from slipway.dataset.tables import read_json
-from slipway.errors import INCONCLUSIVE, NO, YES, SlipwayError
+from slipway.errors import INCONCLUSIVE, NO, YES
 from slipway.repository.pointers import POINTER
 from slipway.repository.restore import Missing, restore
-from slipway.repository.worktrees import copy_of_worktree
+from slipway.repository.worktrees import copy_of_worktree, run
 from slipway.retraining.pipeline import set_train
 from slipway.settings import read_params
 from slipway.setup.demo.broken import break_rows
@@ -71,7 +72,7 @@ def _first_steps() -> list[Step]:
 def judging(plan: Plan) -> list[Step]:
     """Return the steps that judge the changes of a plan and a file with violations."""
     changes: list[Step] = [
-        (f"A pull request {change.title}", partial(judge_change, change=change))
+        (f"A pull request {change.title}", partial(_judge_change, change=change))
         for change in plan.changes
     ]
     return [
@@ -113,6 +114,8 @@ def _run_step(scenario: Scenario, title: str, step: Callable[[Scenario], Rendera
 def _get_data(scenario: Scenario) -> str:
     scenario.commit("First model")
     restore(scenario.copy, POINTER)
+    if Path(read_params(scenario.copy / PARAMS).data.folder) != DATA:
+        run(["dvc", "repro", "-q", "validate"], scenario.copy)  # a stage makes the rows
     return scenario.slipway("validate")
 
 
@@ -132,7 +135,7 @@ def _no_change(_: Scenario) -> str:
     )
 
 
-def judge_change(scenario: Scenario, change: Change) -> RenderableType:
+def _judge_change(scenario: Scenario, change: Change) -> RenderableType:
     """Change `params.yaml` on a branch and judge it.
 
     Raises
@@ -143,7 +146,8 @@ def judge_change(scenario: Scenario, change: Change) -> RenderableType:
     from rich.markdown import Markdown
 
     scenario.branch(change.name)
-    edits = "\n\n".join(_edit(scenario, change))
+    edits = change.edits(read_params(scenario.copy / PARAMS).train)
+    set_train(scenario.copy / PARAMS, change.train)
     scenario.repro()
     scenario.commit(f"params.yaml: {named(change.train)}")
     shown = _judge(scenario, change)
@@ -151,25 +155,12 @@ def judge_change(scenario: Scenario, change: Change) -> RenderableType:
     return Markdown(f"{edits}\n\n{shown}")
 
 
-def _edit(scenario: Scenario, change: Change) -> list[str]:
-    """Edit `params.yaml`; return each setting before and after."""
-    path = scenario.copy / PARAMS
-    before = read_params(path).train
-    set_train(path, change.train)
-    return [f"`{name}: {before[name]}` → `{name}: {value}`" for name, value in change.train.items()]
-
-
 def _judge(scenario: Scenario, change: Change) -> str:
     report, markdown, html = (
         str(REPORTS / f"{change.name}.{kind}") for kind in ("json", "md", "html")
     )
     scenario.slipway("judge", "--base", "main", "--out", report, expect=change.exit_codes)
-    found = _judgement(scenario, change).verdict
-    if change.verdict not in (None, found):
-        raise SlipwayError(
-            f"{change.name}: the verdict is {found!r}, expected {change.verdict!r}",
-            "the starter model has this verdict: find out which change of the code altered it",
-        )
+    change.check(_judgement(scenario, change).verdict)
     scenario.slipway("report", report, "--markdown", markdown, "--html", html)
     _keep(scenario, html)
     return above_the_fold((scenario.copy / markdown).read_text("utf-8"))
@@ -186,7 +177,7 @@ def _broken_file(scenario: Scenario, plan: Plan) -> str:
     scenario.branch(plan.broken)
     rows = scenario.copy / BUILD / plan.file
     described = plan.write_rows(scenario, rows)
-    broken = Path("data") / plan.file
+    broken = DATA / plan.file
     pq.write_table(break_rows(pq.read_table(rows), project.schema()), scenario.copy / broken)
     report, html = (str(REPORTS / f"{plan.broken}.{kind}") for kind in ("json", "html"))
     output = scenario.slipway("validate", str(broken), "--json", report, expect=(NO,))
@@ -197,7 +188,7 @@ def _broken_file(scenario: Scenario, plan: Plan) -> str:
 
 
 def _merge(scenario: Scenario, plan: Plan) -> str:
-    merged = first_that_may_merge(scenario, plan.changes)
+    merged = first_to_merge(scenario, plan.changes)
     scenario.merge(merged.name if merged else "")
     built = scenario.slipway("build")
     if merged:
@@ -205,7 +196,7 @@ def _merge(scenario: Scenario, plan: Plan) -> str:
     return f"No change may be merged: the service has the champion.\n\n{built}"
 
 
-def first_that_may_merge(scenario: Scenario, changes: tuple[Change, ...]) -> Change | None:
+def first_to_merge(scenario: Scenario, changes: tuple[Change, ...]) -> Change | None:
     """Return the first change whose judgement allows it to be merged."""
     return next((each for each in changes if _judgement(scenario, each).may_merge), None)
 
