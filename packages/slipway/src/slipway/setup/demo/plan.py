@@ -143,11 +143,11 @@ def write_holdout(scenario: Scenario, path: Path) -> str:
     rows = dataset.table.arrow(held, list(project.schema().columns)).slice(0, MOST_ROWS)
     path.parent.mkdir(parents=True, exist_ok=True)
     pq.write_table(rows, path)
-    names = dataset.periods[held.start : held.stop]
-    span = names[0] if len(names) == 1 else f"{names[0]} to {names[-1]}"
+    names = dataset.periods[held.start : held.stop] if dataset.table.unit else []
+    span = f" ({' to '.join(dict.fromkeys([names[0], names[-1]]))})" if names else ""
     every = int(dataset.table.rows[held.start : held.stop].sum())
     which = "all" if len(rows) == every else f"the first {len(rows):,} of"
-    return f"Traffic: {which} {every:,} rows of the holdout ({span})."
+    return f"Traffic: {which} {every:,} rows of the holdout{span}."
 
 
 def _write_next_month(scenario: Scenario, path: Path) -> str:

@@ -193,7 +193,7 @@ def _merge(scenario: Scenario, plan: Plan) -> str:
     built = scenario.slipway("build")
     if merged:
         return f"Merged: {merged.name}, a model {merged.title}.\n\n{built}"
-    return f"No change may be merged: the service has the champion.\n\n{built}"
+    return f"There is no change that may be merged: the service has the champion.\n\n{built}"
 
 
 def first_to_merge(scenario: Scenario, changes: tuple[Change, ...]) -> Change | None:
