@@ -69,12 +69,13 @@ def test_a_candidate_of_a_setting_that_train_does_not_have_is_refused(tmp_path: 
         plan_of(scenario_with(tmp_path, "0" * 64, candidates=[{"tree_count": 3}]))
 
 
-def test_a_task_without_a_service_is_judged_and_not_served(tmp_path: Path) -> None:
-    shown = plan_of(scenario_with(tmp_path, "0" * 64, "regression", candidates=CANDIDATES))
+def test_a_task_without_a_page_is_shown_but_for_the_page(tmp_path: Path) -> None:
+    with_page = plan_of(scenario_with(tmp_path / "binary", "0" * 64))
+    shown = plan_of(scenario_with(tmp_path / "other", "0" * 64, "regression"))
 
-    assert shown.unserved
-    assert len(judging(shown)) > len(shown.changes)
-    assert live(shown) == []
+    assert shown.no_page
+    assert len(judging(shown)) == len(judging(with_page))
+    assert len(live(shown)) == len(live(with_page)) - 1 > 0
 
 
 def test_each_change_of_the_starter_changes_a_setting() -> None:

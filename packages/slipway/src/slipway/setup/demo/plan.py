@@ -91,8 +91,8 @@ class Plan:
         The name of the branch and the reports of the file with violations.
     write_rows
         Writes the rows of the traffic to a file, and returns a sentence on what they are.
-    unserved
-        Why this model has no service yet; empty if it has one.
+    no_page
+        Why this model has no page yet; empty if it has one.
     """
 
     changes: tuple[Change, ...]
@@ -100,7 +100,7 @@ class Plan:
     file: str
     broken: str
     write_rows: Callable[[Scenario, Path], str]
-    unserved: str = ""
+    no_page: str = ""
 
 
 def plan_of(scenario: Scenario) -> Plan:
@@ -129,7 +129,7 @@ def plan_of(scenario: Scenario) -> Plan:
         file="holdout.parquet",
         broken="broken-rows",
         write_rows=write_holdout,
-        unserved=_why_unserved(manifest),
+        no_page=_why_no_page(manifest),
     )
 
 
@@ -155,9 +155,9 @@ def _write_next_month(scenario: Scenario, path: Path) -> str:
     return f"Traffic: the rows of {path.stem}, the month after the data."
 
 
-def _why_unserved(manifest: Mapping[str, Any]) -> str:
+def _why_no_page(manifest: Mapping[str, Any]) -> str:
     try:
-        require_binary(task_of(manifest), "the service")
+        require_binary(task_of(manifest), "`slipway page`")
     except SlipwayError as error:
         return str(error)
     return ""

@@ -82,14 +82,13 @@ def judging(plan: Plan) -> list[Step]:
 
 
 def live(plan: Plan) -> list[Step]:
-    """Return the steps of the service; none if the model has none."""
-    if plan.unserved:
-        return []
+    """Return the steps of the service; the last one is the page, if the model has one."""
+    page: list[Step] = [("Write the page", partial(_page, plan=plan))]
     return [
         ("Merge what may be merged, and build the service", partial(_merge, plan=plan)),
         (f"Deploy it, and replay {plan.traffic}", partial(_go_live, plan=plan)),
         ("Check that traffic for drift", _drift),
-        ("Write the page", partial(_page, plan=plan)),
+        *([] if plan.no_page else page),
     ]
 
 
@@ -227,14 +226,11 @@ def above_the_fold(markdown: str) -> str:
 
 
 def _ending(site: Path, seconds: float, plan: Plan) -> str:
-    page = (site / "index.html").resolve()
-    opened = f"Open    [bold]{page}[/bold]"
-    if plan.unserved:
-        reports = page.with_name("reports")
-        opened = f"It ends before the service: {plan.unserved}.\nOpen    [bold]{reports}[/bold]"
+    made = site / "reports" if plan.no_page else site / "index.html"
+    ends = f"It ends before the page: {plan.no_page}.\n" if plan.no_page else ""
     return (
         f"[bold]Done in {seconds:.0f} s.[/bold] The working tree was not changed.\n\n"
-        f"{opened}\n"
+        f"{ends}Open    [bold]{made.resolve()}[/bold]\n"
         "Change  a number in params.yaml, then `dvc repro` and `slipway judge --base HEAD`\n"
         "Adopt   a table of your own with `slipway adopt`: docs/adopt.md\n"
         "Deploy  `slipway build --image`, then `slipway deploy`: docs/deploy.md\n"
