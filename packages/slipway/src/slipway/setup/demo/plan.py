@@ -86,9 +86,9 @@ class Plan:
     traffic
         What the rows are that are replayed, in words.
     file
-        The name of the file with these rows, in build/; with violations, in data/.
+        The name of the file with these rows.
     broken
-        The name of the branch and the reports of the file with violations.
+        The name of the file with violations, and of its branch and reports.
     write_rows
         Writes the rows of the traffic to a file, and returns a sentence on what they are.
     no_page

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 Step = tuple[str, Callable[[Scenario], "RenderableType"]]
 """A title, and what returns the output."""
 
-BUILD, REPORTS = Path("build"), Path("build/reports")
+ROWS, REPORTS = Path("build/demo"), Path("build/reports")
 
 PARAMS = Path("params.yaml")
 
@@ -174,15 +174,14 @@ def _broken_file(scenario: Scenario, plan: Plan) -> str:
     import pyarrow.parquet as pq
 
     scenario.branch(plan.broken)
-    rows = scenario.copy / BUILD / plan.file
+    rows = scenario.copy / ROWS / plan.file
     described = plan.write_rows(scenario, rows)
-    broken = DATA / plan.file
+    broken = ROWS / f"{plan.broken}.parquet"
     pq.write_table(break_rows(pq.read_table(rows), project.schema()), scenario.copy / broken)
     report, html = (str(REPORTS / f"{plan.broken}.{kind}") for kind in ("json", "html"))
     output = scenario.slipway("validate", str(broken), "--json", report, expect=(NO,))
     scenario.slipway("report", report, "--html", html)
     _keep(scenario, html)
-    (scenario.copy / broken).unlink()
     return f"{output}\n\n{described}"
 
 
@@ -201,7 +200,7 @@ def first_to_merge(scenario: Scenario, changes: tuple[Change, ...]) -> Change | 
 
 
 def _go_live(scenario: Scenario, plan: Plan) -> str:
-    return go_live(scenario, str(BUILD / plan.file))
+    return go_live(scenario, str(ROWS / plan.file))
 
 
 def _drift(scenario: Scenario) -> str:
@@ -211,7 +210,7 @@ def _drift(scenario: Scenario) -> str:
 
 def _page(scenario: Scenario, plan: Plan) -> str:
     out = ["--out", str(scenario.site.resolve()), "--log", LOG]
-    return scenario.slipway("page", *out, "--labels", str(BUILD / plan.file))
+    return scenario.slipway("page", *out, "--labels", str(ROWS / plan.file))
 
 
 def _keep(scenario: Scenario, report: str) -> None:
