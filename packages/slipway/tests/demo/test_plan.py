@@ -29,12 +29,12 @@ from slipway.training.score import MANIFEST_FILE, MODEL
 CANDIDATES = [{"iterations": 50}, {"learning_rate": 0.5}, {"seed": 1}]
 
 
-def scenario_with(folder: Path, sha256: str, task: str = "binary", **search: Any) -> Scenario:
-    """Return a copy whose model has this sha256 and task."""
+def scenario_with(folder: Path, sha256: str, **search: Any) -> Scenario:
+    """Return a copy whose model has this sha256."""
     (folder / MODEL).mkdir(parents=True)
     shutil.copy(FLIGHTS / "params.yaml", folder)
     edit_params(folder, search=search)
-    manifest = {"model": {"sha256": sha256}, "target": {"name": "late", "task": task}}
+    manifest = {"model": {"sha256": sha256}}
     (folder / MODEL / MANIFEST_FILE).write_text(json.dumps(manifest))
     return Scenario(folder, folder / "site", Console())
 
@@ -67,15 +67,6 @@ def test_without_candidates_the_other_steps_remain(tmp_path: Path) -> None:
 def test_a_candidate_of_a_setting_that_train_does_not_have_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SlipwayError, match="tree_count"):
         plan_of(scenario_with(tmp_path, "0" * 64, candidates=[{"tree_count": 3}]))
-
-
-def test_a_task_without_a_page_is_shown_but_for_the_page(tmp_path: Path) -> None:
-    with_page = plan_of(scenario_with(tmp_path / "binary", "0" * 64))
-    shown = plan_of(scenario_with(tmp_path / "other", "0" * 64, "regression"))
-
-    assert shown.no_page
-    assert len(judging(shown)) == len(judging(with_page))
-    assert len(live(shown)) == len(live(with_page)) - 1 > 0
 
 
 def test_each_change_of_the_starter_changes_a_setting() -> None:

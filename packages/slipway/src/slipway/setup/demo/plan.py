@@ -19,7 +19,6 @@ from slipway.dataset.split import Dataset
 from slipway.errors import NO, YES, SlipwayError
 from slipway.settings import read_params
 from slipway.setup.demo.scenario import Scenario
-from slipway.tasks import require_binary, task_of
 from slipway.training.score import MODEL, read_manifest
 from slipway.training.search import candidates_of, named
 
@@ -91,8 +90,6 @@ class Plan:
         The name of the file with violations, and of its branch and reports.
     write_rows
         Writes the rows of the traffic to a file, and returns a sentence on what they are.
-    no_page
-        Why this model has no page yet; empty if it has one.
     """
 
     changes: tuple[Change, ...]
@@ -100,7 +97,6 @@ class Plan:
     file: str
     broken: str
     write_rows: Callable[[Scenario, Path], str]
-    no_page: str = ""
 
 
 def plan_of(scenario: Scenario) -> Plan:
@@ -129,7 +125,6 @@ def plan_of(scenario: Scenario) -> Plan:
         file="holdout.parquet",
         broken="broken-rows",
         write_rows=write_holdout,
-        no_page=_why_no_page(manifest),
     )
 
 
@@ -153,14 +148,6 @@ def write_holdout(scenario: Scenario, path: Path) -> str:
 def _write_next_month(scenario: Scenario, path: Path) -> str:
     scenario.slipway("data", "--month", path.stem, "--out", str(path.parent))
     return f"Traffic: the rows of {path.stem}, the month after the data."
-
-
-def _why_no_page(manifest: Mapping[str, Any]) -> str:
-    try:
-        require_binary(task_of(manifest), "`slipway page`")
-    except SlipwayError as error:
-        return str(error)
-    return ""
 
 
 # How the changes do in later months: docs/benchmarks.md.

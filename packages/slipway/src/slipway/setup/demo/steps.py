@@ -59,7 +59,7 @@ def demo(root: Path, site: Path) -> None:
         _run(scenario, first, 1)
         plan = plan_of(scenario)
         _run(scenario, [*judging(plan), *live(plan)], len(first) + 1)
-    console.print(_ending(site, time.monotonic() - started, plan))
+    console.print(_ending(site, time.monotonic() - started))
 
 
 def _first_steps() -> list[Step]:
@@ -82,13 +82,12 @@ def judging(plan: Plan) -> list[Step]:
 
 
 def live(plan: Plan) -> list[Step]:
-    """Return the steps of the service; the last one is the page, if the model has one."""
-    page: list[Step] = [("Write the page", partial(_page, plan=plan))]
+    """Return the steps of the service, from the merge to the page."""
     return [
         ("Merge what may be merged, and build the service", partial(_merge, plan=plan)),
         (f"Deploy it, and replay {plan.traffic}", partial(_go_live, plan=plan)),
         ("Check that traffic for drift", _drift),
-        *([] if plan.no_page else page),
+        ("Write the page", partial(_page, plan=plan)),
     ]
 
 
@@ -224,12 +223,11 @@ def above_the_fold(markdown: str) -> str:
     return markdown.split("<details>", 1)[0].strip()
 
 
-def _ending(site: Path, seconds: float, plan: Plan) -> str:
-    made = site / "reports" if plan.no_page else site / "index.html"
-    ends = f"It ends before the page: {plan.no_page}.\n" if plan.no_page else ""
+def _ending(site: Path, seconds: float) -> str:
+    page = (site / "index.html").resolve()
     return (
         f"[bold]Done in {seconds:.0f} s.[/bold] The working tree was not changed.\n\n"
-        f"{ends}Open    [bold]{made.resolve()}[/bold]\n"
+        f"Open    [bold]{page}[/bold]\n"
         "Change  a number in params.yaml, then `dvc repro` and `slipway judge --base HEAD`\n"
         "Adopt   a table of your own with `slipway adopt`: docs/adopt.md\n"
         "Deploy  `slipway build --image`, then `slipway deploy`: docs/deploy.md\n"
