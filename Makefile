@@ -36,7 +36,7 @@ setup: $(READY) ## Install the Python packages and the slipway command into .ven
 data: $(READY) ## Fetch the data of data.dvc
 	@$(BIN)/slipway restore data.dvc
 
-demo: $(READY) ## Run the whole loop in four minutes and write site/index.html
+demo: $(READY) ## Run the whole loop on your model and write site/index.html
 	$(BIN)/slipway demo
 
 check: lint ## Lint and test your model, in under two minutes

@@ -5,7 +5,6 @@ Run it alone: `.venv/bin/python bench/replication.py`. Scores are kept in `build
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -13,7 +12,6 @@ from itertools import chain, combinations
 from math import hypot, inf
 
 import numpy as np
-import yaml
 from support.measure import ROOT, machine, table
 from support.rolling import ORIGINS, ScoredRows, Setting, scored
 
@@ -25,7 +23,7 @@ from slipway.metrics.inference import t_quantile
 from slipway.metrics.paired import Difference
 from slipway.metrics.registry import METRICS, Options, Predictions, Sample
 from slipway.settings import read_params
-from slipway.setup.demo.steps import BETTER_CHANGE, OPEN_CHANGE, WORSE_CHANGE
+from slipway.setup.demo.plan import STARTER
 
 PARAMS = ROOT / "params.yaml"
 
@@ -63,12 +61,12 @@ SETTINGS = {
 
 
 def main() -> None:
-    params, text = read_params(PARAMS), PARAMS.read_text("utf-8")
+    params = read_params(PARAMS)
     judge = params.judge.model_dump(exclude={"accept"})
     rule = Rule(**judge, bins=params.evaluate.bins, origins=len(ORIGINS))
     changes = {
-        f"`{before}` → `{after}`": changed(text, before, after)
-        for before, after in (BETTER_CHANGE, WORSE_CHANGE, OPEN_CHANGE)
+        change.edits(params.train): Setting({**params.train, **change.train})
+        for change in STARTER.changes
     }
     settings = SETTINGS | {"starter": Setting(params.train)} | changes
     data, scores = scored(settings)
@@ -77,13 +75,6 @@ def main() -> None:
     print_pairs(data, [models[name] for name in SETTINGS], rule)
     print_halves(data, [models[name] for name in SETTINGS])
     print_changes(data, models["starter"], {name: models[name] for name in changes}, rule)
-
-
-def changed(text: str, before: str, after: str) -> Setting:
-    """Return the section `train` after an edit of params.yaml, as the demo makes it."""
-    if before not in text:
-        sys.exit(f"params.yaml does not have `{before}`, which the demo changes")
-    return Setting(yaml.safe_load(text.replace(before, after))["train"])
 
 
 def differences(

@@ -8,18 +8,16 @@ from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
-import pandas as pd
 import pytest
 from rich.console import Console
 from tests.services.projects import FLIGHTS, ROOT
 from tests.services.repository import commit, edit_params
 
 from slipway.docker import docker
-from slipway.errors import SlipwayError
 from slipway.repository.worktrees import environment, run
 from slipway.setup.demo.live import NAMES, remove_left_over, without_docker
 from slipway.setup.demo.scenario import Scenario
-from slipway.setup.demo.steps import above_the_fold, break_rows, change_params
+from slipway.setup.demo.steps import above_the_fold
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +56,10 @@ def test_a_better_model_is_let_through_and_a_worse_or_an_inconclusive_one_is_not
 
 def test_a_broken_month_is_found_before_anything_is_trained_on_it(printed):
     assert "Invalid: 3 violations in 1 of 1 file" in printed
+
+
+def test_the_first_change_that_may_be_merged_is(printed):
+    assert "Merged: fewer-trees" in printed
 
 
 def test_the_merged_model_is_released_to_docker_and_taken_off_again(printed):
@@ -132,31 +134,6 @@ def test_the_tree_of_the_user_stays_as_it_was(printed, clone):
     assert run(["git", "status", "--porcelain"], clone) == ""
     assert run(["git", "branch", "--list"], clone).split() == ["*", "main"]
     assert sorted(path.name for path in clone.iterdir() if path.name in {"build", "data"}) == []
-
-
-def test_three_faults_can_be_put_into_any_month(starter_data, tmp_path):
-    month = tmp_path / "2013-09.parquet"
-    rows = pd.read_parquet(starter_data / "2013-09.parquet").head(1000)
-    rows.to_parquet(month)
-
-    break_rows(month)
-
-    broken = pd.read_parquet(month)
-    assert len(broken) == len(rows) + 212
-    assert broken["flight_id"].duplicated().sum() == 212
-    assert broken["carrier"].isna().sum() == 20
-    assert (broken["weekday"] == 127).sum() == 14
-
-
-def test_a_change_that_the_demo_needs_and_that_is_gone_is_explained(tmp_path):
-    run(["git", "init", "-q", "-b", "main"], tmp_path)
-    run(["git", "-c", "user.name=T", "-c", "user.email=t@localhost", "commit", "-q",
-         "--allow-empty", "-m", "Start"], tmp_path)  # fmt: skip
-    (tmp_path / "params.yaml").write_text("train: {}\n")
-    scenario = Scenario(tmp_path, tmp_path / "site", Console())
-
-    with pytest.raises(SlipwayError, match=r"does not have `depth: 3`"):
-        change_params(scenario, "deeper", ("depth: 3", "depth: 4"), "better")
 
 
 def test_only_what_is_read_before_unfolding_is_printed():

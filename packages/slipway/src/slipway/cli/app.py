@@ -30,7 +30,7 @@ from slipway.repository.installation import check_installation
 
 START = """\b
 Start with:
-  slipway demo                      run the whole loop on the starter data
+  slipway demo                      run the whole loop on your model and data
   slipway validate data             check your data files against the schema
   slipway doctor                    check the repository's configuration"""
 

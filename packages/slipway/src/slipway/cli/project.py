@@ -101,7 +101,13 @@ def demo(
         Path, typer.Option(metavar="FOLDER", help="Folder to write the page to.")
     ] = Path("site"),
 ) -> None:
-    """Run the whole loop in a copy of this repository, in four minutes.
+    """Run the whole loop in a copy of this repository, in minutes.
+
+    Judges changes as pull requests, finds a broken file, merges the first change that may be
+    merged, deploys the model, replays traffic and checks it for drift. The starter has three
+    changes with known verdicts, and its traffic is the next month. With your own model it judges
+    up to two of `search.candidates` of params.yaml, whatever their verdicts are, and the traffic
+    is the holdout.
 
     Writes site/index.html; does not change the working tree.
 

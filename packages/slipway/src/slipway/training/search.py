@@ -105,7 +105,7 @@ def search(params: Params, folder: Path | None = None, out: Path | None = SEARCH
         There is no candidate or no period to hold out, a candidate changes a setting that `train`
         does not have, or the cluster cannot be used.
     """
-    candidates: list[Changes] = [{}, *_candidates(params)]
+    candidates: list[Changes] = [{}, *candidates_of(params)]
     dataset = Dataset.open(params, folder)
     unseen = dataset.unseen(params.prepare.origins)
     metric, folds = params.judge.primary, _folds(dataset, len(unseen))
@@ -140,7 +140,14 @@ def named(changes: Changes) -> str:
     return listed or "the current settings"
 
 
-def _candidates(params: Params) -> Sequence[Changes]:
+def candidates_of(params: Params) -> Sequence[Changes]:
+    """Return the candidates of params.yaml, each of which changes settings that `train` has.
+
+    Raises
+    ------
+    SlipwayError
+        There is none, or one changes nothing or a setting that `train` does not have.
+    """
     if not params.search.candidates:
         raise SlipwayError(
             "params.yaml lists no candidate", "name other settings under `search.candidates`"

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import secrets
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from slipway.errors import NO, YES, SlipwayError
+from slipway.errors import INCONCLUSIVE, YES, SlipwayError
 from slipway.repository.git import git
 from slipway.repository.pointers import POINTER
 from slipway.repository.restore import restore
@@ -38,21 +38,24 @@ class Scenario:
     console: Console
 
     def slipway(
-        self, *arguments: str, expect: int | None = YES, settings: Mapping[str, str] | None = None
+        self,
+        *arguments: str,
+        expect: Collection[int] = (YES,),
+        settings: Mapping[str, str] | None = None,
     ) -> str:
         """Run a command in the copy; return its output.
 
         Parameters
         ----------
         expect
-            The expected exit code; None allows 0 and 1.
+            The exit codes that it may have.
         settings
             Added to the environment variables.
 
         Raises
         ------
         SlipwayError
-            It has another exit code.
+            It has another exit code, or printed no result.
         """
         done = subprocess.run(
             ["slipway", *arguments],
@@ -62,11 +65,12 @@ class Scenario:
             text=True,
             check=False,
         )
-        allowed = {YES, NO} if expect is None else {expect}
-        if done.returncode not in allowed:
+        # An error has the exit code of an inconclusive result, and no result.
+        is_error = done.returncode == INCONCLUSIVE and not done.stdout.strip()
+        if done.returncode not in expect or is_error:
             raise SlipwayError(
                 f"`slipway {' '.join(arguments)}` ended with exit code {done.returncode}, expected "
-                f"{' or '.join(map(str, sorted(allowed)))}:\n"
+                f"{' or '.join(map(str, expect))}{' with a result' if is_error else ''}:\n"
                 f"{done.stdout}{done.stderr}",
                 "run that command to find the reason; the demo uses your model and data",
             )
@@ -86,7 +90,9 @@ class Scenario:
         self.git("add", "-A")
         self.git(*AUTHOR, "commit", "-q", "--allow-empty", "-m", message)
 
-    def merge(self, branch: str) -> None:
+    def merge(self, branch: str = "") -> None:
+        """Check out `main` with a branch merged, if one is named; restore its data and model."""
         self.git("checkout", "-q", "-f", "main")
-        self.git(*AUTHOR, "merge", "-q", "--no-ff", "-m", f"Merge {branch}", branch)
+        if branch:
+            self.git(*AUTHOR, "merge", "-q", "--no-ff", "-m", f"Merge {branch}", branch)
         restore(self.copy, POINTER, MODEL, force=True)

@@ -6,30 +6,38 @@ import shutil
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from slipway import project
 from slipway.comparison.champion import has_model
-from slipway.comparison.record import verdict_of
-from slipway.errors import NO, YES, SlipwayError
+from slipway.comparison.report import Judgement
+from slipway.dataset.folder import DATA
+from slipway.dataset.tables import read_json
+from slipway.errors import INCONCLUSIVE, NO, YES
 from slipway.repository.pointers import POINTER
 from slipway.repository.restore import Missing, restore
-from slipway.repository.worktrees import copy_of_worktree
+from slipway.repository.worktrees import copy_of_worktree, run
+from slipway.retraining.pipeline import set_train
+from slipway.settings import read_params
+from slipway.setup.demo.broken import break_rows
 from slipway.setup.demo.live import LOG, go_live
+from slipway.setup.demo.plan import Change, Plan, plan_of
 from slipway.setup.demo.scenario import Scenario
 from slipway.training.backtest import BACKTEST
 from slipway.training.score import MODEL
+from slipway.training.search import named
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-NEXT_MONTH = "2013-10"
-OCTOBER = Path("build") / f"{NEXT_MONTH}.parquet"
+Step = tuple[str, Callable[[Scenario], "RenderableType"]]
+"""A title, and what returns the output."""
 
-# How these do in later months: docs/benchmarks.md.
-BETTER_CHANGE = ("iterations: 500", "iterations: 100")
-WORSE_CHANGE = ("learning_rate: 0.25", "learning_rate: 0.5")
-OPEN_CHANGE = ("iterations: 500", "iterations: 10")
+ROWS, REPORTS = Path("build/demo"), Path("build/reports")
+
+PARAMS = Path("params.yaml")
 
 
 def demo(root: Path, site: Path) -> None:
@@ -38,26 +46,54 @@ def demo(root: Path, site: Path) -> None:
     Raises
     ------
     SlipwayError
-        A step has another exit code than expected; or rows have no time, so that none can be
-        replayed.
+        A step has another exit code than expected, or a change of the starter another verdict.
     """
     from rich.console import Console
 
-    from slipway import project
-
-    if project.event_time() is None:
-        raise SlipwayError(
-            f"{project.SCHEMA}: `EVENT_TIME` is None, so no month follows those of the data",
-            "use the commands of docs/propose-a-change.md on your own model",
-        )
     started = time.monotonic()
     console = Console(highlight=False)
     console.print("[bold]Slipway: the whole loop on this machine[/bold]\n")
     with copy_of_worktree(root) as copy:
         scenario = Scenario(copy, site, console)
-        for title, step in STEPS:
-            _run_step(scenario, title, step)
+        first = _first_steps()
+        _run(scenario, first, 1)
+        plan = plan_of(scenario)
+        _run(scenario, [*judging(plan), *live(plan)], len(first) + 1)
     console.print(_ending(site, time.monotonic() - started))
+
+
+def _first_steps() -> list[Step]:
+    return [
+        ("Fetch the data and check every row", _get_data),
+        ("Restore the champion by its hash, and evaluate it", _champion),
+    ]
+
+
+def judging(plan: Plan) -> list[Step]:
+    """Return the steps that judge the changes of a plan and a file with violations."""
+    changes: list[Step] = [
+        (f"A pull request {change.title}", partial(_judge_change, change=change))
+        for change in plan.changes
+    ]
+    return [
+        *(changes or [("A pull request", _no_change)]),
+        ("A pull request with a broken file", partial(_broken_file, plan=plan)),
+    ]
+
+
+def live(plan: Plan) -> list[Step]:
+    """Return the steps of the service, from the merge to the page."""
+    return [
+        ("Merge what may be merged, and build the service", partial(_merge, plan=plan)),
+        (f"Deploy it, and replay {plan.traffic}", partial(_go_live, plan=plan)),
+        ("Check that traffic for drift", _drift),
+        ("Write the page", partial(_page, plan=plan)),
+    ]
+
+
+def _run(scenario: Scenario, steps: list[Step], start: int) -> None:
+    for number, (title, step) in enumerate(steps, start):
+        _run_step(scenario, f"{number} {title}", step)
 
 
 def _run_step(scenario: Scenario, title: str, step: Callable[[Scenario], RenderableType]) -> None:
@@ -76,6 +112,8 @@ def _run_step(scenario: Scenario, title: str, step: Callable[[Scenario], Rendera
 def _get_data(scenario: Scenario) -> str:
     scenario.commit("First model")
     restore(scenario.copy, POINTER)
+    if Path(read_params(scenario.copy / PARAMS).data.folder) != DATA:
+        run(["dvc", "repro", "-q", "validate"], scenario.copy)  # a stage makes the rows
     return scenario.slipway("validate")
 
 
@@ -88,111 +126,90 @@ def _champion(scenario: Scenario) -> str:
     return scenario.slipway("evaluate")
 
 
-def _better_change(scenario: Scenario) -> RenderableType:
-    return change_params(scenario, "fewer-trees", BETTER_CHANGE, "better")
+def _no_change(_: Scenario) -> str:
+    return (
+        "There is none: params.yaml lists no other settings under `search.candidates`.\n"
+        "With a list there, the demo judges the first of them."
+    )
 
 
-def _worse_change(scenario: Scenario) -> RenderableType:
-    return change_params(scenario, "learn-too-fast", WORSE_CHANGE, "worse")
+def _judge_change(scenario: Scenario, change: Change) -> RenderableType:
+    """Change `params.yaml` on a branch and judge it.
 
-
-def _open_change(scenario: Scenario) -> RenderableType:
-    return change_params(scenario, "very-few-trees", OPEN_CHANGE, "inconclusive")
-
-
-def _broken_data(scenario: Scenario) -> str:
-    scenario.branch("broken-october")
-    month = scenario.copy / "data" / OCTOBER.name
-    scenario.slipway("data", "--month", NEXT_MONTH)
-    shutil.copy(month, scenario.copy / OCTOBER)
-    break_rows(month)
-    report, html = (f"build/reports/broken-october.{kind}" for kind in ("json", "html"))
-    output = scenario.slipway("validate", f"data/{month.name}", "--json", report, expect=NO)
-    scenario.slipway("report", report, "--html", html)
-    _keep(scenario, html)
-    month.unlink()
-    return output
-
-
-def _merge(scenario: Scenario) -> str:
-    scenario.merge("fewer-trees")
-    return scenario.slipway("build")
-
-
-def _go_live(scenario: Scenario) -> str:
-    return go_live(scenario, str(OCTOBER))
-
-
-def _drift(scenario: Scenario) -> str:
-    return scenario.slipway("drift", "--log", LOG, "--json", "build/drift.json", expect=None)
-
-
-def _page(scenario: Scenario) -> str:
-    out = ["--out", str(scenario.site.resolve()), "--log", LOG, "--labels", str(OCTOBER)]
-    return scenario.slipway("page", *out)
-
-
-STEPS: tuple[tuple[str, Callable[[Scenario], RenderableType]], ...] = (
-    ("1 Fetch the data and check every row", _get_data),
-    ("2 Restore the champion by its hash, and evaluate it", _champion),
-    ("3 A pull request with fewer trees, which is better", _better_change),
-    ("4 A pull request with a learning rate that is too high, which is worse", _worse_change),
-    ("5 A pull request with very few trees, which is inconclusive", _open_change),
-    ("6 A pull request with a broken month", _broken_data),
-    ("7 Merge the better model and build the service", _merge),
-    ("8 Deploy it, and replay traffic of the next month", _go_live),
-    ("9 Check that month for drift", _drift),
-    ("10 Write the page", _page),
-)
-
-
-def break_rows(path: Path) -> None:
-    """Put three violations into a month of data of any schema.
-
-    Some numbers are out of range, some categories are missing, some rows are duplicates.
+    Raises
+    ------
+    SlipwayError
+        It has another verdict than the one that it must have.
     """
-    import pandas as pd
-
-    from slipway import project
-    from slipway.dataset.make import write_month
-
-    rows = pd.read_parquet(path)
-    columns = project.schema().columns
-    number = next(name for name in columns if pd.api.types.is_integer_dtype(rows[name]))
-    others = [name for name in columns if name not in project.key_columns()]
-    category = next(name for name in others if rows[name].dtype == "str")
-    rows.loc[rows.index[100:114], number] = 127
-    rows.loc[rows.index[500:520], category] = None
-    write_month(pd.concat([rows, rows.iloc[-212:]]), path)
-
-
-def change_params(
-    scenario: Scenario, name: str, change: tuple[str, str], verdict: str
-) -> RenderableType:
-    """Change `params.yaml` on a branch and judge it, which must have this verdict."""
     from rich.markdown import Markdown
 
-    scenario.branch(name)
-    _edit_params(scenario, change)
+    scenario.branch(change.name)
+    edits = change.edits(read_params(scenario.copy / PARAMS).train)
+    set_train(scenario.copy / PARAMS, change.train)
     scenario.repro()
-    scenario.commit(f"params.yaml: {change[1]}")
-    shown = _judge(scenario, name, verdict)
+    scenario.commit(f"params.yaml: {named(change.train)}")
+    shown = _judge(scenario, change)
     scenario.commit("Record the judgement")
-    return Markdown(f"`{change[0]}` → `{change[1]}`\n\n{shown}")
+    return Markdown(f"{edits}\n\n{shown}")
 
 
-def _judge(scenario: Scenario, name: str, verdict: str) -> str:
-    report, markdown, html = (f"build/reports/{name}.{kind}" for kind in ("json", "md", "html"))
-    expect = YES if verdict in ("better", "not worse") else NO
-    scenario.slipway("judge", "--base", "main", "--out", report, expect=expect)
-    if (found := verdict_of(scenario.copy / report)) != verdict:
-        raise SlipwayError(
-            f"{name}: the verdict is {found!r}, expected {verdict!r}",
-            "the demo is about the starter model: judge your own changes with `slipway judge`",
-        )
+def _judge(scenario: Scenario, change: Change) -> str:
+    report, markdown, html = (
+        str(REPORTS / f"{change.name}.{kind}") for kind in ("json", "md", "html")
+    )
+    scenario.slipway("judge", "--base", "main", "--out", report, expect=change.exit_codes)
+    change.check(_judgement(scenario, change).verdict)
     scenario.slipway("report", report, "--markdown", markdown, "--html", html)
     _keep(scenario, html)
     return above_the_fold((scenario.copy / markdown).read_text("utf-8"))
+
+
+def _judgement(scenario: Scenario, change: Change) -> Judgement:
+    report = scenario.copy / REPORTS / f"{change.name}.json"
+    return Judgement.of(read_json(report, "slipway judge"))
+
+
+def _broken_file(scenario: Scenario, plan: Plan) -> str:
+    import pyarrow.parquet as pq
+
+    scenario.branch(plan.broken)
+    rows = scenario.copy / ROWS / plan.file
+    described = plan.write_rows(scenario, rows)
+    broken = ROWS / f"{plan.broken}.parquet"
+    pq.write_table(break_rows(pq.read_table(rows), project.schema()), scenario.copy / broken)
+    report, html = (str(REPORTS / f"{plan.broken}.{kind}") for kind in ("json", "html"))
+    output = scenario.slipway("validate", str(broken), "--json", report, expect=(NO,))
+    scenario.slipway("report", report, "--html", html)
+    _keep(scenario, html)
+    return f"{output}\n\n{described}"
+
+
+def _merge(scenario: Scenario, plan: Plan) -> str:
+    merged = first_to_merge(scenario, plan.changes)
+    scenario.merge(merged.name if merged else "")
+    built = scenario.slipway("build")
+    if merged:
+        return f"Merged: {merged.name}, a model {merged.title}.\n\n{built}"
+    return f"There is no change that may be merged: the service has the champion.\n\n{built}"
+
+
+def first_to_merge(scenario: Scenario, changes: tuple[Change, ...]) -> Change | None:
+    """Return the first change whose judgement allows it to be merged."""
+    return next((each for each in changes if _judgement(scenario, each).may_merge), None)
+
+
+def _go_live(scenario: Scenario, plan: Plan) -> str:
+    return go_live(scenario, str(ROWS / plan.file))
+
+
+def _drift(scenario: Scenario) -> str:
+    either = (YES, NO, INCONCLUSIVE)
+    return scenario.slipway("drift", "--log", LOG, "--json", "build/drift.json", expect=either)
+
+
+def _page(scenario: Scenario, plan: Plan) -> str:
+    out = ["--out", str(scenario.site.resolve()), "--log", LOG]
+    return scenario.slipway("page", *out, "--labels", str(ROWS / plan.file))
 
 
 def _keep(scenario: Scenario, report: str) -> None:
@@ -206,24 +223,12 @@ def above_the_fold(markdown: str) -> str:
     return markdown.split("<details>", 1)[0].strip()
 
 
-def _edit_params(scenario: Scenario, change: tuple[str, str]) -> None:
-    path = scenario.copy / "params.yaml"
-    before, after = change
-    text = path.read_text("utf-8")
-    if before not in text:
-        raise SlipwayError(
-            f"params.yaml does not have `{before}`, which the demo changes",
-            "restore that line, or use the commands of docs/propose-a-change.md on your own model",
-        )
-    path.write_text(text.replace(before, after), "utf-8")
-
-
 def _ending(site: Path, seconds: float) -> str:
     page = (site / "index.html").resolve()
     return (
         f"[bold]Done in {seconds:.0f} s.[/bold] The working tree was not changed.\n\n"
         f"Open    [bold]{page}[/bold]\n"
         "Change  a number in params.yaml, then `dvc repro` and `slipway judge --base HEAD`\n"
-        "Edit    src/model, to use your own model: docs/model.md\n"
+        "Adopt   a table of your own with `slipway adopt`: docs/adopt.md\n"
         "Deploy  `slipway build --image`, then `slipway deploy`: docs/deploy.md\n"
     )
