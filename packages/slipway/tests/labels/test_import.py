@@ -54,7 +54,7 @@ def test_a_label_is_read_however_it_is_written(
     known = read_labels(place)
     assert known["key"].tolist() == KEYS
     assert known["label"].tolist() == labels["late"].astype(int).tolist()
-    assert list(known.columns) == ["key", "label", "arrived"]
+    assert list(known.columns) == ["key", "label", "arrived", "stored"]
 
 
 def test_what_a_label_is_made_of_gives_the_label_and_is_kept(
@@ -174,7 +174,7 @@ def test_labels_may_be_kept_behind_an_address(labels: pd.DataFrame, tmp_path: Pa
 
 def test_where_nothing_has_arrived_there_are_no_labels(place: Path) -> None:
     assert len(read_labels(place)) == len(history(place)) == len(read_outcomes(place)) == 0
-    assert list(read_labels(place).columns) == ["key", "label", "arrived"]
+    assert list(read_labels(place).columns) == ["key", "label", "arrived", "stored"]
 
 
 def test_the_verb_counts_and_names_keys_that_the_log_does_not_have(

@@ -19,6 +19,9 @@ from slipway.tasks.regression import Regression
 if TYPE_CHECKING:
     import pyarrow as pa
 
+Fields = dict[str, object]
+"""The fields of the answer to a row that depend on its score."""
+
 PROBABILITIES = tuple(step / 20 for step in range(1, 20))
 
 # Of the interquartile range of a model's predictions. Two models of one table get the same bins.
@@ -45,7 +48,7 @@ class Answers(Protocol):
     def bins(self) -> tuple[float, ...]:
         """The edges between which the service counts the watched number."""
 
-    def answer(self, score: Any) -> dict[str, Any]:
+    def answer(self, score: Any) -> Fields:
         """Return the fields of a row's answer from its score, as `Task.scores` has it."""
 
     def score(self, answer: Mapping[str, Any]) -> Any:
@@ -91,7 +94,7 @@ class BinaryAnswers:
     def __init__(self, manifest: Mapping[str, Any]) -> None:
         self._threshold: float = manifest["threshold"]
 
-    def answer(self, score: Any) -> dict[str, Any]:
+    def answer(self, score: Any) -> Fields:
         return {"probability": score, "decision": score >= self._threshold}
 
     def score(self, answer: Mapping[str, Any]) -> Any:
@@ -137,7 +140,7 @@ class MulticlassAnswers:
     def decisions(self) -> Sequence[str]:
         return self._names
 
-    def answer(self, score: Any) -> dict[str, Any]:
+    def answer(self, score: Any) -> Fields:
         decided = score.index(max(score))
         return {
             "probabilities": dict(zip(self._names, score, strict=True)),
@@ -195,7 +198,7 @@ class RegressionAnswers:
     def bins(self) -> tuple[float, ...]:
         return number_bins(self._manifest["reference"]["score"]["edges"])
 
-    def answer(self, score: Any) -> dict[str, Any]:
+    def answer(self, score: Any) -> Fields:
         return {"value": score}
 
     def score(self, answer: Mapping[str, Any]) -> Any:

@@ -41,6 +41,8 @@ class Shadow:
         self._model = Model.load(folder)
         manifest = self._model.manifest
         try:
+            if not manifest["inputs"]:
+                raise KeyError("inputs")
             self._rows = RowValidator(manifest["inputs"], project.RULES)
             self._form = answers_of(self._model.task, manifest)
             self._times = [each["name"] for each in manifest["inputs"] if each["type"] == TIME]

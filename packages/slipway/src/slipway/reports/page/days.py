@@ -78,8 +78,8 @@ def read_days(place: str, manifest: Row, labels: Mapping[Any, float]) -> Traffic
     Parameters
     ----------
     manifest
-        Of the model. Of other models, those that answered like this one are counted. Without an event time, the time of the request
-        is used.
+        Of the model. Of other models, those that answered like this one are counted. Without an
+        event time, the time of the request is used.
     labels
         By key, as the task of the model codes them, where known.
     """
