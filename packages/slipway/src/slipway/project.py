@@ -214,6 +214,8 @@ def known_before(column: Any) -> bool:
 def features(columns: Columns) -> dict[str, np.ndarray]:
     """Return the features of some rows; missing text is ''.
 
+    The code returns a dict of arrays, or of columns of pandas, or a DataFrame.
+
     Raises
     ------
     Refused
@@ -222,8 +224,19 @@ def features(columns: Columns) -> dict[str, np.ndarray]:
     """
     make = _load("features", "features")
     with user_code("src/model/features.py: what `features` returns is not a dict of arrays"):
-        made = dict(make(_OnlyThese(columns)))
-    return {name: _without_none(values) for name, values in made.items()}
+        made = make(_OnlyThese(columns))
+        found = {str(name): _as_array(values) for name, values in dict(made).items()}
+    return {name: _without_none(values) for name, values in found.items()}
+
+
+def _as_array(values: Any) -> np.ndarray:
+    """Return a feature as an array; a column of pandas has the types that a model takes."""
+    if isinstance(values, np.ndarray) or not hasattr(values, "to_numpy"):
+        return values
+    if values.dtype.kind in "biuf":
+        return np.asarray(values.to_numpy(dtype="float32", na_value=np.nan))
+    text = values.astype(object)
+    return np.asarray(text.where(text.notna(), None).to_numpy())
 
 
 def _without_none(values: np.ndarray) -> np.ndarray:

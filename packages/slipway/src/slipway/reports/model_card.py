@@ -31,7 +31,7 @@ WEAKEST = 8
 BASELINES = {
     "base_rate": "always the average",
     "class_rates": "always the share of each class",
-    "mean": "always the mean",
+    "training_mean": "always the mean",
     "logistic_regression": "logistic regression",
     "ridge_regression": "ridge regression",
 }
@@ -156,7 +156,8 @@ def _limits(manifest: Manifest) -> str:
     )
     return (
         f"{seen}. Its quality on rows that never get a label is not known. A category that is not "
-        "in the training data is treated as unknown. The intervals assume independent rows. "
+        "in the training data is treated as unknown. The intervals take into account only that "
+        "rows depend on each other as `CLUSTERS` of src/model/schema.py names. "
         f"{text_of(manifest).review}"
     )
 

@@ -20,7 +20,7 @@ RESIDUAL_BINS = 40
 class RegressionDiagnostics:
     """The mean label of training, and a ridge regression."""
 
-    simplest = "mean"
+    simplest = "training_mean"  # `mean` is that of the labels in metrics.json
     regressor = "ridge_regression"
     axes = (
         Axes("calibration", "mean_score", "mean_label", "Mean prediction and mean label"),
