@@ -15,9 +15,9 @@ from slipway.comparison.report import (
     ModelEntry,
 )
 from slipway.documents.document import Block, Document, Table
+from slipway.numbers import plain, signed
 from slipway.protected.packages import is_grave
 from slipway.reports import details, messages
-from slipway.reports.messages import signed
 from slipway.reports.reasons import NAMES
 from slipway.untrusted import quote
 
@@ -100,7 +100,7 @@ def _numbers(report: Judgement, champion: ModelEntry) -> Table:
 
 
 def value(number: float | None) -> str:
-    return NO_VALUE if number is None else f"{number:.4f}"
+    return NO_VALUE if number is None else plain(number)
 
 
 def change(difference: Difference) -> str:

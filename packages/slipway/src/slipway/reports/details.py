@@ -17,7 +17,8 @@ from slipway.comparison.verdict import oriented_interval
 from slipway.documents.document import Block, Chart, Section, Table
 from slipway.metrics.clusters import DAY
 from slipway.metrics.registry import headline_of
-from slipway.reports.messages import learned_before, level, months, signed
+from slipway.numbers import plain, signed
+from slipway.reports.messages import learned_before, level, months
 from slipway.reports.reasons import NAMES, newest_part
 from slipway.untrusted import quote
 
@@ -146,7 +147,7 @@ def _slice_row(row: SliceRow, first: str, others: Sequence[str]) -> list[str]:
     return [
         quote(row.name),
         f"{row.rows:,}",
-        f"{entry.champion:.4f} → {entry.challenger:.4f}" if entry else "too few",
+        f"{plain(entry.champion)} → {plain(entry.challenger)}" if entry else "too few",
         _spread(row, first),
         *(_spread(row, metric) for metric in others),
         "worse, accepted" if row.accepted else result,
@@ -286,7 +287,7 @@ def _bin(curve: list[Bin], number: int) -> list[str]:
 
 def _permutation_importance(report: Judgement, limit: int) -> Section | None:
     rows = [
-        [quote(row.feature), f"{row.decrease:.4f}"] for row in report.permutation_importance[:limit]
+        [quote(row.feature), plain(row.decrease)] for row in report.permutation_importance[:limit]
     ]
     name = NAMES[headline_of(report.task)[0]]
     text = f"Loss in {name} if a feature is shuffled. Correlated features share their importance."

@@ -7,6 +7,7 @@ from slipway.comparison.verdict import newest_contradicts
 from slipway.documents.document import Document
 from slipway.documents.text import to_text
 from slipway.metrics.clusters import DAY
+from slipway.numbers import plain, signed
 from slipway.reports.reasons import NAMES, advice_on, newest_part, reason_of
 from slipway.untrusted import quote
 
@@ -141,10 +142,10 @@ def change_of(report: Judgement, metric: str, difference: Difference) -> str:
         return f"{name} is the same for both"
     verb = "rises" if difference.value > 0 else "falls"
     low, high = sorted((abs(difference.low), abs(difference.high)))
-    ends = f"{low:.4f} to {high:.4f}"
+    ends = f"{plain(low)} to {plain(high)}"
     if difference.low <= 0 <= difference.high:
         ends = f"{signed(difference.low)} to {signed(difference.high)}"
-    return f"{name} {verb} by **{abs(difference.value):.4f}** ({level(report)} interval {ends})"
+    return f"{name} {verb} by **{plain(abs(difference.value))}** ({level(report)} interval {ends})"
 
 
 def why_inconclusive(report: Judgement) -> str:
@@ -186,12 +187,6 @@ def interval(report: Judgement, difference: Difference) -> str:
         f"{signed(difference.value)} ({level(report)} interval "
         f"{signed(difference.low)} to {signed(difference.high)})"
     )
-
-
-def signed(value: float, digits: int = 4) -> str:
-    """Return a number with its sign, a true minus; zero after rounding has no sign."""
-    text = f"{abs(value):.{digits}f}"
-    return text if float(text) == 0 else f"{'+' if value > 0 else '−'}{text}"  # noqa: RUF001
 
 
 def months(names: list[str]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from slipway.comparison.report import Judgement, Stop
 from slipway.metrics.registry import ALL
+from slipway.numbers import plain
 from slipway.untrusted import quote
 
 NAMES = {name: metric.label for name, metric in ALL.items()} | {
@@ -22,11 +23,11 @@ def reason_of(report: Judgement, stop: Stop) -> str:
     subject = stop.about
     if stop.code in ("worse", "guard"):
         metric = next(row for row in report.metrics if row.name == subject)
-        return f"{NAMES[subject]} gets worse by {abs(metric.difference.value):.4f}"
+        return f"{NAMES[subject]} gets worse by {plain(abs(metric.difference.value))}"
     if stop.code == "newest":
         row = next(row for row in report.newest if row.name == subject)
         loss = abs(row.difference.value)
-        return f"{NAMES[subject]} gets worse by {loss:.4f} on {newest_part(report)}"
+        return f"{NAMES[subject]} gets worse by {plain(loss)} on {newest_part(report)}"
     return {
         "worse than the best": "this model is worse than the best champion so far",
         "slice": f"worse for {quote(subject)}",

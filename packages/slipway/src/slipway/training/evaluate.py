@@ -14,6 +14,7 @@ from slipway.dataset.split import Dataset
 from slipway.dataset.tables import round_floats, row_count, write_columns, write_json
 from slipway.errors import Refused
 from slipway.metrics.registry import ALL, Options, Sample, headline_of, metrics_of
+from slipway.numbers import plain, signed
 from slipway.training.diagnostics import DIAGNOSTICS
 from slipway.training.score import MODEL, Model
 from slipway.training.scores import score_columns
@@ -131,12 +132,12 @@ def check_baselines(
                 found = ALL[metric].difference(alone, baseline, model, options)
             up, down = found.p_up, found.p_down
             p_gain, p_loss = (up, down) if ALL[metric].higher_is_better else (down, up)
-            ends = f"{found.low:+.4f} to {found.high:+.4f}"
-            numbers = f"{ALL[metric].label} {found.value:+.4f} ({ends})"
+            ends = f"{signed(found.low)} to {signed(found.high)}"
+            numbers = f"{ALL[metric].label} {signed(found.value)} ({ends})"
             if p_loss <= alpha and not found.insufficient_reason:
                 raise Refused(
                     f"the model is worse than the baseline `{name}` on the holdout: {metric} "
-                    f"{found.second:.4f} against {found.first:.4f}, {numbers}",
+                    f"{plain(found.second)} against {plain(found.first)}, {numbers}",
                     "change src/model/estimator.py, the section `train` of params.yaml or the "
                     "features, which the baseline has too (docs/model.md#estimators)",
                 )
@@ -218,8 +219,8 @@ def _summary(
     lines = [f"holdout: {rows:,} rows, {task.summary(counts, rows)}"]
     for name, metrics in models.items():
         shown = (
-            f"{ALL[key].label} {estimate['value']:.4f} "
-            f"({estimate['low']:.4f} to {estimate['high']:.4f})"
+            f"{ALL[key].label} {plain(estimate['value'])} "
+            f"({plain(estimate['low'])} to {plain(estimate['high'])})"
             for key in headline_of(task.name)
             for estimate in [metrics[key]]
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from slipway.documents.document import Block, Facts, Missing, Tile, Tiles
-from slipway.reports.messages import signed
+from slipway.numbers import signed
 from slipway.reports.page.components import abridged, first_sentence, plain, span, with_interval
 from slipway.reports.page.inputs import Inputs, Row
 from slipway.training.diagnostics import DIAGNOSTICS

@@ -10,7 +10,7 @@ from slipway.documents import charts
 from slipway.documents.document import Card, Cards, Cell, Figure, Section, Table
 from slipway.errors import SlipwayError
 from slipway.metrics.registry import Metric, metrics_of
-from slipway.reports.messages import signed
+from slipway.numbers import signed
 from slipway.reports.page.components import abridged, missing, plain, section, with_interval
 from slipway.reports.page.inputs import Inputs, Interval, Release, Row
 from slipway.untrusted import as_text

@@ -1,0 +1,21 @@
+"""How numbers are shown: with four decimals, and fewer where numbers are large."""
+
+from __future__ import annotations
+
+import math
+
+
+def plain(value: float, digits: int = 4) -> str:
+    """Return a number with at most `digits` decimals; from 10 on, with `digits` digits in all.
+
+    A metric in the unit of the labels may be 0.0312 or 31,230.
+    """
+    size = math.floor(math.log10(abs(value))) if math.isfinite(value) and abs(value) >= 10 else 0
+    return f"{value:,.{max(0, digits - size - bool(size))}f}"
+
+
+def signed(value: float, digits: int = 4) -> str:
+    """Return a number with its sign, a true minus; zero after rounding has no sign."""
+    text = plain(abs(value), digits)
+    is_zero = not any(letter in "123456789" for letter in text)
+    return text if is_zero else f"{'+' if value > 0 else '−'}{text}"  # noqa: RUF001
