@@ -137,7 +137,7 @@ def check_baselines(
             if p_loss <= alpha and not found.insufficient_reason:
                 raise Refused(
                     f"the model is worse than the baseline `{name}` on the holdout: {metric} "
-                    f"{plain(found.second)} against {plain(found.first)}, {numbers}",
+                    f"{plain(found.second or 0)} against {plain(found.first or 0)}, {numbers}",
                     "change src/model/estimator.py, the section `train` of params.yaml or the "
                     "features, which the baseline has too (docs/model.md#estimators)",
                 )
