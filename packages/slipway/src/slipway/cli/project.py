@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -70,21 +70,23 @@ def adopt(
     Example: slipway adopt churn.csv --target churned
     """
     from slipway.dataset.example import describe_rows
-    from slipway.errors import SlipwayError
+    from slipway.errors import Refused, SlipwayError
     from slipway.settings import read_params
     from slipway.setup.adopt import Request, decisions_text, examine, plan_text
     from slipway.setup.adopt import adopt as write
 
     request = Request(target, task, time, key, entity, positive, zone)
-    plan = examine(files, request)
+    asks = sys.stdin.isatty() and not yes
+    plan = examine(files, request, _choose if asks else None)
     typer.echo(plan_text(plan))
     if not yes:
-        if not sys.stdin.isatty():
+        if not asks:
             raise SlipwayError(
                 "nothing was written: src/model, params.yaml, dvc.yaml and data/ would be replaced",
                 "confirm it with --yes",
             )
-        typer.confirm("\nReplace src/model, params.yaml, dvc.yaml and data/?", abort=True)
+        if not typer.confirm("\nReplace src/model, params.yaml, dvc.yaml and data/?"):
+            raise Refused("nothing was written", "change an option, and run it again")
     done = write(Path(), plan)
     typer.echo(f"\n{decisions_text(plan, done.chosen)}\n")
     typer.echo(f"{describe_rows(read_params())}\n")
@@ -94,6 +96,18 @@ def adopt(
         "Next: `make check`, then commit all files on a branch and open a pull request.\n"
         "To undo it: `git restore .`, `git clean -n` for new files, and `slipway restore --force`."
     )
+
+
+def _choose(question: str, choices: Sequence[str], default: str) -> str:
+    """Ask for one of some answers, by its number."""
+    typer.echo(f"{question}:")
+    for number, choice in enumerate(choices, 1):
+        typer.echo(f"{number:>4}. {choice}")
+    while True:
+        number = int(typer.prompt("Number", default=choices.index(default) + 1, type=int))
+        if 1 <= number <= len(choices):
+            return choices[number - 1]
+        typer.echo(f"a number from 1 to {len(choices)}")
 
 
 def demo(

@@ -22,6 +22,9 @@ from slipway.untrusted import shown_name
 
 Role = Literal["number", "category", "time", "unused", "leak"]
 
+# What an option is set to if there is no such column.
+NONE = "none"
+
 # Fewer cannot be divided into rows to learn from and rows to measure on.
 FEWEST_ROWS = 50
 
@@ -56,6 +59,22 @@ class Request:
     entity: str | None = None
     positive: str | None = None
     zone: str = "UTC"
+
+
+class Ambiguous(SlipwayError):
+    """The table has several answers, of which the user has to choose one.
+
+    Attributes
+    ----------
+    option
+        The field of `Request` that decides.
+    choices
+        Its possible values.
+    """
+
+    def __init__(self, what: str, do: str, option: str, choices: Sequence[str]) -> None:
+        super().__init__(what, do)
+        self.option, self.choices = option, tuple(choices)
 
 
 @dataclass(frozen=True)
@@ -119,16 +138,17 @@ def make_plan(table: Table, request: Request) -> Plan:
     task.require("labelled", target.name, known)
     time = _time(table, request, decisions)
     key = _key(table, request, target.name, decisions)
-    if request.entity is not None:
-        _column(table, request.entity, "--entity")
+    entity = None if request.entity in (None, NONE) else request.entity
+    if entity is not None:
+        _column(table, entity, "--entity")
     taken = {target.name, key, time}
     roles: dict[str, Role] = {
         name: _role(column, table.rows, decisions)
         for name, column in table.columns.items()
         if name not in taken
     }
-    if request.entity in roles:
-        roles[request.entity] = "unused"
+    if entity in roles:
+        roles[entity] = "unused"
     highest = _check_leaks(table, task, labels, roles, decisions)
     if not set(roles.values()) & {"number", "category", "time"}:
         raise SlipwayError(
@@ -143,7 +163,7 @@ def make_plan(table: Table, request: Request) -> Plan:
         positive,
         time,
         key,
-        request.entity,
+        entity,
         request.zone,
         roles,
         highest,
@@ -303,7 +323,7 @@ def _labels(task: Task, target: Column, positive: Any) -> np.ndarray:
 
 def _time(table: Table, request: Request, decisions: list[Decision]) -> str | None:
     """Return the event time: the one that is named, or the only column of times."""
-    if request.time == "none":
+    if request.time == NONE:
         return None
     if request.time is not None:
         column = _column(table, request.time, "--time")
@@ -320,9 +340,11 @@ def _time(table: Table, request: Request, decisions: list[Decision]) -> str | No
     if not found:
         return None
     if len(found) > 1:
-        raise SlipwayError(
+        raise Ambiguous(
             f"several columns are times: {', '.join(map(shown_name, found))}",
             "name the one at which the prediction is asked for with --time, or --time none",
+            "time",
+            [*found, NONE],
         )
     decisions.append(
         Decision(
@@ -349,7 +371,7 @@ def _without_gaps(column: Column) -> str:
 
 def _key(table: Table, request: Request, target: str, decisions: list[Decision]) -> str | None:
     """Return the column that identifies a row, if there is one."""
-    if request.key == "none":
+    if request.key == NONE:
         return None
     if request.key is not None:
         column = _column(table, request.key, "--key")

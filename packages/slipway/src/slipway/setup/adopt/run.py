@@ -24,6 +24,7 @@ from slipway.repository.layout import MODEL_CODE
 from slipway.repository.pointers import LOCK, POINTER
 from slipway.repository.worktrees import run
 from slipway.settings import read_params
+from slipway.setup.adopt.ask import Ask, plan_by_asking
 from slipway.setup.adopt.estimators import Chosen, choose_estimator
 from slipway.setup.adopt.model_code import features_text, write_model
 from slipway.setup.adopt.plan import Plan, Request, make_plan
@@ -64,8 +65,13 @@ class Adopted:
     replaced: Path | None
 
 
-def examine(paths: Sequence[Path], request: Request) -> Plan:
+def examine(paths: Sequence[Path], request: Request, ask: Ask | None = None) -> Plan:
     """Read a table and decide what its columns are used for; write nothing.
+
+    Parameters
+    ----------
+    ask
+        Asks the user what the table leaves open; None: it is found, or refused.
 
     Raises
     ------
@@ -79,7 +85,8 @@ def examine(paths: Sequence[Path], request: Request) -> Plan:
             f"--zone {request.zone}: no such time zone", "name one such as America/New_York"
         ) from None
     stated = read_params().data
-    return make_plan(read_table(paths, stated, request.zone), request)
+    table = read_table(paths, stated, request.zone)
+    return plan_by_asking(table, request, ask) if ask else make_plan(table, request)
 
 
 def require_committed(root: Path) -> None:

@@ -1,0 +1,51 @@
+"""Questions on a terminal: what the table does not show, and what it leaves open."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from slipway.setup.adopt.plan import NONE, Ambiguous, Plan, Request, make_plan
+from slipway.setup.adopt.table import Table
+
+Ask = Callable[[str, Sequence[str], str], str]
+"""From a question, the possible answers and the default to the answer."""
+
+# A column of which each value is in fewer rows is no entity.
+ROWS_OF_AN_ENTITY = 2
+
+ENTITY = "Several rows are of the same … (a customer, a machine)"
+
+
+def plan_by_asking(table: Table, request: Request, ask: Ask) -> Plan:
+    """Return a plan; ask what several columns could be, and which column is the entity.
+
+    Raises
+    ------
+    SlipwayError
+        As `slipway.setup.adopt.plan.make_plan`.
+    """
+    if request.entity is None and (found := entities(table, request)):
+        request = replace(request, entity=ask(ENTITY, [*found, NONE], NONE))
+    while True:
+        try:
+            return make_plan(table, request)
+        except Ambiguous as question:
+            answer = ask(str(question), question.choices, question.choices[0])
+            request = replace(request, **{question.option: answer})
+
+
+def entities(table: Table, request: Request) -> list[str]:
+    """Return the columns that may name what several rows are of: those of many repeated values."""
+    taken = {request.target, request.key, request.time}
+    return [
+        name
+        for name, column in table.columns.items()
+        if name not in taken
+        and column.kind in ("text", "integer")
+        and len(column.distinct) > 1
+        and len(column.distinct) >= np.sqrt(table.rows)
+        and len(column.distinct) * ROWS_OF_AN_ENTITY <= table.rows
+    ]
