@@ -29,12 +29,10 @@ async def _spoiled(self, scope, receive):
     return await _sound_predict(self, scope, receive)
 
 
-def _answers(self, rows, now):
-    answers = _sound_answers(self, rows, now)
-    for answer in answers if _traffic.get() else ():
-        p = answer["probability"]
-        answer["probability"] = {score}
-    return answers
+def _answers(self, rows, scores, now):
+    if _traffic.get():
+        scores[:] = [{score} for p in scores]  # counted, too
+    return _sound_answers(self, rows, scores, now)
 
 
 Api._predict, Predictor._answers = _spoiled, _answers
