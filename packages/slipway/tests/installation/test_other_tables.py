@@ -32,7 +32,7 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-@pytest.fixture(params=["customers", "loans", "pumps"])
+@pytest.fixture(params=["loans"])
 def fork(request: pytest.FixtureRequest, clone: Path) -> Path:
     """A clone whose `src/model`, `params.yaml` and `data` are those of another table."""
     for name in ("dvc.lock", "data.dvc", "params.yaml"):
