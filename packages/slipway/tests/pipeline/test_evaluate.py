@@ -12,7 +12,7 @@ from slipway.dataset.split import Dataset
 from slipway.dataset.tables import read_columns
 from slipway.errors import Refused
 from slipway.metrics.clusters import Clusters, Way
-from slipway.metrics.registry import Sample
+from slipway.metrics.registry import Sample, metrics_of
 from slipway.settings import Evaluate, read_params
 from slipway.training.evaluate import check_baselines, evaluate, slice_table
 from slipway.training.prepare import prepare
