@@ -27,7 +27,7 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.copytree(worktree / "tests", root / "tests")
     (root / ".dvc/config.local").unlink(missing_ok=True)
     copy_environment(root)
-    (root / "pyproject.toml").touch()  # the environment is that of another folder
+    (root / ".venv/ready").unlink()  # the environment is that of another folder
     make(root, "setup")
     return root
 
