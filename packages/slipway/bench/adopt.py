@@ -6,6 +6,7 @@ The commands are those of docs/adopt.md; nothing is edited by hand.
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -39,7 +40,10 @@ def main() -> None:
         (clone / ".venv/ready").unlink()  # the environment is that of another folder
         run(clone, "make", "setup")
         chosen = sys.argv[1:] or list(TABLES)
-        found = [dict(measured(clone, name, write(name, folder))) for name in chosen]
+        found = []
+        for name in chosen:
+            found.append(dict(measured(clone, name, write(name, folder))))
+            print(found[-1], file=sys.stderr, flush=True)
     print(table(found))
 
 
@@ -94,8 +98,7 @@ def answers(clone: Path) -> str:
     process = subprocess.Popen(
         [str(clone / ".venv/bin/python"), "-c", code],
         cwd=clone,
-        env={"PATH": f"{clone}/.venv/bin:/usr/bin:/bin", "HOME": str(Path.home())}
-        | {"SLIPWAY_LOG": str(clone / "build/log"), "SLIPWAY_TOKENS": ""},
+        env=environment_of(clone) | {"SLIPWAY_LOG": str(clone / "build/log"), "SLIPWAY_TOKENS": ""},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -133,7 +136,7 @@ def run(clone: Path, *command: str, expected: tuple[int, ...] = (0,)) -> tuple[f
     done = subprocess.run(
         command,
         cwd=clone,
-        env={"PATH": f"{clone}/.venv/bin:/usr/bin:/bin", "HOME": str(Path.home())},
+        env=environment_of(clone),
         capture_output=True,
         text=True,
         check=False,
@@ -143,6 +146,12 @@ def run(clone: Path, *command: str, expected: tuple[int, ...] = (0,)) -> tuple[f
             f"{' '.join(command)}: exit code {done.returncode}\n{done.stdout}\n{done.stderr}"
         )
     return time.monotonic() - began, done.stdout or done.stderr
+
+
+def environment_of(clone: Path) -> dict[str, str]:
+    """Return the environment of a shell in the clone."""
+    own = {name: text for name, text in os.environ.items() if not name.startswith("PYTHON")}
+    return own | {"PATH": f"{clone}/.venv/bin{os.pathsep}{os.environ['PATH']}"}
 
 
 def first_line(output: str) -> str:

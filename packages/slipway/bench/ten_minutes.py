@@ -64,12 +64,11 @@ class Shell:
     """An interactive shell, in which one command follows the other."""
 
     def __init__(self, folder: Path) -> None:
-        environment = {"PATH": os.environ["PATH"], "HOME": str(Path.home())}
-        kept = {name: value for name, value in os.environ.items() if name.startswith("PIP_")}
+        own = {name: text for name, text in os.environ.items() if not name.startswith("PYTHON")}
         self._bash = subprocess.Popen(
             ["bash"],
             cwd=folder,
-            env=environment | kept,
+            env=own,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
