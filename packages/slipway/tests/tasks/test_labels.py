@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import sparse
 
 from slipway.errors import SlipwayError
 from slipway.tasks import TASKS, Task, declared_task, task_of
+from slipway.training.diagnostics import DIAGNOSTICS
 
 TEAMS = ("billing", "web", "mobile")
 
@@ -156,3 +158,10 @@ def test_texts_of_a_file_are_labels(
 def test_other_texts_are_no_labels(declared: str, text: str) -> None:
     value = task(declared).from_text(text, ".")
     assert task(declared).read(np.array([value], dtype=object))[1].all()
+
+
+def test_the_linear_baseline_of_numbers_learns_from_many_categories() -> None:
+    indicators = sparse.eye_array(50, format="csr")
+    labels = np.arange(50.0)
+    fitted = DIAGNOSTICS["regression"].estimator().fit(indicators, labels)
+    assert np.corrcoef(fitted.predict(indicators), labels)[0, 1] > 0.99
