@@ -123,6 +123,14 @@ def test_what_is_written_again_is_read_as_the_same_types(tmp_path: Path) -> None
     assert written["y"].isna().tolist() == [False, True]
 
 
+def test_two_files_of_one_name_are_refused(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+    paths = [csv(tmp_path / name, "x,y\n1,2\n") for name in ("a", "b")]
+    with pytest.raises(SlipwayError, match="two files are named"):
+        read_table(paths)
+
+
 @pytest.mark.parametrize(
     ("texts", "part"),
     [

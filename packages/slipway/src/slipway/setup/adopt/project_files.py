@@ -22,9 +22,6 @@ from slipway.training.diagnostics.base import Axes
 
 PARAMS, PIPELINE = Path("params.yaml"), Path("dvc.yaml")
 
-# Sections of params.yaml that depend on the table; others keep their text.
-OF_THE_TABLE = ("validate", "prepare", "train", "search", "evaluate", "judge")
-
 # A loss of this share of the loss of a constant does not matter, before a person decides.
 MARGIN = 0.01
 
@@ -226,7 +223,8 @@ def remove_starter(plan: Plan, root: Path) -> bool:
     for path in filter(Path.is_file, pages):
         text = read_text(path)
         about = _about(plan) if path.name == "README.md" else ""
-        path.write_text(OF_THE_STARTER.sub(about, text), "utf-8")
+        literal = about.replace("\\", "\\\\")  # a target's name may have a backslash
+        path.write_text(OF_THE_STARTER.sub(literal, text), "utf-8")
     path = root / "pyproject.toml"
     text = read_text(path)
     packages = PACKAGE_OF_STARTER.findall(text)

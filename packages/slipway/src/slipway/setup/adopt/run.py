@@ -133,11 +133,20 @@ def adopt(root: Path, plan: Plan) -> Adopted:
 
 def _renew_remote(root: Path) -> None:
     """Replace the objects of a remote that is a folder of the repository."""
-    if not names(root, "ls-files", "-z", "--", REMOTE):
-        return
+    if not _is_default(root, root / REMOTE) or not names(root, "ls-files", "-z", "--", REMOTE):
+        return  # another remote is written to by `dvc push`, when its owner decides to
     shutil.rmtree(root / REMOTE / "files", ignore_errors=True)
     with spinner("Storing data and model"):
         run(["dvc", "push", "--quiet"], root)
+
+
+def _is_default(root: Path, folder: Path) -> bool:
+    """Return whether DVC pushes to a folder, by the settings of this repository and user."""
+    from dvc.config import Config
+
+    config = Config(str((root / ".dvc").resolve()))  # makes paths absolute
+    remote = config["remote"].get(config["core"].get("remote"), {})
+    return Path(str(remote.get("url", ""))).resolve() == folder.resolve()
 
 
 def features_of(plan: Plan) -> dict[str, np.ndarray]:

@@ -167,7 +167,12 @@ def _open(path: Path, stated: Stated) -> Source:
 
 
 def _require_same(sources: Sequence[Source]) -> None:
-    first = sources[0]
+    first, names = sources[0], [source.path.name for source in sources]
+    if repeated := next((name for name in names if names.count(name) > 1), ""):
+        raise SlipwayError(
+            f"two files are named {shown_name(repeated)}, and data/ has no folders",
+            "rename one of them",
+        )
     for source in sources[1:]:
         if other := source.types.keys() ^ first.types.keys():
             raise SlipwayError(
