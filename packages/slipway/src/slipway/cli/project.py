@@ -72,7 +72,7 @@ def adopt(
     from slipway.dataset.example import describe_rows
     from slipway.errors import Refused, SlipwayError
     from slipway.settings import read_params
-    from slipway.setup.adopt import Request, decisions_text, examine, plan_text
+    from slipway.setup.adopt import UNDO, Request, decisions_text, examine, plan_text
     from slipway.setup.adopt import adopt as write
 
     request = Request(target, task, time, key, entity, positive, zone)
@@ -94,7 +94,7 @@ def adopt(
         typer.echo(f"The files that were in data/ are in {done.replaced}.")
     typer.echo(
         "Next: `make check`, then commit all files on a branch and open a pull request.\n"
-        "To undo it: `git restore .`, `git clean -n` for new files, and `slipway restore --force`."
+        f"To undo it: {UNDO}."
     )
 
 

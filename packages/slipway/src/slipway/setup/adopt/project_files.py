@@ -205,8 +205,9 @@ def _entry(plot: Axes) -> str:
 
 # --- the starter ----------------------------------------------------------------------------------
 
-# Parts of README.md and docs/ that are about the starter.
+# Parts of README.md and docs/ that are about the starter, and the one that took their place.
 OF_THE_STARTER = re.compile(r"<!-- starter -->\n.*?<!-- /starter -->\n\n?", re.DOTALL)
+OF_AN_ADOPTED = re.compile(r"<!-- adopted -->\n.*?<!-- /adopted -->\n\n?", re.DOTALL)
 
 # Lines of pyproject.toml with a package that only the starter needs.
 PACKAGE_OF_STARTER = re.compile(r'(?m)^ *"([\w.-]+)[^"]*",? *# starter\b.*\n')
@@ -219,30 +220,39 @@ def remove_starter(plan: Plan, root: Path) -> bool:
     -------
     Whether a dependency was removed, so that requirements.lock must be compiled again.
     """
-    pages = [root / "README.md", *sorted((root / "docs").glob("*.md"))]
-    for path in filter(Path.is_file, pages):
-        text = read_text(path)
-        about = _about(plan) if path.name == "README.md" else ""
-        literal = about.replace("\\", "\\\\")  # a target's name may have a backslash
-        path.write_text(OF_THE_STARTER.sub(literal, text), "utf-8")
-    path = root / "pyproject.toml"
-    text = read_text(path)
-    packages = PACKAGE_OF_STARTER.findall(text)
-    if not packages:
-        return False
-    text = PACKAGE_OF_STARTER.sub("", text)
-    for name in packages:
-        text = re.sub(rf',? *"{re.escape(name)}"', "", text)  # in `source-only`
-    text = re.sub(r'(?m)^name = ".*"$', f'name = "{_slug(root.resolve().name)}"', text, count=1)
-    about = re.sub(r'["\\]', "'", f"Predicts {plan.target.name}.")
-    text = re.sub(r'(?m)^description = ".*"$', lambda _: f'description = "{about}"', text, count=1)
-    path.write_text(text, "utf-8")
-    return True
+    for path in filter(Path.is_file, sorted((root / "docs").glob("*.md"))):
+        path.write_text(OF_THE_STARTER.sub("", read_text(path)), "utf-8")
+    readme, about = root / "README.md", _about(plan)
+    if readme.is_file():
+        text = OF_THE_STARTER.sub(lambda _: about, read_text(readme))
+        readme.write_text(OF_AN_ADOPTED.sub(lambda _: about, text), "utf-8")
+    return _remove_packages(plan, root)
 
 
 def _about(plan: Plan) -> str:
     rows = f"{plan.table.rows:,} rows"
-    return f"The model predicts `{plan.target.name}` ({plan.task.name}); it began with {rows}.\n\n"
+    about = f"The model predicts `{plan.target.name}` ({plan.task.name}); it began with {rows}."
+    return f"<!-- adopted -->\n{about}\n<!-- /adopted -->\n\n"
+
+
+def _remove_packages(plan: Plan, root: Path) -> bool:
+    """Remove the packages of the starter from pyproject.toml; return whether there were any."""
+    path = root / "pyproject.toml"
+    text = read_text(path)
+    packages = PACKAGE_OF_STARTER.findall(text)
+    text = PACKAGE_OF_STARTER.sub("", text)
+    for name in packages:
+        text = re.sub(rf',? *"{re.escape(name)}"', "", text)  # in `source-only`
+    if packages:
+        name = _slug(root.resolve().name)
+        text = re.sub(r'(?m)^name = ".*"$', f'name = "{name}"', text, count=1)
+    about = re.sub(r'["\\]', "'", f"Predicts {plan.target.name}.")
+    old = ".*" if packages else r"Predicts .*"
+    text = re.sub(
+        rf'(?m)^description = "{old}"$', lambda _: f'description = "{about}"', text, count=1
+    )
+    path.write_text(text, "utf-8")
+    return bool(packages)
 
 
 def _slug(name: str) -> str:
