@@ -248,16 +248,19 @@ def _without_none(values: np.ndarray) -> np.ndarray:
 
 
 def task() -> Task:
-    """Return what the model predicts: `TASK` of the target (default: binary), and its `CLASSES`.
+    """Return what the model predicts: `TASK`, `CLASSES` and `QUANTILE` of the target.
+
+    The default of the task is binary.
 
     Raises
     ------
     SlipwayError
-        There is no such task, or its classes are not valid.
+        There is no such task, or its classes or its quantile are not valid.
     """
     _load("target", "NAME")
     module = import_module("model.target")
-    return declared_task(getattr(module, "TASK", "binary"), getattr(module, "CLASSES", ()))
+    name, classes = getattr(module, "TASK", "binary"), getattr(module, "CLASSES", ())
+    return declared_task(name, classes, getattr(module, "QUANTILE", None))
 
 
 def label(columns: Columns) -> np.ndarray:

@@ -21,7 +21,11 @@ from slipway.metrics.registry import metrics_of
 from slipway.monitoring.report import DriftReport
 from slipway.repository.worktrees import environment
 
-KEYS = {"multiclass": ("ticket", "team"), "regression": ("delivery", "minutes")}
+KEYS = {
+    "multiclass": ("ticket", "team"),
+    "regression": ("delivery", "minutes"),
+    "quantile": ("delivery", "minutes"),
+}
 
 # Writes a log as the service would, for a file of rows: faster than requests.
 WRITE = """
@@ -85,10 +89,8 @@ class Traffic:
         return DriftReport.of(content)
 
 
-@pytest.fixture(scope="module")
-def answered(main_branch: Path, tmp_path_factory: pytest.TempPathFactory) -> Traffic:
-    root = tmp_path_factory.mktemp("answered") / "repository"
-    shutil.copytree(main_branch, root, symlinks=True)
+def answers_to(main: Path, root: Path) -> Traffic:
+    shutil.copytree(main, root, symlinks=True)
     whole = pd.read_parquet(root / "data/2022-05.parquet")
     manifest = json.loads((root / "build/model/manifest.json").read_text("utf-8"))
     key, time = manifest["key"], manifest["event_time"]
@@ -104,6 +106,11 @@ def answered(main_branch: Path, tmp_path_factory: pytest.TempPathFactory) -> Tra
     traffic = Traffic(root, pd.concat(weeks, ignore_index=True))
     traffic.write()
     return traffic
+
+
+@pytest.fixture(scope="module")
+def answered(main_branch: Path, tmp_path_factory: pytest.TempPathFactory) -> Traffic:
+    return answers_to(main_branch, tmp_path_factory.mktemp("answered") / "repository")
 
 
 @pytest.fixture

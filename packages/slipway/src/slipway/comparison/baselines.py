@@ -119,7 +119,7 @@ def incomparable(champion: Mapping[str, Any], challenger: Mapping[str, Any]) -> 
 def _target(manifest: Mapping[str, Any]) -> tuple[object, ...]:
     """Return what must be equal for scores to be comparable."""
     task = task_of(manifest)
-    return manifest["target"]["name"], task.name, task.classes
+    return manifest["target"]["name"], task.name, task.classes, task.quantile
 
 
 def _learned_from(champion: Mapping[str, Any], challenger: Mapping[str, Any]) -> str:

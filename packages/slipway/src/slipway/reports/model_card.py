@@ -32,8 +32,10 @@ BASELINES = {
     "base_rate": "always the average",
     "class_rates": "always the share of each class",
     "training_mean": "always the mean",
+    "training_quantile": "always the same quantile",
     "logistic_regression": "logistic regression",
     "ridge_regression": "ridge regression",
+    "shifted_ridge_regression": "shifted ridge regression",
 }
 
 Manifest = Mapping[str, Any]

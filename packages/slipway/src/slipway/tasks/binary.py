@@ -23,6 +23,7 @@ class Binary:
 
     name = "binary"
     classes = ()
+    quantile = None
     expected = "0 or 1 (false, true), and NaN where it is not known"
     remedy = (
         "return whether a row is of the positive class, such as `columns['amount'] > 100`; for "
