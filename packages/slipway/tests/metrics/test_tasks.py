@@ -155,7 +155,7 @@ def test_the_true_quantile_is_the_better_one_by_its_loss_and_its_coverage() -> N
 
 
 def test_the_parts_of_predicted_quantiles_keep_their_level() -> None:
-    _, model, _ = DATA["quantile"]
+    _, model, _ = quantiles()
     assert QuantilePredictions.concatenate([model.take(slice(0, 9))]).quantile == QUANTILE
 
 

@@ -25,8 +25,9 @@ PROJECTS: Mapping[str, dict[str, Any]] = {
     },
 }
 
-JUDGES = PROJECTS | {
-    "promises": {"primary": "pinball_loss", "guards": [], "margins": {"pinball_loss": 0.1}}
+JUDGES: Mapping[str, dict[str, Any]] = {
+    **PROJECTS,
+    "promises": {"primary": "pinball_loss", "guards": [], "margins": {"pinball_loss": 0.1}},
 }
 
 PLOTS = {
