@@ -53,6 +53,7 @@ __all__ = [
     "known_before",
     "label",
     "label_definition",
+    "not_retrainable",
     "read_labels",
     "row_keys",
     "schema",
@@ -181,6 +182,15 @@ def event_time() -> str | None:
             "name the column with the time of the event, or None if rows have no time",
         )
     return name
+
+
+def not_retrainable() -> str:
+    """Return why rows of the prediction log cannot be added to data/; "" if they can."""
+    if event_time() is None:
+        return f"{SCHEMA}: `EVENT_TIME` is None, so no period can be added"
+    if len(key_columns()) != 1:
+        return f"{SCHEMA}: `KEY` is {key_entry()}, and a key of one column is needed to add rows"
+    return ""
 
 
 def dependence() -> dict[str, Any]:

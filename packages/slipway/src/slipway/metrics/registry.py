@@ -21,6 +21,7 @@ from slipway.metrics.influence import ENOUGH, Influence
 from slipway.metrics.paired import Difference, unknown
 from slipway.metrics.sample import Predictions, Sample
 from slipway.metrics.stats import Estimate
+from slipway.numbers import plain
 
 __all__ = [
     "HEADLINE",
@@ -117,8 +118,8 @@ class Metric:
         return "higher" if self.higher_is_better else "lower"
 
     def shown(self, value: float) -> str:
-        """Return a value as a text; four digits in the unit of the labels."""
-        return f"{value:.4g}" if self.in_label_units else f"{value:.3f}"
+        """Return a value as a text."""
+        return plain(value, 4 if self.in_label_units else 3)
 
     def estimate(self, sample: Sample, model: Predictions, options: Options) -> Estimate:
         """Return the value of a model with its interval.

@@ -14,6 +14,7 @@ from typing import Any
 from slipway.dataset.tables import read_json
 from slipway.documents.document import Block, Document, Section, Table
 from slipway.metrics.registry import ALL
+from slipway.numbers import plain
 from slipway.reports.messages import months
 from slipway.reports.reasons import NAMES
 from slipway.reports.task_texts import headline_metric, text_of
@@ -87,7 +88,7 @@ def _quality(metrics: Mapping[str, Any]) -> Table:
 
 
 def _interval(metric: str, estimate: Mapping[str, float]) -> str:
-    shown = ALL[metric].shown if metric in ALL else "{:.3f}".format
+    shown = ALL[metric].shown if metric in ALL else plain
     value, low, high = (shown(estimate[name]) for name in ("value", "low", "high"))
     return f"{value} ({low} to {high})"
 

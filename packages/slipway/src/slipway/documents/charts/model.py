@@ -23,6 +23,7 @@ from slipway.documents.charts.canvas import (
     x_axis,
     y_axis,
 )
+from slipway.numbers import plain
 
 RELEASES_SHOWN = 12
 
@@ -57,9 +58,9 @@ def releases(history: Sequence[Row], metric: str, title: str) -> str:
     numbers = (
         base.transform_filter("true" if few else "datum.last")
         .mark_text(dx=9 if few else 0, dy=0 if few else -26, align="left" if few else "center")
-        .encode(y="value:Q", text=alt.Text("value:Q", format=".3f"))
+        .encode(y="value:Q", text=alt.Text("value:Q", format=".3r"))
     )
-    values = ", ".join(f"{row['name']} {row['value']:.3f}" for row in rows)
+    values = ", ".join(f"{row['name']} {plain(row['value'], 3)}" for row in rows)
     chart = alt.layer(spans, dots, numbers)
     return draw(chart, 150, f"{title} by release: {values}", bottom=26 if few else 62)
 
@@ -166,7 +167,7 @@ def slices(
         x=alt.X("low:Q", scale=scale, axis=x_axis(label, grid=True)), x2="high:Q"
     )
     dots = base.mark_point(filled=True, size=50, opacity=1).encode(x="value:Q")
-    values = ", ".join(f"{row['name']} {row['value']:.3f}" for row in named)
+    values = ", ".join(f"{row['name']} {plain(row['value'], 3)}" for row in named)
     chart = alt.layer(mark(overall), spans, dots)
     return draw(
         chart, LINE * len(rows), f"{label} by slice and rows: {values}", left=room_for(names), top=8
