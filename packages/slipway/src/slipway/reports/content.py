@@ -14,6 +14,7 @@ from slipway.comparison.report import (
     Judgement,
     ModelEntry,
 )
+from slipway.dataset.periods import called
 from slipway.documents.document import Block, Document, Table
 from slipway.numbers import plain, signed
 from slipway.protected.packages import is_grave
@@ -177,7 +178,9 @@ def _dependencies(rows: list[Change]) -> str:
 def _data(data: DataChanges) -> str:
     before, after = data.months.champion, data.months.challenger
     if data.same:
-        return f"no change ({len(after)} months, {data.rows.challenger:,} rows)"
+        name = called(after)
+        periods = "" if name == "folds" else f"{len(after)} {name}, "
+        return f"no change ({periods}{data.rows.challenger:,} rows)"
     added = [quote(name, 20) for name in after if name not in before]
     removed = [quote(name, 20) for name in before if name not in after]
     parts = [f"{_list(added)} added"] if added else []
@@ -219,7 +222,7 @@ def _notes(report: Judgement) -> Iterator[str]:
     if holdout.uses > budget:
         yield (
             f"**The holdout is used up:** {holdout.uses} judgements; `judge.budget` is {budget}. "
-            "No model can be shown to be *better* until fresh months replace the used ones."
+            "No model can be shown to be *better* until new rows replace the used ones."
         )
     if report.best_champion and report.best_champion.unavailable:
         reason = quote(report.best_champion.unavailable, 200)
@@ -240,7 +243,7 @@ def _foot(report: Judgement) -> list[str]:
     holdout, budget = report.holdout, report.rule.budget
     used = f"was used for {holdout.uses} of {budget} judgements"
     if len(report.periods) > 1:
-        used = f"with the periods before it {used}"
+        used = f"with the other {messages.parts_of(report)} {used}"
     left = f"reliability left: {holdout.reliability:.1%}"
     lines = [f"Holdout `{holdout.keys_sha256[:4]}…` {used} ({left})"]
     if report.champion:

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from slipway.dataset.periods import called
 from slipway.dataset.tables import read_json
 from slipway.documents.document import Block, Document, Section, Table
 from slipway.metrics.registry import ALL
@@ -139,7 +140,7 @@ def _data(manifest: Manifest) -> Table:
 
     task = task_of(manifest)
     return Table(
-        ["", "months", "rows", "labels", "rows without a label"],
+        ["", called(manifest["train"]["months"]), "rows", "labels", "rows without a label"],
         [["trained on", *part("train")], ["measured on", *part("holdout")]],
         frozenset({2, 3, 4}),
     )

@@ -105,7 +105,7 @@ def _retrain(root: Path, until: str, log: str) -> Retrained:
     with tree_of(root, commit) as tree, _kept(tree, root / FOLDER):
         params = read_params(tree / "params.yaml")
         places = _places(root, params, log)
-        with spinner("Looking for labelled months"):
+        with spinner("Looking for labelled periods"):
             restore(tree, POINTER)
             if Path(params.data.folder) != DATA:
                 restore(tree, params.data.folder)
@@ -191,4 +191,4 @@ def _kept(tree: Path, folder: Path) -> Iterator[None]:
 
 
 def _nothing_new(why: list[str]) -> str:
-    return "; ".join(why) or "there is no further month"
+    return "; ".join(why) or "there is no further period"
