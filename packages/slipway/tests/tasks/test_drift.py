@@ -239,11 +239,11 @@ def test_the_page_shows_the_model_and_its_traffic_by_the_metrics_of_the_task(
     assert done.returncode == 0, done.stderr
     text = (traffic.root / "site/index.html").read_text("utf-8")
     words = {
-        "multiclass": ("accuracy", "share of right decisions", "macro F1"),
-        "regression": ("mean absolute error", "mean label", "bias"),
+        "multiclass": ("accuracy", "share of right decisions", "Each class against all others"),
+        "regression": ("mean absolute error", "mean label", "By bins of the prediction"),
     }
     for each in words[traffic.task]:
         assert each in text
     assert "AUC on the holdout" not in text
     figures = {path.stem for path in (traffic.root / "site").glob("*.svg")}
-    assert figures >= {"slices", "traffic", "rates"}
+    assert figures >= {"slices", "traffic", "rates", "calibration"}

@@ -129,7 +129,7 @@ def test_traffic_like_the_holdout_raises_no_alarm_and_is_shown(answered: Traffic
     done = slipway(answered.root, "page", "--out=site")
     assert done.returncode == 0, done.stderr
     text = (answered.root / "site/index.html").read_text("utf-8")
-    for words in ("pinball loss", "coverage", "0.9"):
+    for words in ("pinball loss", "coverage", "the declared 0.9"):
         assert words in text
 
 

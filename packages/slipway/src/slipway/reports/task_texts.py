@@ -117,7 +117,7 @@ class RegressionText:
     review = "There is no rule for an uncertain number; its error on a row is not known."
     outcome = ("mean_label", "mean label")
     rates = ("mean prediction", "mean label")
-    axis = "~g"
+    axis = ",.4~r"
 
     def explained(self, value: float, target: str) -> str:
         return f"Its predictions of {target} are off by {value:.4g} on average."
