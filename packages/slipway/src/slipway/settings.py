@@ -261,7 +261,8 @@ class Judge(Section):
                 if name not in possible:
                     raise SlipwayError(
                         f"params.yaml: `judge.{key}` is {name}, which no {task} model has",
-                        f"choose from: {', '.join(possible)}",
+                        f"choose from: {', '.join(possible)} ({name} is of `TASK = "
+                        f"'{ALL[name].tasks[0]}'`: docs/model.md#tasks)",
                     )
                 if ALL[name].in_label_units and not self.margins[name]:
                     raise SlipwayError(
