@@ -19,7 +19,7 @@ from slipway.documents.document import Block, Document, Table
 from slipway.numbers import plain, signed
 from slipway.protected.packages import is_grave
 from slipway.reports import details, messages
-from slipway.reports.reasons import NAMES
+from slipway.reports.reasons import NAMES, newest_part
 from slipway.untrusted import quote
 
 # Names in one line; the rest is counted.
@@ -46,9 +46,9 @@ NOTES = {
     "this change: {about}.",
     "own clusters": "**Look closely:** which rows depend on each other is taken from this change, "
     "since src/model/schema.py of the base {about} does not show it.",
-    "one holdout": "**Only the newest period decides**, because the models could not be compared "
-    "on earlier ones ({about}).",
-    "period left out": "A period is left out: {about}.",
+    "one holdout": "**Only {newest} decides**, because the models could not be compared "
+    "on the other {parts} ({about}).",
+    "period left out": "One of the {parts} is left out: {about}.",
     "snapshots": "All rows of a period have one {about}, so they are taken to be independent, and "
     "only the newest period decides. If some rows belong together, name their column in `CLUSTERS` "
     "of src/model/schema.py.",
@@ -231,7 +231,11 @@ def _notes(report: Judgement) -> Iterator[str]:
             "last champion only."
         )
     for note in report.notes:
-        yield NOTES[note.code].format(about=quote(note.about, 200))
+        yield NOTES[note.code].format(
+            about=quote(note.about, 200),
+            newest=newest_part(report),
+            parts=messages.parts_of(report),
+        )
 
 
 def _list(names: list[str]) -> str:
