@@ -71,7 +71,7 @@ def test_the_manifest_names_the_quantile_and_another_one_is_not_compared(promise
     other = manifest | {"target": manifest["target"] | {"quantile": 0.5}}
     reason = incomparable(manifest, other)
     assert reason is not None
-    assert reason.code == "another target"
+    assert (reason.code, reason.detail) == ("another target", "minutes (0.9 quantile)")
 
 
 def test_the_model_and_both_baselines_have_the_declared_coverage(promises: Path) -> None:
