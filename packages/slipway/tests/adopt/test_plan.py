@@ -8,10 +8,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
+from tests.services.projects import ROOT
 
 from slipway.errors import SlipwayError
+from slipway.setup.adopt.estimators import Chosen, candidates
 from slipway.setup.adopt.plan import Plan, Request, make_plan
-from slipway.setup.adopt.project_files import remove_starter
+from slipway.setup.adopt.project_files import remove_starter, write_params
 from slipway.setup.adopt.table import read_table
 
 ROWS = 200
@@ -197,3 +200,29 @@ def test_a_second_table_takes_the_place_of_the_first_in_the_readme(
         assert f"Predicts {target}" in (tmp_path / "pyproject.toml").read_text("utf-8")
     assert "`label`" not in readme
     assert "## B" in readme
+
+
+@pytest.mark.parametrize(
+    ("target", "stated", "settings"),
+    [
+        ("label", {}, {"auc_drop", "rate_gap", "loss_excess"}),
+        ("plan", {"task": "multiclass"}, {"accuracy_drop", "rate_gap"}),
+        ("amount", {}, {"error_rise", "bias_gap"}),
+    ],
+)
+def test_params_name_the_alarms_of_the_task_and_no_retraining_of_rows_without_a_time(
+    tmp_path: Path,
+    columns: dict[str, Any],
+    target: str,
+    stated: dict[str, Any],
+    settings: set[str],
+) -> None:
+    (tmp_path / "params.yaml").write_text((ROOT / "params.yaml").read_text("utf-8"), "utf-8")
+    plan = plan_of(tmp_path, columns, target, **stated)
+    write_params(plan, Chosen(candidates(plan)[0], {}, "loss", None), tmp_path)
+    text = (tmp_path / "params.yaml").read_text("utf-8")
+    written = yaml.safe_load(text)["monitoring"]
+    others = {"labels", "retrain"}
+    assert written.keys() == settings | others
+    assert written["retrain"] == "never"
+    assert "slipway retrain" not in text

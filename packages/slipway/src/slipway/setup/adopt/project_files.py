@@ -13,6 +13,7 @@ import numpy as np
 
 from slipway.dataset.folder import DATA
 from slipway.errors import SlipwayError
+from slipway.settings import Monitoring
 from slipway.setup.adopt.estimators import Chosen
 from slipway.setup.adopt.plan import Plan
 from slipway.setup.adopt.table import to_arrow
@@ -65,9 +66,10 @@ def write_params(plan: Plan, chosen: Chosen, root: Path) -> None:
         "validate": VALIDATE,
         "prepare": _prepare(plan),
         "train": _train(chosen),
-        "search": _search(chosen),
+        "search": _search(plan, chosen),
         "evaluate": _evaluate(chosen),
         "judge": _judge(plan),
+        "monitoring": _monitoring(plan, sections.get("monitoring", "monitoring:\n")),
     }
     kept = {name: text for name, text in sections.items() if name not in made}
     names = [name for name in sections if name in made or name in kept]
@@ -108,12 +110,50 @@ def _train(chosen: Chosen) -> str:
     )
 
 
-def _search(chosen: Chosen) -> str:
+def _search(plan: Plan, chosen: Chosen) -> str:
+    who = "`slipway search` and `slipway retrain` try" if is_retrainable(plan) else SEARCH_ALONE
     tried = "".join(f"    - {_flow(other)}\n" for other in chosen.candidate.others)
     return (
-        "search: # `slipway search` and `slipway retrain` try each candidate on the training data\n"
+        f"search: # {who} each candidate on the training data\n"
         f"  candidates: # other settings of `train`\n{tried}"
     )
+
+
+SEARCH_ALONE = "`slipway search` tries"
+
+
+def is_retrainable(plan: Plan) -> bool:
+    """Return whether rows of the prediction log can be added to data/."""
+    return plan.time is not None and plan.key is not None
+
+
+def _monitoring(plan: Plan, section: str) -> str:
+    """Return the section with the smallest changes that raise an alarm, as the task has them."""
+    defaults = Monitoring().model_dump()
+    every = "|".join({name for of_task in SMALLEST.values() for name in of_task})
+    section = re.sub(rf"(?m)^  ({every}):.*\n", "", section)
+    if not is_retrainable(plan):
+        section = re.sub(r"(?m)^  (retrain|cooldown_days):.*\n", "", section)
+        section += "  retrain: never # rows of the log need an event time and a key to be added\n"
+    smallest = SMALLEST[plan.task.name].items()
+    return section + "".join(f"  {name}: {defaults[name]} # {what}\n" for name, what in smallest)
+
+
+SMALLEST: Mapping[str, Mapping[str, str]] = {
+    "binary": {
+        "auc_drop": "a smaller loss of AUC on labelled traffic is no alarm",
+        "rate_gap": "nor is a label rate this close to what the scores promise",
+        "loss_excess": "nor a log loss this close to it (nats a row)",
+    },
+    "multiclass": {
+        "accuracy_drop": "a smaller loss of accuracy on labelled traffic is no alarm",
+        "rate_gap": "nor is an accuracy this close to what the probabilities promise",
+    },
+    "regression": {
+        "error_rise": "of the mean absolute error: a smaller rise on labelled traffic is no alarm",
+        "bias_gap": "of the mean absolute error: nor is a smaller change of the mean error",
+    },
+}
 
 
 def _evaluate(chosen: Chosen) -> str:
