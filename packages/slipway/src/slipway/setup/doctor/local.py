@@ -267,9 +267,12 @@ def _absent(at: Context) -> dict[str, list[str]]:
 
 def _embedded_remote(root: Path) -> Path | None:
     """Return the folder of DVC's default remote, relative to the repository; None if elsewhere."""
-    from dvc.config import Config
+    from dvc.config import Config, ConfigError
 
-    config = Config(str((root / ".dvc").resolve()))
+    try:
+        config = Config(str((root / ".dvc").resolve()))
+    except ConfigError as error:
+        raise SlipwayError(f"DVC cannot read its settings: {error}", "see `dvc config`") from None
     remote = config["remote"].get(config["core"].get("remote", ""), {})
     place = Path(str(remote.get("url", "")))
     if not place.is_absolute() or not place.is_relative_to(root.resolve()):

@@ -18,6 +18,7 @@ from slipway.github.registry import GHCR
 from slipway.setup.doctor import plan as plans
 from slipway.setup.doctor.finding import Finding, Repair
 from slipway.setup.doctor.registry import Context, GitHub, check
+from slipway.texts import read_text
 
 SETTINGS = "docs/github-settings.md"
 
@@ -122,7 +123,7 @@ def branch_protection(at: Context) -> Finding:
 
 def _add_ruleset(at: Context) -> None:
     """Add the ruleset; others stay, and of several rules the stricter one holds."""
-    ruleset = json.loads((at.root / RULESET).read_text("utf-8"))
+    ruleset = json.loads(read_text(at.root / RULESET))
     at.on_github.api.post("rulesets", ruleset)
 
 

@@ -57,7 +57,7 @@ def to_text(findings: list[Finding]) -> str:
     if unknown:
         summary += f"; {unknown} check{'' if unknown == 1 else 's'} could not run"
     if changes := repairs(findings):
-        summary += f"; `slipway doctor --fix` makes {len(changes)} changes"
+        summary += f"; `slipway doctor --fix` makes {len(changes)} of the fixes"
     lines = [finding.text() for finding in findings if finding.kind != "unknown"]
     reasons: dict[tuple[str, str], list[str]] = {}
     for one in findings:
