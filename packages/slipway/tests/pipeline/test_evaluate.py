@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import json
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -102,6 +103,22 @@ def test_a_model_that_is_its_baseline_passes_and_that_is_reported():
 
     assert len(check_baselines(sample, SCORES, same, Evaluate())) == 2
     assert not check_baselines(sample, LABELS * 0.98 + 0.01, same, Evaluate())
+
+
+@pytest.mark.parametrize(("loss", "is_refused"), [(0.0002, False), (0.05, True)])
+def test_a_hundredth_of_the_gain_over_a_constant_is_no_reason_to_prefer_a_baseline(
+    loss, is_refused
+):
+    sample, baseline = Sample.of(LABELS), 0.1 + 0.8 * SCORES
+    worse_in_each_row = baseline - loss * (2 * LABELS - 1)
+    constant = np.full(len(LABELS), LABELS.mean())
+
+    with pytest.raises(Refused, match="`other`"):
+        check_baselines(sample, worse_in_each_row, {"other": baseline}, Evaluate())
+    expected = pytest.raises(Refused, match="`other`") if is_refused else nullcontext()
+    with expected:
+        both = {"constant": constant, "other": baseline}
+        check_baselines(sample, worse_in_each_row, both, Evaluate())
 
 
 def test_a_holdout_of_few_days_still_shows_a_model_that_is_much_worse():

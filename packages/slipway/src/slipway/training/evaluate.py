@@ -28,6 +28,10 @@ if TYPE_CHECKING:
     from slipway.tasks import Task
     from slipway.tasks.predictions import Predictions
 
+# The part of what a baseline is better by than the simplest one that a model may lose: a difference
+# that is no reason to prefer the baseline, however many rows show it.
+NEGLIGIBLE = 0.01
+
 REPORTS = Path("reports")
 PREDICTIONS = Path("build/predictions.parquet")
 
@@ -109,6 +113,9 @@ def check_baselines(
 ) -> list[str]:
     """Refuse a model that is shown to be worse than a baseline in a headline metric.
 
+    A difference below `NEGLIGIBLE` of what the baseline gains over the first one, which is the
+    simplest, is none.
+
     Returns
     -------
     The comparisons in which it is not shown to be better either, each as a sentence.
@@ -122,6 +129,7 @@ def check_baselines(
     model = task.predictions(scores, settings.threshold)
     options, alpha = settings.options, (1 - settings.confidence) / 2
     open_cases = []
+    simplest: dict[str, float] = {}
     for name, theirs in baselines.items():
         baseline = task.predictions(theirs, settings.threshold)
         for metric in headline_of(task.name):
@@ -130,18 +138,22 @@ def check_baselines(
                 # Too few clusters: what independent rows do not show, dependent ones do not either.
                 alone = Sample.of(sample.labels)
                 found = ALL[metric].difference(alone, baseline, model, options)
-            up, down = found.p_up, found.p_down
-            p_gain, p_loss = (up, down) if ALL[metric].higher_is_better else (down, up)
+            up, down, sign = found.p_up, found.p_down, 1
+            if not ALL[metric].higher_is_better:
+                up, down, sign = down, up, -1
+            value = found.first or 0
+            gain = sign * (value - simplest.setdefault(metric, value))
+            is_worse = -sign * found.value > NEGLIGIBLE * max(gain, 0)
             ends = f"{signed(found.low)} to {signed(found.high)}"
             numbers = f"{ALL[metric].label} {signed(found.value)} ({ends})"
-            if p_loss <= alpha and not found.insufficient_reason:
+            if down <= alpha and is_worse and not found.insufficient_reason:
                 raise Refused(
                     f"the model is worse than the baseline `{name}` on the holdout: {metric} "
-                    f"{plain(found.second or 0)} against {plain(found.first or 0)}, {numbers}",
+                    f"{plain(found.second or 0)} against {plain(value)}, {numbers}",
                     "change src/model/estimator.py, the section `train` of params.yaml or the "
                     "features, which the baseline has too (docs/model.md#estimators)",
                 )
-            if p_gain > alpha or found.insufficient_reason:
+            if up > alpha or found.insufficient_reason:
                 open_cases.append(f"not shown to be better than {name}: {numbers}")
     return open_cases
 
