@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Iterable
 
 # Parts of README.md and docs/.
 OF_THE_STARTER = re.compile(r"<!-- starter -->\n.*?<!-- /starter -->\n\n?", re.DOTALL)
@@ -15,11 +15,14 @@ PACKAGE_OF_STARTER = re.compile(r'(?m)^ *"([\w.-]+)[^"]*",? *# starter\b.*\n')
 PLOTS = re.compile(r"(?m)^    plots:\n((      .*|)\n)*")
 
 
-def without_packages(text: str, keep: Callable[[str], bool] = lambda _: False) -> str:
-    """Return a pyproject.toml without the packages of the starter, except those to keep."""
-    for line in list(PACKAGE_OF_STARTER.finditer(text)):
-        name = line[1]
-        if not keep(name):
-            text = text.replace(line[0], "", 1)
-            text = re.sub(rf',? *"{re.escape(name)}"', "", text)  # in `source-only`
+def packages_of_starter(text: str) -> list[str]:
+    """Return the packages that a pyproject.toml marks as those of the starter."""
+    return PACKAGE_OF_STARTER.findall(text)
+
+
+def without_packages(text: str, names: Iterable[str]) -> str:
+    """Return a pyproject.toml without the lines of some packages."""
+    for name in names:
+        text = re.sub(rf'(?m)^ *"{re.escape(name)}\b[^"]*",?.*\n', "", text)
+        text = re.sub(rf',? *"{re.escape(name)}"', "", text)  # in `source-only`
     return text

@@ -17,7 +17,7 @@ from slipway.setup.adopt.estimators import Chosen
 from slipway.setup.adopt.plan import Plan
 from slipway.setup.adopt.table import to_arrow
 from slipway.setup.sections import sections_of
-from slipway.setup.starter import OF_THE_STARTER, PACKAGE_OF_STARTER, PLOTS, without_packages
+from slipway.setup.starter import OF_THE_STARTER, PLOTS, packages_of_starter, without_packages
 from slipway.texts import read_text
 from slipway.training.diagnostics import DIAGNOSTICS
 from slipway.training.diagnostics.base import Axes
@@ -217,9 +217,10 @@ def remove_starter(plan: Plan, root: Path) -> bool:
         path.write_text(OF_THE_STARTER.sub(literal, text), "utf-8")
     path = root / "pyproject.toml"
     text = read_text(path)
-    if not PACKAGE_OF_STARTER.search(text):
+    packages = packages_of_starter(text)
+    if not packages:
         return False
-    text = without_packages(text)
+    text = without_packages(text, packages)
     text = re.sub(r'(?m)^name = ".*"$', f'name = "{_slug(root.resolve().name)}"', text, count=1)
     about = re.sub(r'["\\]', "'", f"Predicts {plan.target.name}.")
     text = re.sub(r'(?m)^description = ".*"$', lambda _: f'description = "{about}"', text, count=1)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from slipway.repository.layout import MODEL_CODE
 from slipway.repository.pointers import LOCK, POINTER
-from slipway.setup.starter import OF_THE_STARTER, PLOTS, without_packages
+from slipway.setup.starter import OF_THE_STARTER, PLOTS, packages_of_starter, without_packages
 from slipway.setup.upgrade.merge import File, Three, Tree
 from slipway.setup.upgrade.record import FILE, SOURCE, without_record
 
@@ -74,12 +74,12 @@ def align(path: str, three: Three, adopted: bool) -> Three:
 def _align_project(three: Three, ours: File) -> Three:
     """Align a pyproject.toml: the record, the starter's packages, the name and the package."""
     ours = _edited(ours, without_record)
-    own = _text(ours)
-
-    def remove(text: str) -> str:
-        return without_packages(text, keep=lambda name: f'"{name}' in own)
-
-    return _keep_own(_edit(Three(three.base, ours, three.theirs), remove), ours, OWN_LINES)
+    own, marked = _text(ours), _text(three.theirs) if three.theirs else ""
+    absent = [name for name in packages_of_starter(marked) if f'"{name}' not in own]
+    three = _edit(
+        Three(three.base, ours, three.theirs), lambda text: without_packages(text, absent)
+    )
+    return _keep_own(three, ours, OWN_LINES)
 
 
 def _keep_own(three: Three, ours: File, patterns: Iterable[re.Pattern[str]]) -> Three:
