@@ -1,4 +1,4 @@
-"""A fork of the first release, upgraded to the last commit of this repository, and the time it took.
+"""A fork of the first release, upgraded to the last commit of this repository, and its time.
 
 The fork has another table, an environment of its own and changes of its own. The commands are
 those of docs/upgrade.md; nothing is edited by hand.
