@@ -26,8 +26,8 @@ PROJECT_OF_MACHINE = f"{MACHINE}/pyproject.toml"
 PARAMS = "params.yaml"
 TARGET = f"{MODEL_CODE}/model/target.py"
 
-# Merged by rules of their own.
-SPECIAL = {FILE, PARAMS, str(DIGESTS), *LOCKS}
+# Merged by rules of their own, where the fork has them.
+MADE = {str(DIGESTS), *LOCKS}
 
 SECTION_OF_STAGE = re.compile(r"(?m)^      - ([a-z_]+)\b(?![/:])")
 
@@ -89,11 +89,12 @@ def make_changes(root: Path, trees: Trees, record: Record, version: str, wheel: 
 
 def _ordinary(root: Path, trees: Trees) -> Iterator[Change]:
     base, ours, theirs = trees.base, trees.ours, trees.theirs
+    special = {FILE, PARAMS} | (MADE & ours.entries.keys())
     paths = [
         path
         for path in sorted(base.entries.keys() | theirs.entries)
         if is_template(path)
-        and path not in SPECIAL
+        and path not in special
         and base.entries.get(path) != theirs.entries.get(path)
         and (path in ours.entries or not is_left_out(path, base, ours))
     ]
@@ -138,11 +139,12 @@ def _locks(trees: Trees) -> Iterator[Change]:
 
 
 def _digests(trees: Trees) -> Change | None:
-    """Take the digests of upstream's package, if the fork has its folder."""
-    three = trees.of(str(DIGESTS))
-    if MACHINE.as_posix() not in trees.ours.folders or three.theirs in (None, three.ours):
+    """Take the digests of upstream's package, unless the fork uses a released one."""
+    three, folder = trees.of(str(DIGESTS)), MACHINE.as_posix()
+    released = folder in trees.base.folders and folder not in trees.ours.folders
+    if released or three.ours is None or three.theirs in (None, three.ours):
         return None
-    return Change(str(DIGESTS), Kind.UPDATED if three.ours else Kind.ADDED, three, three.theirs)
+    return Change(str(DIGESTS), Kind.UPDATED, three, three.theirs)
 
 
 def _sections(trees: Trees, pipeline: Change | None) -> Change | None:
