@@ -37,6 +37,10 @@ def files(root: Path, revision: str, *paths: str) -> str:
     return run(["git", "ls-tree", "-r", revision, "--", *paths], root)
 
 
+def head(root: Path) -> str:
+    return run(["git", "rev-parse", "HEAD"], root).strip()
+
+
 def test_all_that_is_upstreams_arrives_and_all_that_is_the_models_stays(
     fork: Path, upstream: Path
 ) -> None:
@@ -137,20 +141,26 @@ def test_the_plots_of_another_task_are_no_conflict(fork: Path, upstream: Path) -
     assert "roc" not in text
 
 
-def test_conflicts_are_named_and_left_to_the_user_and_not_committed(fork: Path) -> None:
+def test_conflicts_are_named_and_left_to_the_user_and_not_committed(
+    fork: Path, upstream: Path
+) -> None:
     edit(fork, "Makefile", "echo two", "echo zwei")
     (fork / "tools/logo").write_bytes(b"\0mine")
     (fork / "tools/link").unlink()
     (fork / "tools/link").symlink_to("mine")
     write(fork, {"docs/new.md": "Mine.\n"})
-    head = commit(fork, "Mine")
+    edit(fork, "pyproject.toml", '["antlr', '["mine", "antlr')
+    edit(upstream, "pyproject.toml", '["antlr', '["theirs", "antlr')
+    commit(upstream, "Another package")
+    run(["git", "tag", "v1.2.0"], upstream)
+    before = commit(fork, "Mine")
     with pytest.raises(SlipwayError) as refused:
         upgrade(fork)
 
     assert refused.value.exit_code == NO
-    names = ["Makefile", "docs/new.md", "tools/link", "tools/logo"]
+    names = ["Makefile", "docs/new.md", "pyproject.toml", "tools/link", "tools/logo"]
     assert all(name in str(refused.value) for name in names)
-    assert run(["git", "rev-parse", "HEAD"], fork).strip() == head
+    assert run(["git", "rev-parse", "HEAD"], fork).strip() == before
     assert run(["git", "diff", "--name-only", "--diff-filter=U"], fork).split() == names
     assert "<<<<<<<" in (fork / "Makefile").read_text("utf-8")
     assert (fork / "tools/logo").read_bytes() == b"\0mine"
@@ -167,6 +177,27 @@ def test_a_folder_in_the_place_of_a_new_file_is_a_conflict(fork: Path) -> None:
     with pytest.raises(SlipwayError, match=r"docs/new\.md"):
         upgrade(fork)
     assert (fork / "docs/new.md/mine.md").exists()
+
+
+def test_a_file_becomes_a_folder_and_a_folder_a_file(fork: Path, upstream: Path) -> None:
+    for root in (upstream, fork):
+        write(root, {"tools/both/one": "1\n", "tools/two": "2\n"})
+        commit(root, "Add")
+    edit(
+        fork,
+        "pyproject.toml",
+        "[tool.slipway]\n",
+        f'[tool.slipway]\ntemplate = "{head(upstream)}"\n',
+    )
+    commit(fork, "Record")
+    run(["git", "rm", "-rq", "tools/both", "tools/two"], upstream)
+    write(upstream, {"tools/both": "1\n", "tools/two/one": "2\n"})
+    commit(upstream, "Exchange")
+    assert upgrade(fork, "main").conflicts == []
+    assert files(fork, "HEAD", "tools/both", "tools/two") == files(
+        upstream, "HEAD", "tools/both", "tools/two"
+    )
+    assert not run(["git", "status", "--porcelain"], fork)
 
 
 @pytest.mark.parametrize("squashed", [False, True])

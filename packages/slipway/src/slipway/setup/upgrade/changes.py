@@ -101,7 +101,8 @@ def _ordinary(root: Path, trees: Trees) -> Iterator[Change]:
     adopted = _is_adopted(trees)
     for path, three in trees.three(paths).items():
         aligned = align(path, three, adopted)
-        if change := merge(root, path, aligned, is_in_the_way(path, ours)):
+        in_the_way = path not in base.entries and is_in_the_way(path, base, ours)
+        if change := merge(root, path, aligned, in_the_way):
             yield change
 
 
@@ -119,13 +120,22 @@ def _project(root: Path, trees: Trees, record: Record, version: str, wheel: str)
     if not (three.ours and aligned.ours):
         return None  # `plan_upgrade` refuses a fork without it
     change = merge(root, FILE, aligned)
-    kind = change.kind if change else Kind.UPDATED
-    merged = change.result if change and change.result else aligned.ours
-    text = with_record(merged.content.decode("utf-8", "surrogateescape"), record, version)
-    if wheel:
-        text = SOURCE.sub(lambda line: WHEEL.sub(f'url = "{wheel}"', line[0]), text)
-    result = File(merged.mode, text.encode("utf-8", "surrogateescape"))
-    return None if result == three.ours else Change(FILE, kind, three, result)
+
+    def recorded(file: File) -> File:
+        text = with_record(_text(file), record, version)
+        if wheel:
+            text = SOURCE.sub(lambda line: WHEEL.sub(f'url = "{wheel}"', line[0]), text)
+        return File(file.mode, text.encode("utf-8", "surrogateescape"))
+
+    result = recorded(change.result if change and change.result else aligned.ours)
+    if change and change.kind is Kind.CONFLICT:  # whichever side a person takes has the record
+        theirs = recorded(aligned.theirs or aligned.ours)
+        return Change(
+            FILE, change.kind, Three(aligned.base, recorded(aligned.ours), theirs), result
+        )
+    if result == three.ours:
+        return None
+    return Change(FILE, change.kind if change else Kind.UPDATED, three, result)
 
 
 def _locks(trees: Trees) -> Iterator[Change]:

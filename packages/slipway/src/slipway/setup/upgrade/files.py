@@ -40,9 +40,14 @@ def is_left_out(path: str, base: Tree, ours: Tree) -> bool:
     return bool((folders & base.folders) - ours.folders)
 
 
-def is_in_the_way(path: str, ours: Tree) -> bool:
-    """Return whether the fork has a folder of this name, or a file with the name of a folder."""
-    return path in ours.folders or any(str(p) in ours.entries for p in Path(path).parents)
+def is_in_the_way(path: str, base: Tree, ours: Tree) -> bool:
+    """Return whether the fork has a folder of its own of this name, or a file where a folder is.
+
+    What it has from its version is removed by the new one.
+    """
+    parents = [str(parent) for parent in Path(path).parents]
+    inside = [name for name in ours.entries if name.startswith(f"{path}/")]
+    return any(ours.entries.get(name) != base.entries.get(name) for name in [*parents, *inside])
 
 
 def is_adopted(base: Iterable[File], ours: Iterable[File], replaced: bool) -> bool:

@@ -148,12 +148,13 @@ def write(root: Path, changes: Iterable[Change]) -> None:
     cleared = [f"0 {'0' * 40}\t{each.path}" for each in changes if _leaves_index(each)]
     lines = [f"{file.mode} {next(blobs)} {stage}\t{path}" for path, stage, file in staged]
     git(root, "update-index", "-z", "--index-info", given=_joined([*cleared, *lines]))
-    done = [path for path, stage, _ in staged if stage == 0]
-    git(root, "checkout-index", "--force", "--quiet", "-z", "--stdin", given=_joined(done))
     for change in changes:
         if change.kind is Kind.REMOVED:
             _remove(root, change.path)
-        elif change.kind is Kind.CONFLICT and change.result and change.three.ours:
+    done = [path for path, stage, _ in staged if stage == 0]
+    git(root, "checkout-index", "--force", "--quiet", "-z", "--stdin", given=_joined(done))
+    for change in changes:
+        if change.kind is Kind.CONFLICT and change.result and change.three.ours:
             (root / change.path).write_bytes(change.result.content)
 
 

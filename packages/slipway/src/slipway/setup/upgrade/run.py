@@ -258,7 +258,7 @@ def require_clean(root: Path, upgrade: Upgrade) -> None:
             f"`git switch {upgrade.branch}`; or remove it: `git branch -D {upgrade.branch}`",
         )
     added = (change.path for change in upgrade.changes if change.kind is Kind.ADDED)
-    if ignored := [path for path in added if (root / path).exists()]:
+    if ignored := [path for path in added if (root / path).is_file()]:
         raise SlipwayError(
             f"not tracked, and would be replaced: {', '.join(ignored[:5])}", "move these files away"
         )
