@@ -110,7 +110,7 @@ def test_what_the_fork_changed_is_merged_and_what_it_deleted_stays_deleted(fork:
 def test_what_adopt_removed_does_not_come_back(fork: Path) -> None:
     page = fork / "docs/page.md"
     page.write_text(OF_THE_STARTER.sub("", page.read_text("utf-8")), "utf-8")
-    edit(fork, "pyproject.toml", '  "tables==1.0", # starter: the tables\n', '  "mine",\n')
+    edit(fork, "pyproject.toml", '  "tables==1.0", # starter: the tables\n', '  "tables-of-mine",\n')
     edit(fork, "pyproject.toml", ', "tables"', "")
     edit(fork, "pyproject.toml", "starter", "churn")
     edit(fork, "requirements.lock", "tables==1.0\n", "mine==1.0\n")
@@ -121,8 +121,9 @@ def test_what_adopt_removed_does_not_come_back(fork: Path) -> None:
     assert "flights" not in page.read_text("utf-8")
     assert "Four." in page.read_text("utf-8")
     project = (fork / "pyproject.toml").read_text("utf-8")
-    assert '"mine"' in project
-    assert "tables" not in project
+    assert '"tables-of-mine",' in project
+    assert "tables==" not in project
+    assert '["antlr"]' in project
     assert "tables" not in (fork / "requirements.lock").read_text("utf-8")
 
 

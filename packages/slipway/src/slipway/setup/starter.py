@@ -23,6 +23,6 @@ def packages_of_starter(text: str) -> list[str]:
 def without_packages(text: str, names: Iterable[str]) -> str:
     """Return a pyproject.toml without the lines of some packages."""
     for name in names:
-        text = re.sub(rf'(?m)^ *"{re.escape(name)}\b[^"]*",?.*\n', "", text)
+        text = re.sub(rf'(?m)^ *"{re.escape(name)}(?![\w.-])[^"]*",?.*\n', "", text)
         text = re.sub(rf',? *"{re.escape(name)}"', "", text)  # in `source-only`
     return text
