@@ -110,7 +110,9 @@ def test_what_the_fork_changed_is_merged_and_what_it_deleted_stays_deleted(fork:
 def test_what_adopt_removed_does_not_come_back(fork: Path) -> None:
     page = fork / "docs/page.md"
     page.write_text(OF_THE_STARTER.sub("", page.read_text("utf-8")), "utf-8")
-    edit(fork, "pyproject.toml", '  "tables==1.0", # starter: the tables\n', '  "tables-of-mine",\n')
+    edit(
+        fork, "pyproject.toml", '  "tables==1.0", # starter: the tables\n', '  "tables-of-mine",\n'
+    )
     edit(fork, "pyproject.toml", ', "tables"', "")
     edit(fork, "pyproject.toml", "starter", "churn")
     edit(fork, "requirements.lock", "tables==1.0\n", "mine==1.0\n")

@@ -201,6 +201,8 @@ def upgrade(
     """
     from slipway.setup import upgrade as upgrading
 
+    if not dry_run:
+        upgrading.require_clean(Path())
     plan = upgrading.plan_upgrade(Path(), upgrading.Request(version, upstream, wheel))
     if plan.up_to_date:
         typer.echo(plan.up_to_date)

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from slipway.setup.upgrade.run import Request, Upgrade, check, plan_upgrade, write_upgrade
+from slipway.setup.upgrade.run import (
+    Request,
+    Upgrade,
+    check,
+    plan_upgrade,
+    require_clean,
+    write_upgrade,
+)
 from slipway.setup.upgrade.text import next_steps, plan_text
 
 __all__ = [
@@ -12,5 +19,6 @@ __all__ = [
     "next_steps",
     "plan_text",
     "plan_upgrade",
+    "require_clean",
     "write_upgrade",
 ]

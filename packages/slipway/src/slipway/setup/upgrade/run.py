@@ -218,7 +218,8 @@ def write_upgrade(root: Path, upgrade: Upgrade) -> None:
     Refused
         Files have conflicts, which are left to the user, uncommitted.
     """
-    require_clean(root, upgrade)
+    require_clean(root)
+    _require_free(root, upgrade)
     before = git(root, "symbolic-ref", "--short", "HEAD").strip()
     git(root, "switch", "--quiet", "--create", upgrade.branch)
     write(root, upgrade.changes)
@@ -233,14 +234,15 @@ def write_upgrade(root: Path, upgrade: Upgrade) -> None:
     git(root, "commit", "--quiet", "--message", f"Upgrade slipway to {upgrade.version.name}")
 
 
-def require_clean(root: Path, upgrade: Upgrade) -> None:
+def require_clean(root: Path) -> None:
     """Refuse to write where work could be lost.
 
     Raises
     ------
     SlipwayError
-        Names the files, the branch, or that HEAD is detached.
+        Names the files that are not committed, or that no branch is checked out.
     """
+    require_repository(root)
     changed = names(root, "status", "--porcelain", "-z", "--untracked-files=all")
     if changed:
         shown = ", ".join(line[3:] for line in changed[:5])
@@ -252,6 +254,10 @@ def require_clean(root: Path, upgrade: Upgrade) -> None:
         git(root, "symbolic-ref", "--quiet", "HEAD")
     except GitError:
         raise SlipwayError("HEAD is detached", "`git switch` to a branch") from None
+
+
+def _require_free(root: Path, upgrade: Upgrade) -> None:
+    """Refuse to replace a branch, or files that git ignores."""
     if git(root, "for-each-ref", f"refs/heads/{upgrade.branch}"):
         raise SlipwayError(
             f"the branch {upgrade.branch} exists",
