@@ -10,7 +10,6 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from slipway.errors import Refused, SlipwayError
 from slipway.github.api import Api
@@ -19,6 +18,9 @@ from slipway.github.lock import is_protected
 FILE = "100644"
 
 PART = 100  # files in one request
+
+# Of a tree: path, mode, type, and content or name of a blob.
+Entry = dict[str, str | None]
 
 NOT_ALLOWED = (
     "the settings of this repository do not let workflows open pull requests",
@@ -121,7 +123,7 @@ def create_pull(api: Api, branch: Branch, title: str, body: str) -> str:
     return f"opened {made['html_url']}"
 
 
-def _make_tree(api: Api, base: str, entries: list[dict[str, Any]]) -> str:
+def _make_tree(api: Api, base: str, entries: list[Entry]) -> str:
     """Return a tree with the entries changed; a request has a part of them."""
     for at in range(0, len(entries), PART):
         made = api.post("git/trees", {"base_tree": base, "tree": entries[at : at + PART]})
@@ -129,16 +131,14 @@ def _make_tree(api: Api, base: str, entries: list[dict[str, Any]]) -> str:
     return base
 
 
-def _entries(
-    api: Api, files: Mapping[str, bytes | None], modes: Mapping[str, str]
-) -> list[dict[str, Any]]:
+def _entries(api: Api, files: Mapping[str, bytes | None], modes: Mapping[str, str]) -> list[Entry]:
     return [
-        {"path": name, "mode": modes.get(name, FILE), "type": "blob"} | _content(api, content)
+        {"path": name, "mode": modes.get(name, FILE), "type": "blob", **_content(api, content)}
         for name, content in sorted(files.items())
     ]
 
 
-def _content(api: Api, content: bytes | None) -> dict[str, Any]:
+def _content(api: Api, content: bytes | None) -> Entry:
     """Return what a tree has of a file: text as it is, since each blob is a request."""
     if content is None:
         return {"sha": None}
@@ -146,7 +146,7 @@ def _content(api: Api, content: bytes | None) -> dict[str, Any]:
         return {"content": content.decode("utf-8")}
     except UnicodeDecodeError:
         body = {"content": base64.b64encode(content).decode(), "encoding": "base64"}
-        return {"sha": api.post("git/blobs", body)["sha"]}
+        return {"sha": str(api.post("git/blobs", body)["sha"])}
 
 
 def _tree_of(api: Api, commit: str) -> str:

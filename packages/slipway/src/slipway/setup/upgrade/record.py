@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,7 +37,7 @@ class Record:
     template: str = ""
 
 
-def read_project(text: str) -> dict[str, Any]:
+def read_project(text: str) -> Mapping[str, Any]:
     """Return the content of a pyproject.toml.
 
     Raises
