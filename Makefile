@@ -31,6 +31,7 @@ help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s  %s\n", $$1, $$2 }' Makefile
 
 setup: $(READY) ## Install the Python packages and the slipway command into .venv
+	@$(BIN)/python -m slipway.repository.merge_driver
 	@echo ".venv is ready"
 
 data: $(READY) ## Fetch the data of data.dvc

@@ -6,25 +6,27 @@ The commands are those of docs/adopt.md; nothing is edited by hand.
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
-from support.measure import PACKAGE, ROOT, machine, table
+from support.clone import (
+    clone_with_environment,
+    commit,
+    environment_of,
+    first_line,
+    git,
+    reset,
+    run,
+)
+from support.measure import machine, table
+from tests.adopt.six_tables import TABLES, write
 
 from slipway.settings import read_params
-
-sys.path.insert(0, str(PACKAGE))
-from tests.adopt.six_tables import TABLES, write
-from tests.installation.test_release import copy_environment
-
-AUTHOR = ("-c", "user.name=Ada", "-c", "user.email=ada@example.org")
 
 ROWS = 300  # that are asked for
 
@@ -34,11 +36,7 @@ def main() -> None:
     print(f"{machine()}\n")
     with tempfile.TemporaryDirectory(prefix="slipway-") as name:
         folder = Path(name)
-        clone = folder / "clone"
-        subprocess.run(["git", "clone", "--quiet", str(ROOT), str(clone)], check=True)
-        copy_environment(clone)
-        (clone / ".venv/ready").unlink()  # the environment is that of another folder
-        run(clone, "make", "setup")
+        clone = clone_with_environment(folder)
         chosen = sys.argv[1:] or list(TABLES)
         found = []
         for name in chosen:
@@ -51,8 +49,7 @@ def measured(clone: Path, name: str, path: Path) -> Iterator[tuple[str, str]]:
     """Yield what became of a table, by step."""
     example = TABLES[name]
     yield "table", name
-    git(clone, "checkout", "--quiet", "--force", "-B", "main", "origin/HEAD")
-    git(clone, "clean", "--quiet", "--force", "-d")
+    reset(clone)
     seconds, output = run(clone, "slipway", "adopt", str(path), "--target", example.target, "--yes")
     yield "task", example.task if f", {example.task}" in output else "another one"
     estimator = re.search(r"^Estimator: (.*?) \(", output, re.MULTILINE)
@@ -119,43 +116,6 @@ def shown(answer: dict[str, object]) -> str:
     parts = {k: v for k, v in answer.items() if k not in ("id", "review", "reasons")}
     text = json.dumps(parts)
     return text if len(text) < 80 else f"{text[:77]}…"
-
-
-def commit(clone: Path, message: str) -> None:
-    git(clone, "add", "--all")
-    git(clone, *AUTHOR, "commit", "--quiet", "--message", message)
-
-
-def git(clone: Path, *arguments: str) -> None:
-    subprocess.run(["git", *arguments], cwd=clone, check=True, capture_output=True)
-
-
-def run(clone: Path, *command: str, expected: tuple[int, ...] = (0,)) -> tuple[float, str]:
-    """Run a command of the clone; return the seconds that it took, and its output."""
-    began = time.monotonic()
-    done = subprocess.run(
-        command,
-        cwd=clone,
-        env=environment_of(clone),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode not in expected:
-        raise SystemExit(
-            f"{' '.join(command)}: exit code {done.returncode}\n{done.stdout}\n{done.stderr}"
-        )
-    return time.monotonic() - began, done.stdout or done.stderr
-
-
-def environment_of(clone: Path) -> dict[str, str]:
-    """Return the environment of a shell in the clone."""
-    own = {name: text for name, text in os.environ.items() if not name.startswith("PYTHON")}
-    return own | {"PATH": f"{clone}/.venv/bin{os.pathsep}{os.environ['PATH']}"}
-
-
-def first_line(output: str) -> str:
-    return next((line for line in output.splitlines() if line.strip()), "").strip()
 
 
 if __name__ == "__main__":

@@ -1,15 +1,21 @@
-"""How numbers are shown: with four decimals, and fewer where numbers are large."""
+"""How numbers are shown: with four decimals; with fewer where they are large, more where small."""
 
 from __future__ import annotations
 
 import math
 
+# Smaller numbers are those of rounding: `round_floats` of `slipway.dataset.tables` drops them too.
+SMALLEST = 1e-12
+
 
 def plain(value: float, digits: int = 4) -> str:
     """Return a number with at most `digits` decimals; from 10 on, with `digits` digits in all.
 
-    A metric in the unit of the labels may be 0.0312 or 31,230.
+    A number that these decimals would show as zero has two digits, such as 1.2e-05. A metric in the
+    unit of the labels may be 0.000012, 0.0312 or 31,230.
     """
+    if SMALLEST <= abs(value) < 10.0**-digits / 2:
+        return f"{value:.2g}"
     size = math.floor(math.log10(abs(value))) if math.isfinite(value) and abs(value) >= 10 else 0
     return f"{value:,.{max(0, digits - size - bool(size))}f}"
 

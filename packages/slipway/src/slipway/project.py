@@ -53,6 +53,7 @@ __all__ = [
     "known_before",
     "label",
     "label_definition",
+    "not_retrainable",
     "read_labels",
     "row_keys",
     "schema",
@@ -183,6 +184,15 @@ def event_time() -> str | None:
     return name
 
 
+def not_retrainable() -> str:
+    """Return why rows of the prediction log cannot be added to data/; "" if they can."""
+    if event_time() is None:
+        return f"{SCHEMA}: `EVENT_TIME` is None, so no period can be added"
+    if len(key_columns()) != 1:
+        return f"{SCHEMA}: `KEY` is {key_entry()}, and a key of one column is needed to add rows"
+    return ""
+
+
 def dependence() -> dict[str, Any]:
     """Return the settings of which rows depend on each other, those that are set."""
     _load("schema", "EVENT_TIME")
@@ -248,16 +258,19 @@ def _without_none(values: np.ndarray) -> np.ndarray:
 
 
 def task() -> Task:
-    """Return what the model predicts: `TASK` of the target (default: binary), and its `CLASSES`.
+    """Return what the model predicts: `TASK`, `CLASSES` and `QUANTILE` of the target.
+
+    The default of the task is binary.
 
     Raises
     ------
     SlipwayError
-        There is no such task, or its classes are not valid.
+        There is no such task, or its classes or its quantile are not valid.
     """
     _load("target", "NAME")
     module = import_module("model.target")
-    return declared_task(getattr(module, "TASK", "binary"), getattr(module, "CLASSES", ()))
+    name, classes = getattr(module, "TASK", "binary"), getattr(module, "CLASSES", ())
+    return declared_task(name, classes, getattr(module, "QUANTILE", None))
 
 
 def label(columns: Columns) -> np.ndarray:

@@ -18,7 +18,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from slipway.errors import SlipwayError
-from slipway.metrics.registry import ALL, Options, metrics_of, primary_of
+from slipway.metrics.registry import ALL, Options, compared_of, primary_of
 from slipway.predictions.files import MOST_RECORD
 from slipway.texts import read_yaml
 
@@ -204,13 +204,17 @@ def _one_of(names: Iterable[str]) -> AfterValidator:
     return AfterValidator(check)
 
 
-Guard = Annotated[str, _one_of(ALL)]
+COMPARED = {name: metric for name, metric in ALL.items() if metric.is_compared}
+
+Guard = Annotated[str, _one_of(COMPARED)]
 
 PRIMARY = [name for name, metric in ALL.items() if metric.may_be_primary]
 
 # No margin in the unit of the labels suits every project: such a metric is never *not worse*
 # before one is set.
-MARGINS = {name: 0.0 if metric.in_label_units else metric.margin for name, metric in ALL.items()}
+MARGINS = {
+    name: 0.0 if metric.in_label_units else metric.margin for name, metric in COMPARED.items()
+}
 
 
 def _within_range(margins: dict[str, float]) -> dict[str, float]:
@@ -251,13 +255,14 @@ class Judge(Section):
         """
         for key, names, possible in (
             ("primary", [self.primary], primary_of(task)),
-            ("guards", self.guards, tuple(metrics_of(task))),
+            ("guards", self.guards, compared_of(task)),
         ):
             for name in names:
                 if name not in possible:
                     raise SlipwayError(
                         f"params.yaml: `judge.{key}` is {name}, which no {task} model has",
-                        f"choose from: {', '.join(possible)}",
+                        f"choose from: {', '.join(possible)} ({name} is of `TASK = "
+                        f"'{ALL[name].tasks[0]}'`: docs/model.md#tasks)",
                     )
                 if ALL[name].in_label_units and not self.margins[name]:
                     raise SlipwayError(

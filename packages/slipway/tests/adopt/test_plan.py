@@ -8,9 +8,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
+from tests.services.projects import ROOT
 
 from slipway.errors import SlipwayError
+from slipway.setup.adopt.estimators import Chosen, candidates
 from slipway.setup.adopt.plan import Plan, Request, make_plan
+from slipway.setup.adopt.project_files import remove_starter, write_params
 from slipway.setup.adopt.table import read_table
 
 ROWS = 200
@@ -166,3 +170,59 @@ def test_a_table_without_a_feature_is_refused(tmp_path: Path) -> None:
     columns = {"constant": [1] * ROWS, "label": np.resize([0, 1], ROWS)}
     with pytest.raises(SlipwayError, match="no column is left"):
         plan_of(tmp_path, columns)
+
+
+def test_repeated_customers_are_listed_until_the_user_decides(
+    tmp_path: Path, columns: dict[str, Any]
+) -> None:
+    repeated = columns | {"customer": [f"c{number % 50}" for number in range(ROWS)]}
+
+    def listed(**stated: Any) -> bool:
+        return any(
+            "customer" in each.evidence for each in plan_of(tmp_path, repeated, **stated).decisions
+        )
+
+    assert listed()
+    assert not listed(entity="none")
+
+
+def test_a_second_table_takes_the_place_of_the_first_in_the_readme(
+    tmp_path: Path, columns: dict[str, Any]
+) -> None:
+    (tmp_path / "README.md").write_text(
+        "# A\n\n<!-- starter -->\nOld.\n<!-- /starter -->\n\n## B\n"
+    )
+    (tmp_path / "pyproject.toml").write_text('description = "Old"\n  "old", # starter\n')
+    for target in ("label", "amount"):
+        remove_starter(plan_of(tmp_path, columns, target), tmp_path)
+        readme = (tmp_path / "README.md").read_text("utf-8")
+        assert f"`{target}`" in readme
+        assert f"Predicts {target}" in (tmp_path / "pyproject.toml").read_text("utf-8")
+    assert "`label`" not in readme
+    assert "## B" in readme
+
+
+@pytest.mark.parametrize(
+    ("target", "stated", "settings"),
+    [
+        ("label", {}, {"auc_drop", "rate_gap", "loss_excess"}),
+        ("plan", {"task": "multiclass"}, {"accuracy_drop", "rate_gap"}),
+        ("amount", {}, {"error_rise", "bias_gap"}),
+    ],
+)
+def test_params_name_the_alarms_of_the_task_and_no_retraining_of_rows_without_a_time(
+    tmp_path: Path,
+    columns: dict[str, Any],
+    target: str,
+    stated: dict[str, Any],
+    settings: set[str],
+) -> None:
+    (tmp_path / "params.yaml").write_text((ROOT / "params.yaml").read_text("utf-8"), "utf-8")
+    plan = plan_of(tmp_path, columns, target, **stated)
+    write_params(plan, Chosen(candidates(plan)[0], {}, "loss", None), tmp_path)
+    text = (tmp_path / "params.yaml").read_text("utf-8")
+    written = yaml.safe_load(text)["monitoring"]
+    others = {"labels", "retrain"}
+    assert written.keys() == settings | others
+    assert written["retrain"] == "never"
+    assert "slipway retrain" not in text

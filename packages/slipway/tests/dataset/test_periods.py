@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from slipway.dataset.periods import (
     Unit,
+    called,
     days_of,
     last_day,
     local_days,
@@ -85,3 +86,13 @@ def test_the_days_and_the_months_of_periods() -> None:
     assert len(found) == 28 + 7
     assert days_of(["learned"]) is None
     assert days_of([]) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "word"),
+    [("2024-05", "months"), ("2024-W05", "weeks"), ("2024-05-01", "days"), ("fold-1", "folds")],
+)
+def test_periods_are_called_by_their_unit_and_parts_without_a_time_folds(
+    name: str, word: str
+) -> None:
+    assert called([name, "holdout"]) == word

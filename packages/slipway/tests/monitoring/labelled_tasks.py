@@ -1,4 +1,4 @@
-"""Made-up predictions with labels of several classes and of numbers, and years of weekly checks."""
+"""Made-up predictions with labels of classes, numbers and quantiles; years of weekly checks."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ import numpy as np
 
 from slipway.monitoring.label_monitors import (
     LabelMonitor,
+    QuantileMonitor,
+    RegressionMonitor,
     multiclass_monitor,
-    regression_monitor,
 )
 from slipway.monitoring.labelled import Labelled
 from slipway.monitoring.performance import evidence_by_series
@@ -20,6 +21,8 @@ from slipway.tasks import declared_task
 RATE, WEEKS, HOLDOUT = 0.1, 52, 10_000
 
 CLASSES = declared_task("multiclass", ["a", "b", "c"])
+NUMBERS = declared_task("regression", ())
+QUANTILES = declared_task("quantile", (), 0.9)
 
 Draw = Callable[[np.random.Generator, int, int, float, float], Labelled]
 
@@ -55,11 +58,22 @@ def of_numbers(
     return Labelled(labels, scores, _dates(day), scores)
 
 
+def of_quantiles(
+    random: np.random.Generator, rows: int, days: int, rest: float, change: float
+) -> Labelled:
+    """The labels of `of_numbers`, with the 0.9 quantile of their noise."""
+    part = of_numbers(random, rows, days, rest, change)
+    scores = part.scores * np.exp(0.5 * 1.2816 - 0.125)
+    return Labelled(part.labels, scores, part.days, scores)
+
+
 def monitor_of(draw: Draw, random: np.random.Generator, rest: float) -> LabelMonitor:
     holdout = draw(random, HOLDOUT, 30, rest, 0.0)
     if holdout.scores.ndim > 1:
         return multiclass_monitor(CLASSES, holdout.labels, holdout.scores, holdout.days)
-    return regression_monitor(holdout.labels, holdout.scores, holdout.days)
+    if draw is of_quantiles:
+        return QuantileMonitor.of(QUANTILES, holdout.labels, holdout.scores, holdout.days)
+    return RegressionMonitor.of(NUMBERS, holdout.labels, holdout.scores, holdout.days)
 
 
 def first_alarm(

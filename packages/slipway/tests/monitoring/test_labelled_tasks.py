@@ -1,4 +1,4 @@
-"""Late labels of classes and of numbers: as few false alarms as set, and shifts are found."""
+"""Late labels of classes, numbers, quantiles: as few false alarms as set, and shifts are found."""
 
 from __future__ import annotations
 
@@ -8,16 +8,18 @@ import numpy as np
 import pytest
 from tests.monitoring.labelled_tasks import (
     HOLDOUT,
+    NUMBERS,
     WEEKS,
     Draw,
     first_alarm,
     monitor_of,
     of_classes,
     of_numbers,
+    of_quantiles,
 )
 
 from slipway.errors import SlipwayError
-from slipway.monitoring.label_monitors import regression_monitor
+from slipway.monitoring.label_monitors import RegressionMonitor
 
 YEARS = 12
 
@@ -25,7 +27,9 @@ YEARS = 12
 ALLOWED = 0.7
 
 
-@pytest.mark.parametrize(("draw", "rest"), [(of_classes, 0.3), (of_numbers, 0.1)])
+@pytest.mark.parametrize(
+    ("draw", "rest"), [(of_classes, 0.3), (of_numbers, 0.1), (of_quantiles, 0.1)]
+)
 def test_years_without_a_change_have_few_alarms_although_days_differ(
     draw: Draw, rest: float
 ) -> None:
@@ -33,7 +37,9 @@ def test_years_without_a_change_have_few_alarms_although_days_differ(
     assert alarms <= ALLOWED * YEARS
 
 
-@pytest.mark.parametrize(("draw", "change"), [(of_classes, 0.2), (of_numbers, 0.3)])
+@pytest.mark.parametrize(
+    ("draw", "change"), [(of_classes, 0.2), (of_numbers, 0.3), (of_quantiles, 0.3)]
+)
 def test_a_change_is_found_within_weeks(draw: Draw, change: float) -> None:
     assert max(first_alarm(draw, seed, 1_000, 0.0, change, weeks=4) for seed in range(5)) <= 2
 
@@ -43,8 +49,8 @@ def test_without_the_days_of_the_holdout_such_days_would_alarm() -> None:
     random = np.random.default_rng(1)
     holdout = of_numbers(random, HOLDOUT, 30, 0.3, 0.0)
     week = of_numbers(random, 10_000, 7, 0.3, 0.0)
-    with_days = regression_monitor(holdout.labels, holdout.scores, holdout.days)
-    without = regression_monitor(holdout.labels, holdout.scores, None)
+    with_days = RegressionMonitor.of(NUMBERS, holdout.labels, holdout.scores, holdout.days)
+    without = RegressionMonitor.of(NUMBERS, holdout.labels, holdout.scores, None)
     assert without.shifts(week)["bias"].sd < with_days.shifts(week)["bias"].sd / 3
 
 

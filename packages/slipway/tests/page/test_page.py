@@ -14,10 +14,10 @@ from slipway.errors import SlipwayError
 from slipway.monitoring.report import without_answer
 from slipway.predictions import reader
 from slipway.reports.page import page
+from slipway.reports.page.calibration import calibration_of
 from slipway.reports.page.components import span
 from slipway.reports.page.days import known_labels, read_days
 from slipway.reports.page.inputs import released_by_git
-from slipway.reports.page.quality import calibration_of
 from slipway.repository.worktrees import run
 from slipway.settings import read_params
 

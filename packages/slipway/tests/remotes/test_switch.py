@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
+from tests.doctor.conftest import finding, params
 from tests.remotes.conftest import DATA, Clone, tamper
 from tests.services.projects import ROOT
 from tests.services.servers import Server
+
+from slipway.settings import Params
+from slipway.setup.doctor.registry import Context
+
+__all__ = ["params"]
 
 PAGE = (ROOT / "docs/remotes.md").read_text("utf-8")
 
@@ -50,6 +57,25 @@ def test_one_command_switches_and_only_what_was_pushed_comes_back_from_the_serve
     tamper(server.files, server.path, "2024-01.csv")
     assert switched.dvc("pull").returncode != 0
     assert "2024-01.csv" not in switched.data()
+
+
+@pytest.mark.parametrize("server", ["s3"], indirect=True)
+def test_doctor_finds_the_data_on_the_server_and_leaves_nothing_there(
+    switched: Clone, server: Server, params: Params, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in switched.environment.items():
+        monkeypatch.setenv(name, value)
+    at = Context(switched.folder, params, datetime.now(UTC), None)
+    before = stored(server)
+
+    assert finding("data-pushed", at).kind == "ok"
+    assert finding("remote-writable", at).kind == "ok"
+    assert stored(server) == before != []
+
+
+def stored(server: Server) -> list[str]:
+    server.files.invalidate_cache()
+    return sorted(server.files.find(server.path))
 
 
 def test_the_command_for_google_is_shown_and_understood(clone: Clone) -> None:

@@ -212,8 +212,8 @@ def test_an_accepted_slice_is_printed_with_its_reason() -> None:
 
 
 def test_a_used_up_holdout_says_so_and_what_to_do() -> None:
-    assert "until fresh months" in markdown_of(judged(uses=51))
-    assert "until fresh months" not in markdown_of(judged(uses=50))
+    assert "until new rows" in markdown_of(judged(uses=51))
+    assert "until new rows" not in markdown_of(judged(uses=50))
 
 
 def test_a_change_of_its_own_judges_is_pointed_at() -> None:

@@ -25,10 +25,19 @@ PROJECTS: Mapping[str, dict[str, Any]] = {
     },
 }
 
+JUDGES: Mapping[str, dict[str, Any]] = {
+    **PROJECTS,
+    "promises": {"primary": "pinball_loss", "guards": [], "margins": {"pinball_loss": 0.1}},
+}
+
 PLOTS = {
     "tickets": ("calibration", "class_calibration", "confusion", "slices"),
     "deliveries": ("calibration", "residuals", "slices"),
+    "promises": ("calibration", "residuals", "slices"),
 }
+
+# Tables whose other files are those of another one.
+VARIANT_OF = {"promises": "deliveries"}
 
 
 @pytest.fixture(scope="session", params=PROJECTS)
@@ -60,12 +69,13 @@ def replace_project(root: Path, name: str, sections: Mapping[str, Any] | None = 
         (root / file).unlink()
     leave = shutil.ignore_patterns("__pycache__")
     shutil.copytree(TABLES / "shared", model, ignore=leave)
-    shutil.copytree(TABLES / name, model, dirs_exist_ok=True, ignore=leave)
+    for part in (VARIANT_OF.get(name, name), name):
+        shutil.copytree(TABLES / part, model, dirs_exist_ok=True, ignore=leave)
     deploy = yaml.safe_load((root / "params.yaml").read_text("utf-8"))["deploy"]
     settings = yaml.safe_load((TABLES / "params.yaml").read_text("utf-8"))
     settings |= {"deploy": deploy, **(sections or {})}
     (root / "params.yaml").write_text(yaml.safe_dump(settings), "utf-8")
-    edit_params(root, train={"iterations": 40}, judge=PROJECTS.get(name, {}))
+    edit_params(root, train={"iterations": 40}, judge=JUDGES.get(name, {}))
     if name in PLOTS:
         _replace_plots(root, PLOTS[name])
     run(["git", "init", "-q", "-b", "main"], root)

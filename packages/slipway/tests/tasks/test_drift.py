@@ -21,7 +21,11 @@ from slipway.metrics.registry import metrics_of
 from slipway.monitoring.report import DriftReport
 from slipway.repository.worktrees import environment
 
-KEYS = {"multiclass": ("ticket", "team"), "regression": ("delivery", "minutes")}
+KEYS = {
+    "multiclass": ("ticket", "team"),
+    "regression": ("delivery", "minutes"),
+    "quantile": ("delivery", "minutes"),
+}
 
 # Writes a log as the service would, for a file of rows: faster than requests.
 WRITE = """
@@ -85,10 +89,8 @@ class Traffic:
         return DriftReport.of(content)
 
 
-@pytest.fixture(scope="module")
-def answered(main_branch: Path, tmp_path_factory: pytest.TempPathFactory) -> Traffic:
-    root = tmp_path_factory.mktemp("answered") / "repository"
-    shutil.copytree(main_branch, root, symlinks=True)
+def answers_to(main: Path, root: Path) -> Traffic:
+    shutil.copytree(main, root, symlinks=True)
     whole = pd.read_parquet(root / "data/2022-05.parquet")
     manifest = json.loads((root / "build/model/manifest.json").read_text("utf-8"))
     key, time = manifest["key"], manifest["event_time"]
@@ -104,6 +106,11 @@ def answered(main_branch: Path, tmp_path_factory: pytest.TempPathFactory) -> Tra
     traffic = Traffic(root, pd.concat(weeks, ignore_index=True))
     traffic.write()
     return traffic
+
+
+@pytest.fixture(scope="module")
+def answered(main_branch: Path, tmp_path_factory: pytest.TempPathFactory) -> Traffic:
+    return answers_to(main_branch, tmp_path_factory.mktemp("answered") / "repository")
 
 
 @pytest.fixture
@@ -232,11 +239,11 @@ def test_the_page_shows_the_model_and_its_traffic_by_the_metrics_of_the_task(
     assert done.returncode == 0, done.stderr
     text = (traffic.root / "site/index.html").read_text("utf-8")
     words = {
-        "multiclass": ("accuracy", "share of right decisions", "macro F1"),
-        "regression": ("mean absolute error", "mean label", "bias"),
+        "multiclass": ("accuracy", "share of right decisions", "Each class against all others"),
+        "regression": ("mean absolute error", "mean label", "By bins of the prediction"),
     }
     for each in words[traffic.task]:
         assert each in text
     assert "AUC on the holdout" not in text
     figures = {path.stem for path in (traffic.root / "site").glob("*.svg")}
-    assert figures >= {"slices", "traffic", "rates"}
+    assert figures >= {"slices", "traffic", "rates", "calibration"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ import httpx
 import numpy as np
 import pandas as pd
 import pytest
+from tests.services.projects import ROOT
 
 from slipway.predictions.answers import (
     Answers,
@@ -91,6 +93,24 @@ def test_a_replay_counts_all_rows_and_the_metrics_fit_a_canary(served: Served) -
     # Most bins have some of the predictions, so a shift would be seen.
     assert sum(count > 0 for count in sample.scores.counts) > len(served.form.bins) / 3
     assert not compare(sample, sample, Canary()).crossed
+
+
+def test_the_share_of_reviews_is_of_numbers_that_a_service_of_each_task_has(
+    served: Served,
+) -> None:
+    served.predict([example["row"] for example in served.manifest["golden"]])
+    shown = httpx.get(f"{served.url}/metrics").text
+    texts = (path.read_text("utf-8") for path in (ROOT / "deploy/monitoring").rglob("*slipway*.*"))
+    shares = [
+        expression
+        for text in texts
+        for expression in re.findall(r"expr\"?: \"?(.*reviews_total.*)", text)
+    ]
+    assert len(shares) == 2
+    for name in re.findall(r"slipway_\w+", " ".join(shares)):
+        (*_, value) = re.findall(rf"^{name}{{.*}} (\S+)$", shown, re.MULTILINE)
+        assert float(value) >= 0
+        assert name != "slipway_decisions_total"
 
 
 def facts(answers: list[Any]) -> Facts:

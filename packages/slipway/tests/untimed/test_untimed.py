@@ -12,7 +12,9 @@ from tests.tasks.test_pipeline import slipway
 
 from slipway.comparison.baselines import incomparable
 from slipway.comparison.report import Judgement
+from slipway.documents.markdown import to_markdown
 from slipway.reports.check import check
+from slipway.reports.model_card import card
 from slipway.repository.worktrees import run
 from slipway.training.score import read_manifest
 
@@ -34,6 +36,8 @@ def test_a_worse_model_is_found_on_the_holdout_and_a_fold(repository: Path) -> N
     assert report.unit == "patient"
     shown = slipway(repository, "report", "build/report.json")
     assert shown.returncode == 0, shown.stderr
+    assert "folds" in shown.stdout
+    assert "month" not in shown.stdout + to_markdown(card(repository, []))
 
 
 def test_with_added_rows_the_champion_is_fitted_and_scored_on_the_same_folds(
@@ -86,13 +90,18 @@ def test_without_a_key_the_rows_of_the_holdout_must_be_equal(
     assert (found and found.code) == code
 
 
-def test_a_search_reads_only_folds_that_no_origin_scores(repository: Path) -> None:
+def test_a_search_reads_only_folds_that_no_origin_scores_and_names_no_retraining(
+    repository: Path,
+) -> None:
+    edit_params(repository, train={"min_samples_leaf": 5_000})
     text = (repository / "params.yaml").read_text("utf-8")
     (repository / "params.yaml").write_text(
-        text + "search:\n  candidates:\n  - {iterations: 2}\n", "utf-8"
+        text + "search:\n  candidates:\n  - {min_samples_leaf: 40}\n", "utf-8"
     )
     done = slipway(repository, "search")
-    assert done.returncode in (0, 1), done.stdout + done.stderr
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "`train` of params.yaml" in done.stdout
+    assert "retrain" not in done.stdout
     held = json.loads((repository / "build/search.json").read_text("utf-8"))["held"]
     assert held == ["fold-5", "fold-6", "fold-7"]
 

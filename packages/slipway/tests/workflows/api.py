@@ -69,6 +69,7 @@ class GitHub:
     calls: list[str] = field(default_factory=list)
     uploads: tuple[int, Path] | None = None
     refuses: tuple[str, ...] = ()
+    refusal: str = "Resource not accessible by integration"
     watched: Watched = field(default_factory=Watched)
     released: Released = field(default_factory=Released)
 
@@ -126,7 +127,7 @@ class GitHub:
     def answer(self, method: str, path: str, query: Mapping[str, str], body: Any) -> Any:
         """Return the status and JSON of a call."""
         if f"{method} {path}".startswith(self.refuses or ("nothing",)):
-            return 403, {"message": "Resource not accessible by integration"}
+            return 403, {"message": self.refusal}
         if path == "graphql":
             return self._commit(body["variables"]["input"])
         parts = self.watched.routes(self.pulls) | self.released.routes()
@@ -308,7 +309,7 @@ def handler_of(github: GitHub) -> type[BaseHTTPRequestHandler]:
         def log_message(self, *_: Any) -> None:
             pass
 
-        do_GET = do_POST = do_PATCH = do_DELETE = respond  # noqa: N815
+        do_GET = do_POST = do_PATCH = do_PUT = do_DELETE = respond  # noqa: N815
 
     return Handler
 

@@ -91,7 +91,7 @@ def test_its_charts_are_drawn_by_github_itself(check, issues):
     charts = re.findall(r"```mermaid\n(.*?)```", issues()[0]["body"], re.DOTALL)
     assert [chart.split("\n")[0] for chart in charts] == ["xychart-beta"] * 3
     assert "![" not in issues()[0]["body"]
-    assert "line [0.00000, 0.10000, 0.20000" in charts[2]
+    assert "line [0, 0.1, 0.2" in charts[2]
     assert "| 2013-10-03 | 900 | 0.20 |" in issues()[0]["body"]
 
 

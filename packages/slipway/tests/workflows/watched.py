@@ -17,7 +17,10 @@ BOT = {"login": "github-actions[bot]", "type": "Bot"}
 
 ADA = {"login": "ada", "type": "User"}
 
-SETTINGS = r"(?:actions/(?:permissions|variables|workflows|runs/\d+$)|pages|environments)"
+SETTINGS = (
+    r"(?:actions/(?:permissions|runners|variables|workflows|runs/\d+$)|pages|environments"
+    r"|meta|user|orgs/)"
+)
 
 Answer = tuple[int, Any]
 
@@ -88,7 +91,43 @@ class Watched:
             r"PATCH pulls/(\d+)": lambda at, _, body: self._update_pull(pulls, at, body),
             f"GET ({SETTINGS}.*)": lambda at, *_: found(self.settings.get(at[0])),
             "GET repos/team/flights": lambda *_: found(self.settings.get("repository")),
+            "PATCH repos/team/flights": self._change_repository,
+            "POST actions/variables": self._create_variable,
+            "POST rulesets": self._create_ruleset,
+            r"PUT actions/workflows/([\w.-]+)/enable": self._enable_workflow,
+            r"PUT environments/(\w+)": self._put_environment,
+            r"POST environments/(\w+)/deployment-branch-policies": self._add_branch,
         }
+
+    def _change_repository(self, _: Any, __: Any, body: Any) -> Answer:
+        self.settings["repository"] = self.settings["repository"] | body
+        return 200, self.settings["repository"]
+
+    def _create_variable(self, _: Any, __: Any, body: Any) -> Answer:
+        path = f"actions/variables/{body['name']}"
+        if path in self.settings:
+            return 409, {"message": "Already exists"}
+        self.settings[path] = body
+        return 201, {}
+
+    def _create_ruleset(self, _: Any, __: Any, body: Any) -> Answer:
+        self.branch_rules["main"] = [*self.branch_rules.get("main", []), *body["rules"]]
+        return 201, body
+
+    def _enable_workflow(self, at: Any, *_: Any) -> Answer:
+        for entry in self.settings["actions/workflows"]["workflows"]:
+            if entry["path"].endswith(f"/{at[0]}"):
+                entry["state"] = "active"
+        return 204, None
+
+    def _put_environment(self, at: Any, _: Any, body: Any) -> Answer:
+        # As GitHub does: what the body does not name is gone.
+        self.settings[f"environments/{at[0]}"] = {"protection_rules": []} | body
+        return 200, self.settings[f"environments/{at[0]}"]
+
+    def _add_branch(self, at: Any, _: Any, body: Any) -> Answer:
+        self.settings[f"environments/{at[0]}"].setdefault("branches", []).append(body["name"])
+        return 200, body
 
     def _list_issues(self, _: Any, query: Mapping[str, str], __: Any) -> Answer:
         wanted = set(filter(None, query.get("labels", "").split(",")))

@@ -10,6 +10,8 @@ from typing import Annotated, Any
 
 import typer
 
+from slipway.cli.options import JsonFile
+
 
 def adopt(
     files: Annotated[
@@ -72,7 +74,7 @@ def adopt(
     from slipway.dataset.example import describe_rows
     from slipway.errors import Refused, SlipwayError
     from slipway.settings import read_params
-    from slipway.setup.adopt import Request, decisions_text, examine, plan_text
+    from slipway.setup.adopt import UNDO, Request, decisions_text, examine, plan_text
     from slipway.setup.adopt import adopt as write
 
     request = Request(target, task, time, key, entity, positive, zone)
@@ -94,7 +96,7 @@ def adopt(
         typer.echo(f"The files that were in data/ are in {done.replaced}.")
     typer.echo(
         "Next: `make check`, then commit all files on a branch and open a pull request.\n"
-        "To undo it: `git restore .`, `git clean -n` for new files, and `slipway restore --force`."
+        f"To undo it: {UNDO}."
     )
 
 
@@ -140,23 +142,46 @@ def doctor(
             help="Write .github/CODEOWNERS: this owner must approve protected files.",
         ),
     ] = None,
+    fix: Annotated[
+        bool, typer.Option("--fix", help="List what can be fixed from here; ask, then fix it.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="With --fix: do not ask.")] = False,
+    json: JsonFile = None,
 ) -> None:
     """Check the configuration. Exit codes: 0 OK, 1 problems found, 2 some checks could not run.
 
-    Reads the working tree and, with a token, GitHub's settings; writes .github/CODEOWNERS if asked.
+    Reads the working tree and, with a token, GitHub's settings. Writes one empty object to the DVC
+    remote and removes it. Changes settings only with --fix, and relaxes none.
 
     Example: slipway doctor
     """
     from slipway.settings import read_params
+    from slipway.setup.doctor import run
     from slipway.setup.doctor.codeowners import write
-    from slipway.setup.doctor.run import examine, exit_code, to_text
 
     if write_codeowners:
         typer.echo(write(Path(), write_codeowners))
         return
-    findings = examine(Path(), read_params(), os.environ)
-    typer.echo(to_text(findings))
-    raise typer.Exit(exit_code(findings))
+    findings = run.examine(Path(), read_params(), os.environ)
+    changes = run.repairs(findings)
+    if fix and changes and _may_fix([change.what for change in changes], yes=yes):
+        typer.echo("\n".join(run.repair(changes)))
+        findings = run.examine(Path(), read_params(), os.environ)
+    if json:
+        json.parent.mkdir(parents=True, exist_ok=True)
+        json.write_text(run.to_json(findings), "utf-8")
+    typer.echo(run.to_text(findings))
+    raise typer.Exit(run.exit_code(findings))
+
+
+def _may_fix(changes: list[str], *, yes: bool) -> bool:
+    """List changes and ask whether to make them."""
+    from slipway.errors import SlipwayError
+
+    typer.echo("\n".join(["This changes:", *(f"  {change}" for change in changes)]))
+    if not yes and not sys.stdin.isatty():
+        raise SlipwayError("nothing was changed: there is no terminal to ask on", "add --yes")
+    return yes or typer.confirm("Continue?", default=False)
 
 
 def upgrade(

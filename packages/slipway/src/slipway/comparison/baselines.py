@@ -109,17 +109,26 @@ def find_champion(
 def incomparable(champion: Mapping[str, Any], challenger: Mapping[str, Any]) -> Incomparable | None:
     """Return why no rows give a fair comparison of two models, by their manifests."""
     if _target(champion) != _target(challenger):
-        return Incomparable(code="another target", detail=str(champion["target"]["name"]))
+        detail = _other_target(champion, challenger)[:LONGEST_TEXT]
+        return Incomparable(code="another target", detail=detail)
     learned = _learned_from(champion, challenger)
     if learned:
         return Incomparable(code="learned from the holdout", detail=learned[:LONGEST_TEXT])
     return None
 
 
+def _other_target(champion: Mapping[str, Any], challenger: Mapping[str, Any]) -> str:
+    """Return what the champion predicts; of the same name, with the task or the quantile."""
+    name, task = str(champion["target"]["name"]), task_of(champion)
+    if name != challenger["target"]["name"]:
+        return name
+    return f"{name} ({task.name if task.quantile is None else f'{task.quantile:g} quantile'})"
+
+
 def _target(manifest: Mapping[str, Any]) -> tuple[object, ...]:
     """Return what must be equal for scores to be comparable."""
     task = task_of(manifest)
-    return manifest["target"]["name"], task.name, task.classes
+    return manifest["target"]["name"], task.name, task.classes, task.quantile
 
 
 def _learned_from(champion: Mapping[str, Any], challenger: Mapping[str, Any]) -> str:

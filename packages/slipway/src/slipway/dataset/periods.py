@@ -90,6 +90,12 @@ def parse_name(name: str) -> tuple[np.datetime64, Unit] | None:
         return None
 
 
+def called(names: Sequence[str]) -> str:
+    """Return what some periods are called: months, weeks or days; folds, if rows have no time."""
+    found = parse_name(names[0]) if names else None
+    return f"{found[1]}s" if found else "folds"
+
+
 def whole_months(names: Iterable[str]) -> set[str]:
     """Return the calendar months, as ``2013-09``, in which some periods begin or end."""
     found = [each for each in map(parse_name, names) if each]

@@ -26,6 +26,7 @@ from slipway.documents.document import (
     Tile,
     Tiles,
 )
+from slipway.numbers import plain
 from slipway.untrusted import as_html, as_text, escape_html, shorten
 
 REPORT_STYLE, PAGE_STYLE = (Path(__file__).with_name(f"{name}.css") for name in ("report", "page"))
@@ -235,7 +236,7 @@ def _chart(chart: Chart) -> str:
         return TOP + (HEIGHT - BOTTOM - TOP) * (high - value) / ((high - low) or 1)
 
     parts = [
-        f'<text x="{LEFT - 6}" y="{y(value) + 4:.1f}" text-anchor="end">{value:.3f}</text>'
+        f'<text x="{LEFT - 6}" y="{y(value) + 4:.1f}" text-anchor="end">{plain(value, 3)}</text>'
         f'<path class="grid" d="M{LEFT} {y(value):.1f}H{WIDTH}"/>'
         for value in sorted({low, 0.0, high})
     ]

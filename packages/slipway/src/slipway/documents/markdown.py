@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from decimal import Decimal
 
 from slipway.documents.document import (
     ICONS,
@@ -110,4 +111,5 @@ def _mermaid(chart: Chart) -> str:
 
 
 def _numbers(values: Sequence[float]) -> str:
-    return ", ".join(f"{value:.5f}" for value in values)
+    # Mermaid does not read exponents.
+    return ", ".join(f"{Decimal(f'{value:.5g}'):f}" for value in values)

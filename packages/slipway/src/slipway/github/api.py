@@ -49,6 +49,7 @@ class Api:
 
     def __init__(self, url: str, repository: str, token: str) -> None:
         self.repository = repository
+        self.url = url
         self.base = f"{url}/repos/{repository}/"
         self.headers = {
             "Accept": "application/vnd.github+json",
@@ -78,6 +79,14 @@ class Api:
         """Return the description of the repository."""
         return self.get(self.base.rstrip("/"))
 
+    def change_itself(self, **settings: object) -> Any:
+        """Change settings of the repository; those that are not named stay."""
+        return self.patch(self.base.rstrip("/"), settings)
+
+    def find_global(self, path: str) -> Any:
+        """Return the response for a path outside of the repository, or None for 404."""
+        return self.find(f"{self.url}/{path}")
+
     def pages(self, path: str, **query: str | int) -> Iterator[Any]:
         """Yield the entries of a list, page by page."""
         page = 1
@@ -93,6 +102,9 @@ class Api:
 
     def patch(self, path: str, body: dict[str, Any]) -> Any:
         return self._call("PATCH", path, json.dumps(body).encode())
+
+    def put(self, path: str, **body: object) -> Any:
+        return self._call("PUT", path, json.dumps(body).encode())
 
     def delete(self, path: str) -> None:
         self._call("DELETE", path)

@@ -250,7 +250,7 @@ def _months(proposal: Proposal) -> str:
     months = [str(name) for name in proposal.result["months_added"]]
     shown = months if len(months) < 3 else [months[0], "…", months[-1]]
     named = " ".join(re.sub(r"[^0-9A-Za-z…-]", "", name)[:20] for name in shown)
-    return f"{named} added" if named else "the same months, other settings"
+    return f"{named} added" if named else "the same data, other settings"
 
 
 def _rejected_before(own: list[Mapping[str, Any]], proposal: Proposal) -> int:

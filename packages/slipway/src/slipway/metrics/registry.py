@@ -21,6 +21,7 @@ from slipway.metrics.influence import ENOUGH, Influence
 from slipway.metrics.paired import Difference, unknown
 from slipway.metrics.sample import Predictions, Sample
 from slipway.metrics.stats import Estimate
+from slipway.numbers import plain
 
 __all__ = [
     "HEADLINE",
@@ -34,7 +35,8 @@ __all__ = [
     "Sample",
 ]
 
-BINARY, MULTICLASS, REGRESSION = "binary", "multiclass", "regression"
+BINARY, MULTICLASS = "binary", "multiclass"
+REGRESSION, QUANTILE = "regression", "quantile"
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,8 @@ class Metric:
         Whether its unit is that of the labels, so that no margin suits every project.
     on_request
         Whether a report has it only if `judge.primary` or `judge.guards` name it.
+    is_compared
+        Whether one of two values is better. The others are reported of each model alone.
     since
         The version of the judge's report that has it first.
     needs_both_classes
@@ -100,6 +104,7 @@ class Metric:
     headline: tuple[str, ...] = ()
     in_label_units: bool = False
     on_request: bool = False
+    is_compared: bool = True
     since: int = 1
     needs_both_classes: bool = False
 
@@ -113,8 +118,8 @@ class Metric:
         return "higher" if self.higher_is_better else "lower"
 
     def shown(self, value: float) -> str:
-        """Return a value as a text; four digits in the unit of the labels."""
-        return f"{value:.4g}" if self.in_label_units else f"{value:.3f}"
+        """Return a value as a text."""
+        return plain(value, 4 if self.in_label_units else 3)
 
     def estimate(self, sample: Sample, model: Predictions, options: Options) -> Estimate:
         """Return the value of a model with its interval.
@@ -398,6 +403,43 @@ _ENTRIES = (
         largest=math.inf,
         in_label_units=True,
     ),
+    Metric(
+        key="pinball_loss",
+        label="pinball loss",
+        higher_is_better=False,
+        margin=0.01,
+        measure=_mean_loss(
+            lambda labels, model: stats.pinball(labels, model.scores, model.quantile)
+        ),
+        tasks=(QUANTILE,),
+        largest=math.inf,
+        may_be_primary=True,
+        headline=(QUANTILE,),
+        in_label_units=True,
+    ),
+    Metric(
+        key="coverage",
+        label="coverage",
+        higher_is_better=True,
+        margin=0.01,
+        measure=ByInfluence(
+            lambda labels, model: influence.mean(labels <= model.scores), is_share=True
+        ),
+        tasks=(QUANTILE,),
+        is_compared=False,
+    ),
+    Metric(
+        key="coverage_error",
+        label="coverage error",
+        higher_is_better=False,
+        margin=0.01,
+        measure=ByInfluence(
+            lambda labels, model: influence.distance_from_zero(
+                (labels <= model.scores) - model.quantile
+            )
+        ),
+        tasks=(QUANTILE,),
+    ),
 )
 
 ALL: dict[str, Metric] = {metric.key: metric for metric in _ENTRIES}
@@ -408,14 +450,15 @@ def metrics_of(task: str) -> dict[str, Metric]:
     return {metric.key: metric for metric in _ENTRIES if task in metric.tasks}
 
 
+def compared_of(task: str) -> list[str]:
+    """Return the metrics of a task by which two models are compared."""
+    return [key for key, metric in metrics_of(task).items() if metric.is_compared]
+
+
 def reported_of(task: str, primary: str, guards: Sequence[str]) -> list[str]:
     """Return the metrics that a report of a task has: those on request only if they are named."""
     named = {primary, *guards}
-    return [
-        key
-        for key, metric in metrics_of(task).items()
-        if not metric.on_request or metric.key in named
-    ]
+    return [key for key in compared_of(task) if not ALL[key].on_request or key in named]
 
 
 def headline_of(task: str) -> tuple[str, ...]:

@@ -98,6 +98,16 @@ def brier(labels: np.ndarray, scores: np.ndarray) -> np.ndarray:
     return gaps
 
 
+def pinball(labels: np.ndarray, scores: np.ndarray, quantile: float) -> np.ndarray:
+    """Return each row's loss of a predicted quantile (Koenker and Bassett 1978).
+
+    A label above its prediction costs `quantile` times the distance, one below 1 - `quantile`
+    times.
+    """
+    gaps = labels - scores
+    return np.maximum(quantile * gaps, (quantile - 1) * gaps)
+
+
 def calibration_curve(
     labels: np.ndarray, scores: np.ndarray, bins: int = 10, confidence: float = 0.95
 ) -> list[dict[str, float]]:

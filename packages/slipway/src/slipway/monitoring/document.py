@@ -8,6 +8,7 @@ from slipway.documents.document import Block, Chart, Document, Section, Table
 from slipway.metrics.registry import ALL
 from slipway.monitoring.recommendations import GUIDE, recommendations
 from slipway.monitoring.report import Alarm, Column, Day, DriftReport, Interval
+from slipway.numbers import plain
 from slipway.untrusted import quote, quote_text
 
 ROWS_SHOWN, COLUMNS_SHOWN = 20, 100
@@ -166,7 +167,7 @@ def _weeks(report: DriftReport) -> Iterator[Section]:
         return
     key, metric = performance.headline, ALL.get(performance.headline)
     name = metric.label if metric else key
-    shown = metric.shown if metric else "{:.3f}".format
+    shown = metric.shown if metric else plain
     rows = [
         [
             quote_text(week.first),

@@ -9,21 +9,22 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import sqrt
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 
 import numpy as np
 
 from slipway.errors import SlipwayError
+from slipway.metrics.stats import pinball
 from slipway.monitoring.estimate import ASSUMES, estimate
 from slipway.monitoring.holdout_calibration import DayEffect, HoldoutCalibration, Shift
 from slipway.monitoring.report import Estimate, EstimateWeek
 from slipway.tasks.binary import Binary
-from slipway.tasks.regression import Regression
 
 if TYPE_CHECKING:
     from slipway.monitoring.labelled import Labelled, WeeklyPredictions
     from slipway.settings import Monitoring
     from slipway.tasks import Task
+    from slipway.tasks.predictions import Predictions
 
 Metrics = Mapping[str, Any]
 
@@ -271,40 +272,69 @@ class RegressionMonitor:
     ----------
     cap
         Size of an error that larger ones count as.
-    mean_error, bias
-        Means of the capped absolute errors and of the capped labels less predictions.
-    variances, effects
-        Of a row, and of the days, by series.
-    rows_error
+    means, variances, effects
+        Of a row of the holdout, and of its days, by series.
+    error
         Standard errors of the holdout, by series.
     """
 
+    task: Task
     edges: np.ndarray
     cap: float
-    mean_error: float
-    bias: float
+    means: Mapping[str, float]
     variances: Mapping[str, float]
     effects: Mapping[str, DayEffect]
     error: Mapping[str, float]
 
-    task = Regression()
     threshold = None
-    series = ("error", "bias up", "bias down")
+    series: ClassVar[Sequence[str]] = ("error", "bias up", "bias down")
     degradations = ("error",)
-    concept = ("bias up", "bias down")
+    concept: ClassVar[Sequence[str]] = ("bias up", "bias down")
     headline = "mae"
     rate = ""
     unchanged = "no concept drift: predictions are neither higher nor lower than on the holdout"
+
+    @classmethod
+    def of(
+        cls, task: Task, labels: np.ndarray, scores: np.ndarray, days: np.ndarray | None
+    ) -> Self:
+        """Measure the labelled rows of the holdout; arrays as in `multiclass_monitor`, (rows,)."""
+        cap = float(np.quantile(np.abs(labels - scores), CAPPED))
+        values = cls.values(labels, task.predictions(scores, None), cap)
+        variances = {name: float(each.var()) for name, each in values.items()}
+        effects = {
+            name: _effect(days, each - each.mean(), np.full(len(each), variances[name]))
+            for name, each in values.items()
+        }
+        return cls(
+            task,
+            np.unique(np.quantile(scores, np.arange(1, NUMBER_CELLS) / NUMBER_CELLS)),
+            cap,
+            {name: float(each.mean()) for name, each in values.items()},
+            variances,
+            effects,
+            {
+                name: _standard_error(np.full(len(each), variances[name]), effects[name], days)
+                for name, each in values.items()
+            },
+        )
+
+    @staticmethod
+    def values(labels: np.ndarray, model: Predictions, cap: float) -> dict[str, np.ndarray]:
+        """Return the values of each row whose means are compared, by series, shape (rows,)."""
+        gaps = np.clip(labels - model.scores, -cap, cap)
+        return {"error": np.abs(gaps), "bias": gaps}
 
     @property
     def before(self) -> float | None:
         return None
 
     def shifts(self, part: Labelled) -> dict[str, Shift]:
-        values = _errors(part.labels, part.scores, self.cap)
-        means = {"error": self.mean_error, "bias": self.bias}
+        values = self.values(part.labels, self.task.predictions(part.scores, None), self.cap)
         return {
-            name: Shift(float(each.mean()) - means[name], self._deviation(name, each, part.days))
+            name: Shift(
+                float(each.mean()) - self.means[name], self._deviation(name, each, part.days)
+            )
             for name, each in values.items()
         }
 
@@ -315,23 +345,24 @@ class RegressionMonitor:
         return sqrt(by_chance) or np.finfo("float64").tiny ** 0.25
 
     def floors(self, settings: Monitoring) -> Mapping[str, float]:
-        return {
-            "error": settings.error_rise * self.mean_error,
-            "bias": settings.bias_gap * self.mean_error,
-        }
+        mean_error = self.means["error"]
+        return {"error": settings.error_rise * mean_error, "bias": settings.bias_gap * mean_error}
 
     def rates(self, part: Labelled) -> tuple[float | None, float | None]:
         return None, None
 
     def alarm(self, series: str, mean: Callable[[str], float], rates: tuple[float, float]) -> str:
         if series == "error":
-            return (
-                f"the mean absolute error has increased to {self.mean_error + mean('error'):.4g}, "
-                f"from {self.mean_error:.4g} on the holdout (larger errors than {self.cap:.4g} "
-                "count as that)"
-            )
+            return self._higher_error("mean absolute error", mean("error"))
         way, by = ("low", mean("bias")) if series == "bias up" else ("high", -mean("bias"))
         return f"predictions are too {way}: by {by:.4g} more than on the holdout, on average"
+
+    def _higher_error(self, name: str, by: float) -> str:
+        before = self.means["error"]
+        return (
+            f"the {name} has increased to {before + by:.4g}, from {before:.4g} on the holdout "
+            f"(larger errors than {self.cap:.4g} count as that)"
+        )
 
     def estimate(
         self, predictions: WeeklyPredictions, confidence: float, metrics: Metrics | None
@@ -347,6 +378,44 @@ class RegressionMonitor:
             rows=predictions.rows,
             metrics={},
             weeks=[],
+        )
+
+
+@dataclass(frozen=True)
+class QuantileMonitor(RegressionMonitor):
+    """Pinball loss and coverage against the holdout; of the loss, errors are capped.
+
+    A quantile has a bias by construction, so none is monitored.
+    """
+
+    series = ("error", "coverage up", "coverage down")
+    concept = ("coverage up", "coverage down")
+    headline = "pinball_loss"
+    rate = "coverage"
+    unchanged = "no concept drift: the coverage is that of the holdout"
+
+    @staticmethod
+    def values(labels: np.ndarray, model: Predictions, cap: float) -> dict[str, np.ndarray]:
+        gaps = np.clip(labels - model.scores, -cap, cap)
+        losses = pinball(gaps, np.zeros(len(gaps)), model.quantile)
+        return {"error": losses, "coverage": (labels <= model.scores).astype("float64")}
+
+    def floors(self, settings: Monitoring) -> Mapping[str, float]:
+        return {
+            "error": settings.error_rise * self.means["error"],
+            "coverage": settings.rate_gap,
+        }
+
+    def rates(self, part: Labelled) -> tuple[float | None, float | None]:
+        return float((part.labels <= part.scores).mean()), self.means["coverage"]
+
+    def alarm(self, series: str, mean: Callable[[str], float], rates: tuple[float, float]) -> str:
+        if series == "error":
+            return self._higher_error("mean pinball loss", mean("error"))
+        way = "high" if series == "coverage up" else "low"
+        return (
+            f"predicted quantiles are too {way}: {rates[0]:.1%} of the labels are at or below "
+            f"them, instead of {rates[1]:.1%} on the holdout"
         )
 
 
@@ -395,41 +464,11 @@ def multiclass_monitor(
     )
 
 
-def regression_monitor(
-    labels: np.ndarray, scores: np.ndarray, days: np.ndarray | None
-) -> RegressionMonitor:
-    """Measure the labelled rows of the holdout; arrays as in `multiclass_monitor`, (rows,)."""
-    cap = float(np.quantile(np.abs(labels - scores), CAPPED))
-    values = _errors(labels, scores, cap)
-    variances = {name: float(each.var()) for name, each in values.items()}
-    effects = {
-        name: _effect(days, each - each.mean(), np.full(len(each), variances[name]))
-        for name, each in values.items()
-    }
-    return RegressionMonitor(
-        np.unique(np.quantile(scores, np.arange(1, NUMBER_CELLS) / NUMBER_CELLS)),
-        cap,
-        float(values["error"].mean()),
-        float(values["bias"].mean()),
-        variances,
-        effects,
-        {
-            name: _standard_error(np.full(len(each), variances[name]), effects[name], days)
-            for name, each in values.items()
-        },
-    )
-
-
 def _claims(task: Task, labels: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return whether the decided class is right, and its probability, each of shape (rows,)."""
     claims = task.predictions(scores, None).claims(labels)
     assert claims is not None  # noqa: S101  it has probabilities
     return claims
-
-
-def _errors(labels: np.ndarray, scores: np.ndarray, cap: float) -> dict[str, np.ndarray]:
-    gaps = np.clip(labels - scores, -cap, cap)
-    return {"error": np.abs(gaps), "bias": gaps}
 
 
 def _effect(days: np.ndarray | None, values: np.ndarray, variances: np.ndarray) -> DayEffect:

@@ -24,8 +24,9 @@ from slipway.monitoring.label_monitors import (
     BinaryMonitor,
     LabelMonitor,
     Metrics,
+    QuantileMonitor,
+    RegressionMonitor,
     multiclass_monitor,
-    regression_monitor,
 )
 from slipway.monitoring.label_selection import selection_bias
 from slipway.monitoring.labelled import Labelled, WeeklyPredictions, by_day
@@ -50,6 +51,7 @@ from slipway.monitoring.weeks import MeasuredWeek, measure_week, weeks_of
 from slipway.reference.profile import SCORE
 from slipway.tasks.binary import Binary
 from slipway.tasks.multiclass import Multiclass
+from slipway.tasks.quantile import Quantile
 from slipway.tasks.regression import Regression
 
 if TYPE_CHECKING:
@@ -154,15 +156,29 @@ def _multiclass(
 def _regression(
     reference: pd.DataFrame | None, manifest: Mapping[str, Any], task: Task
 ) -> LabelMonitor:
+    return RegressionMonitor.of(task, *_numbers(reference, manifest, task))
+
+
+def _quantile(
+    reference: pd.DataFrame | None, manifest: Mapping[str, Any], task: Task
+) -> LabelMonitor:
+    return QuantileMonitor.of(task, *_numbers(reference, manifest, task))
+
+
+def _numbers(
+    reference: pd.DataFrame | None, manifest: Mapping[str, Any], task: Task
+) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """Return labels, scores and days of the labelled rows."""
     rows = _needed(reference)
     labels = rows["label"].to_numpy("float64")
-    return regression_monitor(labels, _scores(rows, task), _days(rows, manifest))
+    return labels, _scores(rows, task), _days(rows, manifest)
 
 
 MONITORS = {
     Binary.name: _binary,
     Multiclass.name: _multiclass,
     Regression.name: _regression,
+    Quantile.name: _quantile,
 }
 
 

@@ -49,7 +49,7 @@ def _of_the_labels(report: DriftReport) -> Iterator[Recommendation]:
     if report.performance and report.performance.status == "worse":
         yield Recommendation(
             "performance has degraded, measured by labels",
-            "retrain on the newest labelled months; roll back if an older release is better",
+            "retrain on the newest labelled rows; roll back if an older release is better",
             "performance-has-degraded",
         )
     if report.concept and report.concept.status == "drift":

@@ -13,7 +13,13 @@ from slipway.tasks import Task, declared_task
 from slipway.tasks.base import MOST_NAMED
 from slipway.tasks.binary import Binary
 from slipway.tasks.multiclass import Multiclass
-from slipway.tasks.predictions import ClassPredictions, Predictions, ValuePredictions
+from slipway.tasks.predictions import (
+    ClassPredictions,
+    Predictions,
+    QuantilePredictions,
+    ValuePredictions,
+)
+from slipway.tasks.quantile import Quantile
 from slipway.tasks.regression import Regression
 
 if TYPE_CHECKING:
@@ -202,7 +208,8 @@ class RegressionAnswers:
         return {"value": score}
 
     def score(self, answer: Mapping[str, Any]) -> Any:
-        return _number(answer.get("value"))
+        """Return the number; NaN for a quantile, which is another one."""
+        return math.nan if answer.get("quantile") else _number(answer.get("value"))
 
     def scores(self, table: pa.Table) -> np.ndarray:
         return np.asarray(table["value"].to_numpy())
@@ -227,7 +234,29 @@ class RegressionAnswers:
         return f"{watched:.4g}"
 
 
+class QuantileAnswers(RegressionAnswers):
+    """``{"value": …, "quantile": 0.9}``: the number and which quantile of the label it is."""
+
+    meaning = "Predicted quantiles."
+
+    def __init__(self, manifest: Mapping[str, Any]) -> None:
+        super().__init__(manifest)
+        self._quantile: float = manifest["target"]["quantile"]
+
+    def answer(self, score: Any) -> Fields:
+        return {"value": score, "quantile": self._quantile}
+
+    def score(self, answer: Mapping[str, Any]) -> Any:
+        is_own = answer.get("quantile") == self._quantile
+        return _number(answer.get("value")) if is_own else math.nan
+
+    def predictions(self, answers: Sequence[Mapping[str, Any]]) -> Predictions:
+        scores = np.array([self.score(answer) for answer in answers], dtype="float64")
+        return QuantilePredictions.at_quantile(scores, self._quantile)
+
+
 TASK_OF_FIELD = {
+    "quantile": Quantile.name,
     "probability": Binary.name,
     "probabilities": Multiclass.name,
     "value": Regression.name,
@@ -237,6 +266,7 @@ ANSWERS: dict[str, Callable[[Mapping[str, Any]], Answers]] = {
     Binary.name: BinaryAnswers,
     Multiclass.name: MulticlassAnswers,
     Regression.name: RegressionAnswers,
+    Quantile.name: QuantileAnswers,
 }
 
 
@@ -247,7 +277,7 @@ def answers_of(task: Task, manifest: Mapping[str, Any]) -> Answers:
 
 def predictions_of(task: Task, answers: Sequence[Mapping[str, Any]]) -> Predictions:
     """Return the answers of one model, of a task as `task_of_answer` returns it."""
-    about = {"threshold": None, "target": {"classes": task.classes}}
+    about = {"threshold": None, "target": {"classes": task.classes, "quantile": task.quantile}}
     return ANSWERS[task.name](about).predictions(answers)
 
 
@@ -261,7 +291,7 @@ def task_of_answer(answer: Mapping[str, Any]) -> Task:
     """
     field = next((field for field in TASK_OF_FIELD if field in answer), "")
     name = TASK_OF_FIELD[field]
-    return declared_task(name, list(answer.get("probabilities", ())))
+    return declared_task(name, list(answer.get("probabilities", ())), answer.get("quantile"))
 
 
 def flat_score(answer: Any) -> list[float]:

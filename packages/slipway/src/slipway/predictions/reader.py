@@ -114,9 +114,9 @@ def read_log(
         A row for each prediction: `id`, `time` (UTC), `key`, the answer, `review`, `model`
         (sha256), `data` (md5), `commit`, and the row as it was sent, in columns called
         ``input.<name>``. An answer is `probability` and `decision`, `probabilities` (a dict) and
-        `decision`, or `value`. ``attrs["torn"]`` counts files that end within a record,
-        whose prediction was never returned. ``attrs["faults"]`` has a sentence for each kind of
-        line or file that was left out.
+        `decision`, or `value` (with `quantile`, if it is one). ``attrs["torn"]`` counts files that
+        end within a record, whose prediction was never returned. ``attrs["faults"]`` has a sentence
+        for each kind of line or file that was left out.
 
     Raises
     ------
@@ -169,7 +169,7 @@ class Batch:
     The `table` has `id`, `time`, `key`, `model`, `proof`, further fields as asked, `row`, `input`
     (the row as it was sent, as JSON, if asked), ``input.<name>``, and ``wrong.<name>`` where an
     input has values of a wrong type, which are read as missing. An answer is in `probability`,
-    `value`, `probabilities` and `decision` (as JSON); those that it lacks are missing.
+    `value`, `quantile`, `probabilities` and `decision` (as JSON); those that it lacks are missing.
     """
 
     table: pa.Table

@@ -124,7 +124,7 @@ INTEGER_KEY = Kind(_is_key, _INTEGER, "TRY_CAST({0} AS BIGINT)", "int64")
 # A class is text, an integer or a flag; as JSON.
 CLASS = Kind(_is_class, f"({_TEXT} OR {_INTEGER} OR {_FLAG})", _JSON)
 
-ANSWER = ("probability", "probabilities", "value", "decision")
+ANSWER = ("probability", "probabilities", "value", "quantile", "decision")
 """The fields that depend on the task."""
 
 FIELDS = (
@@ -136,6 +136,7 @@ FIELDS = (
     Field("probability", NUMBER, required=False),
     Field("probabilities", OBJECT, required=False),
     Field("value", NUMBER, required=False),
+    Field("quantile", NUMBER, required=False),
     Field("decision", CLASS, required=False),
     Field("review", FLAG, required=False),
     Field("reasons", LIST, required=False, column=False),

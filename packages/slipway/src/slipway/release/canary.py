@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from slipway.numbers import plain
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from typing import Any
@@ -402,7 +404,7 @@ def _scores(old: Sample, new: Sample, limits: Canary) -> tuple[str, Row]:
     sentence = (
         f"scores: the distribution differs on the same traffic, PSI {shift.psi:.2f} (the limit is "
         f"{limits.max_score_psi:g}): "
-        f"mean {_number_text(_mean(before))} → {_number_text(_mean(now))}"
+        f"mean {plain(_mean(before), 3)} → {plain(_mean(now), 3)}"
     )
     return sentence if crossed else "", row
 
@@ -419,10 +421,6 @@ def _aligned(old: Sample, new: Sample) -> tuple[Histogram, Histogram] | None:
     if not edges and before.total and now.total:
         return None
     return before.on(edges), now.on(edges)
-
-
-def _number_text(number: float) -> str:
-    return f"{number:.3f}" if abs(number) < 10 else f"{number:.4g}"
 
 
 def _more_often(old_requests: int, old: int, new_requests: int, new: int) -> float:

@@ -14,11 +14,12 @@ from slipway.comparison.report import (
     Judgement,
     ModelEntry,
 )
+from slipway.dataset.periods import called
 from slipway.documents.document import Block, Document, Table
 from slipway.numbers import plain, signed
 from slipway.protected.packages import is_grave
 from slipway.reports import details, messages
-from slipway.reports.reasons import NAMES
+from slipway.reports.reasons import NAMES, newest_part
 from slipway.untrusted import quote
 
 # Names in one line; the rest is counted.
@@ -45,9 +46,9 @@ NOTES = {
     "this change: {about}.",
     "own clusters": "**Look closely:** which rows depend on each other is taken from this change, "
     "since src/model/schema.py of the base {about} does not show it.",
-    "one holdout": "**Only the newest period decides**, because the models could not be compared "
-    "on earlier ones ({about}).",
-    "period left out": "A period is left out: {about}.",
+    "one holdout": "**Only {newest} decides**, because the models could not be compared "
+    "on the other {parts} ({about}).",
+    "period left out": "One of the {parts} is left out: {about}.",
     "snapshots": "All rows of a period have one {about}, so they are taken to be independent, and "
     "only the newest period decides. If some rows belong together, name their column in `CLUSTERS` "
     "of src/model/schema.py.",
@@ -177,7 +178,9 @@ def _dependencies(rows: list[Change]) -> str:
 def _data(data: DataChanges) -> str:
     before, after = data.months.champion, data.months.challenger
     if data.same:
-        return f"no change ({len(after)} months, {data.rows.challenger:,} rows)"
+        name = called(after)
+        periods = "" if name == "folds" else f"{len(after)} {name}, "
+        return f"no change ({periods}{data.rows.challenger:,} rows)"
     added = [quote(name, 20) for name in after if name not in before]
     removed = [quote(name, 20) for name in before if name not in after]
     parts = [f"{_list(added)} added"] if added else []
@@ -219,7 +222,7 @@ def _notes(report: Judgement) -> Iterator[str]:
     if holdout.uses > budget:
         yield (
             f"**The holdout is used up:** {holdout.uses} judgements; `judge.budget` is {budget}. "
-            "No model can be shown to be *better* until fresh months replace the used ones."
+            "No model can be shown to be *better* until new rows replace the used ones."
         )
     if report.best_champion and report.best_champion.unavailable:
         reason = quote(report.best_champion.unavailable, 200)
@@ -228,7 +231,11 @@ def _notes(report: Judgement) -> Iterator[str]:
             "last champion only."
         )
     for note in report.notes:
-        yield NOTES[note.code].format(about=quote(note.about, 200))
+        yield NOTES[note.code].format(
+            about=quote(note.about, 200),
+            newest=newest_part(report),
+            parts=messages.parts_of(report),
+        )
 
 
 def _list(names: list[str]) -> str:
@@ -240,7 +247,7 @@ def _foot(report: Judgement) -> list[str]:
     holdout, budget = report.holdout, report.rule.budget
     used = f"was used for {holdout.uses} of {budget} judgements"
     if len(report.periods) > 1:
-        used = f"with the periods before it {used}"
+        used = f"with the other {messages.parts_of(report)} {used}"
     left = f"reliability left: {holdout.reliability:.1%}"
     lines = [f"Holdout `{holdout.keys_sha256[:4]}…` {used} ({left})"]
     if report.champion:

@@ -14,11 +14,12 @@ from slipway.comparison.report import (
     Slices,
 )
 from slipway.comparison.verdict import oriented_interval
+from slipway.dataset.periods import called
 from slipway.documents.document import Block, Chart, Section, Table
 from slipway.metrics.clusters import DAY
 from slipway.metrics.registry import headline_of
 from slipway.numbers import plain, signed
-from slipway.reports.messages import learned_before, level, months
+from slipway.reports.messages import learned_before, level, months, parts_of
 from slipway.reports.reasons import NAMES, newest_part
 from slipway.untrusted import quote
 
@@ -56,7 +57,7 @@ def rule_of(report: Judgement) -> str:
         f"{NAMES[name]} decides, and a loss up to {rule.margins[name]:g} does not matter"
         f"{guarded}. A change that is {rule.require} may be merged; one that is inconclusive "
         f"{inconclusive}. A wrong “worse” has a probability of {rule.alpha:.1%}, a wrong “better” "
-        f"of {rule.alpha:.1%} over all {rule.budget} judgements in the budget of a period. "
+        f"of {rule.alpha:.1%} over all {rule.budget} judgements of its budget. "
         f"{_dependence(report)} Set in `judge` of params.yaml; a pull request is judged by the "
         "rule of its base."
     )
@@ -96,10 +97,12 @@ def _periods(report: Judgement) -> Section | None:
         frozenset({1}),
     )
     text = (
-        f"Both procedures learn from {learned_before(report)} each period and score it. A metric "
-        "is the mean over the periods, weighted by their rows."
+        f"Both procedures learn from {learned_before(report)} each of them and score it. A metric "
+        "is their mean, weighted by their rows."
     )
-    return Section(f"Periods: {len(report.periods)}", [text, periods, alone])
+    return Section(
+        f"{parts_of(report).capitalize()}: {len(report.periods)}", [text, periods, alone]
+    )
 
 
 def _learned(report: Judgement, names: list[str]) -> str:
@@ -188,7 +191,7 @@ def _behaviours(report: Judgement) -> Section | None:
 def _data(data: DataChanges, limit: int) -> Section:
     rates = data.label_rate
     rows = [
-        ["months", str(len(data.months.champion)), str(len(data.months.challenger))],
+        *_counts(data),
         ["rows", f"{data.rows.champion:,}", f"{data.rows.challenger:,}"],
     ]
     if rates:
@@ -215,6 +218,13 @@ def _data(data: DataChanges, limit: int) -> Section:
     blocks: list[Block] = [Table(["", "champion", "this change"], rows, frozenset({1, 2}))]
     blocks += ["\n".join(points)] if points else []
     return Section("Data: no change" if data.same else "Data: differences", blocks)
+
+
+def _counts(data: DataChanges) -> list[list[str]]:
+    """Return the numbers of periods; of rows without a time, the number of folds is fixed."""
+    before, after = data.months.champion, data.months.challenger
+    name = called(after)
+    return [] if name == "folds" else [[name, str(len(before)), str(len(after))]]
 
 
 def _percent(pair: Rates) -> tuple[str, str]:

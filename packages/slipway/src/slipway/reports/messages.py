@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from slipway.comparison.report import Difference, Judgement, SliceRow, Stop
 from slipway.comparison.verdict import newest_contradicts
+from slipway.dataset.periods import called
 from slipway.documents.document import Document
 from slipway.documents.text import to_text
 from slipway.metrics.clusters import DAY
@@ -105,12 +106,19 @@ def rows_of(report: Judgement) -> str:
     if len(report.periods) < 2:
         return f"{rows} that neither model was trained on"
     by = f"models of {learned_before(report)} it"
-    return f"{rows} in {len(report.periods)} periods, each scored by {by}"
+    return f"{rows} in {len(report.periods)} {parts_of(report)}, each scored by {by}"
+
+
+def parts_of(report: Judgement) -> str:
+    """Return what the parts are called that models are compared on: a period may be many days."""
+    return "folds" if report.days is None else "periods"
 
 
 def learned_before(report: Judgement) -> str:
     """Return what the models of a period learned from, up to the name of the period."""
-    return "the months before" if report.days is not None else "the training rows outside of"
+    if report.days is None:
+        return "the training rows outside of"
+    return f"the {called(report.months)} before"
 
 
 def informative(report: Judgement) -> str:

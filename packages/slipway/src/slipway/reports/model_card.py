@@ -11,9 +11,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from slipway.dataset.periods import called
 from slipway.dataset.tables import read_json
 from slipway.documents.document import Block, Document, Section, Table
 from slipway.metrics.registry import ALL
+from slipway.numbers import plain
 from slipway.reports.messages import months
 from slipway.reports.reasons import NAMES
 from slipway.reports.task_texts import headline_metric, text_of
@@ -32,8 +34,10 @@ BASELINES = {
     "base_rate": "always the average",
     "class_rates": "always the share of each class",
     "training_mean": "always the mean",
+    "training_quantile": "always the same quantile",
     "logistic_regression": "logistic regression",
     "ridge_regression": "ridge regression",
+    "shifted_ridge_regression": "shifted ridge regression",
 }
 
 Manifest = Mapping[str, Any]
@@ -85,7 +89,7 @@ def _quality(metrics: Mapping[str, Any]) -> Table:
 
 
 def _interval(metric: str, estimate: Mapping[str, float]) -> str:
-    shown = ALL[metric].shown if metric in ALL else "{:.3f}".format
+    shown = ALL[metric].shown if metric in ALL else plain
     value, low, high = (shown(estimate[name]) for name in ("value", "low", "high"))
     return f"{value} ({low} to {high})"
 
@@ -136,7 +140,7 @@ def _data(manifest: Manifest) -> Table:
 
     task = task_of(manifest)
     return Table(
-        ["", "months", "rows", "labels", "rows without a label"],
+        ["", called(manifest["train"]["months"]), "rows", "labels", "rows without a label"],
         [["trained on", *part("train")], ["measured on", *part("holdout")]],
         frozenset({2, 3, 4}),
     )

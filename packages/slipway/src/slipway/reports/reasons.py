@@ -55,9 +55,9 @@ def advice_on(report: Judgement, stop: Stop) -> str:
         "guard": "See the calibration below: the ranking may be fine and the probabilities not.",
         "slice": f"See {quote(subject)} below: it may need more rows, or a rule in src/model. Or "
         "accept the loss in `judge.accept` of params.yaml, with a reason, which is shown here.",
-        "inconclusive": "Make a larger change, or compare on more rows: add months of data, and "
+        "inconclusive": "Make a larger change, or compare on more rows: add data, and "
         "raise `prepare.origins` in params.yaml (it takes effect once it is merged).",
-        "newest": "The change loses on the newest data: see whether it learns from older months "
+        "newest": "The change loses on the newest data: see whether it learns from older rows "
         "what no longer holds.",
         "not better": "Make a larger change, or set `judge.require` to `not worse`.",
         "behaviour": "See src/model/behaviours.py: fix the model, or the behaviour if it is wrong.",

@@ -10,6 +10,7 @@ from slipway.tasks import Task, task_of
 from slipway.tasks.base import listed
 from slipway.tasks.binary import Binary
 from slipway.tasks.multiclass import Multiclass
+from slipway.tasks.quantile import Quantile
 from slipway.tasks.regression import Regression
 
 Manifest = Mapping[str, Any]
@@ -116,7 +117,7 @@ class RegressionText:
     review = "There is no rule for an uncertain number; its error on a row is not known."
     outcome = ("mean_label", "mean label")
     rates = ("mean prediction", "mean label")
-    axis = "~g"
+    axis = ",.4~r"
 
     def explained(self, value: float, target: str) -> str:
         return f"Its predictions of {target} are off by {value:.4g} on average."
@@ -134,10 +135,33 @@ class RegressionText:
         return f"{outcome:.4g}"
 
 
+class QuantileText(RegressionText):
+    headline = "pinball_loss"
+    outcome = ("coverage", "coverage")
+    rates = ("mean predicted quantile", "mean label")
+
+    def explained(self, value: float, target: str) -> str:
+        return (
+            f"Its mean pinball loss is {value:.4g}: labels of {target} above their predicted "
+            "quantile count by its level, those below by the rest to 1."
+        )
+
+    def purpose(self, task: Task) -> str:
+        return f"Predicts the {task.quantile} quantile of a number"
+
+    def decision(self, manifest: Manifest) -> str:
+        level = f"{100 * manifest['target']['quantile']:g}%"
+        return (
+            f"The prediction is a number that {level} of the labels should be at or below "
+            "(coverage), without a decision."
+        )
+
+
 TASK_TEXTS: dict[str, TaskText] = {
     Binary.name: BinaryText(),
     Multiclass.name: MulticlassText(),
     Regression.name: RegressionText(),
+    Quantile.name: QuantileText(),
 }
 
 

@@ -17,7 +17,7 @@ CONFLICT = re.compile(r"^(<{7}|\|{7}|>{7}) ", re.MULTILINE)
 
 ENDS_CONFLICT = {
     POINTER.name: "keep one side (`git checkout --ours data.dvc`, `slipway restore`), put the "
-    "months of the other side into data/, then `dvc add data`",
+    "files of the other side into data/, then `dvc add data`",
     LOCK.name: "keep one side (`git checkout --ours dvc.lock`), then `dvc repro` and commit "
     "dvc.lock with reports/",
 }

@@ -74,7 +74,7 @@ def track(tree: Path, *, made: bool) -> None:
     code, output = verb(tree, "validate", "--json", str(VALIDATION))
     if code == NO:
         shown = "\n".join(output.splitlines()[:LINES_SHOWN])
-        raise SlipwayError(f"the data with the new months is not valid:\n{shown}")
+        raise SlipwayError(f"the data with the new rows is not valid:\n{shown}")
     run(["dvc", "add", "-q", "data"], tree)
 
 

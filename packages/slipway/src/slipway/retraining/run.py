@@ -17,7 +17,6 @@ from slipway.errors import INCONCLUSIVE, NO, YES, Refused, SlipwayError
 from slipway.monitoring.check import log_place
 from slipway.predictions.labels.store import labels_place
 from slipway.progress import spinner
-from slipway.project import SCHEMA
 from slipway.reports.messages import summary
 from slipway.repository.git import resolve
 from slipway.repository.pointers import POINTER
@@ -101,12 +100,12 @@ def retrain(root: Path, until: str = "", log: str = "", out: Path = RETRAIN) -> 
 
 
 def _retrain(root: Path, until: str, log: str) -> Retrained:
+    _require_periods()
     commit = resolve(root, "HEAD")
     with tree_of(root, commit) as tree, _kept(tree, root / FOLDER):
         params = read_params(tree / "params.yaml")
-        _require_periods()
         places = _places(root, params, log)
-        with spinner("Looking for labelled months"):
+        with spinner("Looking for labelled periods"):
             restore(tree, POINTER)
             if Path(params.data.folder) != DATA:
                 restore(tree, params.data.folder)
@@ -125,21 +124,12 @@ def _retrain(root: Path, until: str, log: str) -> Retrained:
 
 
 def _require_periods() -> None:
-    """Refuse rows that belong to no period, or that are not known by one column.
-
-    Raises
-    ------
-    SlipwayError
-        Names the setting.
-    """
-    do = "add rows to data/, then `dvc add data`, `dvc repro` and `slipway judge` (docs/data.md)"
-    if project.event_time() is None:
-        raise SlipwayError(f"{SCHEMA}: `EVENT_TIME` is None, so no period can be added", do)
-    if len(project.key_columns()) != 1:
+    """Refuse rows that belong to no period, or that are not known by one column."""
+    if reason := project.not_retrainable():
         raise SlipwayError(
-            f"{SCHEMA}: `KEY` is {project.key_entry()}, and rows of the log are added by a key of "
-            "one column",
-            do,
+            reason,
+            "add rows to data/, then `dvc add data`, `dvc repro` and `slipway judge` "
+            "(docs/data.md)",
         )
 
 
@@ -201,4 +191,4 @@ def _kept(tree: Path, folder: Path) -> Iterator[None]:
 
 
 def _nothing_new(why: list[str]) -> str:
-    return "; ".join(why) or "there is no further month"
+    return "; ".join(why) or "there is no further period"

@@ -10,6 +10,7 @@ import numpy as np
 
 from slipway.errors import INCONCLUSIVE, NO, YES
 from slipway.metrics import stats
+from slipway.numbers import plain
 from slipway.predictions.files import Skipped
 from slipway.shadow.labelled import LabelledMetrics, Labels, labelled_metrics, unknown_labels
 from slipway.shadow.paired_scores import Example, PairedScores
@@ -323,7 +324,8 @@ def _worse(labelled: LabelledMetrics | None, primary: str) -> list[str]:
     """Return a sentence if the candidate is worse in the metric that decides."""
     metrics = labelled.metrics if labelled else []
     return [
-        f"on labelled requests it is worse: {one.name} {one.live:.4f} → {one.candidate:.4f}"
+        f"on labelled requests it is worse: {one.name} {plain(one.live or 0)} → "
+        f"{plain(one.candidate or 0)}"
         for one in metrics
         if one.name == primary and one.verdict == "worse"
     ]

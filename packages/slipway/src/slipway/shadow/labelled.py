@@ -21,7 +21,7 @@ from slipway.metrics.registry import (
     Options,
     Predictions,
     Sample,
-    metrics_of,
+    compared_of,
 )
 from slipway.predictions.answers import class_name
 from slipway.shadow.paired_scores import PairedScores
@@ -91,7 +91,7 @@ def labelled_metrics(scores: PairedScores, labels: Labels, judge: Judge) -> Labe
     days, level = Way.of(scores.days[at], ordered=True), 1 - 2 * judge.alpha
     metrics = [
         _measure(name, _difference(name, truth, live, candidate, days, level), days.count, judge)
-        for name in metrics_of(scores.task.name)
+        for name in compared_of(scores.task.name)
     ]
     positives = scores.task.counts(truth).get("positives")
     return LabelledMetrics(len(at), positives, days.count, level, metrics)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from slipway.documents.document import Block, Document, Table
+from slipway.numbers import plain, signed
 from slipway.shadow.compare import Flips, Report
 from slipway.shadow.follow import Progress
 from slipway.shadow.labelled import LabelledMetric, LabelledMetrics
@@ -60,8 +61,8 @@ def _facts(report: Report) -> list[str]:
     if agreement := report.agreement:
         facts.append(
             f"scores: {agreement.same:.1%} the same, largest difference "
-            f"{agreement.largest_difference:.3g}, mean {agreement.mean_live:.3f} → "
-            f"{agreement.mean_candidate:.3f}"
+            f"{agreement.largest_difference:.3g}, mean {plain(agreement.mean_live, 3)} → "
+            f"{plain(agreement.mean_candidate, 3)}"
         )
         facts += _decisions(report.flips)
     if times := report.row_ms:
@@ -106,12 +107,14 @@ def _metric(metric: LabelledMetric) -> str:
     difference = metric.difference
     if metric.live is None or metric.candidate is None:
         return difference.insufficient_reason
-    numbers = f"{metric.live:.4f} → {metric.candidate:.4f}, difference {difference.value:+.4f}"
+    numbers = (
+        f"{plain(metric.live)} → {plain(metric.candidate)}, difference {signed(difference.value)}"
+    )
     notes = [difference.insufficient_reason] if difference.insufficient_reason else []
     if metric.days_needed:
         notes.append(f"about {metric.days_needed:,} days would decide")
     if difference.se or not notes:
-        numbers += f" [{difference.low:+.4f}, {difference.high:+.4f}]"
+        numbers += f" [{signed(difference.low)}, {signed(difference.high)}]"
     return f"{numbers} ({'; '.join(notes)})" if notes else numbers
 
 

@@ -1,4 +1,4 @@
-"""What a model predicts: one of two classes, one of several, or a number.
+"""What a model predicts: one of two classes, one of several, a number, or a quantile of one.
 
 A task is one module and one entry of `TASKS`. Its metrics are entries of
 `slipway.metrics.registry`, its baselines and plots one of `slipway.training.diagnostics`.
@@ -13,6 +13,7 @@ from slipway.errors import SlipwayError
 from slipway.tasks.base import Task
 from slipway.tasks.binary import Binary
 from slipway.tasks.multiclass import Multiclass
+from slipway.tasks.quantile import Quantile
 from slipway.tasks.regression import Regression
 
 __all__ = ["TASKS", "Task", "declared_task", "task_of"]
@@ -22,26 +23,37 @@ TASKS: dict[str, Callable[[Sequence[object]], Task]] = {
     "multiclass": Multiclass.declared,
     "regression": Regression.declared,
 }
+"""Those that classes alone define. A quantile is declared with its level, as `QUANTILE`."""
+
+NAMES = (*TASKS, Quantile.name)
 
 
 def task_of(manifest: Mapping[str, Any]) -> Task:
     """Return the task of a model by its manifest; one of an earlier version is binary."""
     target = manifest.get("target", {})
-    return declared_task(target.get("task", "binary"), target.get("classes", ()))
+    name, classes = target.get("task", "binary"), target.get("classes", ())
+    return declared_task(name, classes, target.get("quantile"))
 
 
-def declared_task(name: object, classes: Sequence[object]) -> Task:
-    """Return a task by the name and the classes that ``src/model/target.py`` declares.
+def declared_task(name: object, classes: Sequence[object], quantile: object = None) -> Task:
+    """Return a task by the name, classes and quantile that ``src/model/target.py`` declares.
 
     Raises
     ------
     SlipwayError
-        There is no such task, or its classes are not valid.
+        There is no such task, or its classes or its quantile are not valid.
     """
+    if name == Quantile.name and not classes:
+        return Quantile.at(quantile)
+    if quantile is not None:
+        raise SlipwayError(
+            "src/model/target.py: `QUANTILE` is that of `TASK = 'quantile'`",
+            "remove `QUANTILE`, or declare that task",
+        )
     declared = TASKS.get(name) if isinstance(name, str) else None
     if declared is None:
         raise SlipwayError(
-            f"src/model/target.py: `TASK` is {name!r}; expected one of: {', '.join(TASKS)}",
+            f"src/model/target.py: `TASK` is {name!r}; expected one of: {', '.join(NAMES)}",
             "declare what the model predicts, such as `TASK = 'regression'`",
         )
     return declared(classes)

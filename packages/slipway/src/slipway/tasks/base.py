@@ -24,6 +24,10 @@ class Task(Protocol):
         """The names of the classes, by code; empty if labels are not classes."""
 
     @property
+    def quantile(self) -> float | None:
+        """The quantile of the label that scores are; None if they are none."""
+
+    @property
     def expected(self) -> str:
         """What a label must be."""
 

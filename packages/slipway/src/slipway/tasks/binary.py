@@ -23,6 +23,7 @@ class Binary:
 
     name = "binary"
     classes = ()
+    quantile = None
     expected = "0 or 1 (false, true), and NaN where it is not known"
     remedy = (
         "return whether a row is of the positive class, such as `columns['amount'] > 100`; for "
@@ -52,8 +53,7 @@ class Binary:
             only = f"only the label {values[0]:g}" if len(values) else "no label"
             raise SlipwayError(
                 f"the {name} rows have {only} (`{target}`), and 0 and 1 are needed",
-                "check `label` in src/model/target.py, or use more months: "
-                "`prepare.holdout_months` in params.yaml",
+                "check `label` in src/model/target.py, or use more rows",
             )
 
     def from_text(self, text: str, decimal: str) -> object:

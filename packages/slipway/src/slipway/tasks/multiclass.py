@@ -24,6 +24,7 @@ class Multiclass:
     classes: tuple[Any, ...]
 
     name = "multiclass"
+    quantile = None
     remedy = "add it to `CLASSES` in src/model/target.py, or return None where it is not known"
     valid_scores = "probabilities that add up to 1"
     is_classifier = True

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Self
 
 import numpy as np
@@ -11,10 +11,17 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Predictions:
-    """A binary model's probabilities and the decisions made from them, each of shape (rows,)."""
+    """A binary model's probabilities and the decisions made from them, each of shape (rows,).
+
+    Attributes
+    ----------
+    quantile
+        That scores are meant to be; only `QuantilePredictions` are quantiles.
+    """
 
     scores: np.ndarray
     decisions: np.ndarray
+    quantile: float = 0.5
 
     task: ClassVar[str] = "binary"
     has_decisions: ClassVar[bool] = True
@@ -26,13 +33,14 @@ class Predictions:
 
     @classmethod
     def concatenate(cls, parts: Sequence[Self]) -> Self:
-        return cls(
-            np.concatenate([part.scores for part in parts]),
-            np.concatenate([part.decisions for part in parts]),
+        return replace(
+            parts[0],
+            scores=np.concatenate([part.scores for part in parts]),
+            decisions=np.concatenate([part.decisions for part in parts]),
         )
 
     def take(self, rows: np.ndarray | slice) -> Self:
-        return type(self)(self.scores[rows], self.decisions[rows])
+        return replace(self, scores=self.scores[rows], decisions=self.decisions[rows])
 
     def of_truth(self, labels: np.ndarray) -> np.ndarray:
         """Return the probability of each row's own class, shape (rows,)."""
@@ -99,6 +107,17 @@ class ValuePredictions(Predictions):
         return {}
 
 
+class QuantilePredictions(ValuePredictions):
+    """Predicted quantiles of a number, shape (rows,)."""
+
+    task = "quantile"
+
+    @classmethod
+    def at_quantile(cls, scores: np.ndarray, quantile: float) -> Self:
+        return cls(scores, scores, quantile)
+
+
 PREDICTIONS: dict[str, type[Predictions]] = {
-    each.task: each for each in (Predictions, ClassPredictions, ValuePredictions)
+    each.task: each
+    for each in (Predictions, ClassPredictions, ValuePredictions, QuantilePredictions)
 }

@@ -23,10 +23,11 @@ NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 
 @dataclass(frozen=True)
 class Regression:
-    """Labels and scores are numbers, in the same unit."""
+    """Labels and scores are numbers, in the same unit; a score is the expected label."""
 
     name = "regression"
     classes = ()
+    quantile: float | None = None
     expected = "a finite number, and NaN where it is not known"
     remedy = "return numbers; for classes declare `TASK = 'multiclass'`"
     valid_scores = "finite numbers"

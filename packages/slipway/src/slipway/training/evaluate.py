@@ -192,8 +192,9 @@ def _slice_row(name: str, value: str, sample: Sample, scores: np.ndarray, params
     enough = len(labels) >= params.judge.min_slice_rows
     for metric in headline_of(task.name):
         estimate = _estimate(metric, sample, model, options) if enough else None
+        form = ".6g" if ALL[metric].in_label_units else ".5f"
         for part, suffix in (("value", ""), ("low", "_low"), ("high", "_high")):
-            row[metric + suffix] = f"{getattr(estimate, part):.5f}" if estimate else ""
+            row[metric + suffix] = f"{getattr(estimate, part):{form}}" if estimate else ""
     return row | DIAGNOSTICS[task.name].of_slice(labels, model)
 
 

@@ -22,6 +22,7 @@ from slipway.dataset.table import FOLD
 from slipway.dataset.tables import write_json
 from slipway.errors import NO, YES, SlipwayError
 from slipway.metrics.registry import ALL, Options, Sample
+from slipway.numbers import plain
 from slipway.progress import track
 from slipway.training.periods import Period, fit_and_score, joined
 from slipway.training.workers import workers
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 SEARCH = Path("build/search.json")
 
 FOLDS = 3
+
+BY_HAND = "you set it in `train` of params.yaml, with `dvc repro` and a commit"
 
 Changes = Mapping[str, Any]
 """Settings of `train` that a candidate changes."""
@@ -85,12 +88,11 @@ class Search:
         lines = [f"{self.metric} on {held}, {how}; {self.where}"]
         for tried in self.tried:
             mark = "→" if tried.changes == self.chosen else " "
-            values = "  ".join(f"{value:.4f}" for value in tried.values)
-            lines.append(f"{mark} {tried.mean:.4f}  ({values})  {named(tried.changes)}")
+            values = "  ".join(map(plain, tried.values))
+            lines.append(f"{mark} {plain(tried.mean)}  ({values})  {named(tried.changes)}")
         if self.chosen:
-            lines.append(
-                f"best: {named(self.chosen)}; `slipway judge` decides after `slipway retrain`"
-            )
+            after = BY_HAND if project.not_retrainable() else "`slipway retrain`"
+            lines.append(f"best: {named(self.chosen)}; `slipway judge` decides after {after}")
         else:
             lines.append("no candidate is better than the current settings")
         return "\n".join(lines)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Container, Iterator, Mapping
 from importlib.metadata import version
 from pathlib import Path
@@ -70,7 +71,8 @@ BASELINE_ROWS = 50_000
 # Most indicators of categories: memory grows with their square (32 MB), time with the third power.
 BASELINE_VALUES = 2_000
 
-# Processors differ in the fourteenth, so they seldom round a coefficient to different numbers.
+# Processors differ in the fourteenth, so they seldom round a coefficient to different numbers. Of
+# numbers they are counted from the first digit of their deviation.
 BASELINE_DECIMALS = 6
 
 
@@ -183,7 +185,7 @@ def _target(fitted: BaseEstimator) -> dict[str, object]:
         "task": task.name,
         "classes": list(task.classes),
         "seen": seen_classes(fitted),
-    }
+    } | ({} if task.quantile is None else {"quantile": task.quantile})
 
 
 def _quoted_numbers(params: Mapping[str, Any]) -> str:
@@ -242,9 +244,18 @@ def fit_baseline(features: Columns, labels: np.ndarray) -> BaseEstimator:
         regression,
     )
     baseline.fit(frame, task.targets(labels[rows]))
-    regression.coef_ = np.round(regression.coef_, BASELINE_DECIMALS)
-    regression.intercept_ = np.round(regression.intercept_, BASELINE_DECIMALS)
+    if task.quantile is not None:
+        errors = labels[rows] - baseline.predict(frame)
+        regression.intercept_ += np.quantile(errors, task.quantile)
+    decimals = BASELINE_DECIMALS - (0 if task.is_classifier else magnitude(labels[rows]))
+    regression.coef_ = np.round(regression.coef_, decimals)
+    regression.intercept_ = np.round(regression.intercept_, decimals)
     return baseline
+
+
+def magnitude(numbers: np.ndarray) -> int:
+    """Return the power of ten of the deviation of some numbers, such as -6 for 0.0000031."""
+    return math.floor(math.log10(float(numbers.std()) or 1.0))
 
 
 def frequent_values(values: np.ndarray, most: int) -> np.ndarray:

@@ -48,8 +48,8 @@ class _Cores:
             raise SlipwayError(
                 f"a worker process was killed{ended}, probably for lack of memory; each of "
                 f"{self.where} has one",
-                f"set {MOST_CORES} to a lower number of workers, such as 1, use fewer or smaller "
-                "months, or run it on a machine with more memory",
+                f"set {MOST_CORES} to a lower number of workers, such as 1, use fewer rows, "
+                "or run it on a machine with more memory",
             ) from None
 
 

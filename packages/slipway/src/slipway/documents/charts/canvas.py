@@ -125,8 +125,8 @@ def colours_of(field: str, colours: Mapping[str, str]) -> alt.Color:
     return alt.Color(f"{field}:N", scale=scale, legend=legend)
 
 
-def diagonal(top: float) -> alt.Chart:
-    ends = chart_of([{"x": 0, "y": 0}, {"x": top, "y": top}])
+def diagonal(top: float, bottom: float = 0) -> alt.Chart:
+    ends = chart_of([{"x": bottom, "y": bottom}, {"x": top, "y": top}])
     line: alt.Chart = ends.mark_line(color=MUTED, strokeDash=[4, 3], strokeWidth=1)
     return line.encode(x="x:Q", y="y:Q")
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from slipway.documents.charts.canvas import (
     BAD,
@@ -23,8 +24,19 @@ from slipway.documents.charts.canvas import (
     x_axis,
     y_axis,
 )
+from slipway.numbers import plain
+
+if TYPE_CHECKING:
+    import altair as alt
 
 RELEASES_SHOWN = 12
+
+# Without an exponent, and with as few digits as there are.
+NUMBER = ",.4~r"
+
+CLASS_COLOURS = (MAIN, OTHER, BAD, MUTED)
+
+CLASSES_SHOWN = len(CLASS_COLOURS)
 
 
 def releases(history: Sequence[Row], metric: str, title: str) -> str:
@@ -57,9 +69,9 @@ def releases(history: Sequence[Row], metric: str, title: str) -> str:
     numbers = (
         base.transform_filter("true" if few else "datum.last")
         .mark_text(dx=9 if few else 0, dy=0 if few else -26, align="left" if few else "center")
-        .encode(y="value:Q", text=alt.Text("value:Q", format=".3f"))
+        .encode(y="value:Q", text=alt.Text("value:Q", format=".3r"))
     )
-    values = ", ".join(f"{row['name']} {row['value']:.3f}" for row in rows)
+    values = ", ".join(f"{row['name']} {plain(row['value'], 3)}" for row in rows)
     chart = alt.layer(spans, dots, numbers)
     return draw(chart, 150, f"{title} by release: {values}", bottom=26 if few else 62)
 
@@ -80,6 +92,80 @@ def calibration(curve: Sequence[Row]) -> str:
     values = "; ".join(f"{row['mean_score']:.0%}, {row['label_rate']:.0%}" for row in curve)
     chart = alt.layer(diagonal(top), spans, dots)
     return draw(chart, 230, f"Calibration, predicted and observed rate: {values}")
+
+
+def class_calibration(curves: Mapping[str, Sequence[Row]]) -> str:
+    """Return predicted against observed rates of some classes.
+
+    Parameters
+    ----------
+    curves
+        By the name of a class, at most `CLASSES_SHOWN`: rows of `stats.calibration_curve`.
+    """
+    import altair as alt
+
+    rows = [{**row, "class": name} for name, curve in curves.items() for row in curve]
+    top = max(max(row["label_rate"], row["mean_score"]) for row in rows)
+    base = chart_of(rows).encode(
+        x=alt.X("mean_score:Q", axis=x_axis("predicted; upwards: observed", format="%", grid=True)),
+        y=alt.Y("label_rate:Q", axis=y_axis("", format="%")),
+        color=colours_of("class", dict(zip(curves, CLASS_COLOURS, strict=False))),
+    )
+    lines = base.mark_line(strokeWidth=2)
+    dots = base.mark_point(filled=True, size=45, opacity=1)
+    values = "; ".join(
+        f"{row['class']} {row['mean_score']:.0%}, {row['label_rate']:.0%}" for row in rows
+    )
+    label = f"Calibration by class, predicted and observed rate: {values}"
+    return draw(alt.layer(diagonal(top), lines, dots), 230, label, top=44)
+
+
+def means(curve: Sequence[Row]) -> str:
+    """Return mean predictions against mean labels, with `mean_score`, `mean_label`, `low`, `high`.
+
+    Both axes have the unit of the labels.
+    """
+    import altair as alt
+
+    ends = [row[name] for row in curve for name in ("mean_score", "low", "high")]
+    pairs = "; ".join(f"{plain(row['mean_score'])}, {plain(row['mean_label'])}" for row in curve)
+    axis = y_axis("mean label", format=NUMBER)
+    layers = _spans(curve, "mean_label", "mean prediction", axis, alt.Scale(zero=False))
+    chart = alt.layer(diagonal(max(ends), min(ends)), *layers)
+    return draw(chart, 230, f"Mean prediction and mean label by tenth of the rows: {pairs}")
+
+
+def coverage(curve: Sequence[Row], quantile: float) -> str:
+    """Return the coverage of predicted quantiles by their size.
+
+    Parameters
+    ----------
+    curve
+        With `mean_score`, `coverage`, `low` and `high`.
+    """
+    import altair as alt
+
+    pairs = "; ".join(f"{plain(row['mean_score'])}, {row['coverage']:.0%}" for row in curve)
+    axis = y_axis("coverage", format="%")
+    layers = _spans(curve, "coverage", "mean predicted quantile", axis, alt.Scale(zero=False))
+    level = chart_of([{"level": quantile}]).mark_rule(strokeDash=[4, 3], color=MUTED)
+    chart = alt.layer(level.encode(y="level:Q"), *layers)
+    return draw(chart, 230, f"Predicted quantile and coverage, {quantile:g} declared: {pairs}")
+
+
+def _spans(
+    curve: Sequence[Row], value: str, title: str, axis: alt.Axis, scale: alt.Scale
+) -> list[alt.Chart]:
+    """Return a dot with its interval for each bin, at its mean prediction."""
+    import altair as alt
+
+    x = alt.X("mean_score:Q", scale=scale, axis=x_axis(title, format=NUMBER, grid=True))
+    base = chart_of(curve).encode(x=x)
+    spans = base.mark_rule(color=MAIN, strokeWidth=2).encode(
+        y=alt.Y("low:Q", scale=scale, axis=axis), y2="high:Q"
+    )
+    dots = base.mark_point(filled=True, size=55, color=MAIN, opacity=1).encode(y=f"{value}:Q")
+    return [spans, dots]
 
 
 def roc(curve: Sequence[Row], auc: float) -> str:
@@ -166,7 +252,7 @@ def slices(
         x=alt.X("low:Q", scale=scale, axis=x_axis(label, grid=True)), x2="high:Q"
     )
     dots = base.mark_point(filled=True, size=50, opacity=1).encode(x="value:Q")
-    values = ", ".join(f"{row['name']} {row['value']:.3f}" for row in named)
+    values = ", ".join(f"{row['name']} {plain(row['value'], 3)}" for row in named)
     chart = alt.layer(mark(overall), spans, dots)
     return draw(
         chart, LINE * len(rows), f"{label} by slice and rows: {values}", left=room_for(names), top=8

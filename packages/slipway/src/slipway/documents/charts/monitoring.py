@@ -24,6 +24,7 @@ from slipway.documents.charts.canvas import (
     x_axis,
     y_axis,
 )
+from slipway.numbers import plain
 
 # A longer bar would not be more informative.
 PSI_TOP = 1.0
@@ -199,7 +200,7 @@ def performance(
         layers.append(marks.mark_rule(color=INK, strokeWidth=1))
         names = marks.mark_text(align="left", dx=4, dy=-4, color=INK, baseline="bottom")
         layers.append(names.encode(y=alt.value(12), text="name:N"))
-    values = ", ".join(f"{row['day']} {row['value']:.3f} {row['what']}" for row in rows)
+    values = ", ".join(f"{row['day']} {plain(row['value'], 3)} {row['what']}" for row in rows)
     label = f"{title} by week: {values}" + "".join(
         f"; released {row['name']} on {row['day']}" for row in releases
     )

@@ -20,6 +20,7 @@ from slipway.errors import Refused, SlipwayError
 from slipway.metrics.registry import ALL, Metric, headline_of
 from slipway.monitoring.check import log_place
 from slipway.monitoring.report import DriftReport
+from slipway.numbers import plain
 from slipway.predictions.labels.store import labels_place
 from slipway.reports.page.days import Traffic, known_labels, read_days
 from slipway.reports.task_texts import TASK_TEXTS, TaskText, headline_metric
@@ -55,7 +56,8 @@ class Interval(BaseModel):
 
     def cell(self) -> tuple[str, str]:
         """Return the value, and below it the interval."""
-        return f"{self.value:.3f}", f"{self.low:.3f} to {self.high:.3f}"
+        value, low, high = (plain(each, 3) for each in (self.value, self.low, self.high))
+        return value, f"{low} to {high}"
 
 
 class Release(BaseModel):

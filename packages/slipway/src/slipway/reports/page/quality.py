@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from slipway.documents import charts
 from slipway.documents.document import Cell, Figure, Section, Table
 from slipway.metrics.registry import Metric, metrics_of
+from slipway.reports.page.calibration import calibration
 from slipway.reports.page.components import (
     listed,
     missing,
@@ -27,10 +28,7 @@ def quality(inputs: Inputs) -> Section:
     if metrics is None:
         return missing(key, title, "Not measured yet: `dvc repro` evaluates the model.")
     name, target = target_of(inputs), plain(target_of(inputs))
-    figures = []
-    curve = inputs.plots.get("calibration")
-    if curve and "label_rate" in curve[0]:
-        figures.append(Figure("calibration", charts.calibration(curve), calibration_of(curve)))
+    figures = [*calibration(inputs)]
     if curve := inputs.plots.get("roc"):
         auc = metrics["model"]["auc"]["value"]
         figures.append(Figure("roc", charts.roc(curve, auc), _threshold(metrics, target)))
@@ -68,22 +66,6 @@ def slices(inputs: Inputs) -> Section:
         text = _largest_gap(shown, plain(name))
         figures.append(Figure("gaps", charts.gaps(shown, name), text))
     return section(key, title, _worst(measured, overall, inputs.headline), *figures)
-
-
-def calibration_of(curve: Sequence[Row]) -> str:
-    """Return predicted and observed rate, on all rows and in the worst bin."""
-    rows = sum(row["rows"] for row in curve)
-    predicted = sum(row["rows"] * row["mean_score"] for row in curve) / rows
-    observed = sum(row["rows"] * row["label_rate"] for row in curve) / rows
-    off = [row for row in curve if not row["low"] <= row["mean_score"] <= row["high"]]
-    text = f"Predicted {predicted:.1%} on average, observed {observed:.1%}"
-    if not off:
-        return f"{text}. In every bin the difference is within what chance explains."
-    worst = max(off, key=lambda row: abs(row["mean_score"] - row["label_rate"]))
-    return (
-        f"{text}. The largest difference is in the bin with {worst['mean_score']:.0%} predicted "
-        f"and {worst['label_rate']:.0%} observed. Dashed: perfect calibration."
-    )
 
 
 def _metric_table(inputs: Inputs, metrics: Row) -> Table:

@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from slipway.setup.adopt.plan import Plan, Request
 from slipway.setup.adopt.report import decisions_text, plan_text
-from slipway.setup.adopt.run import adopt, examine
+from slipway.setup.adopt.run import UNDO, adopt, examine
 
-__all__ = ["Plan", "Request", "adopt", "decisions_text", "examine", "plan_text"]
+__all__ = ["UNDO", "Plan", "Request", "adopt", "decisions_text", "examine", "plan_text"]

@@ -5,16 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-import numpy as np
-
-from slipway.setup.adopt.plan import NONE, Ambiguous, Plan, Request, make_plan
+from slipway.setup.adopt.plan import NONE, Ambiguous, Plan, Request, entities, make_plan
 from slipway.setup.adopt.table import Table
 
 Ask = Callable[[str, Sequence[str], str], str]
 """From a question, the possible answers and the default to the answer."""
-
-# A column of which each value is in fewer rows is no entity.
-ROWS_OF_AN_ENTITY = 2
 
 ENTITY = "Several rows are of the same … (a customer, a machine)"
 
@@ -35,17 +30,3 @@ def plan_by_asking(table: Table, request: Request, ask: Ask) -> Plan:
         except Ambiguous as question:
             answer = ask(str(question), question.choices, question.choices[0])
             request = replace(request, **{question.option: answer})
-
-
-def entities(table: Table, request: Request) -> list[str]:
-    """Return the columns that may name what several rows are of: those of many repeated values."""
-    taken = {request.target, request.key, request.time}
-    return [
-        name
-        for name, column in table.columns.items()
-        if name not in taken
-        and column.kind in ("text", "integer")
-        and len(column.distinct) > 1
-        and len(column.distinct) >= np.sqrt(table.rows)
-        and len(column.distinct) * ROWS_OF_AN_ENTITY <= table.rows
-    ]

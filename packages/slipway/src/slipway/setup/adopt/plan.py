@@ -34,6 +34,9 @@ MOST_NUMBERED_CLASSES = 20
 # With more values, or fewer rows of each, hardly anything is learned from a category.
 MOST_CATEGORIES, ROWS_OF_A_CATEGORY = 250, 5
 
+# A column of which each value is in fewer rows is no entity.
+ROWS_OF_AN_ENTITY = 2
+
 # A feature that predicts the label better than these by itself is suspected, or left out.
 SUSPECTED, LEAK = 0.95, 0.999
 
@@ -136,11 +139,21 @@ def make_plan(table: Table, request: Request) -> Plan:
             "give more rows",
         )
     task.require("labelled", target.name, known)
+    if unknown := len(labels) - len(known):
+        decisions.append(
+            Decision(
+                f"{unknown:,} rows have no label, and nothing is learned from them",
+                f"`{target.name}` is missing in {unknown / len(labels):.1%} of the rows",
+                "if the missing ones differ from the others, the metrics hold for the others only",
+            )
+        )
     time = _time(table, request, decisions)
     key = _key(table, request, target.name, decisions)
     entity = None if request.entity in (None, NONE) else request.entity
     if entity is not None:
         _column(table, entity, "--entity")
+    else:
+        _name_entities(table, request, decisions)
     taken = {target.name, key, time}
     roles: dict[str, Role] = {
         name: _role(column, table.rows, decisions)
@@ -421,6 +434,38 @@ def _looks_like_a_key(column: Column, rows: int) -> bool:
         return is_named or bool(max(map(len, column.values)) <= 64 and " " not in column.values[0])
     first, last = column.distinct[0], column.distinct[-1]
     return is_named or bool(first in (0, 1) and last - first == rows - 1)
+
+
+# --- entity ---------------------------------------------------------------------------------------
+
+
+def entities(table: Table, request: Request) -> list[str]:
+    """Return the columns that may name what several rows are of: those of many repeated values."""
+    taken = {request.target, request.key, request.time}
+    return [
+        name
+        for name, column in table.columns.items()
+        if name not in taken
+        and column.kind in ("text", "integer")
+        and len(column.distinct) > 1
+        and len(column.distinct) >= np.sqrt(table.rows)
+        and len(column.distinct) * ROWS_OF_AN_ENTITY <= table.rows
+    ]
+
+
+def _name_entities(table: Table, request: Request, decisions: list[Decision]) -> None:
+    """List the columns that would make rows dependent, if the user has not decided."""
+    if request.entity is None and (found := entities(table, request)):
+        counts = [f"`{name}` has {len(table.columns[name].distinct):,} values" for name in found]
+        more = f", and {len(found) - 5} more columns" if len(found) > 5 else ""
+        decisions.append(
+            Decision(
+                "no two rows are of the same customer, machine or place",
+                f"in {table.rows:,} rows, {', '.join(counts[:5])}{more}",
+                "if one of them names what several rows are of, add --entity COLUMN: without it, "
+                "intervals are too narrow",
+            )
+        )
 
 
 # --- features -------------------------------------------------------------------------------------

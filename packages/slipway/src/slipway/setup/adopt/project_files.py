@@ -13,6 +13,7 @@ import numpy as np
 
 from slipway.dataset.folder import DATA
 from slipway.errors import SlipwayError
+from slipway.settings import Monitoring
 from slipway.setup.adopt.estimators import Chosen
 from slipway.setup.adopt.plan import Plan
 from slipway.setup.adopt.table import to_arrow
@@ -67,9 +68,10 @@ def write_params(plan: Plan, chosen: Chosen, root: Path) -> None:
         "validate": VALIDATE,
         "prepare": _prepare(plan),
         "train": _train(chosen),
-        "search": _search(chosen),
+        "search": _search(plan, chosen),
         "evaluate": _evaluate(chosen),
         "judge": _judge(plan),
+        "monitoring": _monitoring(plan, sections.get("monitoring", "monitoring:\n")),
     }
     kept = {name: text for name, text in sections.items() if name not in made}
     names = [name for name in sections if name in made or name in kept]
@@ -104,12 +106,50 @@ def _train(chosen: Chosen) -> str:
     )
 
 
-def _search(chosen: Chosen) -> str:
+def _search(plan: Plan, chosen: Chosen) -> str:
+    who = "`slipway search` and `slipway retrain` try" if is_retrainable(plan) else SEARCH_ALONE
     tried = "".join(f"    - {_flow(other)}\n" for other in chosen.candidate.others)
     return (
-        "search: # `slipway search` and `slipway retrain` try each candidate on the training data\n"
+        f"search: # {who} each candidate on the training data\n"
         f"  candidates: # other settings of `train`\n{tried}"
     )
+
+
+SEARCH_ALONE = "`slipway search` tries"
+
+
+def is_retrainable(plan: Plan) -> bool:
+    """Return whether rows of the prediction log can be added to data/."""
+    return plan.time is not None and plan.key is not None
+
+
+def _monitoring(plan: Plan, section: str) -> str:
+    """Return the section with the smallest changes that raise an alarm, as the task has them."""
+    defaults = Monitoring().model_dump()
+    every = "|".join({name for of_task in SMALLEST.values() for name in of_task})
+    section = re.sub(rf"(?m)^  ({every}):.*\n", "", section)
+    if not is_retrainable(plan):
+        section = re.sub(r"(?m)^  (retrain|cooldown_days):.*\n", "", section)
+        section += "  retrain: never # rows of the log need an event time and a key to be added\n"
+    smallest = SMALLEST[plan.task.name].items()
+    return section + "".join(f"  {name}: {defaults[name]} # {what}\n" for name, what in smallest)
+
+
+SMALLEST: Mapping[str, Mapping[str, str]] = {
+    "binary": {
+        "auc_drop": "a smaller loss of AUC on labelled traffic is no alarm",
+        "rate_gap": "nor is a label rate this close to what the scores promise",
+        "loss_excess": "nor a log loss this close to it (nats a row)",
+    },
+    "multiclass": {
+        "accuracy_drop": "a smaller loss of accuracy on labelled traffic is no alarm",
+        "rate_gap": "nor is an accuracy this close to what the probabilities promise",
+    },
+    "regression": {
+        "error_rise": "of the mean absolute error: a smaller rise on labelled traffic is no alarm",
+        "bias_gap": "of the mean absolute error: nor is a smaller change of the mean error",
+    },
+}
 
 
 def _evaluate(chosen: Chosen) -> str:
@@ -201,6 +241,9 @@ def _entry(plot: Axes) -> str:
 
 # --- the starter ----------------------------------------------------------------------------------
 
+# The part of README.md that took the place of the starter's.
+OF_AN_ADOPTED = re.compile(r"<!-- adopted -->\n.*?<!-- /adopted -->\n\n?", re.DOTALL)
+
 
 def remove_starter(plan: Plan, root: Path) -> bool:
     """Remove what README.md, docs/ and pyproject.toml have about the starter.
@@ -209,28 +252,37 @@ def remove_starter(plan: Plan, root: Path) -> bool:
     -------
     Whether a dependency was removed, so that requirements.lock must be compiled again.
     """
-    pages = [root / "README.md", *sorted((root / "docs").glob("*.md"))]
-    for path in filter(Path.is_file, pages):
-        text = read_text(path)
-        about = _about(plan) if path.name == "README.md" else ""
-        literal = about.replace("\\", "\\\\")  # a target's name may have a backslash
-        path.write_text(OF_THE_STARTER.sub(literal, text), "utf-8")
-    path = root / "pyproject.toml"
-    text = read_text(path)
-    packages = packages_of_starter(text)
-    if not packages:
-        return False
-    text = without_packages(text, packages)
-    text = re.sub(r'(?m)^name = ".*"$', f'name = "{_slug(root.resolve().name)}"', text, count=1)
-    about = re.sub(r'["\\]', "'", f"Predicts {plan.target.name}.")
-    text = re.sub(r'(?m)^description = ".*"$', lambda _: f'description = "{about}"', text, count=1)
-    path.write_text(text, "utf-8")
-    return True
+    for path in filter(Path.is_file, sorted((root / "docs").glob("*.md"))):
+        path.write_text(OF_THE_STARTER.sub("", read_text(path)), "utf-8")
+    readme, about = root / "README.md", _about(plan)
+    if readme.is_file():
+        text = OF_THE_STARTER.sub(lambda _: about, read_text(readme))
+        readme.write_text(OF_AN_ADOPTED.sub(lambda _: about, text), "utf-8")
+    return _remove_packages(plan, root)
 
 
 def _about(plan: Plan) -> str:
     rows = f"{plan.table.rows:,} rows"
-    return f"The model predicts `{plan.target.name}` ({plan.task.name}); it began with {rows}.\n\n"
+    about = f"The model predicts `{plan.target.name}` ({plan.task.name}); it began with {rows}."
+    return f"<!-- adopted -->\n{about}\n<!-- /adopted -->\n\n"
+
+
+def _remove_packages(plan: Plan, root: Path) -> bool:
+    """Remove the packages of the starter from pyproject.toml; return whether there were any."""
+    path = root / "pyproject.toml"
+    text = read_text(path)
+    packages = packages_of_starter(text)
+    text = without_packages(text, packages)
+    if packages:
+        name = _slug(root.resolve().name)
+        text = re.sub(r'(?m)^name = ".*"$', f'name = "{name}"', text, count=1)
+    about = re.sub(r'["\\]', "'", f"Predicts {plan.target.name}.")
+    old = ".*" if packages else r"Predicts .*"
+    text = re.sub(
+        rf'(?m)^description = "{old}"$', lambda _: f'description = "{about}"', text, count=1
+    )
+    path.write_text(text, "utf-8")
+    return bool(packages)
 
 
 def _slug(name: str) -> str:

@@ -56,6 +56,8 @@ REPLACED = (
 )
 """What is written, and can be undone with git."""
 
+UNDO = "`git restore .`, `git clean -n` for new files, and `slipway restore --force`"
+
 
 @dataclass(frozen=True)
 class Adopted:
@@ -116,6 +118,18 @@ def adopt(root: Path, plan: Plan) -> Adopted:
     """
     require_committed(root)
     chosen = choose_estimator(plan, features_of(plan))
+    try:
+        old = _write(root, plan, chosen)
+    except SlipwayError as error:
+        raise SlipwayError(
+            f"files were written, but not all of it was done: {error}",
+            f"{error.do}, or undo it: {UNDO}",
+        ) from error
+    return Adopted(chosen, old)
+
+
+def _write(root: Path, plan: Plan, chosen: Chosen) -> Path | None:
+    """Write the files and run the pipeline; return where the files that were in data/ are."""
     write_model(plan, chosen.candidate.text, root / MODEL)
     _format(root)
     old = write_data(plan, root)
@@ -128,7 +142,7 @@ def adopt(root: Path, plan: Plan) -> Adopted:
         run(["dvc", "add", "--quiet", str(DATA)], root)
         run(["dvc", "repro", "--quiet"], root)
     _renew_remote(root)
-    return Adopted(chosen, old)
+    return old
 
 
 def _renew_remote(root: Path) -> None:

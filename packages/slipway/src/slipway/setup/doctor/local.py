@@ -4,126 +4,294 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from slipway.errors import SlipwayError
 from slipway.repository.committed import check_repository
-from slipway.repository.git import git
-from slipway.repository.pointers import data_revision
+from slipway.repository.git import git, names
+from slipway.repository.merge_driver import configured, install, program
+from slipway.repository.pointers import POINTER
 from slipway.repository.worktrees import run
-from slipway.settings import Params
 from slipway.setup.doctor.codeowners import owners
-from slipway.setup.doctor.finding import Finding
+from slipway.setup.doctor.finding import Finding, Repair
+from slipway.setup.doctor.registry import Context, check, last_line
 
-FIX = "`dvc repro`, then commit dvc.lock with reports/; or run the workflow *Update lock*"
-
-# Requests one object of the remote, in a subprocess: each store has its own exceptions, and its
-# method `exists` returns False if the store cannot be reached.
-HAS = """\
-import sys
+# Prints the objects that the remote does not have, by output. In a subprocess: each store has its
+# own exceptions, and its method `exists` returns False if the store cannot be reached.
+ABSENT = """\
+import json
 from dvc.repo import Repo
-objects = Repo().cloud.get_remote_odb(hash_name="md5")
-try:
-    objects.fs.info(objects.oid_to_path(sys.argv[1]))
-except FileNotFoundError:
-    print("no")
+repo = Repo()
+remote = repo.cloud.get_remote_odb(hash_name="md5")
+
+def absent(name):
+    try:
+        remote.fs.info(remote.oid_to_path(name))
+    except FileNotFoundError:
+        return [""]
+    if not name.endswith(".dir"):
+        return []
+    listing = json.loads(remote.fs.cat_file(remote.oid_to_path(name)))
+    there = set(remote.oids_exist([entry["md5"] for entry in listing]))
+    return sorted(entry["relpath"] for entry in listing if entry["md5"] not in there)
+
+outs = [out for out in repo.index.outs if out.use_cache and out.hash_info]
+print(json.dumps({out.def_path: absent(out.hash_info.value) for out in outs}))
 """
 
-
-def check_clone(root: Path, params: Params) -> Iterator[Finding]:
-    """Yield the findings of this clone."""
+# Writes an object and removes it. The remote's folder, or parents of it, may not exist yet.
+PROBE = """\
+import uuid
+from dvc.repo import Repo
+remote = Repo().cloud.get_remote()
+fs, folder, name = remote.fs, remote.path, f"slipway-doctor-{uuid.uuid4().hex}"
+while True:
+    probe = fs.join(folder, name)
     try:
-        check_repository(root)
+        fs.pipe_file(probe, b"")
+        break
+    except FileNotFoundError:
+        if fs.parent(folder) == folder:
+            raise
+        folder = fs.parent(folder)
+try:
+    fs.rm_file(probe)
+except Exception as error:
+    print(f"{probe} was written, and cannot be removed: {error}")
+"""
+
+PUSH = "`dvc push` on a machine that has the files"
+
+
+@check(
+    "dvc-files",
+    reason="a commit must not decide where DVC writes, or what it runs",
+    fix="undo the change that the message names",
+)
+def dvc_files(at: Context) -> Finding:
+    try:
+        check_repository(at.root)
     except SlipwayError as error:
-        yield Finding("wrong", str(error), error.do)
-    else:
-        yield lock(root)
-        yield remote(root)
-    yield owners(root)
-    yield hooks(root)
-    yield live_target(params)
+        return Finding("wrong", str(error), error.do)
+    return Finding("ok", "the files of DVC are safe to use")
 
 
-def lock(root: Path) -> Finding:
-    """Check that `dvc.lock` was written for the current inputs."""
+@check(
+    "lock",
+    reason="a pull request with a stale lock cannot be merged, and a release stops",
+    fix="`dvc repro`, then commit dvc.lock with reports/; or run the workflow *Update lock*",
+    needs=("dvc",),
+)
+def lock(at: Context) -> Finding:
     try:
-        stages: dict[str, Any] = json.loads(run(["dvc", "status", "--json"], root))
-    except (SlipwayError, ValueError) as error:
-        return Finding("unknown", f"dvc.lock could not be checked: {_last_line(error)}")
+        stages: dict[str, Any] = json.loads(run(["dvc", "status", "--json"], at.root))
+    except ValueError as error:
+        raise SlipwayError(f"`dvc status`: {error}") from None
     changed = sorted({name for parts in stages.values() for name in _modified(parts)})
     if changed:
-        return Finding("wrong", f"dvc.lock is stale: {', '.join(changed[:5])} changed", FIX)
+        return Finding("wrong", f"dvc.lock is stale: {', '.join(changed[:5])} changed")
     return Finding("ok", "dvc.lock is up to date")
 
 
-def remote(root: Path) -> Finding:
-    """Check that the DVC remote has the data that data.dvc names."""
+@check(
+    "data-pushed",
+    reason="others fetch a hash without its files",
+    fix=PUSH,
+    needs=("dvc",),
+)
+def data_pushed(at: Context) -> Finding:
+    return _pushed(at, "the data of data.dvc", lambda name: name == POINTER.stem)
+
+
+@check(
+    "model-pushed",
+    reason="the checks, a deployment and a comparison fetch the model of dvc.lock",
+    fix=PUSH,
+    needs=("dvc",),
+)
+def model_pushed(at: Context) -> Finding:
+    return _pushed(at, "the outputs of dvc.lock", lambda name: name != POINTER.stem)
+
+
+@check(
+    "remote-writable",
+    reason="`dvc push` fails, so others fetch a hash without its files",
+    fix="use credentials that may write: docs/remotes.md",
+    needs=("dvc",),
+)
+def remote_writable(at: Context) -> Finding:
     try:
-        absent = _absent(root)
-    except (SlipwayError, ValueError) as error:
-        return Finding(
-            "wrong",
-            f"the DVC remote cannot be reached: {_last_line(error)}",
-            "check its address and your credentials: docs/remotes.md",
-        )
-    if absent:
-        more = f" and {len(absent) - 1} more" if len(absent) > 1 else ""
-        return Finding(
-            "wrong",
-            f"the DVC remote does not have {absent[0]}{more}",
-            "`dvc push` on a machine that has the data",
-        )
-    return Finding("ok", "the DVC remote has the data of data.dvc")
+        left = run([sys.executable, "-c", PROBE], at.root).strip()
+    except SlipwayError as error:
+        return Finding("wrong", f"the DVC remote cannot be written: {last_line(error)}")
+    if left:
+        return Finding("note", left, "remove it")
+    return Finding("ok", "the DVC remote can be written")
 
 
-def _absent(root: Path) -> list[str]:
-    """Return the files of data.dvc that the remote does not have."""
-    listing = data_revision(root / "data.dvc")
-    # Without the listing of the folder `dvc status` finds nothing missing.
-    if run([sys.executable, "-c", HAS, listing], root).strip() == "no":
-        return ["data"]
-    states: dict[str, str] = json.loads(run(["dvc", "status", "-c", "--json", "data.dvc"], root))
-    return sorted(name for name, state in states.items() if state in ("new", "missing"))
+@check(
+    "remote-committed",
+    reason="the remote is a folder of this repository: what is not committed is not pushed",
+    fix="`git add` the folder, then commit",
+    needs=("dvc",),
+)
+def remote_committed(at: Context) -> Finding:
+    folder = _embedded_remote(at.root)
+    if folder is None:
+        return Finding("ok", "the DVC remote is not in this repository")
+    listed = ("status", "--porcelain", "-z", "--untracked-files=all", "--", str(folder))
+    if changed := names(at.root, *listed):
+        what = f"{folder}/ has {len(changed)} files that are not committed"
+        return Finding("wrong", what, f"`git add {folder}`, then commit")
+    return Finding("ok", f"{folder}/ is committed")
 
 
-def hooks(root: Path) -> Finding:
-    """Check that a git hook runs the checks before each commit."""
-    if (root / _hooks_folder(root) / "pre-commit").exists():
+@check(
+    "codeowners",
+    reason="files that decide how a pull request is judged can be changed without an approval",
+    fix="`slipway doctor --write-codeowners @org/team`",
+)
+def codeowners(at: Context) -> Finding:
+    return owners(at.root)
+
+
+@check(
+    "lint-hook",
+    reason="what CI refuses is found after the push",
+    fix="`pre-commit install`",
+)
+def lint_hook(at: Context) -> Finding:
+    if (_hooks_folder(at.root) / "pre-commit").exists():
         return Finding("ok", "git runs the checks before each commit")
-    return Finding("note", "no hook runs the checks before a commit", "`pre-commit install`")
+    return Finding("note", "no hook runs the checks before a commit")
 
 
-def _hooks_folder(root: Path) -> str:
-    """Return the folder of the user's hooks; `slipway.repository.git` disables them for itself."""
-    settings = ("--null", "--show-scope", "--type=path", "--get-all", "core.hooksPath")
-    listed = git(root, "config", *settings).removesuffix("\0").split("\0")
-    pairs = zip(listed[::2], listed[1::2], strict=True)
-    own = [path for scope, path in pairs if scope != "command"]
-    return own[-1] if own else f"{git(root, 'rev-parse', '--git-common-dir').strip()}/hooks"
+@check(
+    "dvc-hooks",
+    reason="a hook of DVC runs without a command, and may do more or less than you want",
+    fix="add or remove it: docs/doctor.md#hooks-of-dvc",
+)
+def dvc_hooks(at: Context) -> Finding:
+    folder = _hooks_folder(at.root)
+    if _runs_dvc(folder / "post-checkout"):
+        return Finding(
+            "note",
+            "DVC's hook post-checkout writes the files that a commit names, without the checks of "
+            "`slipway restore`",
+            f"`rm {folder / 'post-checkout'}`",
+        )
+    if _runs_dvc(folder / "pre-push"):
+        return Finding("ok", "`git push` runs `dvc push` first")
+    if _embedded_remote(at.root) is not None:
+        return Finding("ok", "the DVC remote is pushed with git")
+    return Finding("note", "`git push` does not run `dvc push` first")
 
 
-def live_target(params: Params) -> Finding:
-    """Check the live service of the target in params.yaml, if this machine can reach it."""
+@check(
+    "merge-driver",
+    reason="two branches that each add a file to data/ are in conflict",
+    fix="`make setup`",
+)
+def merge_driver(at: Context) -> Finding:
+    repair = Repair("configure DVC as the merge driver of data.dvc", lambda: install(at.root))
+    attribute = git(at.root, "check-attr", "merge", "--", str(POINTER)).split()[-1]
+    if attribute != "dvc":
+        return Finding(
+            "note",
+            f"`.gitattributes` does not name the merge driver of {POINTER}",
+            f"add the line `{POINTER} merge=dvc`",
+        )
+    command = configured(at.root)
+    if not command:
+        return Finding("note", f"{POINTER} has no merge driver in this clone", repair=repair)
+    if "/" in program(command) and not Path(program(command)).is_file():
+        return Finding("note", f"the merge driver is not there: {program(command)}", repair=repair)
+    return Finding("ok", f"git merges {POINTER} by `{program(command)}`")
+
+
+@check(
+    "live-target",
+    reason="the service does not answer, or not as it should",
+    fix="`slipway status`",
+)
+def live_target(at: Context) -> Finding:
     from slipway.targets import find_target
 
-    name = params.deploy.target
-    try:
-        target = find_target(name, params)
-        if target.needs_access:
-            show = "`slipway status` shows the live release"
-            return Finding("note", f"the target {name} is not checked from here", show)
-        status = target.status()
-    except SlipwayError as error:
-        return Finding("unknown", f"the live target cannot be reached: {error}", error.do)
+    name = at.params.deploy.target
+    target = find_target(name, at.params)
+    if target.needs_access:
+        show = "`slipway status` shows the live release"
+        return Finding("note", f"the target {name} is not checked from here", show)
+    status = target.status()
     if not status.live:
         do = "`slipway build --image`, then deploy"
         return Finding("note", f"nothing is live on {status.engine}", do)
     if not status.healthy or status.problems:
         problems = "; ".join(status.problems) or status.live.health
-        return Finding("wrong", f"the live service is not healthy: {problems}", "`slipway status`")
+        return Finding("wrong", f"the live service is not healthy: {problems}")
     return Finding("ok", f"{status.live.record.name} is live and healthy on {status.engine}")
+
+
+def _pushed(at: Context, what: str, wanted: Callable[[str], bool]) -> Finding:
+    """Return whether the remote has the stored outputs whose path is wanted."""
+    try:
+        outputs = {name: files for name, files in _absent(at).items() if wanted(name)}
+    except SlipwayError as error:
+        return Finding(
+            "wrong",
+            f"the DVC remote cannot be reached: {last_line(error)}",
+            "check its address and your credentials: docs/remotes.md",
+        )
+    if not outputs:
+        return Finding("wrong", f"no hash names {what}", "`dvc add data`, then `dvc repro`")
+    absent = [f"{name}/{file}".rstrip("/") for name, files in outputs.items() for file in files]
+    if absent:
+        more = f" and {len(absent) - 1} more" if len(absent) > 1 else ""
+        return Finding("wrong", f"the DVC remote does not have {absent[0]}{more}")
+    return Finding("ok", f"the DVC remote has {what}")
+
+
+def _absent(at: Context) -> dict[str, list[str]]:
+    """Return the files that the remote does not have, by stored output; asks once."""
+    if at.absent is None:
+        try:
+            at.absent = dict(json.loads(run([sys.executable, "-c", ABSENT], at.root)))
+        except SlipwayError as error:
+            at.absent = error
+    if isinstance(at.absent, SlipwayError):
+        raise at.absent
+    return at.absent
+
+
+def _embedded_remote(root: Path) -> Path | None:
+    """Return the folder of DVC's default remote, relative to the repository; None if elsewhere."""
+    from dvc.config import Config, ConfigError
+
+    try:
+        config = Config(str((root / ".dvc").resolve()))
+    except ConfigError as error:
+        raise SlipwayError(f"DVC cannot read its settings: {error}", "see `dvc config`") from None
+    remote = config["remote"].get(config["core"].get("remote", ""), {})
+    place = Path(str(remote.get("url", "")))
+    if not place.is_absolute() or not place.is_relative_to(root.resolve()):
+        return None
+    return place.relative_to(root.resolve())
+
+
+def _hooks_folder(root: Path) -> Path:
+    """Return the folder of the user's hooks; `slipway.repository.git` disables them for itself."""
+    settings = ("--null", "--show-scope", "--type=path", "--get-all", "core.hooksPath")
+    listed = git(root, "config", *settings).removesuffix("\0").split("\0")
+    pairs = zip(listed[::2], listed[1::2], strict=True)
+    own = [path for scope, path in pairs if scope != "command"]
+    common = git(root, "rev-parse", "--git-common-dir").strip()
+    return root / (own[-1] if own else f"{common}/hooks")
+
+
+def _runs_dvc(hook: Path) -> bool:
+    return hook.is_file() and f"dvc git-hook {hook.name}" in hook.read_text("utf-8", "replace")
 
 
 def _modified(parts: list[Any]) -> Iterator[str]:
@@ -137,11 +305,3 @@ def _modified(parts: list[Any]) -> Iterator[str]:
                 yield from (f"{name}: {key}" for key in state)
             elif state == "modified":
                 yield name
-
-
-def _last_line(error: Exception) -> str:
-    """Return the error line of a command's output, or its last line."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    last = lines[-1] if lines else ""
-    message = next((line for line in lines if line.startswith("ERROR")), last)
-    return message.removeprefix("ERROR:").strip()[:300]

@@ -1,21 +1,28 @@
-"""Checks of the repository on GitHub: workflows, variables, environments, rules, Pages.
+"""Checks of the repository on GitHub: plan, rules, workflows, variables, environments, Pages.
 
-Each check makes its own request: a setting that the token may not read is unknown, never OK.
+Each check makes its own requests: a setting that the token may not read is unknown, never OK.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
 from slipway.errors import SlipwayError
-from slipway.github.api import Api
-from slipway.settings import Params
-from slipway.setup.doctor.finding import Finding
+from slipway.github.registry import GHCR
+from slipway.setup.doctor import plan as plans
+from slipway.setup.doctor.finding import Finding, Repair
+from slipway.setup.doctor.registry import Context, GitHub, check
+from slipway.texts import read_text
 
 SETTINGS = "docs/github-settings.md"
+
+RULESET = ".github/rulesets/main.json"
 
 GATE = "All checks"
 
@@ -39,194 +46,334 @@ STATES = {
 }
 
 
-def check_github(api: Api, params: Params, now: datetime) -> Iterator[Finding]:
-    """Yield the findings of the repository on GitHub; `now` has a time zone."""
-    try:
-        repository = api.itself()
-    except SlipwayError as error:
-        yield Finding("unknown", f"{api.repository} cannot be read from GitHub: {error}", error.do)
-        return
-    branch = repository["default_branch"]
-    enabled = _variable(api, "SLIPWAY_WATCH") == "on"
-    checks: list[Callable[[], Finding]] = [
-        lambda: _rules(api, branch),
-        lambda: _issues(repository),
-        lambda: _monitoring(enabled),
-        lambda: _target(api),
-        lambda: _last_check(api, branch, now, enabled=enabled),
-        lambda: _may_propose(api, params),
-        lambda: _pages(api),
-    ]
-    yield from _workflows(api)
-    for check in checks:
-        yield _run(check)
-    for name in ("staging", "production", "watch"):
-        yield _run(partial(_environment, api, name))
-
-
-def _run(check: Callable[[], Finding]) -> Finding:
-    try:
-        return check()
-    except SlipwayError as error:
-        return Finding(
-            "unknown", f"this token may not read it: {error}", "use the token of an admin"
-        )
-
-
-def _workflows(api: Api) -> Iterator[Finding]:
-    try:
-        listed = api.get("actions/workflows", per_page=100)["workflows"]
-    except SlipwayError as error:
-        yield Finding("unknown", f"the workflows cannot be read: {error}")
-        return
-    if not listed:
-        yield Finding(
-            "wrong", "GitHub runs no workflow of this repository", STATES["disabled_fork"][1]
-        )
-        return
-    ours = [entry for entry in listed if entry["path"].startswith(".github/workflows/")]
-    disabled = [entry for entry in ours if entry["state"] != "active"]
-    for entry in disabled:
-        name = entry["path"].rpartition("/")[2]
-        what, do = STATES.get(entry["state"], (f"is {entry['state']}", ENABLE))
-        yield Finding("wrong", f"{name} {what}", do.format(name=name))
-    if not disabled:
-        yield Finding("ok", f"GitHub runs all {len(ours)} workflows")
-
-
-def _rules(api: Api, branch: str) -> Finding:
-    rules = {
-        rule["type"]: rule.get("parameters") or {} for rule in api.get(f"rules/branches/{branch}")
-    }
-    required = rules.get("required_status_checks", {}).get("required_status_checks", [])
-    if not any(check["context"] == GATE for check in required):
-        return Finding(
-            "wrong",
-            f"the check *{GATE}* is not required on {branch}: the ruleset is not applied",
-            f"import .github/rulesets/main.json ({SETTINGS})",
-        )
-    if "pull_request" not in rules:
-        return Finding(
-            "wrong",
-            f"users with write access can push to {branch}",
-            f"apply the ruleset ({SETTINGS})",
-        )
-    return Finding("ok", f"{branch} requires the check *{GATE}*")
-
-
-def _issues(repository: dict[str, Any]) -> Finding:
-    if repository.get("has_issues"):
-        return Finding("ok", "issues are enabled")
-    return Finding(
-        "wrong",
-        "issues are disabled, as in every new fork: the drift check cannot open one",
-        "Settings → General → Features → Issues",
-    )
-
-
-def _variable(api: Api, name: str) -> str | None:
-    """Return the value of a repository variable; None if it is not set or cannot be read."""
-    try:
-        variable = api.find(f"actions/variables/{name}")
-    except SlipwayError:
-        return None
-    return str(variable["value"]) if variable else None
-
-
-def _monitoring(enabled: bool) -> Finding:
-    if enabled:
-        return Finding("ok", "the drift check is enabled")
-    return Finding(
-        "wrong",
-        "the drift check is disabled: the variable SLIPWAY_WATCH is not `on`",
-        "`gh variable set SLIPWAY_WATCH --body on`, once a service is live (docs/watch.md)",
-    )
-
-
-def _target(api: Api) -> Finding:
-    for name in ("SLIPWAY_PRODUCTION_TARGET", "SLIPWAY_WATCH_LOG"):
-        if variable := api.find(f"actions/variables/{name}"):
-            return Finding("ok", f"the live target is {variable['value']}")
-    return Finding(
-        "wrong",
-        "no live target is set: releases are dry runs, and there is no service to monitor",
-        "set the variable SLIPWAY_PRODUCTION_TARGET (docs/release.md)",
-    )
-
-
-def _last_check(api: Api, branch: str, now: datetime, *, enabled: bool) -> Finding:
-    if not enabled:
-        return Finding("note", "the drift check does not run, because it is disabled")
-    runs = api.get("actions/workflows/drift.yml/runs", branch=branch, per_page=1)["workflow_runs"]
-    if not runs:
-        return Finding("wrong", "the drift check has never run", "Actions → Drift → Run workflow")
-    at = datetime.fromisoformat(runs[0]["created_at"]).astimezone(UTC)
-    if now - at > LATE:
-        return Finding(
-            "wrong",
-            f"the drift check has not run since {at:%Y-%m-%d}",
-            "Actions → Drift → Run workflow",
-        )
-    if runs[0]["conclusion"] == "failure":
-        return Finding(
-            "wrong", f"the drift check of {at:%Y-%m-%d} failed", f"see {runs[0]['html_url']}"
-        )
-    return Finding("ok", f"the drift check ran on {at:%Y-%m-%d}")
-
-
-def _may_propose(api: Api, params: Params) -> Finding:
-    if params.monitoring.retrain == "never":
-        return Finding(
-            "note", "`monitoring.retrain` in params.yaml is never: retrain runs are not started"
-        )
-    if api.find("actions/variables/SLIPWAY_APP_ID"):
-        return Finding("ok", "retrain runs open pull requests as your own app")
-    if api.get("actions/permissions/workflow").get("can_approve_pull_request_reviews"):
-        return Finding("ok", "retrain runs may open pull requests")
-    return Finding(
-        "wrong",
-        "retrain runs may not open pull requests",
-        "Settings → Actions → General: allow GitHub Actions to create pull requests",
-    )
-
-
-def _pages(api: Api) -> Finding:
-    pages = api.find("pages")
-    if not pages:
+@check(
+    "plan",
+    reason="GitHub does not enforce every setting for a private repository",
+    fix=plans.FIX,
+    needs=("github",),
+)
+def plan_(at: Context) -> Finding:
+    found = at.on_github.plan
+    if not found.has_rules:
         return Finding(
             "note",
-            "GitHub Pages is disabled: the page is not published",
-            "Settings → Pages → Source: GitHub Actions",
+            f"{found.name} has no rulesets, environment secrets and required reviewers",
         )
-    if pages.get("build_type") != "workflow":
+    if found.has_reviewers is False:
+        return Finding("note", f"{found.name} has no required reviewers")
+    if found.has_reviewers is None:
         return Finding(
-            "wrong",
-            "GitHub Pages publishes a branch, not the page of the workflow",
-            "Settings → Pages → Source: GitHub Actions",
+            "note", f"{found.name}, which has required reviewers only if it is Enterprise"
         )
-    return Finding("ok", f"the page is at {pages.get('html_url')}")
+    return Finding("ok", f"{found.name}: GitHub enforces every setting")
 
 
-def _environment(api: Api, name: str) -> Finding:
-    environment = api.find(f"environments/{name}")
+@check(
+    "workflows",
+    reason="what a disabled workflow does is not done: no verdict, no release, no monitoring",
+    fix=STATES["disabled_fork"][1],
+    needs=("github",),
+)
+def workflows(at: Context) -> list[Finding]:
+    api = at.on_github.api
+    listed = api.get("actions/workflows", per_page=100)["workflows"]
+    if not listed:
+        return [Finding("wrong", "GitHub runs no workflow of this repository")]
+    ours = [entry for entry in listed if entry["path"].startswith(".github/workflows/")]
+    disabled = [entry for entry in ours if entry["state"] != "active"]
+    if not disabled:
+        return [Finding("ok", f"GitHub runs all {len(ours)} workflows")]
+    return [_disabled(at.on_github, entry) for entry in disabled]
+
+
+def _disabled(github: GitHub, entry: Mapping[str, Any]) -> Finding:
+    name, state = entry["path"].rpartition("/")[2], entry["state"]
+    what, do = STATES.get(state, (f"is {state}", ENABLE))
+    finding = Finding("wrong", f"{name} {what}", do.format(name=name))
+    # One that a person has disabled stays so; those of a fork are enabled in the browser only.
+    if state != "disabled_inactivity":
+        return finding
+    enable = partial(github.api.put, f"actions/workflows/{name}/enable")
+    return replace(finding, repair=Repair(f"enable the workflow {name}", enable))
+
+
+@check(
+    "branch-protection",
+    reason="a worse model, or a change without a pull request, can be merged",
+    fix=f"import {RULESET} ({SETTINGS})",
+    needs=("github",),
+)
+def branch_protection(at: Context) -> Finding:
+    github = at.on_github
+    if not github.plan.has_rules:
+        return Finding("note", f"not available: {github.plan.name} has no rulesets", plans.FIX)
+    listed = github.api.get(f"rules/branches/{github.branch}")
+    # Several rulesets may each have a rule of a type: all of them hold.
+    parameters = [rule.get("parameters") or {} for rule in listed]
+    required = [each for one in parameters for each in one.get("required_status_checks", [])]
+    repair = Repair(f"add the ruleset of {RULESET}", partial(_add_ruleset, at))
+    if not any(each["context"] == GATE for each in required):
+        what = f"the check *{GATE}* is not required on {github.branch}"
+        return Finding("wrong", f"{what}: the ruleset is not applied", repair=repair)
+    if all(rule["type"] != "pull_request" for rule in listed):
+        what = f"users with write access can push to {github.branch}"
+        return Finding("wrong", what, repair=repair)
+    return Finding("ok", f"{github.branch} requires the check *{GATE}*")
+
+
+def _add_ruleset(at: Context) -> None:
+    """Add the ruleset; others stay, and of several rules the stricter one holds."""
+    ruleset = json.loads(read_text(at.root / RULESET))
+    at.on_github.api.post("rulesets", ruleset)
+
+
+@check(
+    "issues",
+    reason="the drift check reports in an issue; a new fork has none",
+    fix="Settings → General → Features → Issues",
+    needs=("github",),
+)
+def issues(at: Context) -> Finding:
+    github = at.on_github
+    if github.described.get("has_issues"):
+        return Finding("ok", "issues are enabled")
+    repair = Repair("enable issues", lambda: github.api.change_itself(has_issues=True))
+    return Finding("wrong", "issues are disabled: the drift check cannot open one", repair=repair)
+
+
+@check(
+    "monitoring",
+    reason="drift of the live model is not found",
+    fix="`gh variable set SLIPWAY_WATCH --body on`, once a service is live (docs/watch.md)",
+    needs=("github",),
+)
+def monitoring(at: Context) -> Finding:
+    github = at.on_github
+    value = github.variable("SLIPWAY_WATCH")
+    if value == "on":
+        return Finding("ok", "the drift check is enabled")
+    what = "the drift check is disabled: the variable SLIPWAY_WATCH is not `on`"
+    # Another value is a decision; and without a live service each daily check fails.
+    if value is not None or not _live_target(github):
+        return Finding("wrong", what)
+    variable = {"name": "SLIPWAY_WATCH", "value": "on"}
+    enable = partial(github.api.post, "actions/variables", variable)
+    return Finding("wrong", what, repair=Repair("set SLIPWAY_WATCH to on", enable))
+
+
+@check(
+    "target-variable",
+    reason="releases are dry runs, and there is no service to monitor",
+    fix="set the variable SLIPWAY_PRODUCTION_TARGET (docs/release.md)",
+    needs=("github",),
+)
+def target_variable(at: Context) -> Finding:
+    if target := _live_target(at.on_github):
+        return Finding("ok", f"the live target is {target}")
+    return Finding("wrong", "no live target is set")
+
+
+def _live_target(github: GitHub) -> str | None:
+    names = ("SLIPWAY_PRODUCTION_TARGET", "SLIPWAY_WATCH_LOG")
+    return next((value for name in names if (value := github.variable(name))), None)
+
+
+@check(
+    "drift-runs",
+    reason="GitHub stops schedules without a notice",
+    fix="Actions → Drift → Run workflow",
+    needs=("github",),
+)
+def drift_runs(at: Context) -> Finding:
+    github = at.on_github
+    if github.variable("SLIPWAY_WATCH") != "on":
+        return Finding(
+            "note", "the drift check does not run, because it is disabled", "see `monitoring`"
+        )
+    listed = github.api.get("actions/workflows/drift.yml/runs", branch=github.branch, per_page=1)[
+        "workflow_runs"
+    ]
+    if not listed:
+        return Finding("wrong", "the drift check has never run")
+    day = datetime.fromisoformat(listed[0]["created_at"]).astimezone(UTC)
+    if at.now - day > LATE:
+        return Finding("wrong", f"the drift check has not run since {day:%Y-%m-%d}")
+    if listed[0]["conclusion"] == "failure":
+        what = f"the drift check of {day:%Y-%m-%d} failed"
+        return Finding("wrong", what, f"see {listed[0]['html_url']}")
+    return Finding("ok", f"the drift check ran on {day:%Y-%m-%d}")
+
+
+@check(
+    "retrain-pull-requests",
+    reason="a retrain run pushes its branch, and then fails",
+    fix="Settings → Actions → General: allow GitHub Actions to create pull requests",
+    needs=("github",),
+)
+def retrain_pull_requests(at: Context) -> Finding:
+    if at.params.monitoring.retrain == "never":
+        what = "`monitoring.retrain` in params.yaml is never: retrain runs are not started"
+        return Finding("note", what, "nothing, if that is intended")
+    github = at.on_github
+    if github.variable("SLIPWAY_APP_ID"):
+        return Finding("ok", "retrain runs open pull requests as your own app")
+    if github.api.get("actions/permissions/workflow").get("can_approve_pull_request_reviews"):
+        return Finding("ok", "retrain runs may open pull requests")
+    return Finding("wrong", "retrain runs may not open pull requests")
+
+
+@check(
+    "pages",
+    reason="the page of the model is not published",
+    fix="Settings → Pages → Source: GitHub Actions",
+    needs=("github",),
+)
+def pages(at: Context) -> Finding:
+    found = at.on_github.api.find("pages")
+    if not found:
+        return Finding("note", "GitHub Pages is disabled")
+    if found.get("build_type") != "workflow":
+        return Finding("wrong", "GitHub Pages publishes a branch, not the page of the workflow")
+    return Finding("ok", f"the page is at {found.get('html_url')}")
+
+
+def _environment(name: str, at: Context) -> Finding:
+    github = at.on_github
+    if not github.plan.has_rules:
+        return Finding(
+            "note",
+            f"not available: {github.plan.name} has no environment secrets",
+            f"set its secrets for the repository instead; {plans.PROTECTS}",
+        )
+    environment = github.api.find(f"environments/{name}")
+    repair = Repair(
+        f"let only {github.branch} use the environment {name}", partial(_restrict, github, name)
+    )
     if environment is None:
-        return Finding(
-            "wrong",
-            f"the environment {name} does not exist, so it has no secrets",
-            f"Settings → Environments → New ({SETTINGS})",
-        )
+        what = f"the environment {name} does not exist, so it has no secrets"
+        return Finding("wrong", what, repair=repair)
     rules = environment.get("protection_rules") or []
-    has_reviewers = any(rule["type"] == "required_reviewers" for rule in rules)
-    if name == "production" and not has_reviewers:
+    if not environment.get("deployment_branch_policy"):
+        what = f"workflows of every branch can use the environment {name} and its secrets"
+        do = f"Settings → Environments → {name} → Deployment branches: {github.branch}"
+        # The call replaces all rules of the environment: there must be none to lose.
+        return Finding("wrong", what, do, None if rules else repair)
+    reviewed = any(rule["type"] == "required_reviewers" for rule in rules)
+    wrong = REVIEWERS.get(name, _no_rule)(github, reviewed)
+    return wrong or Finding("ok", f"the environment {name} is set up")
+
+
+def _restrict(github: GitHub, name: str) -> None:
+    """Create an environment, or one without rules again, that only the default branch may use."""
+    policy = {"protected_branches": False, "custom_branch_policies": True}
+    github.api.put(f"environments/{name}", deployment_branch_policy=policy)
+    github.api.post(f"environments/{name}/deployment-branch-policies", {"name": github.branch})
+
+
+def _production(github: GitHub, reviewed: bool) -> Finding | None:
+    found = github.plan
+    if found.has_reviewers is False:
+        return Finding("note", f"required reviewers are not available: {found.name}", plans.FIX)
+    if reviewed:
+        return None
+    what = "the environment production has no required reviewers"
+    if found.has_reviewers is None:
         return Finding(
-            "wrong",
-            "the environment production has no required reviewers",
-            "Settings → Environments → production → Required reviewers",
+            "unknown",
+            f"{what}, and this token does not show whether the plan has them",
+            f"set them if GitHub offers them. Otherwise {plans.PROTECTS}",
         )
-    if name == "watch" and has_reviewers:
-        return Finding(
-            "wrong",
-            "the environment watch has required reviewers, so each drift check waits for them",
-            "Settings → Environments → watch: no required reviewers",
-        )
-    return Finding("ok", f"the environment {name} is set up")
+    return Finding("wrong", what, "Settings → Environments → production → Required reviewers")
+
+
+def _watch(_: GitHub, reviewed: bool) -> Finding | None:
+    if not reviewed:
+        return None
+    return Finding(
+        "wrong",
+        "the environment watch has required reviewers, so each drift check waits for them",
+        "Settings → Environments → watch: no required reviewers",
+    )
+
+
+def _no_rule(_: GitHub, __: bool) -> Finding | None:
+    return None
+
+
+REVIEWERS = {"production": _production, "watch": _watch}
+
+for _name in ("staging", "production", "watch"):
+    check(
+        f"environment-{_name}",
+        reason="workflows of other branches get its secrets, or a job waits or fails",
+        fix=f"Settings → Environments → New: {_name} ({SETTINGS})",
+        needs=("github",),
+    )(partial(_environment, _name))
+
+
+@check(
+    "images",
+    reason="a public image shows a private model and its code; a private one needs a login",
+    fix="the package → Package settings → Change visibility",
+    needs=("github",),
+)
+def images(at: Context) -> Finding:
+    github = at.on_github
+    if registry := github.variable("SLIPWAY_REGISTRY"):
+        what = f"the visibility of images in {registry} is not checked"
+        return Finding("note", what, "see the settings of that registry")
+    owner, _, name = github.api.repository.lower().partition("/")
+    account = "orgs" if (github.described.get("owner") or {}).get("type") != "User" else "users"
+    try:
+        package = github.api.find_global(f"{account}/{owner}/packages/container/{name}")
+    except SlipwayError as error:
+        do = "`gh auth refresh --scopes read:packages`"
+        raise SlipwayError(str(error), do) from None
+    image = f"{GHCR}/{owner}/{name}"
+    if package is None:
+        what = f"there is no image {image} yet, or this token may not see it"
+        return Finding("note", what, "release, with a token of the scope read:packages")
+    if package["visibility"] == "public" and not github.is_public:
+        return Finding("wrong", f"{image} is public, and the repository is not")
+    if package["visibility"] != "public" and github.is_public:
+        return Finding("note", f"{image} is private: a host needs `docker login {GHCR}`")
+    return Finding("ok", f"{image} is {package['visibility']}, as the repository is")
+
+
+RUNS_ON = re.compile(r"^\s*runs-on:\s*(?P<labels>.+?)\s*(?:#.*)?$", re.MULTILINE)
+BY_VARIABLE = re.compile(r"\$\{\{\s*vars\.(\w+)\s*\|\|\s*'([^']*)'\s*\}\}")
+HOSTED = re.compile(r"(ubuntu|windows|macos)-[\w.-]+")
+
+
+@check(
+    "runners",
+    reason="a job waits for a day for a runner that does not exist, then fails",
+    fix="Settings → Actions → Runners, or correct the label",
+    needs=("github",),
+)
+def runners(at: Context) -> Finding:
+    github = at.on_github
+    own = sorted(label for label in set(_labels(at)) if not HOSTED.fullmatch(label))
+    if not own:
+        return Finding("ok", "the workflows use runners of GitHub")
+    listed = github.api.get("actions/runners", per_page=100)["runners"]
+    online = [runner for runner in listed if runner["status"] == "online"]
+    labels = {entry["name"] for runner in online for entry in runner["labels"]}
+    missing = [label for label in own if label not in labels]
+    if not missing:
+        return Finding("ok", f"a runner is online for {', '.join(own)}")
+    what = f"no runner of this repository is online for the label {missing[0]}"
+    if (github.described.get("owner") or {}).get("type") == "Organization":
+        do = "see Settings → Actions → Runners"
+        return Finding("unknown", f"{what}; runners of the organisation are not shown here", do)
+    return Finding("wrong", what)
+
+
+def _labels(at: Context) -> Iterator[str]:
+    """Yield the labels of `runs-on` in the workflows, with the values of variables."""
+    for path in sorted((at.root / ".github/workflows").glob("*.yml")):
+        for found in RUNS_ON.finditer(path.read_text("utf-8")):
+            text = found["labels"]
+            if by_variable := BY_VARIABLE.fullmatch(text):
+                text = at.on_github.variable(by_variable[1]) or by_variable[2]
+            yield from re.findall(r"[\w.-]+", text) if "${{" not in text else [text]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,9 +14,10 @@ from slipway.errors import INCONCLUSIVE, NO, YES, SlipwayError
 from slipway.github.api import Api
 from slipway.repository.git import git
 from slipway.settings import Params
-from slipway.setup.doctor.finding import Finding
-from slipway.setup.doctor.local import check_clone
-from slipway.setup.doctor.remote import check_github
+from slipway.setup.doctor import local, machine, remote
+from slipway.setup.doctor.finding import Finding, Repair
+from slipway.setup.doctor.registry import CHECKS, Context, GitHub
+from slipway.setup.doctor.registry import examine as run_checks
 
 GITHUB = "github.com"
 
@@ -26,19 +28,20 @@ ADDRESS = re.compile(
 
 SECONDS = 10
 
+# The modules whose import registers their checks.
+MODULES = (machine, local, remote)
+
 
 def examine(root: Path, params: Params, environment: Mapping[str, str]) -> list[Finding]:
-    """Return the findings of this clone, and of the repository on GitHub if `origin` is there."""
-    findings = list(check_clone(root, params))
-    origin = repository_of(root, environment)
-    if origin is None:
-        return [*findings, Finding("note", "`origin` is not a repository on GitHub")]
-    url, repository = origin
-    token = _token(environment)
-    if not token:
-        what = f"{repository} on GitHub was not checked: no token is set"
-        return [*findings, Finding("unknown", what, "`gh auth login`, or set GITHUB_TOKEN")]
-    return [*findings, *check_github(Api(url, repository, token), params, datetime.now(UTC))]
+    """Return the findings of every check, of this clone and of the repository on GitHub."""
+    now = datetime.now(UTC)
+    at = Context(root, params, now, _open_github(root, environment))
+    findings = list(run_checks(at, CHECKS))
+    if at.github is None:
+        count = sum("github" in each.needs for each in CHECKS)
+        what = f"`origin` is not a repository on GitHub: {count} checks do not apply"
+        findings.append(Finding("note", what, "nothing, if that is intended", id="origin"))
+    return findings
 
 
 def exit_code(findings: list[Finding]) -> int:
@@ -48,11 +51,62 @@ def exit_code(findings: list[Finding]) -> int:
 
 
 def to_text(findings: list[Finding]) -> str:
+    """Return the findings as lines; checks that could not run for one reason are one of them."""
     wrong, unknown = (sum(one.kind == kind for one in findings) for kind in ("wrong", "unknown"))
     summary = f"{wrong} problem{'' if wrong == 1 else 's'} found" if wrong else "No problems found"
     if unknown:
         summary += f"; {unknown} check{'' if unknown == 1 else 's'} could not run"
-    return "\n".join([*(finding.text() for finding in findings), f"{summary}."])
+    if changes := repairs(findings):
+        summary += f"; `slipway doctor --fix` makes {len(changes)} of the fixes"
+    lines = [finding.text() for finding in findings if finding.kind != "unknown"]
+    reasons: dict[tuple[str, str], list[str]] = {}
+    for one in findings:
+        if one.kind == "unknown":
+            reasons.setdefault((one.what, one.do), []).append(one.id)
+    lines += [
+        Finding("unknown", what, do, id=", ".join(ids)).text()
+        for (what, do), ids in reasons.items()
+    ]
+    return "\n".join([*lines, f"{summary}."])
+
+
+def to_json(findings: list[Finding]) -> str:
+    return json.dumps([finding.to_json() for finding in findings], indent=2) + "\n"
+
+
+def repairs(findings: list[Finding]) -> list[Repair]:
+    """Return the changes that `--fix` makes; each of them once."""
+    return list({each.repair.what: each.repair for each in findings if each.repair}.values())
+
+
+def repair(changes: list[Repair]) -> Iterator[str]:
+    """Make changes; yield what was done, or why it was not."""
+    for change in changes:
+        try:
+            change.run()
+        except SlipwayError as error:
+            yield f"not done: {change.what}: {error}"
+        else:
+            yield f"done: {change.what}"
+
+
+def _open_github(root: Path, environment: Mapping[str, str]) -> GitHub | SlipwayError | None:
+    """Return the repository on GitHub; the reason if it cannot be checked; None without one."""
+    origin = repository_of(root, environment)
+    if origin is None:
+        return None
+    url, repository = origin
+    token = _token(environment)
+    if not token:
+        return SlipwayError(
+            f"{repository} on GitHub: no token is set", "`gh auth login`, or set GITHUB_TOKEN"
+        )
+    api = Api(url, repository, token)
+    try:
+        return GitHub(api, api.itself())
+    except SlipwayError as error:
+        do = "`gh auth status`, and check the address of `origin`"
+        return SlipwayError(f"{repository} cannot be read from GitHub: {error}", do)
 
 
 def repository_of(root: Path, environment: Mapping[str, str]) -> tuple[str, str] | None:

@@ -71,16 +71,19 @@ def _tied(values: np.ndarray) -> float:
 
 
 def _means(labels: np.ndarray, scores: np.ndarray, bins: int) -> Table:
-    """Return the mean score and label of bins of equal count, by score."""
+    """Return mean score and label, with its 95% interval, of bins of equal count, by score."""
     in_bin = stats.bins_of(scores, bins)
     return [
-        {
-            "mean_score": float(scores[in_bin == each].mean()),
-            "mean_label": float(labels[in_bin == each].mean()),
-            "rows": int((in_bin == each).sum()),
-        }
+        {"mean_score": float(scores[in_bin == each].mean()), **_mean(labels[in_bin == each])}
         for each in np.unique(in_bin)
     ]
+
+
+def _mean(labels: np.ndarray) -> dict[str, float]:
+    """Return the mean of some labels; its interval takes them to be independent."""
+    mean, rows = float(labels.mean()), len(labels)
+    reach = stats.quantile(0.95) * float(labels.std(ddof=min(1, rows - 1))) / rows**0.5
+    return {"mean_label": mean, "low": mean - reach, "high": mean + reach, "rows": rows}
 
 
 def _residuals(labels: np.ndarray, scores: np.ndarray) -> Table:

@@ -1,0 +1,47 @@
+"""Baselines and plots of a model that predicts a quantile."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from slipway.metrics import stats
+from slipway.tasks.predictions import Predictions
+from slipway.training.diagnostics.base import Axes, Table
+from slipway.training.diagnostics.regression import RegressionDiagnostics
+
+
+class QuantileDiagnostics(RegressionDiagnostics):
+    """The quantile of the labels in training, and a ridge regression plus that of its errors.
+
+    Both have the declared coverage on the training rows. A linear quantile regression is a linear
+    program: with many rows it takes minutes, and it has several solutions, of which processors may
+    choose different ones.
+    """
+
+    simplest = "training_quantile"
+    regressor = "shifted_ridge_regression"
+    axes = (
+        Axes("calibration", "mean_score", "coverage", "Coverage by predicted quantile"),
+        Axes("residuals", "residual", "rows", "Labels less predictions", "bar_horizontal"),
+        Axes("slices", "pinball_loss", "value", "Pinball loss by slice", "scatter"),
+    )
+
+    def constant(self, described: Mapping[str, Any], rows: int, training_rows: int) -> np.ndarray:
+        return np.full(rows, float(described["at_quantile"]))
+
+    def plots(self, labels: np.ndarray, model: Predictions, bins: int) -> dict[str, Table]:
+        covered = (labels <= model.scores).astype("float64")
+        curve = stats.calibration_curve(covered, model.scores, bins)
+        return super().plots(labels, model, bins) | {
+            "calibration": [
+                {"coverage" if name == "label_rate" else name: value for name, value in row.items()}
+                for row in curve
+            ]
+        }
+
+    def of_slice(self, labels: np.ndarray, model: Predictions) -> dict[str, str]:
+        covered = float((labels <= model.scores).mean())
+        return super().of_slice(labels, model) | {"coverage": f"{covered:.5f}"}
