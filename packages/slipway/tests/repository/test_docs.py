@@ -16,7 +16,7 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 from slipway.cli import app
-from slipway.setup.adopt.project_files import OF_THE_STARTER
+from slipway.setup.starter import OF_THE_STARTER
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 LINK = re.compile(r"\]\(([^)\s]+)\)")

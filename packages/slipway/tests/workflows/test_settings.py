@@ -35,6 +35,7 @@ WRITE = {
     "retrain.yml": {"propose": ["contents", "pull-requests"]},
     "rollback.yml": {"rollback": ["deployments"]},
     "update-lock.yml": {"commit": ["contents"]},
+    "upgrade.yml": {"propose": ["contents", "pull-requests"]},
 }
 
 # Needs no installation.

@@ -187,6 +187,9 @@ class Watched:
         index = {"GIT_INDEX_FILE": str(self.origin / ".git" / "index-of-a-tree")}
         self._git("read-tree", body["base_tree"], more=index)
         for entry in body["tree"]:
+            if "content" in entry:
+                entry["sha"] = self._git("hash-object", "-w", "--stdin",
+                                         stdin=entry["content"].encode())  # fmt: skip
             if entry["sha"] is None:
                 self._git("update-index", "--force-remove", entry["path"], more=index)
             else:

@@ -86,7 +86,8 @@ def run() -> int:
     """Run the command that the arguments name; return its exit code."""
     # On a shared machine, threads that spin while they wait make training ten times slower.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-    check_installation(Path.cwd())
+    if sys.argv[1:2] != ["upgrade"]:  # a newer version may upgrade a fork that lacks the command
+        check_installation(Path.cwd())
     try:
         with get_command(app).make_context("slipway", sys.argv[1:]) as context:
             context.command.invoke(context)

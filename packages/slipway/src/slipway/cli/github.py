@@ -257,6 +257,24 @@ def update_images() -> None:
 
 
 @app.command(cls=Command)
+def propose_upgrade() -> None:
+    """Open or update the pull request of the newest release of the template.
+
+    Reads pyproject.toml and upstream; writes the branch slipway/upgrade and its pull request.
+
+    Example: slipway github propose-upgrade
+    """
+    from slipway.actions import add_summary, annotate, page_of_run
+    from slipway.github.api import api_of_job
+    from slipway.setup.upgrade.propose import propose_upgrade
+
+    app = os.environ.get("SLIPWAY_APP", "")
+    message = propose_upgrade(api_of_job(), Path(), os.environ["GITHUB_SHA"], page_of_run(), app)
+    annotate("notice", message)
+    add_summary(message)
+
+
+@app.command(cls=Command)
 def login() -> None:
     """Log in to the image registry.
 

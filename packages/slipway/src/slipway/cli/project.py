@@ -184,4 +184,61 @@ def _may_fix(changes: list[str], *, yes: bool) -> bool:
     return yes or typer.confirm("Continue?", default=False)
 
 
-COMMANDS: list[Callable[..., Any]] = [adopt, demo, doctor]
+def upgrade(
+    version: Annotated[
+        str,
+        typer.Argument(
+            metavar="[VERSION]",
+            help="Release, branch or commit of upstream; default: the newest release, else its "
+            "default branch.",
+            show_default=False,
+        ),
+    ] = "",
+    upstream: Annotated[
+        str,
+        typer.Option(
+            metavar="URL",
+            help="Repository of the template; default: upstream of pyproject.toml, else the remote "
+            "upstream.",
+        ),
+    ] = "",
+    wheel: Annotated[
+        str,
+        typer.Option(metavar="URL", help="Released package of that version, if you use one."),
+    ] = "",
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="List the files by kind; write nothing.")
+    ] = False,
+    check: Annotated[
+        bool,
+        typer.Option("--check/--no-check", help="Set up the new version and run `make check`."),
+    ] = True,
+) -> None:
+    """Bring packages/slipway and the template's files to a newer version, on a branch.
+
+    Merges each file with your changes; never touches src/model, data, reports, the values of
+    params.yaml and README.md. Conflicts are left to you, uncommitted. Reads and writes
+    pyproject.toml, [tool.slipway]: upstream is an address, template the commit that you have.
+
+    Exit codes: 0 done, or already at that version; 1 conflicts, or a check failed; 2 refused.
+
+    Example: slipway upgrade --dry-run
+    """
+    from slipway.setup import upgrade as upgrading
+
+    if not dry_run:
+        upgrading.require_clean(Path())
+    plan = upgrading.plan_upgrade(Path(), upgrading.Request(version, upstream, wheel))
+    if plan.up_to_date:
+        typer.echo(plan.up_to_date)
+        return
+    typer.echo(upgrading.plan_text(plan, every=dry_run))
+    if dry_run:
+        return
+    upgrading.write_upgrade(Path(), plan)
+    if check:
+        upgrading.check(Path(), plan)
+    typer.echo(upgrading.next_steps(plan, checked=check))
+
+
+COMMANDS: list[Callable[..., Any]] = [adopt, demo, doctor, upgrade]

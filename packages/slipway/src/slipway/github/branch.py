@@ -10,13 +10,17 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from slipway.errors import Refused, SlipwayError
 from slipway.github.api import Api
 from slipway.github.lock import is_protected
 
 FILE = "100644"
+
+PART = 100  # files in one request
+
+# Of a tree: path, mode, type, and content or name of a blob.
+Entry = dict[str, str | None]
 
 NOT_ALLOWED = (
     "the settings of this repository do not let workflows open pull requests",
@@ -50,8 +54,22 @@ def people_on(api: Api, branch: Branch, base: str) -> list[str]:
     return list(dict.fromkeys(people))
 
 
-def put_files(api: Api, branch: Branch, base: str, files: Mapping[str, bytes], message: str) -> str:
+def put_files(
+    api: Api,
+    branch: Branch,
+    base: str,
+    files: Mapping[str, bytes | None],
+    message: str,
+    modes: Mapping[str, str] | None = None,
+) -> str:
     """Commit files, on top of `base`, to a branch; return its newest commit.
+
+    Parameters
+    ----------
+    files
+        Contents by path; None removes a file.
+    modes
+        Of those that are no ordinary files.
 
     Raises
     ------
@@ -63,13 +81,13 @@ def put_files(api: Api, branch: Branch, base: str, files: Mapping[str, bytes], m
             f"the branch {branch.name} is protected",
             "remove the rule: a workflow commits the files of its own pull request there",
         )
-    tree = api.post("git/trees", {"base_tree": _tree_of(api, base), "tree": _entries(api, files)})
-    if branch.sha and _tree_of(api, branch.sha) == tree["sha"] and _has(api, branch.sha, base):
+    tree = _make_tree(api, _tree_of(api, base), _entries(api, files, modes or {}))
+    if branch.sha and _tree_of(api, branch.sha) == tree and _has(api, branch.sha, base):
         return branch.sha
     # The default branch comes first: compared with it, the commit changes only these files.
     # Compared with the old head it may change workflows, which the token of a job may not write.
     parents = list(dict.fromkeys(filter(None, (base, branch.sha))))
-    made = api.post("git/commits", {"message": message, "tree": tree["sha"], "parents": parents})
+    made = api.post("git/commits", {"message": message, "tree": tree, "parents": parents})
     sha = str(made["sha"])
     if branch.sha:
         api.patch(f"git/refs/heads/{branch.name}", {"sha": sha, "force": False})
@@ -105,16 +123,30 @@ def create_pull(api: Api, branch: Branch, title: str, body: str) -> str:
     return f"opened {made['html_url']}"
 
 
-def _entries(api: Api, files: Mapping[str, bytes]) -> list[dict[str, Any]]:
+def _make_tree(api: Api, base: str, entries: list[Entry]) -> str:
+    """Return a tree with the entries changed; a request has a part of them."""
+    for at in range(0, len(entries), PART):
+        made = api.post("git/trees", {"base_tree": base, "tree": entries[at : at + PART]})
+        base = str(made["sha"])
+    return base
+
+
+def _entries(api: Api, files: Mapping[str, bytes | None], modes: Mapping[str, str]) -> list[Entry]:
     return [
-        {"path": name, "mode": FILE, "type": "blob", "sha": _blob(api, content)}
+        {"path": name, "mode": modes.get(name, FILE), "type": "blob", **_content(api, content)}
         for name, content in sorted(files.items())
     ]
 
 
-def _blob(api: Api, content: bytes) -> str:
-    body = {"content": base64.b64encode(content).decode(), "encoding": "base64"}
-    return str(api.post("git/blobs", body)["sha"])
+def _content(api: Api, content: bytes | None) -> Entry:
+    """Return what a tree has of a file: text as it is, since each blob is a request."""
+    if content is None:
+        return {"sha": None}
+    try:
+        return {"content": content.decode("utf-8")}
+    except UnicodeDecodeError:
+        body = {"content": base64.b64encode(content).decode(), "encoding": "base64"}
+        return {"sha": str(api.post("git/blobs", body)["sha"])}
 
 
 def _tree_of(api: Api, commit: str) -> str:

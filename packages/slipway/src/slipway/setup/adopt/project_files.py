@@ -17,6 +17,8 @@ from slipway.settings import Monitoring
 from slipway.setup.adopt.estimators import Chosen
 from slipway.setup.adopt.plan import Plan
 from slipway.setup.adopt.table import to_arrow
+from slipway.setup.sections import sections_of
+from slipway.setup.starter import OF_THE_STARTER, PLOTS, packages_of_starter, without_packages
 from slipway.texts import read_text
 from slipway.training.diagnostics import DIAGNOSTICS
 from slipway.training.diagnostics.base import Axes
@@ -61,7 +63,7 @@ def _set_aside(folder: Path, parent: Path) -> Path:
 def write_params(plan: Plan, chosen: Chosen, root: Path) -> None:
     """Replace the sections of params.yaml that depend on the table."""
     path = root / PARAMS
-    sections = _sections(read_text(path))
+    sections = sections_of(read_text(path))
     made = {
         "validate": VALIDATE,
         "prepare": _prepare(plan),
@@ -75,12 +77,6 @@ def write_params(plan: Plan, chosen: Chosen, root: Path) -> None:
     names = [name for name in sections if name in made or name in kept]
     text = "\n".join((made | kept)[name] for name in dict.fromkeys([*names, *made]))
     path.write_text(text, "utf-8")
-
-
-def _sections(text: str) -> dict[str, str]:
-    """Return the sections of a YAML file by their names; what is before them has the name ''."""
-    parts = re.split(r"(?m)^(?=[A-Za-z_]+:)", text)
-    return {part.split(":")[0] if at else "": part.rstrip() + "\n" for at, part in enumerate(parts)}
 
 
 VALIDATE = """validate:
@@ -227,7 +223,7 @@ def write_plots(plan: Plan, root: Path) -> None:
     """Name the plots of the task in dvc.yaml."""
     path = root / PIPELINE
     text = read_text(path)
-    found = re.search(r"(?m)^    plots:\n((      .*|)\n)*", text)
+    found = PLOTS.search(text)
     if found is None:
         raise SlipwayError(
             f"{path}: the stage `evaluate` has no plots", "restore the file of the template"
@@ -245,12 +241,8 @@ def _entry(plot: Axes) -> str:
 
 # --- the starter ----------------------------------------------------------------------------------
 
-# Parts of README.md and docs/ that are about the starter, and the one that took their place.
-OF_THE_STARTER = re.compile(r"<!-- starter -->\n.*?<!-- /starter -->\n\n?", re.DOTALL)
+# The part of README.md that took the place of the starter's.
 OF_AN_ADOPTED = re.compile(r"<!-- adopted -->\n.*?<!-- /adopted -->\n\n?", re.DOTALL)
-
-# Lines of pyproject.toml with a package that only the starter needs.
-PACKAGE_OF_STARTER = re.compile(r'(?m)^ *"([\w.-]+)[^"]*",? *# starter\b.*\n')
 
 
 def remove_starter(plan: Plan, root: Path) -> bool:
@@ -279,10 +271,8 @@ def _remove_packages(plan: Plan, root: Path) -> bool:
     """Remove the packages of the starter from pyproject.toml; return whether there were any."""
     path = root / "pyproject.toml"
     text = read_text(path)
-    packages = PACKAGE_OF_STARTER.findall(text)
-    text = PACKAGE_OF_STARTER.sub("", text)
-    for name in packages:
-        text = re.sub(rf',? *"{re.escape(name)}"', "", text)  # in `source-only`
+    packages = packages_of_starter(text)
+    text = without_packages(text, packages)
     if packages:
         name = _slug(root.resolve().name)
         text = re.sub(r'(?m)^name = ".*"$', f'name = "{name}"', text, count=1)
