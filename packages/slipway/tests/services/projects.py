@@ -11,7 +11,8 @@ FLIGHTS = Path(__file__).parents[1] / "projects/starter"
 
 def copy_project(project: Path, folder: Path) -> None:
     """Copy a project into a folder that may exist: its model, data and settings, and a pipeline."""
-    leave = shutil.ignore_patterns("__pycache__")
+    # The lock of a project names the source of its tables only: it is not that of the folder.
+    leave = shutil.ignore_patterns("__pycache__", "requirements.lock")
     shutil.copytree(project, folder, dirs_exist_ok=True, ignore=leave)
     shutil.copy(
         ROOT / "dvc.yaml", folder
