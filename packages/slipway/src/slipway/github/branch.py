@@ -1,26 +1,30 @@
-"""Commit files to a branch of a workflow, on top of the default branch, without losing commits.
+"""Commit files to a branch through the API, without losing commits.
 
-A commit has two parents: the commit of the default branch that the files were made from, and the
-old head of the branch. Nothing is force-pushed, so earlier commits stay in the history: the
+A commit has one or two parents: the commit that the files were made from, and the old head of the
+branch if it is another one. Nothing is force-pushed, so earlier commits stay in the history: the
 comparison counts from there how often a holdout was used.
 """
 
 from __future__ import annotations
 
 import base64
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 from slipway.errors import Refused, SlipwayError
 from slipway.github.api import Api
-from slipway.github.lock import is_protected
 
 FILE = "100644"
 
+# With a rule of these types, people cannot push to the branch either.
+PROTECTING = {"merge_queue", "pull_request", "required_status_checks", "update"}
+
 NOT_ALLOWED = (
     "the settings of this repository do not let workflows open pull requests",
-    "allow it under Settings → Actions → General, or use a GitHub App (docs/watch.md)",
+    "allow it under Settings → Actions → General, or use a GitHub App (docs/github-settings.md)",
 )
 
 
@@ -53,6 +57,9 @@ def people_on(api: Api, branch: Branch, base: str) -> list[str]:
 def put_files(api: Api, branch: Branch, base: str, files: Mapping[str, bytes], message: str) -> str:
     """Commit files, on top of `base`, to a branch; return its newest commit.
 
+    Nothing is committed if the branch contains `base` and has these files already. GitHub refuses
+    if the branch has got a commit since.
+
     Raises
     ------
     Refused
@@ -63,19 +70,27 @@ def put_files(api: Api, branch: Branch, base: str, files: Mapping[str, bytes], m
             f"the branch {branch.name} is protected",
             "remove the rule: a workflow commits the files of its own pull request there",
         )
-    tree = api.post("git/trees", {"base_tree": _tree_of(api, base), "tree": _entries(api, files)})
-    if branch.sha and _tree_of(api, branch.sha) == tree["sha"] and _has(api, branch.sha, base):
+    tree = _tree_with(api, base, files)
+    if branch.sha and _tree_of(api, branch.sha) == tree and _has(api, branch.sha, base):
         return branch.sha
     # The default branch comes first: compared with it, the commit changes only these files.
     # Compared with the old head it may change workflows, which the token of a job may not write.
     parents = list(dict.fromkeys(filter(None, (base, branch.sha))))
-    made = api.post("git/commits", {"message": message, "tree": tree["sha"], "parents": parents})
+    made = api.post("git/commits", {"message": message, "tree": tree, "parents": parents})
     sha = str(made["sha"])
     if branch.sha:
-        api.patch(f"git/refs/heads/{branch.name}", {"sha": sha, "force": False})
+        api.patch(f"git/refs/heads/{quote(branch.name)}", {"sha": sha, "force": False})
     else:
         api.post("git/refs", {"ref": f"refs/heads/{branch.name}", "sha": sha})
     return sha
+
+
+def is_protected(api: Api, branch: str, default: str) -> bool:
+    """Return whether a branch is protected from direct pushes; the default branch always is."""
+    name = quote(branch, safe="")
+    rules = {rule["type"] for rule in api.get(f"rules/branches/{name}")}
+    settings = api.find(f"branches/{name}") or {"protected": False}
+    return bool(branch == default or settings["protected"] or rules & PROTECTING)
 
 
 def open_pull(api: Api, branch: Branch, title: str, body: str) -> str:
@@ -105,11 +120,25 @@ def create_pull(api: Api, branch: Branch, title: str, body: str) -> str:
     return f"opened {made['html_url']}"
 
 
-def _entries(api: Api, files: Mapping[str, bytes]) -> list[dict[str, Any]]:
-    return [
+def _tree_with(api: Api, commit: str, files: Mapping[str, bytes]) -> str:
+    """Return the tree of a commit with these files; only those that differ are uploaded."""
+    tree = _tree_of(api, commit)
+    listed: list[dict[str, Any]] = api.get(f"git/trees/{tree}", recursive=1)["tree"]
+    committed = {entry["path"]: entry["sha"] for entry in listed if entry["type"] == "blob"}
+    entries = [
         {"path": name, "mode": FILE, "type": "blob", "sha": _blob(api, content)}
         for name, content in sorted(files.items())
+        if committed.get(name) != _name_of(content)
     ]
+    if not entries:
+        return tree
+    return str(api.post("git/trees", {"base_tree": tree, "tree": entries})["sha"])
+
+
+def _name_of(content: bytes) -> str:
+    """Return the object name of a file's content in git."""
+    head = f"blob {len(content)}\0".encode()
+    return hashlib.sha1(head + content, usedforsecurity=False).hexdigest()
 
 
 def _blob(api: Api, content: bytes) -> str:
