@@ -8,6 +8,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
@@ -23,8 +24,8 @@ from tests.comparison.cases import (
 )
 
 from slipway.comparison.report import Judgement
-from slipway.documents.document import Document, Section, Table
-from slipway.documents.html import to_html
+from slipway.documents.document import ICONS, Card, Cards, Document, Section, Table
+from slipway.documents.html import to_html, to_page
 from slipway.documents.markdown import LIMIT, to_markdown
 from slipway.errors import Refused, SlipwayError
 from slipway.reports.messages import headline, summary, worst_stop
@@ -179,7 +180,16 @@ def test_the_html_asks_for_nothing_outside_itself() -> None:
             "inconclusive",
         ),
         (judged(BETTER, behaviours=[behaviour("fog", 0.5)]), "⛔ Not merged", "behaviour"),
-        (judged(BETTER, lock="stale"), "⛔ Not merged", "lock"),
+        (judged(BETTER, lock="different"), "⛔ Not merged", "lock"),
+        (judged(BETTER, lock="stale"), "⏳ Better", "lock"),
+        (judged(CHAMPION, lock="stale"), "⏳ Not worse", "lock"),
+        (judged(WORSE, lock="stale"), "⛔ Not merged", "worse"),
+        (judged(UNSURE, lock="stale"), "❔ Inconclusive", "inconclusive"),
+        (
+            judged(UNSURE, lock="stale", rule={"on_inconclusive": "go"}),
+            "⏳ Inconclusive",
+            "lock",
+        ),
         (judged(UNSURE, rule={"on_inconclusive": "go"}), "✅ Inconclusive", ""),
     ],
 )
@@ -196,6 +206,38 @@ def test_the_first_line_is_the_verdict_with_its_reason(
         assert worst_stop(judgement).code == stop
     if word == "Not merged":
         assert reason_of(judgement, worst_stop(judgement)) in sentence
+
+
+UPDATE = "**What remains:** Update lock ([open](https://github.com/o/r/actions)) → `7`"
+
+
+def test_a_change_that_waits_for_its_lock_alone_shows_the_step_right_after_the_verdict() -> None:
+    report = judged(BETTER, lock="stale")
+    document = document_of(report, [], full=False, update=UPDATE)
+
+    assert "dvc.lock has to be updated first" in document.headline
+    assert to_markdown(document).splitlines()[2] == UPDATE
+    assert '<a href="https://github.com/o/r/actions"' in to_html(document)
+    # Without a workflow that could do it, such as on a laptop.
+    assert "`dvc repro`" in markdown_of(report).splitlines()[2]
+
+
+@pytest.mark.parametrize("tone", ICONS)
+def test_a_report_of_any_tone_can_be_a_card_of_a_page(tone: str) -> None:
+    page = Document(tone, "A page", [Cards([Card("a report", tone, "Its verdict", [])])], [], [])
+    assert "Its verdict" in to_page(page, "model")
+
+
+@pytest.mark.parametrize("challenger", [WORSE, UNSURE])
+def test_a_model_that_would_not_be_merged_is_not_advised_to_update_its_lock(
+    challenger: np.ndarray,
+) -> None:
+    report = judged(challenger, lock="stale")
+    markdown = to_markdown(document_of(report, [], full=False, update=UPDATE))
+
+    assert "Also: dvc.lock is stale." in markdown
+    assert "Update lock" not in markdown
+    assert "`dvc repro`" not in markdown
 
 
 def test_what_stops_a_change_comes_with_what_to_do() -> None:

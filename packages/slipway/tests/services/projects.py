@@ -11,7 +11,7 @@ FLIGHTS = Path(__file__).parents[1] / "projects/starter"
 
 def copy_project(project: Path, folder: Path) -> None:
     """Copy a project into a folder that may exist: its model, data and settings, and a pipeline."""
-    leave = shutil.ignore_patterns("__pycache__")
+    leave = shutil.ignore_patterns("__pycache__", "tables.lock")
     shutil.copytree(project, folder, dirs_exist_ok=True, ignore=leave)
     shutil.copy(
         ROOT / "dvc.yaml", folder

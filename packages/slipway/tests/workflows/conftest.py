@@ -165,6 +165,20 @@ def api(github: GitHub, monkeypatch: pytest.MonkeyPatch) -> Api:
     return Api(f"{github.url}/api/v3", REPOSITORY, "token-of-the-job")
 
 
+@pytest.fixture
+def repository(github: GitHub, tmp_path: Path) -> Path:
+    """The repository as GitHub has it: main, with two files."""
+    root = tmp_path / "repository"
+    root.mkdir()
+    run(["git", "init", "-q", "-b", "main"], root)
+    (root / "data.dvc").write_text("outs: [old]\n")
+    (root / "code.py").write_text("")
+    commit(root, "Start")
+    github.watched.origin = root
+    github.watched.settings["repository"] = {"default_branch": "main"}
+    return root
+
+
 @pytest.fixture(scope="session")
 def modules(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What CML imports, installed from our lock file as the workflow does it."""

@@ -244,6 +244,52 @@ class TestWhatItReports:
 
         assert "⚠️ **Judged by another rule**" in independent
 
+    @pytest.mark.parametrize(
+        ("app", "from_fork", "step"),
+        [
+            (
+                "",
+                False,
+                "**What remains:** Update lock ([open](https://github.com/team/flights/",
+            ),
+            (
+                "Iv1",
+                False,
+                "**Nothing to do:** Update lock ([open](https://github.com/team/flights/",
+            ),
+            ("Iv1", True, "**What to do:** Run `dvc repro`"),
+        ],
+    )
+    def test_a_model_that_waits_for_its_lock_comes_with_the_step_that_remains(
+        self, api, github, default_branch, monkeypatch, app, from_fork, step
+    ):
+        monkeypatch.chdir(default_branch)
+        monkeypatch.setenv("SLIPWAY_APP_ID", app)
+        monkeypatch.setenv("GITHUB_SERVER_URL", "https://github.com")
+        monkeypatch.setenv("GITHUB_REPOSITORY", REPOSITORY)
+        github.open_pull(NUMBER, SHA)
+        github.add_report(RUN, judged_on_periods(BETTER, lock="stale"))
+        ended = Run(RUN, "https://github.com/o/r/actions/runs/1", SHA, "failure", 1, from_fork)
+
+        first, _, *rest = render(api, ended, NUMBER)[0].splitlines()
+
+        assert first.startswith("### ⏳ Better: ")
+        assert any(line.startswith(step) for line in rest)
+
+    @pytest.mark.parametrize(
+        ("checks", "headline"),
+        [
+            ("success", "Better: "),
+            ("failure", "May not be merged: other checks of this run failed"),
+        ],
+    )
+    def test_a_model_that_waits_for_its_lock_is_no_approval_where_another_check_failed(
+        self, verdict, github, checks, headline
+    ):
+        github.jobs = {"Lint and tests": checks, "Model": "failure", "All checks": "failure"}
+
+        assert verdict(judged(BETTER, lock="stale"), "failure").headline.startswith(headline)
+
     def test_a_run_that_stopped_early_is_told_of(self, written):
         body = written(None, "failure")
 

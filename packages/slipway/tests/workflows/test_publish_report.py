@@ -63,6 +63,14 @@ def test_a_model_that_may_be_merged_is_a_notice(tmp_path, capsys):
     assert (tmp_path / "build/published/report.html").exists()
 
 
+def test_a_better_model_with_a_stale_lock_is_an_error_whose_title_is_the_verdict(tmp_path, capsys):
+    leave(tmp_path, rebuild=rebuilt(), report=judged(BETTER, lock="stale"))
+
+    assert publish_report(tmp_path, SHA, RUN, "**What remains:** `7`") == 1
+    assert title(capsys).startswith("error title=Better: ")
+    assert summary(tmp_path).splitlines()[2] == "**What remains:** `7`"
+
+
 @pytest.mark.parametrize(
     ("challenger", "said"), [(WORSE, "Not merged: AUC gets worse"), (UNSURE, "Inconclusive")]
 )

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import re
 
 import pandas as pd
+import pytest
+from tests.comparison.cases import BETTER, judged
 from tests.services.repository import edit_params
 from tests.workflows.api import ID
-from tests.workflows.conftest import FORK, NUMBER, propose, pull_request
+from tests.workflows.conftest import FORK, NUMBER, RUN, finished_run, propose, pull_request
 
 from slipway.dataset.make import write_month
 from slipway.repository.worktrees import run
@@ -22,6 +23,12 @@ WORKFLOW = ("--workflows", ".github/workflows/pull-request.yml")
 
 BUTTON = ("--workflows", ".github/workflows/update-lock.yml", "--input", f"pull-request={NUMBER}")
 
+UPDATE = BUTTON[:2]
+
+UPDATE_JOBS = ("Find the pull request", "Reproduce", "Commit")
+
+APP = ("--var", "SLIPWAY_APP_ID=Iv1", "--secret", "SLIPWAY_APP_KEY=-----BEGIN PRIVATE KEY-----")
+
 DISPATCH = {
     "inputs": {"pull-request": NUMBER},
     "repository": {"id": ID, "default_branch": "main"},
@@ -31,6 +38,14 @@ DISPATCH = {
 
 def head_of(event):
     return event["pull_request"]["head"]["sha"]
+
+
+def red(head, github, lock="stale"):
+    """The event of a run whose report has found a better model and that lock."""
+    event = finished_run(head, "failure")
+    event["workflow_run"]["id"] = RUN - 1  # the run that follows has artifacts of its own
+    github.add_report(RUN - 1, judged(BETTER, lock=lock))
+    return event
 
 
 def report(act):
@@ -89,31 +104,60 @@ def test_faulty_data_from_a_fork_is_told_and_nothing_is_trained(act, origin):
     assert "token-of-the-job" not in outcome.text
 
 
-def test_a_stale_lock_is_renewed_by_the_button_and_then_green(act, origin, github):
+def test_a_stale_lock_is_renewed_by_itself_where_there_is_an_app_and_then_green(
+    act, origin, github
+):
     """What a stale lock alone does to a merge is in test_verdict.py and test_render.py."""
+    github.watched.origin = origin
+    github.watched.settings["repository"] = {"default_branch": "main"}
     edit_params(origin, train={"l2": 1.02})
     head = head_of(propose(origin))
     github.open_pull(NUMBER, head)
     run(["git", "checkout", "-q", "main"], origin)
-    button = act.run("workflow_dispatch", DISPATCH, *BUTTON)
+    update = act.run("workflow_run", red(head, github), *UPDATE, *APP)
 
-    assert set(button.jobs.values()) == {"success"}, button.text
-    [committed] = github.commits
-    assert committed["branch"]["branchName"] == "change"
-    assert committed["expectedHeadOid"] == head
-    files = {file["path"]: file["contents"] for file in committed["fileChanges"]["additions"]}
-    assert {"dvc.lock", "reports/metrics.json"} <= files.keys()
-    assert any(path.startswith("reports/judgements/") for path in files)
+    assert update.jobs == dict.fromkeys(UPDATE_JOBS, "success"), update.text
+    assert run(["git", "rev-parse", "change^"], origin).strip() == head
+    changed = run(["git", "diff", "--name-only", head, "change"], origin).split()
+    assert {"dvc.lock", "reports/metrics.json"} <= set(changed)
+    assert any(path.startswith("reports/judgements/") for path in changed)
 
     run(["git", "checkout", "-q", "change"], origin)
-    for path, content in files.items():
-        (origin / path).parent.mkdir(parents=True, exist_ok=True)
-        (origin / path).write_bytes(base64.b64decode(content))
+    (origin / "README.md").write_text("# Ours\n", "utf-8")
     green = act.run("pull_request", propose(origin), *WORKFLOW)
 
     assert green.jobs == GREEN
     assert green.said("notice")[0].startswith("Not worse")
     assert report(act)["lock"] == "identical"
+
+
+def test_the_button_needs_no_app_and_commits_nothing_where_nothing_differs(act, origin, github):
+    github.watched.origin = origin
+    github.watched.settings["repository"] = {"default_branch": "main"}
+    (origin / "README.md").write_text("# Ours\n", "utf-8")
+    head = head_of(propose(origin))
+    github.open_pull(NUMBER, head)
+    run(["git", "checkout", "-q", "main"], origin)
+
+    button = act.run("workflow_dispatch", DISPATCH, *BUTTON)
+
+    assert button.jobs == dict.fromkeys(UPDATE_JOBS, "success"), button.text
+    assert button.said("notice")[-1] == f"#{NUMBER}: dvc.lock and reports are up to date"
+    assert run(["git", "rev-parse", "change"], origin).strip() == head
+
+
+@pytest.mark.parametrize("app", [True, False])
+def test_nothing_is_rebuilt_by_itself_without_an_app_or_for_a_lock_that_is_not_stale(
+    act, github, app
+):
+    github.open_pull(NUMBER, "a" * 40)
+
+    outcome = act.run(
+        "workflow_run", red("a" * 40, github, "different"), *UPDATE, *(APP if app else ())
+    )
+
+    assert outcome.jobs == ({UPDATE_JOBS[0]: "success"} if app else {}), outcome.text
+    assert outcome.said("notice") == (["dvc.lock is not updated"] if app else [])
 
 
 def test_the_button_does_not_write_where_it_must_not(act, origin, github):
@@ -127,7 +171,7 @@ def test_the_button_does_not_write_where_it_must_not(act, origin, github):
     assert outcome.said("error") == [
         f"#{NUMBER} comes from a fork, to which workflows cannot commit"
     ]
-    assert not github.commits
+    assert not [call for call in github.calls if call.startswith(("POST", "PATCH"))]
 
 
 def test_the_merge_queue_compares_with_what_it_merges_into(act, origin):

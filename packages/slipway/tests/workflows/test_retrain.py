@@ -43,20 +43,6 @@ Leave = Callable[..., None]
 
 
 @pytest.fixture
-def repository(github, tmp_path) -> Path:
-    """The repository as GitHub has it: main, with two files."""
-    root = tmp_path / "repository"
-    root.mkdir()
-    run(["git", "init", "-q", "-b", "main"], root)
-    (root / "data.dvc").write_text("outs: [old]\n")
-    (root / "code.py").write_text("")
-    commit(root, "Start")
-    github.watched.origin = root
-    github.watched.settings["repository"] = {"default_branch": "main"}
-    return root
-
-
-@pytest.fixture
 def leave(github) -> Leave:
     """Let a retrain run leave its answer."""
 
@@ -331,7 +317,7 @@ class TestWhatItRefuses:
 
         with pytest.raises(SlipwayError, match="do not let workflows open") as error:
             propose(api, context())
-        assert "docs/watch.md" in error.value.do
+        assert "docs/github-settings.md" in error.value.do
 
     def test_it_never_merges_and_never_forces(self, api, github, leave, context):
         for result, files in ((BETTER_FOUND, FILES), (NOT_BETTER, {})):

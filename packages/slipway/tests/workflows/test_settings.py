@@ -11,6 +11,7 @@ import pytest
 import yaml
 from tests.services.projects import ROOT
 
+from slipway.github.comment import FAIL_WITH_THE_LOCK
 from slipway.repository.worktrees import run
 from slipway.serving.release import SHIPPED
 
@@ -112,7 +113,11 @@ def test_a_secret_belongs_to_an_environment_and_no_pull_request_sees_one(name, j
     assert "environment" in settings or known <= {REGISTRY_TOKEN}
     assert "secrets:" not in (FOLDER / name).read_text("utf-8")
     if known:
-        assert not read(name)["on"].keys() & {"pull_request", "merge_group", "workflow_run"}
+        assert not read(name)["on"].keys() & {"pull_request", "merge_group"}
+    if known and "workflow_run" in read(name)["on"]:
+        # It follows a run of a pull request: the code and the files of that run stay out.
+        assert all("ref" not in step["with"] for step in steps(name, job, "actions/checkout@"))
+        assert steps(name, job, "actions/download-artifact") == []
 
 
 @pytest.mark.parametrize(("name", "job"), jobs())
@@ -160,6 +165,9 @@ class TestPullRequest:
 
         assert gate["if"] == "always()"
         assert set(gate["needs"]) == found.keys() - {"all"}
+
+    def test_the_jobs_that_fail_with_a_stale_lock_are_known_to_the_comment_by_name(self):
+        assert {job["name"] for job in read(self.NAME)["jobs"].values()} > FAIL_WITH_THE_LOCK
 
     def test_only_the_check_that_may_be_idle_depends_on_what_changed(self):
         conditional = {name for name, job in read(self.NAME)["jobs"].items() if "if" in job}
@@ -257,8 +265,42 @@ class TestComment:
 class TestUpdateLock:
     NAME = "update-lock.yml"
 
-    def test_only_a_person_with_write_access_can_start_it(self):
-        assert list(read(self.NAME)["on"]) == ["workflow_dispatch"]
+    def test_a_person_with_write_access_starts_it_or_a_run_that_failed_where_there_is_an_app(self):
+        assert read(self.NAME)["on"].keys() == {"workflow_dispatch", "workflow_run"}
+        assert read(self.NAME)["on"]["workflow_run"] == {
+            "workflows": [read("pull-request.yml")["name"]],
+            "types": ["completed"],
+        }
+        condition = read(self.NAME)["jobs"]["find"]["if"]
+        _, by_itself = condition.split("github.event_name == 'workflow_dispatch' ||")
+        for part in (
+            "vars.SLIPWAY_APP_ID != ''",
+            "github.event.workflow_run.event == 'pull_request'",
+            "github.event.workflow_run.path, '.github/workflows/pull-request.yml'",
+            "github.event.workflow_run.conclusion == 'failure'",
+            "github.event.workflow_run.head_repository.id == github.event.repository.id",
+        ):
+            assert part in by_itself
+        assert "||" not in by_itself
+
+    def test_a_newer_commit_ends_the_rebuild_of_an_older_one_and_not_the_other_way_round(self):
+        found = read(self.NAME)
+
+        assert "cancel-in-progress" not in found["concurrency"]
+        assert "needs.find.outputs.number" in found["jobs"]["reproduce"]["concurrency"]["group"]
+        assert found["jobs"]["reproduce"]["concurrency"]["cancel-in-progress"] == "true"
+
+    def test_nothing_is_rebuilt_or_written_unless_the_first_job_finds_a_commit(self):
+        found = read(self.NAME)["jobs"]
+
+        assert found["reproduce"]["if"] == "needs.find.outputs.sha != ''"
+        assert "reproduce" in found["commit"]["needs"]
+        assert "if" not in found["commit"]
+
+    def test_the_job_that_writes_reads_the_rebuilt_files_as_data(self):
+        commands = [step["run"] for step in steps(self.NAME, "commit") if "run" in step]
+
+        assert [command.split()[1:3] for command in commands] == [["github", "commit-lock"]]
 
     def test_the_job_that_runs_the_code_of_the_pull_request_may_write_nothing(self):
         foreign = [
@@ -402,6 +444,23 @@ def test_a_button_with_a_key_works_on_the_default_branch_only(name, job):
     )
 
 
+@pytest.mark.parametrize(
+    ("name", "job"),
+    [("retrain.yml", "propose"), ("images.yml", "update"), ("update-lock.yml", "commit")],
+)
+def test_the_app_is_given_no_more_than_the_job_has(name, job):
+    [app] = steps(name, job, "actions/create-github-app-token@")
+    asked = {
+        scope.removeprefix("permission-"): level
+        for scope, level in app["with"].items()
+        if scope.startswith("permission-")
+    }
+
+    assert asked == read(name)["jobs"][job]["permissions"]
+    assert app["if"] == "vars.SLIPWAY_APP_ID != ''"
+    assert "watch" in read(name)["jobs"][job]["environment"]
+
+
 def test_dependabot_looks_after_every_lock_of_node_and_go():
     settings = yaml.safe_load((ROOT / ".github/dependabot.yml").read_text("utf-8"))
     looked_after = {
@@ -475,15 +534,3 @@ class TestRetrain:
         assert steps(self.NAME, "propose", "actions/download-artifact") == []
         [checkout] = steps(self.NAME, "propose", "actions/checkout@")
         assert checkout["with"] == {"persist-credentials": "false"}
-
-    def test_the_app_is_given_no_more_than_the_job_has(self):
-        job = read(self.NAME)["jobs"]["propose"]
-        [app] = steps(self.NAME, "propose", "actions/create-github-app-token@")
-        asked = {
-            name.removeprefix("permission-"): level
-            for name, level in app["with"].items()
-            if name.startswith("permission-")
-        }
-
-        assert asked == job["permissions"]
-        assert app["if"] == "vars.SLIPWAY_APP_ID != ''"

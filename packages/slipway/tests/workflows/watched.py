@@ -230,6 +230,19 @@ class Watched:
             return None
         return {"ref": f"refs/heads/{branch}", "object": {"sha": sha}}
 
+    def tree(self, sha: str) -> dict[str, str]:
+        """Return the object of each file in a tree; none where there is no repository."""
+        if not self.origin:
+            return {}
+        lines = self._git("ls-tree", "-r", "--format=%(path)%x09%(objectname)", sha).splitlines()
+        return dict(line.split("\t") for line in lines)
+
+    def file(self, path: str, commit: str) -> bytes | None:
+        """Return a file of a commit, or None."""
+        if not self.origin or not self.tree(commit).get(path):
+            return None
+        return self._git("show", f"{commit}:{path}").encode()
+
     def commit(self, sha: str) -> dict[str, Any]:
         """Return a commit, with who GitHub takes its author for."""
         name, tree, parents, message = self._git(
@@ -249,7 +262,9 @@ class Watched:
         if not int(at[0], 16):  # the base of a pull request that is in no repository of git
             return 200, {"merge_base_commit": {"sha": at[0]}}
         listed = self._git("rev-list", "--reverse", f"{at[0]}..{at[1]}").split()
-        return 200, {"ahead_by": len(listed), "commits": [self.commit(sha) for sha in listed]}
+        commits = [self.commit(sha) for sha in listed]
+        fork_point = {"sha": self._git("merge-base", *at)}
+        return 200, {"ahead_by": len(listed), "commits": commits, "merge_base_commit": fork_point}
 
     def _open_pull(self, pulls: dict[int, dict[str, Any]], body: Any) -> Answer:
         head = self.head(body["head"])

@@ -26,13 +26,17 @@ def publish_report(
 ) -> None:
     """Publish the result of the job: summary, annotation, JSON and HTML.
 
-    Reads build/rebuild.json, build/validation.json and build/report.json; writes build/published.
+    Reads the event, build/rebuild.json, build/validation.json and build/report.json; writes
+    build/published.
 
     Example: slipway github publish-report --commit 1a2b3c4
     """
+    from slipway.github.find_pull_request import read_event
     from slipway.github.publish_report import publish_report
+    from slipway.github.update_lock import update_step_of_job
 
-    raise typer.Exit(publish_report(Path(), commit, run_url))
+    update = update_step_of_job(read_event())
+    raise typer.Exit(publish_report(Path(), commit, run_url, update))
 
 
 @app.command(cls=Command)
@@ -95,7 +99,7 @@ def comment(
 def find_head(number: Number) -> None:
     """Find the newest commit of a pull request; refuse a fork or a protected branch.
 
-    Reads the pull request. Outputs: sha.
+    Reads the pull request. Outputs: number and sha.
 
     Example: slipway github find-head 12
     """
@@ -103,9 +107,33 @@ def find_head(number: Number) -> None:
     from slipway.github.api import api_of_job
     from slipway.github.lock import head_to_rebuild
 
-    sha = head_to_rebuild(api_of_job(), number)
-    set_outputs(sha=sha)
-    typer.echo(f"#{number} is at {sha}")
+    head = head_to_rebuild(api_of_job(), number)
+    set_outputs(number=number, sha=head.sha)
+    typer.echo(f"#{number} is at {head.sha}")
+
+
+@app.command(cls=Command)
+def find_stale_lock() -> None:
+    """Find the pull request of the finished run if only its stale dvc.lock stops the merge.
+
+    Reads the event, the report of the run and the pull request. Outputs: number and sha; none if
+    the lock is not to be updated.
+
+    Example: slipway github find-stale-lock
+    """
+    from slipway.actions import annotate, set_outputs
+    from slipway.github.api import api_of_job
+    from slipway.github.find_pull_request import read_event
+    from slipway.github.update_lock import NoUpdate, head_to_update
+    from slipway.untrusted import as_text, quote_text
+
+    try:
+        number, sha = head_to_update(api_of_job(), read_event(), os.environ["GITHUB_SHA"])
+    except NoUpdate as reason:
+        annotate("notice", "dvc.lock is not updated", as_text(quote_text(reason)))
+        return
+    set_outputs(number=number, sha=sha)
+    typer.echo(f"dvc.lock of #{number} is stale at {sha}")
 
 
 @app.command(cls=Command)
@@ -125,10 +153,13 @@ def commit_lock(number: Number, sha: Sha) -> None:
         annotate("notice", f"#{number}: dvc.lock and reports are up to date")
         return
     annotate("notice", f"#{number}: committed {commit[:7]}")
-    add_summary(
-        f"Committed `{commit[:7]}` to #{number}. Commits of a workflow do not start checks: open "
-        f"#{number} and press *Approve and run*, or push a commit of your own."
+    checks = (
+        "Its checks run again."
+        if os.environ.get("SLIPWAY_APP")
+        else f"Commits of a workflow do not start checks: open #{number} and press *Approve and "
+        "run*, or push a commit of your own."
     )
+    add_summary(f"Committed `{commit[:7]}` to #{number}. {checks}")
 
 
 @app.command(cls=Command)

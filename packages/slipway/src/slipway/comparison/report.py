@@ -119,6 +119,11 @@ class Stop(Part):
     code: StopCode
     about: Name
 
+    @property
+    def is_stale_lock(self) -> bool:
+        """Whether it ends when the lock is updated, which needs no decision."""
+        return self.code == "lock" and self.about == "stale"
+
 
 class Rule(Part):
     """The rule of the base commit.
@@ -623,6 +628,11 @@ class Judgement(Part):
     def replaces_starter(self) -> bool:
         """Whether the base has the model that Slipway comes with, and this one is of other rows."""
         return self.incomparable is not None and self.incomparable.code == "replaces the starter"
+
+    @property
+    def waits_for_lock(self) -> bool:
+        """Whether a stale lock stops the change, and nothing else."""
+        return bool(self.stops) and all(stop.is_stale_lock for stop in self.stops)
 
     @property
     def metric_names(self) -> list[str]:

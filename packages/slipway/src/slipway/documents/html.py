@@ -39,7 +39,7 @@ TICK = 16
 # Cells of a page with fewer characters are not broken; in the first column, names are longer.
 TIGHT, TIGHT_NAME = 12, 18
 
-VERDICTS = {"good": "✓", "bad": "✕", "open": "?"}
+VERDICTS = {"good": "✓", "bad": "✕", "open": "?", "waiting": "…"}
 
 # Nothing in a report may load or run anything, should an escape ever be missing.
 POLICY = (

@@ -113,14 +113,6 @@ class Api:
         """Upload a file to an address that GitHub returned for it."""
         return self._call("POST", url, content, "application/octet-stream")
 
-    def graphql(self, url: str, query: str, variables: dict[str, Any]) -> Any:
-        """Return the data of a GraphQL call; its errors come with *200 OK*."""
-        body = {"query": query, "variables": variables}
-        response = self._call("POST", url, json.dumps(body).encode())
-        if response.get("errors"):
-            raise SlipwayError(f"GitHub refused: {response['errors'][0].get('message')}")
-        return response["data"]
-
     def download(self, path: str, limit: int) -> bytes:
         """Return the bytes that a path redirects to.
 

@@ -1,19 +1,21 @@
-"""Commit files to a branch of a workflow, on top of the default branch, without losing commits.
+"""Commit files to a branch through the API, without losing commits.
 
-A commit has two parents: the commit of the default branch that the files were made from, and the
-old head of the branch. Nothing is force-pushed, so earlier commits stay in the history: the
+A commit has one or two parents: the commit that the files were made from, and the old head of the
+branch if it is another one. Nothing is force-pushed, so earlier commits stay in the history: the
 comparison counts from there how often a holdout was used.
 """
 
 from __future__ import annotations
 
 import base64
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
 
 from slipway.errors import Refused, SlipwayError
 from slipway.github.api import Api
-from slipway.github.lock import is_protected
 
 FILE = "100644"
 
@@ -22,9 +24,12 @@ PART = 100  # files in one request
 # Of a tree: path, mode, type, and content or name of a blob.
 Entry = dict[str, str | None]
 
+# With a rule of these types, people cannot push to the branch either.
+PROTECTING = {"merge_queue", "pull_request", "required_status_checks", "update"}
+
 NOT_ALLOWED = (
     "the settings of this repository do not let workflows open pull requests",
-    "allow it under Settings → Actions → General, or use a GitHub App (docs/watch.md)",
+    "allow it under Settings → Actions → General, or use a GitHub App (docs/github-settings.md)",
 )
 
 
@@ -64,6 +69,9 @@ def put_files(
 ) -> str:
     """Commit files, on top of `base`, to a branch; return its newest commit.
 
+    Nothing is committed if the branch contains `base` and has these files already. GitHub refuses
+    if the branch has got a commit since.
+
     Parameters
     ----------
     files
@@ -81,7 +89,7 @@ def put_files(
             f"the branch {branch.name} is protected",
             "remove the rule: a workflow commits the files of its own pull request there",
         )
-    tree = _make_tree(api, _tree_of(api, base), _entries(api, files, modes or {}))
+    tree = _tree_with(api, base, files, modes or {})
     if branch.sha and _tree_of(api, branch.sha) == tree and _has(api, branch.sha, base):
         return branch.sha
     # The default branch comes first: compared with it, the commit changes only these files.
@@ -90,10 +98,18 @@ def put_files(
     made = api.post("git/commits", {"message": message, "tree": tree, "parents": parents})
     sha = str(made["sha"])
     if branch.sha:
-        api.patch(f"git/refs/heads/{branch.name}", {"sha": sha, "force": False})
+        api.patch(f"git/refs/heads/{quote(branch.name)}", {"sha": sha, "force": False})
     else:
         api.post("git/refs", {"ref": f"refs/heads/{branch.name}", "sha": sha})
     return sha
+
+
+def is_protected(api: Api, branch: str, default: str) -> bool:
+    """Return whether a branch is protected from direct pushes; the default branch always is."""
+    name = quote(branch, safe="")
+    rules = {rule["type"] for rule in api.get(f"rules/branches/{name}")}
+    settings = api.find(f"branches/{name}") or {"protected": False}
+    return bool(branch == default or settings["protected"] or rules & PROTECTING)
 
 
 def open_pull(api: Api, branch: Branch, title: str, body: str) -> str:
@@ -123,19 +139,29 @@ def create_pull(api: Api, branch: Branch, title: str, body: str) -> str:
     return f"opened {made['html_url']}"
 
 
-def _make_tree(api: Api, base: str, entries: list[Entry]) -> str:
-    """Return a tree with the entries changed; a request has a part of them."""
+def _tree_with(
+    api: Api, commit: str, files: Mapping[str, bytes | None], modes: Mapping[str, str]
+) -> str:
+    """Return the tree of a commit with these files; only those that differ are uploaded."""
+    tree = _tree_of(api, commit)
+    listed: list[dict[str, Any]] = api.get(f"git/trees/{tree}", recursive=1)["tree"]
+    committed = {each["path"]: (each["mode"], each["sha"]) for each in listed}
+    entries: list[Entry] = []
+    for name, content in sorted(files.items()):
+        mode = modes.get(name, FILE)
+        wanted = None if content is None else (mode, _name_of(content))
+        if committed.get(name) != wanted:
+            entries.append({"path": name, "mode": mode, "type": "blob", **_content(api, content)})
     for at in range(0, len(entries), PART):
-        made = api.post("git/trees", {"base_tree": base, "tree": entries[at : at + PART]})
-        base = str(made["sha"])
-    return base
+        made = api.post("git/trees", {"base_tree": tree, "tree": entries[at : at + PART]})
+        tree = str(made["sha"])
+    return tree
 
 
-def _entries(api: Api, files: Mapping[str, bytes | None], modes: Mapping[str, str]) -> list[Entry]:
-    return [
-        {"path": name, "mode": modes.get(name, FILE), "type": "blob", **_content(api, content)}
-        for name, content in sorted(files.items())
-    ]
+def _name_of(content: bytes) -> str:
+    """Return the object name of a file's content in git."""
+    head = f"blob {len(content)}\0".encode()
+    return hashlib.sha1(head + content, usedforsecurity=False).hexdigest()
 
 
 def _content(api: Api, content: bytes | None) -> Entry:

@@ -32,9 +32,10 @@ from slipway.github.own_comment import (
     state_of,
 )
 from slipway.github.protected_changes import warning_of
-from slipway.reports.check import check
+from slipway.github.run_report import checked_report
+from slipway.github.update_lock import has_app, page_of_repository, update_step
 from slipway.reports.content import judgement
-from slipway.reports.render import document_of, foot_of, is_judgement
+from slipway.reports.render import document_of, foot_of
 from slipway.schemas import Newer
 from slipway.settings import read_params
 from slipway.untrusted import as_text, quote
@@ -58,18 +59,28 @@ REJECTED = "Rejected: the report of this run"
 
 FAILED = "May not be merged: other checks of this run failed"
 
+# Jobs of pull-request.yml that fail if the lock is stale.
+FAIL_WITH_THE_LOCK = {"Model", "All checks"}
+
+PASSED = {"success", "skipped"}
+
 OWN_CODE = "made by the code of this pull request; the merge judges again"
 
 
-def compose(api: Api, run: Run) -> tuple[Document, bool]:
+def compose(api: Api, run: Run, update: str = "") -> tuple[Document, bool]:
     """Return the comment on a run as a document, and whether it is worth a new comment.
 
     There is a document for any artifact: without one, an older and better verdict would stay on
     the pull request.
+
+    Parameters
+    ----------
+    update
+        How a stale lock is updated, if that is not done by hand.
     """
     foot = [*foot_of(run.sha, run.url), OWN_CODE]
     try:
-        document, worth = _judged(api, run, foot), True
+        document, worth = _judged(api, run, foot, update), True
     except artifact.NoReport:
         document, worth = _without_report(run, foot), run.conclusion != "success"
     except Newer as error:
@@ -79,7 +90,7 @@ def compose(api: Api, run: Run) -> tuple[Document, bool]:
         )
     except Exception as error:  # noqa: BLE001 -- the artifact may be made to break any reader
         document, worth = _not_shown("bad", REJECTED, error, foot), True
-    return _without_approval(document, run), worth
+    return _without_approval(api, document, run), worth
 
 
 def render(api: Api, run: Run, number: int | None) -> tuple[str, bool]:
@@ -90,7 +101,7 @@ def render(api: Api, run: Run, number: int | None) -> tuple[str, bool]:
     number
         Of the pull request, whose protected files are listed above the verdict.
     """
-    document, worth = compose(api, run)
+    document, worth = compose(api, run, _update_of(run, number))
     if number is not None:
         document = replace(document, warning=warning_of(api, number, run.sha))
     try:
@@ -174,14 +185,17 @@ def _environment(home: str) -> dict[str, str]:
     return kept | own
 
 
-def _judged(api: Api, run: Run, foot: list[str]) -> Document:
-    report = artifact.read_report(api, run.number)
-    if "faults" in report and not report["faults"]:
-        raise artifact.NotBelieved("a run with valid data leaves another report")
-    if not is_judgement(report):
+def _update_of(run: Run, number: int | None) -> str:
+    if number is None or run.from_fork:
+        return ""
+    return update_step(page_of_repository(), number, app=has_app())
+
+
+def _judged(api: Api, run: Run, foot: list[str], update: str) -> Document:
+    report = checked_report(api, run.number)
+    if not isinstance(report, Judgement):
         return document_of(report, foot, full=False)
-    checked = check(report)
-    return _with_rule(judgement(checked, foot, full=False), checked)
+    return _with_rule(judgement(report, foot, full=False, update=update), report)
 
 
 def _with_rule(document: Document, report: Judgement) -> Document:
@@ -213,9 +227,19 @@ def _not_shown(tone: str, headline: str, error: Exception, foot: list[str]) -> D
     return Document(tone, headline, [f"{reason}. Nothing of it is shown here."], [], foot)
 
 
-def _without_approval(document: Document, run: Run) -> Document:
-    """Return the document, which is not an approval if the run failed as a whole."""
-    if document.tone != "good" or run.conclusion == "success":
+def _without_approval(api: Api, document: Document, run: Run) -> Document:
+    """Return the document, which is not an approval if the run failed for another reason."""
+    approves = document.tone in ("good", "waiting")
+    if not approves or not _failed_otherwise(api, run, document.tone):
         return document
     model = f"The model alone: {document.headline}."
     return replace(document, tone="bad", headline=FAILED, blocks=[model, *document.blocks])
+
+
+def _failed_otherwise(api: Api, run: Run, tone: str) -> bool:
+    """Return whether a run failed, and not just because the model waits for its lock."""
+    if tone == "good" or run.conclusion == "success":
+        return run.conclusion != "success"
+    jobs = api.get(f"actions/runs/{run.number}/jobs", per_page=100)["jobs"]
+    others = (job["conclusion"] for job in jobs if job["name"] not in FAIL_WITH_THE_LOCK)
+    return any(conclusion not in PASSED for conclusion in others)

@@ -30,6 +30,8 @@ class Run:
     ----------
     sha
         The head commit of the pull request that it ran for.
+    from_fork
+        Whether its branch is in another repository, to which workflows cannot commit.
     """
 
     number: int
@@ -37,6 +39,7 @@ class Run:
     sha: str
     conclusion: str
     attempt: int = 1
+    from_fork: bool = True
 
 
 class NoPullRequest(SlipwayError):
@@ -67,8 +70,15 @@ def run_of(event: Mapping[str, Any]) -> Run:
         raise NoPullRequest(f"a run of {run['path']} for `{run['event']}` is not one of {WORKFLOW}")
     if run["conclusion"] not in ENDED:
         raise NoPullRequest(f"the run was {run['conclusion']}")
-    attempt = int(run.get("run_attempt", 1))
-    return Run(int(run["id"]), run["html_url"], run["head_sha"], run["conclusion"], attempt)
+    head = run["head_repository"]
+    return Run(
+        number=int(run["id"]),
+        url=run["html_url"],
+        sha=run["head_sha"],
+        conclusion=run["conclusion"],
+        attempt=int(run.get("run_attempt", 1)),
+        from_fork=not head or head["id"] != event["repository"]["id"],
+    )
 
 
 def is_of_our_workflow(run: Mapping[str, Any]) -> bool:

@@ -6,43 +6,34 @@ job, which may write: it runs trusted code, and reads the files of the first job
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import os
 import re
-from typing import Any
 
 from slipway.errors import Refused
 from slipway.github import artifact
 from slipway.github.api import Api
+from slipway.github.branch import Branch, is_protected, put_files
 
 NAME = "lock"
 
 # Nothing else may be committed: no code, no parameter, no workflow.
 MAY_COMMIT = re.compile(r"dvc\.lock|reports/[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*\.(json|csv)")
 
-# With a rule of these types, people cannot push to the branch either.
-PROTECTING = {"merge_queue", "pull_request", "required_status_checks", "update"}
+# The only line of the commit's message, by which the commit is known.
+HEADLINE = "Rebuild dvc.lock and reports"
 
-BY_HAND = """\
+BY_HAND = f"""\
 In a clone of the fork, on the branch of the pull request:
 
     make setup data
     .venv/bin/dvc repro
     git add dvc.lock reports
-    git commit -m "Rebuild dvc.lock and reports"
+    git commit -m "{HEADLINE}"
     git push
 """
 
-COMMIT = """\
-mutation($input: CreateCommitOnBranchInput!) {
-  createCommitOnBranch(input: $input) { commit { oid } }
-}
-"""
 
-
-def head_to_rebuild(api: Api, number: int) -> str:
-    """Return the newest commit of a pull request whose lock a workflow may commit.
+def head_to_rebuild(api: Api, number: int) -> Branch:
+    """Return the branch of a pull request, with its newest commit, if a workflow may commit to it.
 
     Raises
     ------
@@ -57,7 +48,7 @@ def head_to_rebuild(api: Api, number: int) -> str:
         raise Refused(f"#{number} comes from a fork, to which workflows cannot commit", BY_HAND)
     if is_protected(api, head["ref"], base["repo"]["default_branch"]):
         raise Refused(f"the branch of #{number} is protected", "make the change on another branch")
-    return str(head["sha"])
+    return Branch(head["ref"], head["sha"])
 
 
 def commit_lock(api: Api, number: int, sha: str, run: int) -> str:
@@ -75,53 +66,8 @@ def commit_lock(api: Api, number: int, sha: str, run: int) -> str:
     files = artifact.unpack(
         artifact.download(api, run, NAME), lambda name: bool(MAY_COMMIT.fullmatch(name))
     )
-    if head_to_rebuild(api, number) != sha:
+    branch = head_to_rebuild(api, number)
+    if branch.sha != sha:
         raise Refused(f"#{number} has a newer commit than {sha[:7]}", "run the workflow again")
-    changed = _changed(api, sha, files)
-    if not changed:
-        return ""
-    pull = api.get(f"pulls/{number}")
-    done = api.graphql(
-        os.environ["GITHUB_GRAPHQL_URL"],
-        COMMIT,
-        {
-            "input": {
-                "branch": {
-                    "repositoryNameWithOwner": api.repository,
-                    "branchName": pull["head"]["ref"],
-                },
-                "expectedHeadOid": sha,
-                "message": {"headline": "Rebuild dvc.lock and reports"},
-                "fileChanges": {
-                    "additions": [
-                        {"path": name, "contents": base64.b64encode(content).decode()}
-                        for name, content in sorted(changed.items())
-                    ]
-                },
-            }
-        },
-    )
-    return str(done["createCommitOnBranch"]["commit"]["oid"])
-
-
-def is_protected(api: Api, branch: str, default: str) -> bool:
-    """Return whether a branch is protected from direct pushes; the default branch always is."""
-    from urllib.parse import quote
-
-    name = quote(branch, safe="")
-    rules = {rule["type"] for rule in api.get(f"rules/branches/{name}")}
-    settings = api.find(f"branches/{name}") or {"protected": False}
-    return bool(branch == default or settings["protected"] or rules & PROTECTING)
-
-
-def _changed(api: Api, sha: str, files: dict[str, bytes]) -> dict[str, bytes]:
-    """Return the files that differ from those of the commit."""
-    tree: list[dict[str, Any]] = api.get(f"git/trees/{sha}", recursive=1)["tree"]
-    committed = {entry["path"]: entry["sha"] for entry in tree if entry["type"] == "blob"}
-    return {name: text for name, text in files.items() if committed.get(name) != _blob(text)}
-
-
-def _blob(content: bytes) -> str:
-    """Return the object name of a file's content in git."""
-    head = f"blob {len(content)}\0".encode()
-    return hashlib.sha1(head + content, usedforsecurity=False).hexdigest()
+    commit = put_files(api, branch, sha, files, HEADLINE)
+    return "" if commit == sha else commit

@@ -32,8 +32,14 @@ SUMMARY = 900_000
 UNCHANGED = "Nothing to judge: no input of the model has changed"
 
 
-def publish_report(root: Path, commit: str, run_url: str) -> int:
-    """Publish the result of the earlier steps; return its exit code."""
+def publish_report(root: Path, commit: str, run_url: str, update: str = "") -> int:
+    """Publish the result of the earlier steps; return its exit code.
+
+    Parameters
+    ----------
+    update
+        How a stale lock is updated, if that is not done by hand.
+    """
     foot = foot_of(commit, run_url)
     source = _source(root)
     if source is None:
@@ -41,8 +47,8 @@ def publish_report(root: Path, commit: str, run_url: str) -> int:
     report = read_json(root / source, "slipway judge")
     (root / DATA).parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(root / source, root / DATA)
-    (root / PAGE).write_text(to_html(document_of(report, foot, full=True)), "utf-8")
-    document = document_of(report, foot, full=False)
+    (root / PAGE).write_text(to_html(document_of(report, foot, full=True, update=update)), "utf-8")
+    document = document_of(report, foot, full=False, update=update)
     _publish(document)
     return exit_code(report)
 

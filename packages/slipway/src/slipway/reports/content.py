@@ -55,21 +55,30 @@ NOTES = {
 }
 
 
-def judgement(report: Judgement, foot: list[str], *, full: bool) -> Document:
-    """Return a judgement as a document; `full` lists every row of its tables."""
+def judgement(report: Judgement, foot: list[str], *, full: bool, update: str = "") -> Document:
+    """Return a judgement as a document; `full` lists every row of its tables.
+
+    Parameters
+    ----------
+    update
+        How a stale lock is updated, if that is not done by hand.
+    """
     return Document(
         tone=messages.tone(report),
         headline=messages.headline(report),
-        blocks=list(_blocks(report)),
+        blocks=list(_blocks(report, update)),
         sections=details.sections(report, full=full),
         foot=[*_foot(report), *foot],
     )
 
 
-def _blocks(report: Judgement) -> Iterator[Block]:
+def _blocks(report: Judgement, update: str) -> Iterator[Block]:
+    steps = [f"**What to do:** {step}" for step in messages.advice(report)]
+    if report.waits_for_lock:
+        yield update or steps.pop()
+        steps = []
     yield " ".join(messages.lead(report))
-    points = messages.more_stops(report)
-    points += [f"**What to do:** {step}" for step in messages.advice(report)]
+    points = messages.more_stops(report) + steps
     points += list(_notes(report))
     if points:
         yield "\n".join(f"- {point}" for point in points)

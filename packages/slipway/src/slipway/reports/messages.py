@@ -24,21 +24,32 @@ STOPS_SHOWN = 8
 
 
 def tone(report: Judgement) -> str:
-    """Return ``good``, ``bad``, or ``open`` if only an inconclusive result stops the change."""
+    """Return how the verdict is shown.
+
+    ``good``; ``waiting`` if only a stale lock stops the change; ``open`` if the result is
+    inconclusive and nothing else but a stale lock stops it; else ``bad``.
+    """
     if report.may_merge:
         return "good"
-    inconclusive = all(stop.code == "inconclusive" for stop in report.stops)
-    return "open" if inconclusive else "bad"
+    if report.waits_for_lock:
+        return "waiting"
+    return "open" if worst_stop(report).code == "inconclusive" else "bad"
 
 
 def headline(report: Judgement) -> str:
     """Return the verdict in one line."""
     if tone(report) == "bad":
         return f"Not merged: {reason_of(report, worst_stop(report))}"
+    verdict = _verdict(report)
+    return f"{verdict}. dvc.lock has to be updated first" if report.waits_for_lock else verdict
+
+
+def _verdict(report: Judgement) -> str:
+    """Return the verdict on the model, which no other reason stops."""
     if report.replaces_starter:
         return "Replaces the starter: there is no model of this table to compare with"
     if report.verdict == "inconclusive":
-        allowed = ". It may be merged anyway" if report.may_merge else ""
+        allowed = ". It may be merged anyway" if tone(report) != "open" else ""
         return f"Inconclusive: {why_inconclusive(report)}{allowed}"
     if report.verdict == "better":
         return "Better: this model may replace the one in production"
@@ -61,13 +72,18 @@ def summary(report: Judgement) -> str:
 
 
 def worst_stop(report: Judgement) -> Stop:
-    """Return the stop to name first: one that is not merely inconclusive, if there is one."""
-    return next((stop for stop in report.stops if stop.code != "inconclusive"), report.stops[0])
+    """Return the stop to name first.
+
+    A stale lock comes last: with a new one, the other stops remain. One before it that is not
+    merely inconclusive comes first.
+    """
+    stops = [stop for stop in report.stops if not stop.is_stale_lock] or report.stops
+    return next((stop for stop in stops if stop.code != "inconclusive"), stops[0])
 
 
 def more_stops(report: Judgement) -> list[str]:
     """Return what stops the change besides the stop that the headline names."""
-    if tone(report) != "bad":
+    if tone(report) not in ("bad", "open"):
         return []
     first = worst_stop(report)
     others = [stop for stop in report.stops if stop is not first]
@@ -181,7 +197,8 @@ def advice(report: Judgement) -> list[str]:
     implied = {"guard", "slice"} if "worse" in codes else set()
     steps: dict[str, str] = {}
     for stop in report.stops:
-        if stop.code not in implied:
+        too_early = stop.is_stale_lock and not report.waits_for_lock
+        if stop.code not in implied and not too_early:
             steps.setdefault(stop.code, advice_on(report, stop))
     return list(steps.values())
 

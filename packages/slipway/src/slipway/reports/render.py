@@ -43,10 +43,20 @@ def render(
     return output
 
 
-def document_of(report: Mapping[str, object], foot: list[str], *, full: bool) -> Document:
-    """Return a report of one of the three kinds as a document, after it was checked."""
+def document_of(
+    report: Mapping[str, object], foot: list[str], *, full: bool, update: str = ""
+) -> Document:
+    """Return a report of one of the three kinds as a document, after it was checked.
+
+    Parameters
+    ----------
+    full
+        Whether tables have all rows.
+    update
+        How a stale lock is updated, if that is not done by hand.
+    """
     if is_judgement(report):
-        return judgement(check(report), foot, full=full)
+        return judgement(check(report), foot, full=full, update=update)
     return violations(report, foot, full=full) if "faults" in report else stopped(report, foot)
 
 
