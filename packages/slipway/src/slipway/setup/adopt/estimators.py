@@ -157,8 +157,9 @@ def _folds(plan: Plan, rows: np.ndarray, labels: np.ndarray) -> Any:
         return TimeSeriesSplit(FOLDS).split(rows)
     if plan.entity:
         groups = plan.table.columns[plan.entity].values[rows].astype(str)
-        return GroupKFold(FOLDS).split(rows, labels, groups)
-    if plan.task.is_classifier:
+        folds = min(FOLDS, len(np.unique(groups)))
+        return GroupKFold(folds).split(rows, labels, groups)
+    if plan.task.is_classifier and np.bincount(labels).max() >= FOLDS:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of a class with fewer rows than folds
             return list(StratifiedKFold(FOLDS, shuffle=True, random_state=0).split(rows, labels))
