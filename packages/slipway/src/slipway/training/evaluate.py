@@ -31,6 +31,10 @@ if TYPE_CHECKING:
 REPORTS = Path("reports")
 PREDICTIONS = Path("build/predictions.parquet")
 
+# Of a metric, or of the standard deviation of the labels: a model file may differ as much from its
+# estimator, so that a smaller difference of two models, however certain, is one of their rounding.
+ROUNDING = 1e-5
+
 Metrics = dict[str, dict[str, float]]
 """Each metric of a model: `value`, `low` and `high`."""
 
@@ -121,6 +125,7 @@ def check_baselines(
     task = project.task()
     model = task.predictions(scores, settings.threshold)
     options, alpha = settings.options, (1 - settings.confidence) / 2
+    unit = float(np.std(sample.labels))
     open_cases = []
     for name, theirs in baselines.items():
         baseline = task.predictions(theirs, settings.threshold)
@@ -134,14 +139,16 @@ def check_baselines(
             p_gain, p_loss = (up, down) if ALL[metric].higher_is_better else (down, up)
             ends = f"{signed(found.low)} to {signed(found.high)}"
             numbers = f"{ALL[metric].label} {signed(found.value)} ({ends})"
-            if p_loss <= alpha and not found.insufficient_reason:
+            is_rounding = abs(found.value) <= ROUNDING * (unit if ALL[metric].in_label_units else 1)
+            is_open = is_rounding or found.insufficient_reason
+            if p_loss <= alpha and not is_open:
                 raise Refused(
                     f"the model is worse than the baseline `{name}` on the holdout: {metric} "
                     f"{plain(found.second or 0)} against {plain(found.first or 0)}, {numbers}",
                     "change src/model/estimator.py, the section `train` of params.yaml or the "
                     "features, which the baseline has too (docs/model.md#estimators)",
                 )
-            if p_gain > alpha or found.insufficient_reason:
+            if p_gain > alpha or is_open:
                 open_cases.append(f"not shown to be better than {name}: {numbers}")
     return open_cases
 
