@@ -21,6 +21,8 @@ from slipway.texts import read_text
 from slipway.training.diagnostics import DIAGNOSTICS
 from slipway.training.diagnostics.base import Axes
 
+PLOTS = Path("reports/plots")
+
 PARAMS, PIPELINE = Path("params.yaml"), Path("dvc.yaml")
 
 # A loss of this share of the loss of a constant does not matter, before a person decides.
@@ -224,7 +226,7 @@ def _flow(settings: Mapping[str, Any]) -> str:
 
 
 def write_plots(plan: Plan, root: Path) -> None:
-    """Name the plots of the task in dvc.yaml."""
+    """Name the plots of the task in dvc.yaml, and remove those of an earlier task."""
     path = root / PIPELINE
     text = read_text(path)
     found = re.search(r"(?m)^    plots:\n((      .*|)\n)*", text)
@@ -232,6 +234,7 @@ def write_plots(plan: Plan, root: Path) -> None:
         raise SlipwayError(
             f"{path}: the stage `evaluate` has no plots", "restore the file of the template"
         )
+    shutil.rmtree(root / PLOTS, ignore_errors=True)
     entries = "".join(_entry(plot) for plot in DIAGNOSTICS[plan.task.name].axes)
     path.write_text(text[: found.start()] + f"    plots:\n{entries}" + text[found.end() :], "utf-8")
 
