@@ -163,8 +163,15 @@ def test_what_cannot_be_used_is_refused_in_a_sentence_that_names_it(
     [
         ({"label": [f"class {at // 2}" for at in range(ROWS)]}, {}),
         ({"region": np.resize(["east", "west"], ROWS)}, {"entity": "region"}),
+        (
+            {
+                "label": (np.arange(ROWS) < ROWS / 2).astype(int),
+                "at": pd.date_range("2024-01-01", periods=ROWS).strftime("%Y-%m-%d"),
+            },
+            {"time": "at"},
+        ),
     ],
-    ids=["two rows of each class", "two entities"],
+    ids=["two rows of each class", "two entities", "one class at first"],
 )
 def test_an_estimator_is_chosen_however_few_rows_a_group_has(
     tmp_path: Path, columns: dict[str, Any], changed: dict[str, Any], stated: dict[str, Any]

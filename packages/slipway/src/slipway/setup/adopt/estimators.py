@@ -129,14 +129,14 @@ def _predicted(
     shape = (len(labels), len(plan.task.classes)) if plan.task.classes else (len(labels),)
     scores = np.full(shape, np.nan)
     for learned, predicted in _folds(plan, rows, labels):
+        if plan.task.is_classifier and len(np.unique(labels[learned])) < 2:
+            continue  # the oldest rows may have one class
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             fitted = build(candidate.train, categories).fit(frame.iloc[learned], labels[learned])
             name = "predict_proba" if plan.task.is_classifier else "predict"
             raw = getattr(fitted, name)(frame.iloc[predicted])
         seen = [int(each) for each in getattr(fitted, "classes_", ())]
-        if plan.task.is_classifier and len(seen) < 2:
-            continue
         scores[predicted] = plan.task.scores(raw, seen)
     return scores
 
