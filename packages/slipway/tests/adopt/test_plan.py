@@ -12,9 +12,10 @@ import yaml
 from tests.services.projects import ROOT
 
 from slipway.errors import SlipwayError
-from slipway.setup.adopt.estimators import Chosen, candidates
+from slipway.setup.adopt.estimators import Chosen, candidates, choose_estimator
 from slipway.setup.adopt.plan import Plan, Request, make_plan
 from slipway.setup.adopt.project_files import remove_starter, write_params
+from slipway.setup.adopt.run import features_of
 from slipway.setup.adopt.table import read_table
 
 ROWS = 200
@@ -138,6 +139,10 @@ REFUSED: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     "a key of fractions": ({}, {"key": "x"}, "whole number"),
     "an infinite feature": ({"x": np.resize([1.5, -np.inf], ROWS)}, {}, "infinite in 100 rows"),
     "no such entity": ({}, {"entity": "customer"}, "no such column"),
+    "the target as entity": ({}, {"entity": "label"}, "is the target"),
+    "the key as entity": ({}, {"entity": "id", "key": "id"}, "is the key"),
+    "an entity of all rows": ({"shop": "a"}, {"entity": "shop"}, "the same one"),
+    "the target as key": ({"label": range(ROWS)}, {"key": "label"}, "is the target"),
     "a positive class that does not exist": ({}, {"positive": "2"}, "0, 1"),
 }
 
@@ -151,6 +156,28 @@ def test_what_cannot_be_used_is_refused_in_a_sentence_that_names_it(
         plan_of(tmp_path, columns | changed, **stated)
     assert refused.value.do
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("changed", "stated"),
+    [
+        ({"label": [f"class {at // 2}" for at in range(ROWS)]}, {}),
+        ({"region": np.resize(["east", "west"], ROWS)}, {"entity": "region"}),
+        (
+            {
+                "label": (np.arange(ROWS) < ROWS / 2).astype(int),
+                "at": pd.date_range("2024-01-01", periods=ROWS).strftime("%Y-%m-%d"),
+            },
+            {"time": "at"},
+        ),
+    ],
+    ids=["two rows of each class", "two entities", "one class at first"],
+)
+def test_an_estimator_is_chosen_however_few_rows_a_group_has(
+    tmp_path: Path, columns: dict[str, Any], changed: dict[str, Any], stated: dict[str, Any]
+) -> None:
+    plan = plan_of(tmp_path, columns | changed, **stated)
+    assert choose_estimator(plan, features_of(plan)).losses
 
 
 def test_too_few_rows_are_refused(tmp_path: Path, columns: dict[str, Any]) -> None:

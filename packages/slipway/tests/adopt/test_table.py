@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from slipway.errors import SlipwayError
@@ -36,7 +39,8 @@ def types(table: Table) -> dict[str, str]:
         (["1", "2", "30"], "int64"),
         (["1", "", "30"], "float64"),
         (["1.5", "-2e3", ""], "float64"),
-        (["007", "8", "9"], "float64"),
+        (["007", "8", "9"], "str"),
+        (["0.07", "0", "-0"], "float64"),
         (["a", "", "c"], "str"),
         (["2024-06-01", "2024-06-02 09:30", "2024-06-03T09:30:00Z"], "datetime64[us, UTC]"),
         (["99999999999999999999", "1", "2"], "str"),
@@ -103,6 +107,12 @@ def test_columns_that_no_schema_can_have_are_left_out_with_the_reason(tmp_path: 
     assert list(table.columns) == ["x"]
     assert set(table.left_out) == {"lists", "empty", "bytes"}
     assert all(table.left_out.values())
+
+
+def test_a_column_of_nan_is_as_empty_as_one_of_nulls(tmp_path: Path) -> None:
+    path = tmp_path / "table.parquet"
+    pq.write_table(pa.table({"x": [1, 2], "nan": pa.array([math.nan, math.nan])}), path)
+    assert set(read_table([path]).left_out) == {"nan"}
 
 
 def test_the_index_of_pandas_is_left_out(tmp_path: Path) -> None:

@@ -121,6 +121,13 @@ def test_a_hundredth_of_the_gain_over_a_constant_is_no_reason_to_prefer_a_baseli
         check_baselines(sample, worse_in_each_row, both, Evaluate())
 
 
+def test_a_model_that_differs_from_its_baseline_by_rounding_passes():
+    logits = np.log(SCORES / (1 - SCORES))
+    worse = 1 / (1 + np.exp(-logits + 1e-6 * (2 * LABELS - 1)))
+
+    assert len(check_baselines(Sample.of(LABELS), worse, {"other": SCORES}, Evaluate())) == 2
+
+
 def test_a_holdout_of_few_days_still_shows_a_model_that_is_much_worse():
     few = Clusters((Way.of(np.arange(len(LABELS)) % 5, ordered=True),))
 

@@ -234,6 +234,10 @@ def test_the_page_shows_the_model_and_its_traffic_by_the_metrics_of_the_task(
     traffic: Traffic,
 ) -> None:
     traffic.arrive()
+    (traffic.root / "reports/plots/roc.csv").write_text("of,another\n0.5,0.5\n", "utf-8")
+    of_another_task = {"log_loss": {"value": 0.5, "low": 0.4, "high": 0.6}}
+    releases = json.dumps([{"name": "release-1", "metrics": of_another_task}])
+    (traffic.root / "build/releases.json").write_text(releases, "utf-8")
     slipway(traffic.root, "drift", "--json=build/drift.json")
     done = slipway(traffic.root, "page", "--out=site")
     assert done.returncode == 0, done.stderr

@@ -163,7 +163,8 @@ class _Counter:
         moments = read_times(times.combine_chunks())
         unreadable, dates = moments == UNREADABLE, moments // DAY
         latest = (now + AHEAD - datetime(1970, 1, 1, tzinfo=UTC)).days
-        earliest = int((np.datetime64(self._reference.starts, "D") - EPOCH).astype(int))
+        # A month begins a day earlier in UTC where the clocks are ahead of it.
+        earliest = int((np.datetime64(self._reference.starts, "D") - EPOCH).astype(int)) - 1
         ahead, early = dates > latest, (dates < earliest) & ~unreadable
         self.counts.ahead, self.counts.early = int(ahead.sum()), int(early.sum())
         return dates, unreadable, ~(unreadable | ahead | early)

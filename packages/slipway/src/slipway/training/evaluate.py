@@ -35,6 +35,10 @@ NEGLIGIBLE = 0.01
 REPORTS = Path("reports")
 PREDICTIONS = Path("build/predictions.parquet")
 
+# Of a metric, or of the standard deviation of the labels: a model file may differ as much from its
+# estimator, so that a smaller difference of two models, however certain, is one of their rounding.
+ROUNDING = 1e-5
+
 Metrics = dict[str, dict[str, float]]
 """Each metric of a model: `value`, `low` and `high`."""
 
@@ -114,7 +118,7 @@ def check_baselines(
     """Refuse a model that is shown to be worse than a baseline in a headline metric.
 
     A difference below `NEGLIGIBLE` of what the baseline gains over the first one, which is the
-    simplest, is none.
+    simplest, is none, and neither is one that rounding explains.
 
     Returns
     -------
@@ -128,6 +132,7 @@ def check_baselines(
     task = project.task()
     model = task.predictions(scores, settings.threshold)
     options, alpha = settings.options, (1 - settings.confidence) / 2
+    unit = float(np.std(sample.labels))
     open_cases = []
     simplest: dict[str, float] = {}
     for name, theirs in baselines.items():
@@ -143,7 +148,8 @@ def check_baselines(
                 up, down, sign = down, up, -1
             value = found.first or 0
             gain = sign * (value - simplest.setdefault(metric, value))
-            is_worse = -sign * found.value > NEGLIGIBLE * max(gain, 0)
+            rounding = ROUNDING * (unit if ALL[metric].in_label_units else 1)
+            is_worse = -sign * found.value > max(NEGLIGIBLE * gain, rounding)
             ends = f"{signed(found.low)} to {signed(found.high)}"
             numbers = f"{ALL[metric].label} {signed(found.value)} ({ends})"
             if down <= alpha and is_worse and not found.insufficient_reason:

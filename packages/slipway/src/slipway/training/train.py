@@ -108,12 +108,13 @@ def train(params: Params, prepared: Path = PREPARED, out: Path = MODEL) -> str:
         "requirements_sha256": digest(Path("requirements.lock")),
     }
     model = Model(content, manifest)
-    holdout = _scored_holdout(model, dataset)
-    left_out = _not_monitored(dataset)
-    manifest |= _reference(model, holdout, left_out)
-    manifest["past"] = _history(model, dataset, holdout)
+    predicted = _predicted_holdout(model, dataset)
+    left_out = _not_monitored(dataset, predicted)
+    manifest |= _reference(model, dataset, predicted, left_out)
+    manifest["past"] = _history(model, dataset, predicted, left_out)
     out.mkdir(parents=True, exist_ok=True)
-    write_columns(evenly_spaced(holdout, REFERENCE_ROWS), out / REFERENCE_FILE)
+    rows = dataset.holdout.inputs() | predicted
+    write_columns(evenly_spaced(rows, REFERENCE_ROWS), out / REFERENCE_FILE)
     for name in MODEL_FILES:
         (out / name).unlink(missing_ok=True)
     (out / choice.format.file).write_bytes(content)
@@ -318,15 +319,14 @@ def _row_schema() -> dict[str, object]:
     }
 
 
-def _scored_holdout(model: Model, dataset: Dataset) -> dict[str, np.ndarray]:
-    """Return the rows of the holdout: inputs, `label` (NaN if unknown) and the predictions."""
-    inputs = dataset.holdout.inputs()
-    scores = model.score(inputs)
+def _predicted_holdout(model: Model, dataset: Dataset) -> dict[str, np.ndarray]:
+    """Return `label` (NaN if unknown) and the predictions of the holdout."""
+    scores = model.score(dataset.holdout.inputs())
     labels = {"label": dataset.holdout.labels}
-    return inputs | labels | model.columns(scores) | model.watched(scores)
+    return labels | model.columns(scores) | model.watched(scores)
 
 
-def _not_monitored(dataset: Dataset) -> dict[str, str]:
+def _not_monitored(dataset: Dataset, predicted: Container[str]) -> dict[str, str]:
     """Return why an input other than the key and the event time has no reference, by its name."""
     known = {*project.key_columns(), project.event_time()}
     kinds = {name: kind for name, (kind, _) in schema_types().items() if name not in known}
@@ -338,11 +338,14 @@ def _not_monitored(dataset: Dataset) -> dict[str, str]:
         count = len(set().union(*(part[name].tolist() for part in parts)))
         if count > MOST_VALUES:
             found[name] = f"a category of {count:,} values, of which at most {MOST_VALUES:,} are"
-    return found
+    return found | {name: "a name of the predictions" for name in inputs if name in predicted}
 
 
-def _reference(model: Model, holdout: Columns, left_out: Container[str]) -> dict[str, object]:
+def _reference(
+    model: Model, dataset: Dataset, predicted: Columns, left_out: Container[str]
+) -> dict[str, object]:
     """Return the reference profile of the holdout and some golden predictions."""
+    holdout = dataset.holdout.inputs()
     rows = {name: holdout[name] for name in project.inputs()}
     not_monitored = {*project.key_columns(), project.event_time()}
     names = [name for name in rows if name not in not_monitored and name not in left_out]
@@ -350,7 +353,7 @@ def _reference(model: Model, holdout: Columns, left_out: Container[str]) -> dict
     golden = evenly_spaced(rows, GOLDEN_ROWS)
     scores = model.score(golden)
     return {
-        "reference": profiles | {name: profile(holdout[name]) for name in model.watched(scores)},
+        "reference": profiles | {name: profile(predicted[name]) for name in model.watched(scores)},
         "golden": [
             {"row": row, "probability": score}
             for row, score in zip(as_rows(golden), scores.tolist(), strict=True)
@@ -358,7 +361,9 @@ def _reference(model: Model, holdout: Columns, left_out: Container[str]) -> dict
     }
 
 
-def _history(model: Model, dataset: Dataset, holdout: Columns) -> dict[str, object]:
+def _history(
+    model: Model, dataset: Dataset, predicted: Columns, left_out: Container[str]
+) -> dict[str, object]:
     """Return the reference history: months and weeks of the inputs and of the score.
 
     The model has learned from most of these rows, so its score may follow each day a little more
@@ -368,18 +373,18 @@ def _history(model: Model, dataset: Dataset, holdout: Columns) -> dict[str, obje
     reference, time = model.manifest["reference"], project.event_time()
     if time is None:
         return no_history(reference) | {"joint": dict(NO_WEEKS)}
-    rows = dataset.read_train(project.inputs())
+    rows, holdout = dataset.read_train(project.inputs()), dataset.holdout.inputs()
     inputs = {name: np.concatenate([rows[name], holdout[name]]) for name in project.inputs()}
     times = inputs[time]
-    monitored = {name: inputs[name] for name in inputs if name in reference}
+    monitored = {n: inputs[n] for n in inputs if n in reference and n not in left_out}
     profiles = {name: reference[name] for name in monitored}
     history = reference_history(monitored, times, profiles, whole_months(dataset.periods))
     sample = np.arange(0, row_count(rows), max(1, row_count(rows) // SCORED_ROWS))
     earlier = model.watched(model.score(take(rows, sample)))
-    predicted = {name: np.concatenate([part, holdout[name]]) for name, part in earlier.items()}
+    series = {name: np.concatenate([part, predicted[name]]) for name, part in earlier.items()}
     scored = np.concatenate([rows[time][sample], holdout[time]])
-    references = {name: reference[name] for name in predicted}
-    of_score = reference_history(predicted, scored, references, history["months"])
+    references = {name: reference[name] for name in series}
+    of_score = reference_history(series, scored, references, history["months"])
     history["wobble"] |= of_score["wobble"]
     # A month with few rows may have none that were scored.
     history["months"] = {

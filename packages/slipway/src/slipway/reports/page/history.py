@@ -9,7 +9,7 @@ from slipway.comparison.report import current
 from slipway.documents import charts
 from slipway.documents.document import Card, Cards, Cell, Figure, Section, Table
 from slipway.errors import SlipwayError
-from slipway.metrics.registry import Metric, metrics_of
+from slipway.metrics.registry import Metric
 from slipway.numbers import signed
 from slipway.reports.page.components import abridged, missing, plain, section, with_interval
 from slipway.reports.page.inputs import Inputs, Interval, Release, Row
@@ -46,9 +46,9 @@ def releases(inputs: Inputs) -> Section:
             title,
             "No release yet: commit reports/metrics.json, or merge a change and deploy it.",
         )
-    of_task = metrics_of(inputs.task.name).keys()
-    # Those of another task, such as of the starter model, have none of its metrics.
-    measured = [each for each in history if each.metrics and each.metrics.keys() & of_task]
+    keys = {metric.key for metric in [main, *inputs.shown]}
+    # Those of another task, such as of the starter model, lack some: tasks share the log loss.
+    measured = [each for each in history if each.metrics and keys <= each.metrics.keys()]
     figures = [_figure(measured, metric) for metric in inputs.shown if measured]
     rows: list[list[Cell]] = [
         [

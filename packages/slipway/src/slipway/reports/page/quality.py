@@ -29,10 +29,14 @@ def quality(inputs: Inputs) -> Section:
         return missing(key, title, "Not measured yet: `dvc repro` evaluates the model.")
     name, target = target_of(inputs), plain(target_of(inputs))
     figures = [*calibration(inputs)]
-    if curve := inputs.plots.get("roc"):
+    # Files of a model of another task may still be there.
+    plots = {each.file for each in DIAGNOSTICS[inputs.task.name].axes} & inputs.plots.keys()
+    if "roc" in plots:
         auc = metrics["model"]["auc"]["value"]
+        curve = inputs.plots["roc"]
         figures.append(Figure("roc", charts.roc(curve, auc), _threshold(metrics, target)))
-    if histogram := inputs.plots.get("scores"):
+    if "scores" in plots:
+        histogram = inputs.plots["scores"]
         svg = charts.scores(histogram, metrics["threshold"], name)
         figures.append(Figure("scores", svg, _scores(histogram, metrics, target)))
     return section(key, title, _headline(inputs, metrics), *figures, _metric_table(inputs, metrics))

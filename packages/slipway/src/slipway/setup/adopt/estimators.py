@@ -129,14 +129,14 @@ def _predicted(
     shape = (len(labels), len(plan.task.classes)) if plan.task.classes else (len(labels),)
     scores = np.full(shape, np.nan)
     for learned, predicted in _folds(plan, rows, labels):
+        if plan.task.is_classifier and len(np.unique(labels[learned])) < 2:
+            continue  # the oldest rows may have one class
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             fitted = build(candidate.train, categories).fit(frame.iloc[learned], labels[learned])
             name = "predict_proba" if plan.task.is_classifier else "predict"
             raw = getattr(fitted, name)(frame.iloc[predicted])
         seen = [int(each) for each in getattr(fitted, "classes_", ())]
-        if plan.task.is_classifier and len(seen) < 2:
-            continue
         scores[predicted] = plan.task.scores(raw, seen)
     return scores
 
@@ -157,8 +157,9 @@ def _folds(plan: Plan, rows: np.ndarray, labels: np.ndarray) -> Any:
         return TimeSeriesSplit(FOLDS).split(rows)
     if plan.entity:
         groups = plan.table.columns[plan.entity].values[rows].astype(str)
-        return GroupKFold(FOLDS).split(rows, labels, groups)
-    if plan.task.is_classifier:
+        folds = min(FOLDS, len(np.unique(groups)))
+        return GroupKFold(folds).split(rows, labels, groups)
+    if plan.task.is_classifier and np.bincount(labels).max() >= FOLDS:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of a class with fewer rows than folds
             return list(StratifiedKFold(FOLDS, shuffle=True, random_state=0).split(rows, labels))

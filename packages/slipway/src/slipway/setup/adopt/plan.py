@@ -149,10 +149,8 @@ def make_plan(table: Table, request: Request) -> Plan:
         )
     time = _time(table, request, decisions)
     key = _key(table, request, target.name, decisions)
-    entity = None if request.entity in (None, NONE) else request.entity
-    if entity is not None:
-        _column(table, entity, "--entity")
-    else:
+    entity = _entity(table, request, {target.name: "target", time: "time", key: "key"})
+    if entity is None:
         _name_entities(table, request, decisions)
     taken = {target.name, key, time}
     roles: dict[str, Role] = {
@@ -388,7 +386,7 @@ def _key(table: Table, request: Request, target: str, decisions: list[Decision])
         return None
     if request.key is not None:
         column = _column(table, request.key, "--key")
-        if reason := _not_a_key(column):
+        if reason := "this is the target" if column.name == target else _not_a_key(column):
             raise SlipwayError(
                 f"--key {shown_name(request.key)}: {reason}",
                 "name another column, or --key none",
@@ -437,6 +435,22 @@ def _looks_like_a_key(column: Column, rows: int) -> bool:
 
 
 # --- entity ---------------------------------------------------------------------------------------
+
+
+def _entity(table: Table, request: Request, taken: Mapping[str | None, str]) -> str | None:
+    """Return the column that names what several rows are of, if one is stated."""
+    if request.entity in (None, NONE):
+        return None
+    column = _column(table, str(request.entity), "--entity")
+    stated = f"--entity {shown_name(column.name)}"
+    if use := taken.get(column.name):
+        raise SlipwayError(f"{stated}: this column is the {use}", "name another column")
+    if len(column.distinct) < 2:
+        raise SlipwayError(
+            f"{stated}: all rows are of the same one",
+            "name a column of several values, or --entity none",
+        )
+    return column.name
 
 
 def entities(table: Table, request: Request) -> list[str]:

@@ -23,6 +23,8 @@ from slipway.texts import read_text
 from slipway.training.diagnostics import DIAGNOSTICS
 from slipway.training.diagnostics.base import Axes
 
+PLOT_FILES = Path("reports/plots")
+
 PARAMS, PIPELINE = Path("params.yaml"), Path("dvc.yaml")
 
 # A loss of this share of the loss of a constant does not matter, before a person decides.
@@ -220,7 +222,7 @@ def _flow(settings: Mapping[str, Any]) -> str:
 
 
 def write_plots(plan: Plan, root: Path) -> None:
-    """Name the plots of the task in dvc.yaml."""
+    """Name the plots of the task in dvc.yaml, and remove those of an earlier task."""
     path = root / PIPELINE
     text = read_text(path)
     found = PLOTS.search(text)
@@ -228,6 +230,7 @@ def write_plots(plan: Plan, root: Path) -> None:
         raise SlipwayError(
             f"{path}: the stage `evaluate` has no plots", "restore the file of the template"
         )
+    shutil.rmtree(root / PLOT_FILES, ignore_errors=True)
     entries = "".join(_entry(plot) for plot in DIAGNOSTICS[plan.task.name].axes)
     path.write_text(text[: found.start()] + f"    plots:\n{entries}" + text[found.end() :], "utf-8")
 

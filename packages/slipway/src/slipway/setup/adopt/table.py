@@ -43,6 +43,9 @@ SAMPLE_ROWS = 10_000
 # Texts that people and programs write for a missing number.
 NO_NUMBER = r"(?i)^(na|n/a|#n/a|nan|null|none|nil|\?|-+|\.+|missing)$"
 
+# A code of which a number would lose the first digits, such as a postcode.
+PADDED = r"^0[0-9]+$"
+
 # Whole numbers up to it are exact in float32.
 EXACT = 2**24
 
@@ -247,12 +250,15 @@ TIME_TYPE = "datetime64[us, UTC]"
 
 def _kind_of(texts: Sequence[pa.Array], sources: Sequence[Source]) -> Kind:
     """Return the narrowest type of all cells that are not empty."""
+    import pyarrow.compute as pc
+
     formats = [source.format for source in sources]
     numbers = [NUMBER.format(mark=f"[{each.decimal}]") if each else "" for each in formats]
     if all(_share(text, WHOLE) == 1 for text in texts):
         return "integer"
     if all(_share(text, number) == 1 for text, number in zip(texts, numbers, strict=True)):
-        return "number"
+        is_padded = any(pc.any(_matches(text, PADDED)).as_py() for text in texts)
+        return "text" if is_padded else "number"
     if all(_share(text, f"{TIME}|{LOCAL_TIME}") == 1 for text in texts):
         return "time"
     return "text"
@@ -324,12 +330,14 @@ def _numpy(values: pa.Array, kind: Kind) -> np.ndarray:
 def _of_type(name: str, parts: Sequence[pa.Array], zone: str) -> Column | str:
     """Return a column of parquet files in the closest type that a schema has."""
     import pyarrow as pa
+    import pyarrow.compute as pc
 
     try:
         column = pa.chunked_array(parts) if len({str(each.type) for each in parts}) == 1 else None
         column = column or pa.chunked_array([each.cast(parts[0].type) for each in parts])
         found = column.combine_chunks()
-        return "has no value" if found.null_count == len(found) else _typed(name, found, zone)
+        empty = pc.sum(pc.is_null(found, nan_is_null=True)).as_py()
+        return "has no value" if empty == len(found) else _typed(name, found, zone)
     except pa.ArrowInvalid as error:
         return f"its values have no type of a schema ({str(error).splitlines()[0][:80]})"
 
