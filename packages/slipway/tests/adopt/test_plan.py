@@ -253,3 +253,15 @@ def test_params_name_the_alarms_of_the_task_and_no_retraining_of_rows_without_a_
     assert written.keys() == settings | others
     assert written["retrain"] == "never"
     assert "slipway retrain" not in text
+
+
+def test_few_rows_of_many_columns_get_a_strongly_regularised_model(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    x = random.normal(size=(ROWS, 100))
+    columns: dict[str, Any] = {f"x{at}": x[:, at] for at in range(100)}
+    columns["label"] = (x[:, 0] + x[:, 1] + random.normal(size=ROWS) > 0).astype(int)
+    plan = plan_of(tmp_path, columns)
+    chosen = choose_estimator(plan, features_of(plan))
+    losses = {*chosen.losses.values()} - {chosen.losses["a constant"]}
+    assert min(losses) < chosen.losses["a constant"]
+    assert chosen.candidate.train not in chosen.candidate.others

@@ -129,6 +129,13 @@ def test_a_loss_on_the_newest_period_leaves_what_is_not_worse_open() -> None:
     assert (report["verdict"], report["may_merge"]) == ("inconclusive", False)
 
 
+def test_a_loss_on_the_newest_period_that_is_within_the_margin_contradicts_nothing() -> None:
+    slightly = 0.95 * CHAMPION[NEWEST] + 0.05 * WORSE[NEWEST]
+    report = judged_on_periods(CHAMPION, newest=slightly)
+    assert report["newest"][0]["difference"]["high"] < 0
+    assert (report["verdict"], report["may_merge"]) == ("not worse", True)
+
+
 def test_if_data_and_procedure_differ_slices_of_the_final_models_are_tested_too() -> None:
     wrong = np.where(LABELS == 1, 0.01, 0.99)
     ruined = np.where(SHOPS == 7, wrong, BETTER)[NEWEST]

@@ -186,6 +186,8 @@ def newest_contradicts(report: Judgement) -> bool:
         return False
     if report.newest_must_pass:
         return own.verdict == "inconclusive"
+    if report.primary.verdict == own.verdict == "not worse":
+        return False  # it shows that a loss is within the margin
     loss = oriented_interval(own.name, own.difference).p_loss <= rule.alpha
     return loss and not own.difference.insufficient_reason
 

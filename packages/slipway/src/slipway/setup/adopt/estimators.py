@@ -5,8 +5,8 @@ from __future__ import annotations
 import runpy
 import tempfile
 import warnings
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,12 +27,26 @@ FOLDS = 3
 
 @dataclass(frozen=True)
 class Candidate:
-    """An estimator as code, with its section `train` and other settings to try."""
+    """An estimator as code, with its section `train` and other settings to try.
+
+    Attributes
+    ----------
+    is_fast
+        Its other settings are tried as well before it is written, and not only by a search.
+    """
 
     name: str
     text: str
     train: Mapping[str, Any]
     others: tuple[Mapping[str, Any], ...]
+    is_fast: bool = False
+
+    def variants(self) -> Iterator[Candidate]:
+        """Yield the candidate with each of its settings."""
+        yield self
+        for other in self.others if self.is_fast else ():
+            rest = [dict(self.train), *(each for each in self.others if each != other)]
+            yield replace(self, train={**self.train, **other}, others=tuple(rest))
 
 
 @dataclass(frozen=True)
@@ -66,12 +80,15 @@ def choose_estimator(plan: Plan, features: Mapping[str, np.ndarray]) -> Chosen:
     rows = _tried(plan)
     frame = pd.DataFrame({name: values[rows] for name, values in features.items()})
     labels = plan.task.targets(plan.labels[rows])
-    found = {}
-    for candidate in track(candidates(plan), "Choosing an estimator"):
-        found[candidate.name] = (candidate, _predicted(candidate, plan, frame, labels, rows))
-    losses = {name: _loss(plan, labels, scores) for name, (_, scores) in found.items()}
-    best = min(losses, key=losses.__getitem__)
-    candidate, scores = found[best]
+    found: dict[str, tuple[float, Candidate, np.ndarray]] = {}
+    variants = [each for candidate in candidates(plan) for each in candidate.variants()]
+    for candidate in track(variants, "Choosing an estimator"):
+        scores = _predicted(candidate, plan, frame, labels, rows)
+        loss = _loss(plan, labels, scores)
+        if candidate.name not in found or loss < found[candidate.name][0]:
+            found[candidate.name] = (loss, candidate, scores)
+    losses = {name: loss for name, (loss, _, _) in found.items()}
+    _, candidate, scores = found[min(losses, key=losses.__getitem__)]
     metric = "log loss" if plan.task.is_classifier else "mean absolute error"
     constant = {"a constant": _loss(plan, labels, _constant(plan, labels))}
     return Chosen(candidate, losses | constant, metric, _threshold(plan, labels, scores))
@@ -106,7 +123,10 @@ def candidates(plan: Plan) -> list[Candidate]:
             parts | {"linear": words, "regression": regression, "arguments": arguments},
         ),
         {"c": 1.0} if is_classifier else {"alpha": 1.0},
-        ({"c": 0.1}, {"c": 10.0}) if is_classifier else ({"alpha": 10.0}, {"alpha": 100.0}),
+        ({"c": 0.01}, {"c": 0.1}, {"c": 10.0})
+        if is_classifier
+        else ({"alpha": 10.0}, {"alpha": 100.0}, {"alpha": 1000.0}),
+        is_fast=True,
     )
     return [trees, linear]
 
