@@ -1,8 +1,8 @@
 """A change that is tried: trained and judged in a temporary checkout, and kept as a commit.
 
-The commit is in `refs/slipway/trials`, which is neither a branch nor pushed. So a trial that nobody
-exports is counted as a use of the holdout all the same (`slipway.comparison.record`), and a branch
-holds the records of all of them.
+The commit is in `refs/slipway/trials`, which is neither a branch nor pushed. So a trial that is not
+exported counts as a use of the holdout (`slipway.comparison.record`), and a branch holds the
+records of all trials before it.
 """
 
 from __future__ import annotations
