@@ -131,11 +131,15 @@ def _read(
 ) -> _Cells:
     """Return a column in its type; adds the faults of cells that have no value of the type."""
     import pyarrow as pa
+    import pyarrow.compute as pc
 
     kind, dtype, name = column["type"], column["dtype"], column["name"]
     parsed, unreadable = cells_of(given, kind, dtype, written, zone)
     if pa.types.is_null(parsed.type):
         parsed = parsed.cast(_arrow_type(kind, dtype))
+    if pa.types.is_floating(parsed.type):
+        infinite = _are(pc.is_inf(parsed))
+        unreadable, parsed = unreadable | infinite, _without(parsed, infinite)
     sent, values, misfit = _typed(kind, dtype, parsed)
     missing = values.is_null().to_numpy(zero_copy_only=False) & ~unreadable & ~misfit
     absent = missing if not column["nullable"] else np.zeros(len(missing), dtype=bool)
@@ -164,6 +168,8 @@ def _typed(kind: str, dtype: str, parsed: pa.Array) -> tuple[pa.Array, pa.Array,
 
     if kind == "string":
         return parsed, parsed, np.zeros(len(parsed), dtype=bool)
+    low: float
+    high: float
     if kind == "timestamp":
         parsed = parsed.cast(pa.timestamp("us", "UTC"), safe=False)
         moments = parsed.cast("int64")
@@ -172,13 +178,15 @@ def _typed(kind: str, dtype: str, parsed: pa.Array) -> tuple[pa.Array, pa.Array,
         moments = parsed
         low, high = int(np.iinfo(dtype).min), int(np.iinfo(dtype).max)
     else:
-        parsed = _without_nan(parsed)
+        if pa.types.is_float16(parsed.type):
+            parsed = parsed.cast("float32")
+        if pa.types.is_floating(parsed.type):
+            parsed = _without(parsed, _are(pc.is_nan(parsed)))
         moments = parsed.cast("float64", safe=False)
         high = float(np.finfo(dtype).max)
         low = -high
     outside = _outside(moments, low, high)
-    if outside.any():
-        parsed = pc.if_else(pa.array(outside), pa.scalar(None, parsed.type), parsed)
+    parsed = _without(parsed, outside)
     return parsed, parsed.cast(_arrow_type(kind, dtype), safe=False), outside
 
 
@@ -193,15 +201,18 @@ def _outside(values: pa.Array, low: float, high: float) -> np.ndarray:
     return np.array([each is not None and not low <= each <= high for each in found], dtype=bool)
 
 
-def _without_nan(values: pa.Array) -> pa.Array:
+def _are(found: pa.Array) -> np.ndarray:
+    return np.asarray(found.fill_null(False).to_numpy(zero_copy_only=False))
+
+
+def _without(values: pa.Array, rows: np.ndarray) -> pa.Array:
+    """Return values with null in some rows."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    if not pa.types.is_floating(values.type):
+    if not rows.any():
         return values
-    if pa.types.is_float16(values.type):
-        values = values.cast("float32")
-    return pc.if_else(pc.is_nan(values), pa.scalar(None, values.type), values)
+    return pc.if_else(pa.array(rows), pa.scalar(None, values.type), values)
 
 
 def _arrow_type(kind: str, dtype: str) -> pa.DataType:

@@ -13,7 +13,7 @@ import fcntl
 import os
 import secrets
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -35,6 +35,11 @@ if TYPE_CHECKING:
 MANIFEST = "batch.json"
 SCORES, REJECTED, LOG, PARTIAL = "scores", "rejected", "log", "partial"
 COUNTS = b"slipway"
+
+BUFFER = 2**20
+
+# What a run that is interrupted at its start leaves.
+STARTED = (".lock", f"{MANIFEST}.part")
 
 START_AGAIN = "name another folder in --out, or remove this one to score all rows again"
 
@@ -125,7 +130,7 @@ class Chunk:
     scores: pa.Table
     rejected: pa.Table
     log_name: str
-    log: bytes
+    log: list[bytes]
     counts: Counts
 
 
@@ -150,7 +155,7 @@ class BatchFolder:
         """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            others = [each.name for each in self.path.iterdir() if each.name != ".lock"]
+            others = [each.name for each in self.path.iterdir() if each.name not in STARTED]
             if others and not (self.path / MANIFEST).is_file():
                 raise SlipwayError(
                     f"{self.path}: has other files ({', '.join(sorted(others)[:3])}) and no "
@@ -186,11 +191,12 @@ class BatchFolder:
             except ValidationError:
                 raise SlipwayError(f"{path}: not the manifest of a batch", START_AGAIN) from None
             _require_same(path, known, batch)
-            return known
+            batch = known
+        else:
+            content = batch.model_dump_json(indent=2).encode() + b"\n"
+            _replace(_written(self.path / f"{MANIFEST}.part", [content]), path)
         for name in (SCORES, REJECTED, LOG, PARTIAL):
             (self.path / name).mkdir(exist_ok=True)
-        content = batch.model_dump_json(indent=2).encode() + b"\n"
-        _replace(_written(self.path / f"{MANIFEST}.part", content), path)
         return batch
 
     def counts(self, file: int, chunk: int) -> Counts | None:
@@ -271,9 +277,9 @@ def _write_table(table: pa.Table, path: Path) -> None:
         os.fsync(file.fileno())
 
 
-def _written(path: Path, content: bytes) -> Path:
-    with path.open("wb") as file:
-        file.write(content)
+def _written(path: Path, lines: Iterable[bytes]) -> Path:
+    with path.open("wb", BUFFER) as file:
+        file.writelines(lines)
         file.flush()
         os.fsync(file.fileno())
     return path
@@ -287,5 +293,3 @@ def _replace(partial: Path, path: Path) -> None:
         os.fsync(folder)
     finally:
         os.close(folder)
-
-

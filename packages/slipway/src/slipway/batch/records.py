@@ -31,7 +31,8 @@ BATCH_BITS = 13
 
 ROW_DIGITS = ROW_BITS // 4
 
-MOST_CHUNK_ROWS = 2**ROW_BITS
+# Memory blocks of this many rows are reused; larger ones are returned to the system each time.
+ROWS_AT_ONCE = 10_000
 
 
 def record_ids(started: datetime, batch: int, file: int, chunk: int, rows: np.ndarray) -> list[str]:
@@ -44,6 +45,11 @@ def record_ids(started: datetime, batch: int, file: int, chunk: int, rows: np.nd
 
 def input_texts(sent: pa.Table) -> list[bytes]:
     """Return each row as a JSON object, as a client would send it to the service."""
+    starts = range(0, sent.num_rows, ROWS_AT_ONCE)
+    return [text for start in starts for text in _objects(sent.slice(start, ROWS_AT_ONCE))]
+
+
+def _objects(sent: pa.Table) -> list[bytes]:
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -87,16 +93,14 @@ def log_lines(
     keys: Sequence[Any],
     inputs: Sequence[bytes],
     about: Mapping[str, Any],
-) -> bytes:
+) -> list[bytes]:
     """Return records of answers, with what all of them have."""
     rows = zip(ids, answers, keys, inputs, strict=True)
     with _without_collector():
-        return b"".join(
-            [
-                to_line({"id": i, **answer, "key": key, "input": orjson.Fragment(text), **about})
-                for i, answer, key, text in rows
-            ]
-        )
+        return [
+            to_line({"id": i, **answer, "key": key, "input": orjson.Fragment(text), **about})
+            for i, answer, key, text in rows
+        ]
 
 
 @contextmanager

@@ -57,7 +57,7 @@ if TYPE_CHECKING:
 
     from slipway.settings import Params
 
-CHUNK_ROWS = 100_000
+CHUNK_ROWS = 50_000
 
 MOST_REASONS = 5  # in the summary
 
@@ -227,7 +227,8 @@ class _Run:
     def _alone(self, work: Iterator[Work]) -> Iterator[None]:
         scorer = Scorer(self._folder, self._batch, self._model)
         for each in work:
-            yield scorer.score(each)
+            scorer.score(each)
+            yield
 
     def _together(self, work: Iterator[Work], processes: int) -> Iterator[None]:
         arguments = (self._folder, self._batch, self._model)

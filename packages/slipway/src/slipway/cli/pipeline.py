@@ -214,7 +214,7 @@ def score_batch(
     chunk_rows: Annotated[
         int,
         typer.Option(min=1, max=2**20, metavar="ROWS", help="Rows that are scored at once."),
-    ] = 100_000,
+    ] = 50_000,
     processes: Annotated[
         int | None,
         typer.Option(min=1, metavar="NUMBER", help="Processes that score; default: the cores."),
