@@ -13,11 +13,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from tests.batch.conftest import MODEL, Score
+from tests.services.servers import Server
 from tests.shadow.conftest import Write, records
 
 from slipway import project
 from slipway.dataset.tables import as_rows, read_columns
-from slipway.errors import NO, YES
+from slipway.errors import NO, YES, SlipwayError
 from slipway.monitoring.check import drift
 from slipway.predictions.files import Skipped
 from slipway.predictions.reader import read_batches, read_log
@@ -157,3 +158,17 @@ def test_drift_reads_the_log_and_leaves_nothing_out(
     assert skipped.sentences() == []
     report = drift(read_params(), str(out / "log"), MODEL, now=datetime.now(UTC))
     assert report.exit_code in (YES, NO)
+
+
+def test_files_in_a_bucket_are_scored_alike(
+    rows: Path, out: Path, score: Score, s3: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name, value in s3.environment.items():
+        monkeypatch.setenv(name, value)
+    s3.files.put(f"{rows}/", f"{s3.path}/rows/", recursive=True)
+    there, here = score(f"{s3.url}/rows/*"), score(rows, out=tmp_path / "here")
+    assert there.counts == here.counts
+    assert set(scores_of(out)["key"]) == set(scores_of(tmp_path / "here")["key"])
+    s3.files.put(str(rows / "first.parquet"), f"{s3.path}/rows/second.csv")
+    with pytest.raises(SlipwayError, match=r"second\.csv"):
+        score(f"{s3.url}/rows/*")

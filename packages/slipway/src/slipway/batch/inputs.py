@@ -104,6 +104,7 @@ def _remote(pattern: str) -> list[InputFile]:
 
     with reaching(pattern, "rows"):
         system, path = fsspec.core.url_to_fs(pattern)
+        system.invalidate_cache()  # else a file that has changed meanwhile is not noticed
         if system.isdir(path):
             about = {str(each["name"]): each for each in system.ls(path, detail=True)}
             about = {name: each for name, each in about.items() if _is_table(name)}
