@@ -167,7 +167,8 @@ def _typed(kind: str, dtype: str, parsed: pa.Array) -> tuple[pa.Array, pa.Array,
     import pyarrow.compute as pc
 
     if kind == "string":
-        return parsed, parsed, np.zeros(len(parsed), dtype=bool)
+        text = parsed.cast(pa.large_string())
+        return text, text, np.zeros(len(text), dtype=bool)
     low: float
     high: float
     if kind == "timestamp":

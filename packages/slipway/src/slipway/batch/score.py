@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import signal
 import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC
 from functools import reduce
 from itertools import count
@@ -237,7 +238,7 @@ class _Run:
         waiting: set[Future[None]] = set()
         try:
             for each in work:
-                waiting.add(pool.submit(_score, each))
+                waiting.add(pool.submit(_score, *_packed(each)))
                 if len(waiting) > processes:
                     done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
                     yield from (future.result() for future in done)
@@ -385,6 +386,7 @@ _scorers: list[Scorer] = []
 
 
 def _start(folder: BatchFolder, batch: Batch, model: Path) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that started this one
     threading.Thread(target=_end_with_parent, daemon=True).start()
     _scorers.append(Scorer(folder, batch, model))
 
@@ -397,5 +399,18 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _score(work: Work) -> None:
-    _scorers[0].score(work)
+def _packed(work: Work) -> tuple[Work, pa.Buffer]:
+    """Return work without rows, and the rows; pickled, a part of a table would be all of it."""
+    import pyarrow as pa
+
+    rows, sink = work.piece.rows, pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, rows.schema) as stream:
+        stream.write_table(rows)
+    return replace(work, piece=replace(work.piece, rows=rows.slice(0, 0))), sink.getvalue()
+
+
+def _score(work: Work, packed: pa.Buffer) -> None:
+    import pyarrow as pa
+
+    rows = pa.ipc.open_stream(packed).read_all()
+    _scorers[0].score(replace(work, piece=replace(work.piece, rows=rows)))
