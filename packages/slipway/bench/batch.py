@@ -1,7 +1,7 @@
 """Batch scoring: rows a minute and memory, compared with a plain pandas and scikit-learn script.
 
 The script reads the file, predicts and writes keys and scores. `slipway score-batch` also checks
-each row and writes the prediction log; how long single parts of it take is measured in one process.
+each row and writes the prediction log.
 """
 
 from __future__ import annotations
