@@ -16,7 +16,7 @@ PYPROJECT = HERE.parents[2] / "pyproject.toml"
 
 # They measure the starter's model or its tables, which `slipway adopt` removes.
 OF_THE_STARTER = frozenset(
-    ["bodies", "drift", "replication", "serve", "starter_calibration", "validate"]
+    ["batch", "bodies", "drift", "replication", "serve", "starter_calibration", "validate"]
 )
 
 

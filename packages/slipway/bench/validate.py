@@ -75,15 +75,15 @@ def main() -> None:
     )
 
 
-def make(path: Path) -> None:
+def make(path: Path, count: int = ROWS) -> None:
     """Write real months again and again, with fresh keys: the year in a key counts the rounds."""
     from model.source import month
 
     rows = pd.concat([month(name) for name in default_months()], ignore_index=True)
-    rounds = ROWS // len(rows) + 1
+    rounds = count // len(rows) + 1
     table_ = pa.Table.from_pandas(rows, preserve_index=False).replace_schema_metadata(None)
     at, tail = table_.schema.get_field_index("flight_id"), rows["flight_id"].str[4:]
-    left = ROWS
+    left = count
     with pq.ParquetWriter(path, table_.schema, compression="zstd") as writer:
         for number in track(range(rounds), "Writing rows"):
             keys = pa.array(f"{2013 + number}" + tail).cast(table_.schema.types[at])

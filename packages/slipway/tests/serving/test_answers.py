@@ -178,7 +178,7 @@ def test_probes_need_no_token(service, path):
 def test_a_missing_category_is_unseen_only_where_the_model_has_never_had_one(seen, reasons):
     review = Review(BinaryAnswers({"threshold": 0.5}), 0.0, {"kind": seen})
 
-    found = review.reasons({"kind": np.array([None], dtype=object)}, 0, 0.9)
+    (found,) = review.reasons({"kind": np.array([None], dtype=object)}, [0.9])
 
     assert len(found) == reasons
     assert all("a missing value" in str(reason["message"]) for reason in found)

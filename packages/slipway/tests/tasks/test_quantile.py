@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.services.batches import check_batch
 from tests.services.repository import commit, edit_params
 from tests.tasks.conftest import replace_project
 from tests.tasks.test_drift import Traffic, answers_to
@@ -166,3 +167,7 @@ def test_a_shift_of_the_labels_is_one_of_loss_and_coverage() -> None:
     assert higher["error"].value > floors["error"]
     assert higher["coverage"].value < -floors["coverage"]
     assert lower["coverage"].value > floors["coverage"]
+
+
+def test_a_batch_has_the_scores_of_the_model(promises: Path, tmp_path: Path) -> None:
+    check_batch(promises, promises / "data/2022-05.parquet", tmp_path / "out")

@@ -14,6 +14,7 @@ import httpx
 import numpy as np
 import pandas as pd
 import pytest
+from tests.services.batches import batch_records, check_batch
 from tests.services.projects import ROOT
 
 from slipway.predictions.answers import (
@@ -70,6 +71,18 @@ def test_an_answer_has_the_score_of_the_training_and_is_in_the_log(served: Serve
         assert {name: record[name] for name in served.form.answer(right)} == served.form.answer(
             right
         )
+
+
+def test_a_batch_has_the_answers_of_the_service(
+    served: Served, main_branch: Path, tmp_path: Path
+) -> None:
+    records = batch_records(main_branch, served.rows, tmp_path / "out")[:100]
+    answers = served.predict([record["input"] for record in records])
+    for record, answer in zip(records, answers, strict=True):
+        assert {name: record[name] for name in answer if name != "id"} == {
+            name: value for name, value in answer.items() if name != "id"
+        }
+    check_batch(main_branch, served.rows, tmp_path / "out")
 
 
 def test_the_table_of_a_log_has_the_scores_of_the_task(served: Served) -> None:

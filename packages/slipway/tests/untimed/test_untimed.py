@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from tests.services.batches import check_batch
 from tests.services.repository import commit, edit_params
 from tests.tasks.test_pipeline import slipway
 
@@ -114,3 +115,7 @@ def test_what_needs_periods_is_refused_in_a_sentence(
     assert done.returncode == 2
     assert "`EVENT_TIME` is None" in done.stdout + done.stderr
     assert "failed" not in done.stderr
+
+
+def test_a_batch_has_the_scores_of_the_model(visits: Path, tmp_path: Path) -> None:
+    check_batch(visits, visits / "data/2024-02.parquet", tmp_path / "out")

@@ -195,6 +195,54 @@ def score(
     typer.echo(f"{out}: {count:,} scores")
 
 
+def score_batch(
+    rows: Annotated[
+        str,
+        typer.Option(
+            metavar="PATTERN",
+            help="Parquet and CSV files of rows: a file, a folder, a pattern in quotes "
+            "('rows/*.parquet'), or a URL of a bucket.",
+        ),
+    ],
+    out: Annotated[
+        Path,
+        typer.Option(
+            metavar="FOLDER", help="Folder to write to, new or of the same batch, which continues."
+        ),
+    ],
+    model: Model = Path("build/model"),
+    chunk_rows: Annotated[
+        int,
+        typer.Option(min=1, max=2**20, metavar="ROWS", help="Rows that are scored at once."),
+    ] = 50_000,
+    processes: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="NUMBER", help="Processes that score; default: the cores."),
+    ] = None,
+) -> None:
+    """Score files of any size. Exit codes: 0 all rows scored, 1 some rejected, 2 not finished.
+
+    Each row is checked by the schema, as the service checks requests. A row that does not pass
+    is not scored: FOLDER/rejected has its file, number, column and reason. The others are in
+    FOLDER/scores and, as a prediction log, in FOLDER/log, which `slipway drift --log`,
+    `slipway page --log` and `slipway shadow --log` read. Rows are numbered from 0.
+
+    After an interruption, run the same command again: no row is lost or scored twice. A folder
+    has the scores of one model and of the same files: with another model, or a file that was
+    added or changed, the command ends with exit code 2.
+
+    Reads build/model, src/model, params.yaml and the rows; writes the folder.
+
+    Example: slipway score-batch --rows 'data/*.parquet' --out build/scores
+    """
+    from slipway.batch.score import score_batch
+    from slipway.settings import read_params
+
+    result = score_batch(rows, out, model, read_params(), chunk_rows, processes)
+    typer.echo(result.text())
+    raise typer.Exit(result.exit_code)
+
+
 COMMANDS: list[Callable[..., Any]] = [
     data,
     restore,
@@ -206,4 +254,5 @@ COMMANDS: list[Callable[..., Any]] = [
     backtest,
     search,
     score,
+    score_batch,
 ]

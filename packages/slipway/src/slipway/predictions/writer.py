@@ -45,7 +45,7 @@ class Ids:
             self._tail = int.from_bytes(os.urandom(10)) & ((1 << 73) - 1)
         else:
             self._tail += 1
-        return _uuid7(self._millisecond, self._tail)
+        return uuid7(self._millisecond, self._tail)
 
 
 @dataclass(frozen=True)
@@ -257,7 +257,8 @@ class _File:
             self.close()
 
 
-def _uuid7(millisecond: int, tail: int) -> str:
+def uuid7(millisecond: int, tail: int) -> str:
+    """Return a UUID of version 7: 48 bits of milliseconds since 1970, then 74 other bits."""
     high, low = tail >> 62, tail & ((1 << 62) - 1)
     text = f"{(millisecond << 80) | (7 << 76) | (high << 64) | (0b10 << 62) | low:032x}"
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"

@@ -325,7 +325,7 @@ class RowValidator:
         meaning = " ".join((rule.__doc__ or name).split())
         found = _Found(self._max_faults)
         for at in np.flatnonzero(~passes).tolist():
-            message = partial(_broken_message, meaning, fields, columns, at)
+            message = partial(broken_message, meaning, fields, columns, at)
             found.add(places[at], ", ".join(fields), name, message)
         return found.faults()
 
@@ -415,7 +415,8 @@ def _rule_message(rule: CheckSpec, value: Any) -> str:
     return expected_got(describe(rule["check"], rule["arguments"]), value)
 
 
-def _broken_message(meaning: str, fields: list[str], columns: project.Columns, at: int) -> str:
+def broken_message(meaning: str, fields: list[str], columns: project.Columns, at: int) -> str:
+    """Return the message about a row that breaks a cross-column rule."""
     got = ", ".join(f"{field} {shown(columns[field][at])}" for field in fields)
     return f"{meaning} Got {got}"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -30,16 +30,17 @@ class Review:
         self._band = band
         self._known = known
 
-    def reasons(self, columns: Columns, row: int, score: Any) -> list[Reason]:
-        """Return the reasons for a review of one row; none if it needs no review."""
-        found: list[Reason] = []
-        if message := self._uncertain(score, self._band):
-            found.append({"rule": "uncertain", "field": None, "message": message})
+    def reasons(self, columns: Columns, scores: Sequence[Any]) -> list[list[Reason]]:
+        """Return the reasons for a review of each row; none if it needs no review."""
+        found: list[list[Reason]] = [[] for _ in scores]
+        for reasons, score in zip(found, scores, strict=True):
+            if message := self._uncertain(score, self._band):
+                reasons.append({"rule": "uncertain", "field": None, "message": message})
         for name, values in self._known.items():
-            value = columns[name][row]
-            # A model is trained with '' for missing text: `slipway.project.features`.
-            if ("" if value is None else value) not in values:
-                found.append(_unseen(name, value))
+            for reasons, value in zip(found, columns[name].tolist(), strict=True):
+                # A model is trained with '' for missing text: `slipway.project.features`.
+                if ("" if value is None else value) not in values:
+                    reasons.append(_unseen(name, value))
         return found
 
 

@@ -123,18 +123,16 @@ class Predictor:
         return listed
 
     def _answers(self, rows: Rows, scores: list[Any], now: datetime) -> list[dict[str, Any]]:
-        answers = []
-        for row, score in enumerate(scores):
-            reasons = self._review.reasons(rows.columns, row, score)
-            answers.append(
-                {
-                    "id": self._ids.next(now),
-                    **self._form.answer(score),
-                    "review": bool(reasons),
-                    "reasons": reasons,
-                }
-            )
-        return answers
+        reasons = self._review.reasons(rows.columns, scores)
+        return [
+            {
+                "id": self._ids.next(now),
+                **self._form.answer(score),
+                "review": bool(found),
+                "reasons": found,
+            }
+            for score, found in zip(scores, reasons, strict=True)
+        ]
 
     def _count(self, scores: list[Any], answers: list[dict[str, Any]], size: int) -> None:
         watched = list(map(self._form.watched, scores))

@@ -1,0 +1,295 @@
+"""The folder of a batch: its manifest, and the files of each chunk.
+
+``batch.json`` names the model and the inputs, ``scores/`` has a parquet file for each chunk,
+``rejected/`` the rows that were not scored, ``log/`` the same predictions as a prediction log. A
+chunk is written under other names first; then its files are renamed, that of its scores last. So a
+chunk is complete if its scores are there, and whatever an interrupted run has left otherwise is
+replaced by the same content.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import secrets
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from slipway.batch.inputs import InputFile
+from slipway.batch.records import BATCH_BITS
+from slipway.dataset.csv_format import Stated
+from slipway.errors import SlipwayError
+from slipway.predictions.record import stamp
+from slipway.serving.release import Release
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+MANIFEST = "batch.json"
+SCORES, REJECTED, LOG, PARTIAL = "scores", "rejected", "log", "partial"
+COUNTS = b"slipway"
+
+BUFFER = 2**20
+
+# What a run that is interrupted at its start leaves.
+STARTED = (".lock", f"{MANIFEST}.part")
+
+START_AGAIN = "name another folder in --out, or remove this one to score all rows again"
+
+
+class Batch(BaseModel):
+    """What all files of a folder have in common.
+
+    Attributes
+    ----------
+    model
+        Its sha256.
+    number
+        Distinguishes batches that start in the same millisecond.
+    """
+
+    model_config = ConfigDict(frozen=True, strict=True)
+
+    version: int = 1
+    model: str
+    commit: str
+    data: str
+    started: str
+    number: int
+    chunk_rows: int
+    uncertainty_band: float
+    csv: dict[str, str]
+    inputs: list[InputFile]
+
+    @classmethod
+    def new(
+        cls,
+        model: str,
+        release: Release,
+        inputs: list[InputFile],
+        chunk_rows: int,
+        band: float,
+        stated: Stated,
+    ) -> Batch:
+        return cls(
+            model=model,
+            commit=release.commit,
+            data=release.data,
+            started=stamp(datetime.now(UTC)),
+            number=secrets.randbits(BATCH_BITS),
+            chunk_rows=chunk_rows,
+            uncertainty_band=band,
+            csv={name: str(getattr(stated, name)) for name in ("delimiter", "encoding", "decimal")},
+            inputs=inputs,
+        )
+
+
+class Counts(BaseModel):
+    """The counts of a chunk, of a file or of all.
+
+    Attributes
+    ----------
+    reasons
+        Rows by column and check, such as ``age: in_range``.
+    watched
+        Sum of the numbers that are monitored.
+    is_last
+        No row of the file follows.
+    """
+
+    scored: int = 0
+    rejected: int = 0
+    review: int = 0
+    reasons: dict[str, int] = {}
+    decided: dict[str, int] = {}
+    watched: float = 0.0
+    is_last: bool = False
+
+    def plus(self, other: Counts) -> Counts:
+        return Counts(
+            scored=self.scored + other.scored,
+            rejected=self.rejected + other.rejected,
+            review=self.review + other.review,
+            reasons=dict(Counter(self.reasons) + Counter(other.reasons)),
+            decided=dict(Counter(self.decided) + Counter(other.decided)),
+            watched=self.watched + other.watched,
+        )
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """What is written for a chunk; `log` is named after its first id."""
+
+    scores: pa.Table
+    rejected: pa.Table
+    log_name: str
+    log: list[bytes]
+    counts: Counts
+
+
+class BatchFolder:
+    """The folder of a batch."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @property
+    def log(self) -> Path:
+        return self.path / LOG
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Make the folder, and keep other runs out of it until the block ends.
+
+        Raises
+        ------
+        SlipwayError
+            It cannot be written, has other files, or another run writes to it.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            others = [each.name for each in self.path.iterdir() if each.name not in STARTED]
+            if others and not (self.path / MANIFEST).is_file():
+                raise SlipwayError(
+                    f"{self.path}: has other files ({', '.join(sorted(others)[:3])}) and no "
+                    f"{MANIFEST}",
+                    "name a new or empty folder in --out",
+                )
+            lock = (self.path / ".lock").open("a")
+        except OSError as error:
+            raise SlipwayError(
+                f"{self.path}: cannot be written ({error.strerror})", "name another folder in --out"
+            ) from None
+        with lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                raise SlipwayError(
+                    f"{self.path}: another run writes to it", "wait for its end, or stop it"
+                ) from None
+            yield
+
+    def begin(self, batch: Batch) -> Batch:
+        """Return the batch that this folder has: a new one, or the one that is continued.
+
+        Raises
+        ------
+        SlipwayError
+            The folder is of another model, other inputs or other settings.
+        """
+        path = self.path / MANIFEST
+        if path.exists():
+            try:
+                known = Batch.model_validate_json(path.read_bytes())
+            except ValidationError:
+                raise SlipwayError(f"{path}: not the manifest of a batch", START_AGAIN) from None
+            _require_same(path, known, batch)
+            batch = known
+        else:
+            content = batch.model_dump_json(indent=2).encode() + b"\n"
+            _replace(_written(self.path / f"{MANIFEST}.part", [content]), path)
+        for name in (SCORES, REJECTED, LOG, PARTIAL):
+            (self.path / name).mkdir(exist_ok=True)
+        return batch
+
+    def counts(self, file: int, chunk: int) -> Counts | None:
+        """Return the counts of a chunk; None if it is not complete."""
+        import pyarrow.parquet as pq
+
+        path = self._path(SCORES, file, chunk)
+        if not path.exists():
+            return None
+        return Counts.model_validate_json(pq.read_schema(path).metadata[COUNTS])
+
+    def write(self, file: int, number: int, chunk: Chunk) -> None:
+        """Write a chunk: all of it, or nothing that counts.
+
+        Raises
+        ------
+        OSError
+            The disk is full or cannot be written.
+        """
+        about = {COUNTS: chunk.counts.model_dump_json().encode()}
+        ready = []
+        if chunk.log:
+            ready.append((self._partial(chunk.log_name), self.log / chunk.log_name))
+            _written(ready[-1][0], chunk.log)
+        tables = [(SCORES, chunk.scores.replace_schema_metadata(about))]
+        if chunk.rejected.num_rows:
+            tables.insert(0, (REJECTED, chunk.rejected))
+        for kind, table in tables:
+            path = self._path(kind, file, number)
+            ready.append((self._partial(path.name), path))
+            _write_table(table, ready[-1][0])
+        for partial, path in ready:
+            _replace(partial, path)
+
+    def _partial(self, name: str) -> Path:
+        return self.path / PARTIAL / name
+
+    def _path(self, kind: str, file: int, number: int) -> Path:
+        return self.path / kind / f"{kind}-{file:05}-{number:05}.parquet"
+
+
+def _require_same(path: Path, known: Batch, batch: Batch) -> None:
+    names = {
+        "model": "the model",
+        "commit": "the commit of the release",
+        "data": "the data of the release",
+        "chunk_rows": "--chunk-rows",
+        "uncertainty_band": "serve.uncertainty_band of params.yaml",
+        "csv": "the section data of params.yaml",
+    }
+    for name, what in names.items():
+        before, now = getattr(known, name), getattr(batch, name)
+        if before != now:
+            raise SlipwayError(
+                f"{path.parent}: has scores of another batch: {what} was {before}, and is {now}",
+                START_AGAIN,
+            )
+    before_by_path = {file.path: file for file in known.inputs}
+    for file in batch.inputs:
+        if file != before_by_path.pop(file.path, None):
+            raise SlipwayError(
+                f"{path.parent}: {file.path} is new or has changed since this batch started",
+                START_AGAIN,
+            )
+    if before_by_path:
+        raise SlipwayError(
+            f"{path.parent}: {min(before_by_path)} belongs to this batch, and no longer matches",
+            START_AGAIN,
+        )
+
+
+def _write_table(table: pa.Table, path: Path) -> None:
+    import pyarrow.parquet as pq
+
+    with path.open("wb") as file:
+        pq.write_table(table, file, compression="zstd")
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _written(path: Path, lines: Iterable[bytes]) -> Path:
+    with path.open("wb", BUFFER) as file:
+        file.writelines(lines)
+        file.flush()
+        os.fsync(file.fileno())
+    return path
+
+
+def _replace(partial: Path, path: Path) -> None:
+    """Rename a file and wait until the disk has the new name, so that the last one is the last."""
+    partial.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

@@ -1,0 +1,213 @@
+"""The files of a batch: which ones a pattern names, and their rows in chunks of a fixed size."""
+
+from __future__ import annotations
+
+import glob
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from math import ceil
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+from slipway.dataset.chunks import Source
+from slipway.dataset.csv_format import Stated
+from slipway.dataset.files import READ, list_folder, require_columns, require_file
+from slipway.dataset.reader import open_table
+from slipway.errors import SlipwayError
+from slipway.schema.checks import RowSchema
+from slipway.storage import reaching
+from slipway.untrusted import shown_name
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+# Fields of fsspec's description of a remote file that change with its content.
+VERSIONS = ("ETag", "etag", "LastModified", "last_modified", "updated", "mtime")
+
+# Arrow's types of a parquet file, by the type of the column.
+ACCEPTED = {
+    "string": "text",
+    "integer": "a type of integers",
+    "number": "a type of numbers",
+    "timestamp": "timestamps with a time zone",
+}
+
+
+@dataclass(frozen=True)
+class InputFile:
+    """A file of rows; `version` is the ETag or the time of the last change."""
+
+    path: str
+    size: int
+    version: str
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Consecutive rows of a file; `is_last` if no further rows follow."""
+
+    number: int
+    first_row: int
+    rows: pa.Table
+    is_last: bool
+
+
+def find_inputs(pattern: str) -> list[InputFile]:
+    """Return the files that a path, a folder or a pattern names, sorted by path.
+
+    Parameters
+    ----------
+    pattern
+        Local, or a URL that fsspec reads, such as ``s3://bucket/rows/*.parquet``.
+
+    Raises
+    ------
+    SlipwayError
+        No file matches, or the folder has tables that cannot be read.
+    """
+    found = _remote(pattern) if "://" in pattern else _local(pattern)
+    if not found:
+        raise SlipwayError(
+            f"{pattern}: no file matches",
+            "name a file, a folder or a pattern, such as `--rows 'rows/*.parquet'`",
+        )
+    return sorted(found, key=lambda file: file.path)
+
+
+def _local(pattern: str) -> list[InputFile]:
+    path = Path(pattern)
+    if path.is_dir():
+        listing = list_folder(path)
+        if lost := [file.text() for file in listing.not_read if file.may_hold_rows]:
+            raise SlipwayError(
+                f"{path}/: not read: {', '.join(lost[:5])}",
+                "convert or move them, or name the files to score with a pattern",
+            )
+        paths = listing.read
+    elif path.exists():
+        paths = [path]
+    else:
+        paths = [Path(name) for name in glob.glob(pattern, recursive=True)]  # noqa: PTH207
+        paths = [each for each in paths if not each.is_dir()]
+    for each in paths:
+        require_file(each)
+    return [
+        InputFile(each.as_posix(), each.stat().st_size, str(each.stat().st_mtime_ns))
+        for each in paths
+    ]
+
+
+def _remote(pattern: str) -> list[InputFile]:
+    import fsspec
+
+    with reaching(pattern, "rows"):
+        system, path = fsspec.core.url_to_fs(pattern)
+        system.invalidate_cache()  # else a file that has changed meanwhile is not noticed
+        if system.isdir(path):
+            about = {str(each["name"]): each for each in system.ls(path, detail=True)}
+            about = {name: each for name, each in about.items() if _is_table(name)}
+        else:
+            about = system.glob(path, detail=True)
+        return [
+            InputFile(system.unstrip_protocol(name), int(each["size"]), _version(each))
+            for name, each in about.items()
+            if each["type"] == "file"
+        ]
+
+
+def _is_table(name: str) -> bool:
+    return not name.rpartition("/")[2].startswith((".", "_")) and name.lower().endswith(READ)
+
+
+def _version(about: dict[str, Any]) -> str:
+    return next((str(about[name]) for name in VERSIONS if about.get(name)), "")
+
+
+@contextmanager
+def opened(file: InputFile, spec: RowSchema, stated: Stated) -> Iterator[Source]:
+    """Open a file; a remote one is copied here until the block ends.
+
+    Raises
+    ------
+    SlipwayError
+        It cannot be read, lacks an input of the model, or has another type of it.
+    """
+    if "://" not in file.path:
+        yield _checked(Path(file.path), file.path, spec, stated)
+        return
+    import fsspec
+
+    with TemporaryDirectory(prefix="slipway-rows-") as folder:
+        path = Path(folder) / file.path.rpartition("/")[2]
+        with reaching(file.path, "rows"):
+            system, remote = fsspec.core.url_to_fs(file.path)
+            system.get_file(remote, str(path))
+        yield _checked(path, file.path, spec, stated)
+
+
+def check_local(files: Sequence[InputFile], spec: RowSchema, stated: Stated) -> None:
+    """Open each local file, so that a run ends before its first row if one cannot be scored."""
+    for file in files:
+        if "://" not in file.path:
+            with opened(file, spec, stated):
+                pass
+
+
+def _checked(path: Path, name: str, spec: RowSchema, stated: Stated) -> Source:
+    source = open_table(path, stated)
+    require_columns(Path(name), [column["name"] for column in spec], source.types)
+    for column in spec:
+        found = source.types[column["name"]]
+        if column["name"] in source.repeated:
+            raise SlipwayError(
+                f"{name}: column {shown_name(column['name'])} is repeated", "keep one of them"
+            )
+        if not source.format and not _is_accepted(column["type"], found):
+            raise SlipwayError(
+                f"{name}: column {shown_name(column['name'])} has the type {found}; "
+                f"expected {ACCEPTED[column['type']]} ({column['dtype']})",
+                "convert the column, then run the same command again",
+            )
+    return source
+
+
+def _is_accepted(kind: str, found: pa.DataType) -> bool:
+    from pyarrow import types
+
+    if types.is_dictionary(found):
+        found = found.value_type
+    texts = (types.is_string, types.is_large_string, types.is_string_view)
+    accepted = {
+        "string": texts,
+        "integer": (types.is_integer,),
+        "number": (types.is_integer, types.is_floating),
+        "timestamp": (lambda each: types.is_timestamp(each) and each.tz is not None,),
+    }
+    return types.is_null(found) or any(test(found) for test in accepted[kind])
+
+
+def pieces(source: Source, names: Sequence[str], chunk_rows: int) -> Iterator[Piece]:
+    """Yield the rows in order, `chunk_rows` at once, whatever the row groups of the file are."""
+    import pyarrow as pa
+
+    waiting: list[pa.RecordBatch] = []
+    number = held = 0
+    for batch in source.batches(names, chunk_rows):
+        ordered = batch.select(list(names))
+        waiting.append(ordered)
+        held += ordered.num_rows
+        # One row more than a chunk, so that the last chunk is known to be the last.
+        while held > chunk_rows:
+            table = pa.Table.from_batches(waiting)
+            yield Piece(number, number * chunk_rows, table.slice(0, chunk_rows), False)
+            waiting = table.slice(chunk_rows).to_batches()
+            number, held = number + 1, held - chunk_rows
+    if held:
+        yield Piece(number, number * chunk_rows, pa.Table.from_batches(waiting), True)
+
+
+def count_chunks(rows: int | None, chunk_rows: int) -> int | None:
+    """Return the number of chunks of a file; None if its rows are not known."""
+    return None if rows is None else ceil(rows / chunk_rows)
