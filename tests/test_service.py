@@ -43,4 +43,4 @@ def test_an_invalid_row_is_refused_with_the_missing_fields(
     missing, _ = row.popitem()
     answer = service.post("/predict", json=row)
     assert answer.status_code == 422
-    assert missing in answer.text
+    assert missing in {fault["field"] for fault in answer.json()["error"]["faults"]}
