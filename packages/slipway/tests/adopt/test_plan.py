@@ -138,6 +138,7 @@ REFUSED: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     "a key that is repeated": ({}, {"key": "plan"}, "is in"),
     "a key of fractions": ({}, {"key": "x"}, "whole number"),
     "an infinite feature": ({"x": np.resize([1.5, -np.inf], ROWS)}, {}, "infinite in 100 rows"),
+    "a task that is not adopted": ({}, {"task": "quantile"}, "quantile"),
     "no such entity": ({}, {"entity": "customer"}, "no such column"),
     "the target as entity": ({}, {"entity": "label"}, "is the target"),
     "the key as entity": ({}, {"entity": "id", "key": "id"}, "is the key"),
@@ -265,3 +266,29 @@ def test_few_rows_of_many_columns_get_a_strongly_regularised_model(tmp_path: Pat
     losses = {*chosen.losses.values()} - {chosen.losses["a constant"]}
     assert min(losses) < chosen.losses["a constant"]
     assert chosen.candidate.train not in chosen.candidate.others
+
+
+def test_a_word_for_a_missing_label_is_no_class(tmp_path: Path, columns: dict[str, Any]) -> None:
+    label = np.resize(["yes", "no", "NA", "yes"], ROWS)
+    plan = plan_of(tmp_path, columns | {"label": label})
+    assert plan.task.name == "binary"
+    assert np.isnan(plan.labels).sum() == ROWS // 4
+    assert "NA" in plan.table.converted["label"]
+
+
+def test_text_that_looks_like_dates_is_named_as_such(
+    tmp_path: Path, columns: dict[str, Any]
+) -> None:
+    days = pd.date_range("2024-01-01", periods=ROWS).strftime("%d.%m.%Y")
+    plan = plan_of(tmp_path, columns | {"day": days}, key="id")
+    assert any("day" in each.what and "dates" in each.evidence for each in plan.decisions)
+
+
+def test_a_time_that_no_clock_shows_leaves_its_column_out_by_name(
+    tmp_path: Path, columns: dict[str, Any]
+) -> None:
+    days = pd.date_range("2024-03-10 02:30", periods=ROWS, freq="h").strftime("%Y-%m-%d %H:%M")
+    path = tmp_path / "table.csv"
+    pd.DataFrame(columns | {"at": days}).to_csv(path, index=False)
+    table = read_table([path], zone="America/New_York")
+    assert "2024-03-10 02:30" in table.left_out["at"]

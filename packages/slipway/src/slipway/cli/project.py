@@ -87,6 +87,7 @@ def adopt(
                 "nothing was written: src/model, params.yaml, dvc.yaml and data/ would be replaced",
                 "confirm it with --yes",
             )
+        typer.echo(f"\n{decisions_text(plan)}" if plan.decisions else "")
         if not typer.confirm("\nReplace src/model, params.yaml, dvc.yaml and data/?"):
             raise Refused("nothing was written", "change an option, and run it again")
     done = write(Path(), plan)

@@ -215,7 +215,12 @@ def _problem(counts: DailyCounts, calendar: Calendar, min_rows: int) -> str:
 def _season(reference: Reference, calendar: Calendar) -> Season:
     missing = reference.without_season(calendar.dates)
     words = ""
-    if missing:
+    if missing and not reference.months:
+        words = (
+            "The training data have no event time, so the model has no reference history: all days "
+            "are compared with the holdout, and part of the difference may be seasonal."
+        )
+    elif missing:
         words = (
             f"The reference history has no {season(missing)}: those days are compared with "
             f"{ends(list(reference.holdout))}, so part of the difference may be seasonal."

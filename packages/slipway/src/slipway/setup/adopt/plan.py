@@ -5,8 +5,9 @@ What is not given is found in the table, and everything that a person has to con
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from typing import Any, Literal
 
@@ -45,6 +46,12 @@ LARGEST = float(np.finfo("float32").max)
 
 # Rows on which features are compared with the label.
 COMPARED_ROWS = 20_000
+
+# Texts that people and programs write for a missing label; "none" may be a class.
+NO_LABEL = re.compile(r"(?i)na|n/a|#n/a|nan|null|\?|")
+
+# Dates that are not written as ISO 8601.
+DATE = re.compile(r"\d{1,4}[./-]\d{1,2}[./-]\d{2,4}\b")
 
 # Values of a binary label that mean yes, in the languages of most tables.
 POSITIVE = {"yes", "y", "true", "1", "positive", "pos", "bad", "churn", "churned", "default"}
@@ -129,6 +136,7 @@ def make_plan(table: Table, request: Request) -> Plan:
     SlipwayError
         The table cannot be used, or what the user states does not fit it.
     """
+    table = _with_missing_labels(table, request.target)
     target = _column(table, request.target, "--target")
     task, positive, decisions = _task(target, request)
     labels = _labels(task, target, positive)
@@ -200,6 +208,21 @@ def _column(table: Table, name: str, option: str) -> Column:
 # --- target ---------------------------------------------------------------------------------------
 
 
+def _with_missing_labels(table: Table, name: str) -> Table:
+    """Take words that stand for no value, such as NA, for missing if labels of two kinds remain."""
+    column = table.columns.get(name)
+    if column is None or column.kind != "text":
+        return table
+    words = [word for word in column.distinct if NO_LABEL.fullmatch(word.strip())]
+    if not words or len(column.distinct) - len(words) < 2:
+        return table
+    values = column.values.copy()
+    values[np.isin(values.astype(str), words) & ~column.missing] = None
+    words_text = ", ".join(map(repr, words))
+    known = replace(column, values=values, converted=f"{words_text} → missing")
+    return replace(table, columns=table.columns | {name: known})
+
+
 def _task(target: Column, request: Request) -> tuple[Task, Any, list[Decision]]:
     """Return the task, the positive value, and what is to be confirmed about both."""
     decisions: list[Decision] = []
@@ -221,14 +244,18 @@ def _task(target: Column, request: Request) -> tuple[Task, Any, list[Decision]]:
             f"`{target.name}` has {only}, and two are needed", "name another column as --target"
         )
     name = request.task or _guess_task(target)
-    if name not in TASKS:
-        raise SlipwayError(f"--task {name}: no such task", f"choose from: {', '.join(TASKS)}")
+    if name not in TARGETS:
+        if name in TASKS:
+            what, do = "a table is not adopted for it", "adopt a regression, then see docs/model.md"
+        else:
+            what, do = "no such task", f"choose from: {', '.join(TARGETS)}"
+        raise SlipwayError(f"--task {name}: {what}", do)
     if not request.task:
         decisions.append(
             Decision(
                 f"the task is {name}",
                 f"`{target.name}` has {len(values):,} different values: {listed(_plain(values))}",
-                f"if it is another one, add --task ({', '.join(TASKS)})",
+                f"if it is another one, add --task ({', '.join(TARGETS)})",
             )
         )
     task, positive = TARGETS[name](target, request, decisions)
@@ -389,7 +416,8 @@ def _key(table: Table, request: Request, target: str, decisions: list[Decision])
         if reason := "this is the target" if column.name == target else _not_a_key(column):
             raise SlipwayError(
                 f"--key {shown_name(request.key)}: {reason}",
-                "name another column, or --key none",
+                "name another column, or --key none; several columns can be the key, as a list of "
+                "names in KEY of src/model/schema.py",
             )
         return column.name
     found = [
@@ -515,12 +543,19 @@ def _useless(column: Column, rows: int) -> str:
     if column.kind == "text" and len(values) > max(
         2, min(MOST_CATEGORIES, rows // ROWS_OF_A_CATEGORY)
     ):
-        return f"text with {len(values):,} different values in {rows:,} rows"
+        dates = (
+            ", which look like dates: write them as 2024-12-31" if _look_like_dates(values) else ""
+        )
+        return f"text with {len(values):,} different values in {rows:,} rows{dates}"
     if column.kind == "number" and np.abs(values).max() > LARGEST:
         return f"its numbers are beyond those of float32, up to {np.abs(values).max():.3g}"
     if column.kind == "integer" and not _not_a_key(column) and _looks_like_a_key(column, rows):
         return "it numbers the rows"
     return ""
+
+
+def _look_like_dates(values: np.ndarray) -> bool:
+    return sum(DATE.match(text) is not None for text in values) > len(values) / 2
 
 
 def _check_leaks(

@@ -32,12 +32,15 @@ def plan_text(plan: Plan) -> str:
     return "\n".join(lines)
 
 
-def decisions_text(plan: Plan, chosen: Chosen) -> str:
+def decisions_text(plan: Plan, chosen: Chosen | None = None) -> str:
     """Return what a person has to decide, with what was found."""
-    losses = ", ".join(f"{name} {loss:.4g}" for name, loss in chosen.losses.items())
-    lines = [f"Estimator: {chosen.candidate.name} ({chosen.metric} in cross-validation: {losses})"]
-    lines += ["", "For you to decide:"]
-    for number, each in enumerate([*plan.decisions, *_always(chosen)], 1):
+    lines, decisions = ["For you to decide:"], list(plan.decisions)
+    if chosen:
+        losses = ", ".join(f"{name} {loss:.4g}" for name, loss in chosen.losses.items())
+        found = f"{chosen.candidate.name} ({chosen.metric} in cross-validation: {losses})"
+        lines = [f"Estimator: {found}", "", *lines]
+        decisions += _always(chosen)
+    for number, each in enumerate(decisions, 1):
         lines += [f"{number:>3}. {each.what}: {each.evidence}", f"     → {each.do}"]
     return "\n".join(lines)
 

@@ -237,7 +237,11 @@ def _of_text(
         cells_of(text, as_read, dtype, source.format, zone)
         for text, source in zip(texts, sources, strict=True)
     ]
-    if any(part.unreadable.any() for part in parts):  # beyond int64, or a time that no clock shows
+    unreadable = np.concatenate([np.asarray(part.unreadable) for part in parts])
+    if unreadable.any() and kind == "time":
+        cell = _texts(texts)[unreadable.argmax()]
+        return f"has a time that no clock of {zone} shows: {cell}"
+    if unreadable.any():  # beyond int64
         return Column(name, "text", _texts(texts), "str")
     if all(part.values.null_count == len(part.values) for part in parts):
         return "has no value"
