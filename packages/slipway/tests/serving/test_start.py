@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import subprocess
@@ -96,6 +97,26 @@ def test_whoever_starts_it_with_bentoml_alone_gets_no_other_model_either(tampere
 
     assert done.returncode == 2
     assert "but its manifest has" in done.stderr
+
+
+@pytest.fixture
+def of_other_code(tree):
+    """The tree while its model has learned from rows without the column that a rule reads."""
+    path = tree / "build/model/manifest.json"
+    content = path.read_text("utf-8")
+    manifest = json.loads(content)
+    manifest["inputs"] = [each for each in manifest["inputs"] if each["name"] != "dest"]
+    path.write_text(json.dumps(manifest), "utf-8")
+    yield tree
+    path.write_text(content, "utf-8")
+
+
+def test_a_model_of_other_code_is_refused_before_a_worker_starts(of_other_code):
+    done = slipway(of_other_code, "serve", f"--port={free_port()}")
+
+    assert done.returncode == 2
+    assert "dest" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_a_log_that_cannot_be_written_stops_the_start(tree, tmp_path):

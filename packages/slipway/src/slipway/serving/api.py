@@ -34,10 +34,10 @@ from slipway.serving.http import (
     respond,
 )
 from slipway.serving.metrics import CONTENT_TYPE, OTHER, LogState, Metrics
-from slipway.serving.predict import BadRows, Predictor
+from slipway.serving.predict import BadRows, Predictor, human_review, row_validator
 from slipway.serving.release import Release, verify_model
 from slipway.settings import Serve, read_params
-from slipway.training.score import MANIFEST_FILE, MODEL, Model
+from slipway.training.score import MANIFEST_FILE, MODEL, Model, read_manifest
 
 OPEN = ("/livez", "/readyz")
 
@@ -68,7 +68,10 @@ def check_start() -> None:
     project.check_served()
     verify_model(MODEL)
     Release.of_model(MODEL)
-    open_log(read_params().serve)
+    manifest, settings = read_manifest(MODEL), read_params().serve
+    row_validator(manifest, settings)
+    human_review(manifest, settings)
+    open_log(settings)
 
 
 def open_log(

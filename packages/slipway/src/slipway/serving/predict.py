@@ -6,7 +6,7 @@ import asyncio
 import gc
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from itertools import repeat
@@ -26,6 +26,7 @@ from slipway.serving.human_review import Review, known_categories
 from slipway.serving.metrics import Metrics
 from slipway.serving.release import Release
 from slipway.settings import Serve
+from slipway.tasks import task_of
 from slipway.training.score import Model
 
 Clock = Callable[[], datetime]
@@ -44,6 +45,17 @@ class BadRows(Exception):
         self.faults = faults
 
 
+def row_validator(manifest: Mapping[str, Any], settings: Serve) -> RowValidator:
+    """Return the checks of a request; raises SlipwayError if the rules are of other columns."""
+    return RowValidator(manifest["inputs"], project.RULES, settings.max_rows, MAX_FAULTS)
+
+
+def human_review(manifest: Mapping[str, Any], settings: Serve) -> Review:
+    """Return what is flagged for a person."""
+    form = answers_of(task_of(manifest), manifest)
+    return Review(form, settings.uncertainty_band, known_categories(manifest))
+
+
 class Predictor:
     """Answers requests with one model."""
 
@@ -58,11 +70,11 @@ class Predictor:
     ) -> None:
         manifest = model.manifest
         self._model = model
-        self._rows = RowValidator(manifest["inputs"], project.RULES, settings.max_rows, MAX_FAULTS)
+        self._rows = row_validator(manifest, settings)
         # One thread, so that only one large body is parsed at a time.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="large-bodies")
         self._form = answers_of(model.task, manifest)
-        self._review = Review(self._form, settings.uncertainty_band, known_categories(manifest))
+        self._review = human_review(manifest, settings)
         self._log = log
         self._metrics = metrics
         self._clock = clock
