@@ -47,6 +47,7 @@ def test_a_record_has_every_field_that_is_declared_and_no_other(service, row):
     assert set(raw(service.log)[answer["id"]]) == {field.name for field in FIELDS} - {
         "probabilities",
         "value",
+        "quantile",
     }
 
 

@@ -350,7 +350,7 @@ def test_the_weeks_of_the_labels_stand_there_as_numbers_and_as_a_chart(check, is
 
     text = shown(issues()[0])
     assert "| 2013-10-08 | 900 of 1,000 | 0.640 (0.620 to 0.660) | 20.0% |  |" in text
-    assert "line [0.70000, 0.64000]" in text
+    assert "line [0.7, 0.64]" in text
     assert text.index("It ranks worse.") < text.index("| `temp` |")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 import subprocess
 import sys
 import tempfile
@@ -15,14 +16,16 @@ from pathlib import Path
 
 from slipway.dataset.tables import digest
 from slipway.errors import SlipwayError
+from slipway.repository.installation import REQUIREMENTS
 from slipway.repository.layout import MACHINE, PACKAGE
+from slipway.texts import read_text
 
 DISTRIBUTION = "slipway-ml"
 
 
 @dataclass(frozen=True)
 class Wheel:
-    """A wheel of the machine: its version and its sha256, which is empty if pip recorded none."""
+    """A wheel of the machine: its version and its sha256, which is empty if no lock names it."""
 
     version: str
     sha256: str
@@ -32,7 +35,9 @@ def unpack_machine(tree: Path, target: Path) -> Wheel:
     """Write the package `slipway` into a folder: from the tree, else the installed release."""
     if (tree / MACHINE / "pyproject.toml").is_file():
         return _unpack_built(tree / MACHINE, target)
-    return _copy_installed(distribution(DISTRIBUTION), target)
+    installed = distribution(DISTRIBUTION)
+    _copy_installed(installed, target)
+    return Wheel(installed.version, _locked_hash(tree, installed))
 
 
 def _unpack_built(source: Path, target: Path) -> Wheel:
@@ -57,7 +62,7 @@ def _unpack_built(source: Path, target: Path) -> Wheel:
         return Wheel(wheels[0].name.split("-")[1], digest(wheels[0]))
 
 
-def _copy_installed(installed: Distribution, target: Path) -> Wheel:
+def _copy_installed(installed: Distribution, target: Path) -> None:
     for file in installed.files or []:
         if file.parts[0] != PACKAGE or file.hash is None:  # pip writes bytecode without a hash
             continue
@@ -71,6 +76,12 @@ def _copy_installed(installed: Distribution, target: Path) -> Wheel:
         path = target / file
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
-    origin = json.loads(installed.read_text("direct_url.json") or "{}")
-    hashes = origin.get("archive_info", {}).get("hashes", {})
-    return Wheel(installed.version, hashes.get("sha256", ""))
+
+
+def _locked_hash(tree: Path, installed: Distribution) -> str:
+    """Return the sha256 of the wheel that was installed, as the lock requires it."""
+    url = json.loads(installed.read_text("direct_url.json") or "{}").get("url", "")
+    lock = tree / REQUIREMENTS
+    entry = rf"(?m)^{DISTRIBUTION} @ {re.escape(url)}\s.*?--hash=sha256:([0-9a-f]{{64}})"
+    found = re.search(entry, read_text(lock), re.DOTALL) if url and lock.is_file() else None
+    return found[1] if found else ""
