@@ -87,7 +87,8 @@ class Shell:
             wait_until_ready()
             return command, time.monotonic() - began, "ready"
         typed = ADDRESS.sub(shlex.quote(str(ROOT)), command)
-        self._send(f"{typed} < /dev/null; echo; echo {MARK} $?")
+        # In braces: of a pipe, the last command reads the one before it.
+        self._send(f"{{ {typed}; }} < /dev/null; code=$?; echo; echo {MARK} $code")
         lines = self._read()
         return command, time.monotonic() - began, lines[-1] if lines else ""
 
