@@ -7,6 +7,7 @@ import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,11 +43,10 @@ class Candidate:
     is_fast: bool = False
 
     def variants(self) -> Iterator[Candidate]:
-        """Yield the candidate with each of its settings."""
+        """Yield the candidate with each of its settings that are tried before it is written."""
         yield self
         for other in self.others if self.is_fast else ():
-            rest = [dict(self.train), *(each for each in self.others if each != other)]
-            yield replace(self, train={**self.train, **other}, others=tuple(rest))
+            yield replace(self, train={**self.train, **other})
 
 
 @dataclass(frozen=True)
@@ -80,15 +80,17 @@ def choose_estimator(plan: Plan, features: Mapping[str, np.ndarray]) -> Chosen:
     rows = _tried(plan)
     frame = pd.DataFrame({name: values[rows] for name, values in features.items()})
     labels = plan.task.targets(plan.labels[rows])
-    found: dict[str, tuple[float, Candidate, np.ndarray]] = {}
+    tried: list[tuple[float, Candidate, np.ndarray]] = []
     variants = [each for candidate in candidates(plan) for each in candidate.variants()]
-    for candidate in track(variants, "Choosing an estimator"):
-        scores = _predicted(candidate, plan, frame, labels, rows)
-        loss = _loss(plan, labels, scores)
-        if candidate.name not in found or loss < found[candidate.name][0]:
-            found[candidate.name] = (loss, candidate, scores)
-    losses = {name: loss for name, (loss, _, _) in found.items()}
-    _, candidate, scores = found[min(losses, key=losses.__getitem__)]
+    for variant in track(variants, "Choosing an estimator"):
+        predicted = _predicted(variant, plan, frame, labels, rows)
+        tried.append((_loss(plan, labels, predicted), variant, predicted))
+    tried.sort(key=itemgetter(0))
+    losses = {each.name: loss for loss, each, _ in reversed(tried)}
+    _, candidate, scores = tried[0]
+    if candidate.is_fast:  # a search begins with what was nearly as good
+        rest = [each.train for _, each, _ in tried[1:] if each.name == candidate.name]
+        candidate = replace(candidate, others=tuple(rest))
     metric = "log loss" if plan.task.is_classifier else "mean absolute error"
     constant = {"a constant": _loss(plan, labels, _constant(plan, labels))}
     return Chosen(candidate, losses | constant, metric, _threshold(plan, labels, scores))
