@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import tomllib
@@ -183,14 +184,21 @@ def _python_for(root: Path, tree: Path) -> str:
     made_for = f"{folder} {sys.implementation.cache_tag}\n"
     if not ready.is_file() or ready.read_text("utf-8") != made_for:
         ready.unlink(missing_ok=True)
-        run([sys.executable, "-m", "venv", "--clear", str(folder)], tree)
-        install = [python, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--no-deps"]
-        # Compiling all packages takes a third of the time, and few of them are imported.
-        options = ["--no-compile", "--require-hashes", *wheels_of(tree)]
-        run([*install, *options, "-r", str(REQUIREMENTS)], tree)
+        run([sys.executable, "-m", "venv", "--clear", "--without-pip", str(folder)], tree)
+        install = ["uv", "pip", "install", "-q", "--python", python, "--no-deps"]
+        options = ["--require-hashes", *wheels_of(tree), "-r", str(REQUIREMENTS)]
+        run([*install, *options], tree, settings=_settings_of_pip())
         _add_command(folder / "bin" / "slipway", python)
         ready.write_text(made_for, "utf-8")
     return python
+
+
+def _settings_of_pip() -> dict[str, str]:
+    """Return, as variables of uv, the mirror that pip's settings name: uv does not read them."""
+    asked = [sys.executable, "-m", "pip", "config", "get", "global.index-url"]
+    set_in = subprocess.run(asked, capture_output=True, text=True, check=False).stdout.strip()
+    index = os.environ.get("UV_DEFAULT_INDEX") or os.environ.get("PIP_INDEX_URL") or set_in
+    return {"UV_SYSTEM_CERTS": "1"} | ({"UV_DEFAULT_INDEX": index} if index else {})
 
 
 def wheels_of(tree: Path) -> list[str]:
@@ -202,7 +210,7 @@ def wheels_of(tree: Path) -> list[str]:
         project = tomllib.loads(read_text(tree / "pyproject.toml"))
         listed = project["tool"]["slipway"]["source-only"]
     except KeyError:
-        return ["--prefer-binary"]
+        return []
     except tomllib.TOMLDecodeError as error:
         raise SlipwayError(f"{tree / 'pyproject.toml'}: {error}", "correct it there") from None
     return ["--only-binary=:all:", *([f"--no-binary={','.join(listed)}"] if listed else [])]

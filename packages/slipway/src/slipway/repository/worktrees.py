@@ -7,9 +7,10 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from slipway.errors import SlipwayError, describe_exit
@@ -111,8 +112,15 @@ def _check_syntax(path: Path) -> None:
         ) from None
 
 
-def run(command: Sequence[str], cwd: Path, python: str = sys.executable) -> str:
+def run(
+    command: Sequence[str],
+    cwd: Path,
+    python: str = sys.executable,
+    settings: Mapping[str, str] = MappingProxyType({}),
+) -> str:
     """Run a command and return what it printed; `python` names the environment of its tools.
+
+    `settings` are further environment variables. Messages do not show them.
 
     Raises
     ------
@@ -126,7 +134,7 @@ def run(command: Sequence[str], cwd: Path, python: str = sys.executable) -> str:
     done = subprocess.run(
         command,
         cwd=cwd,
-        env=environment(cwd, python),
+        env=environment(cwd, python) | settings,
         capture_output=True,
         text=True,
         errors="surrogateescape",
