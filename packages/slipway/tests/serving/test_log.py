@@ -153,7 +153,7 @@ def test_a_record_is_in_its_file_when_append_returns(tmp_path):
         await log.close()
         return found
 
-    assert asyncio.run(look_at_once()) == record(1)
+    assert orjson.loads(asyncio.run(look_at_once())).items() >= orjson.loads(record(1)).items()
 
 
 def test_records_that_wait_together_share_a_commit_and_keep_their_order(tmp_path):

@@ -2,14 +2,17 @@
 
 Each writer process has a file of its own for each UTC day, so writers need no lock. A file grows
 by whole records and is not written to after an error. So a crash can only leave one torn line
-at the end of a file, of a prediction that was never returned.
+at the end of a file, of a prediction that was never returned. The records of a file are a chain of
+hashes (`slipway.predictions.chain`), whose end goes to a second place every few seconds.
 """
 
 from __future__ import annotations
 
 import asyncio
 import errno
+import logging
 import os
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -21,8 +24,12 @@ from pathlib import Path
 from typing import Any
 
 from slipway.errors import SlipwayError
+from slipway.predictions.chain import Chain
+from slipway.predictions.checkpoints import EVERY, Checkpoint, Checkpoints
 
 PROBE_EVERY = 1.0  # seconds
+
+logger = logging.getLogger("slipway.log")
 
 
 class Ids:
@@ -73,6 +80,8 @@ class PredictionLog:
         (survives `kill -9` of this process).
     waits_since
         Called with the time of the oldest record that is not on disk (Unix time), or None.
+    checkpoints
+        The second place; None if there is none. While it cannot be written, predictions go on.
     """
 
     def __init__(
@@ -81,8 +90,10 @@ class PredictionLog:
         *,
         sync: bool,
         waits_since: Callable[[float | None], None] = lambda _: None,
+        checkpoints: Checkpoints | None = None,
     ) -> None:
         self._folder = folder
+        self._keeper = None if checkpoints is None else _Keeper(checkpoints)
         self._sync = sync
         self._waits_since = waits_since
         self._file: _File | None = None
@@ -114,6 +125,8 @@ class PredictionLog:
         self._waiting.append(waiting)
         if self._committing is None:
             self._committing = loop.create_task(self._commit())
+        if self._keeper is not None:
+            self._keeper.start()
         await waiting.safe
 
     async def writable(self) -> bool:
@@ -132,7 +145,10 @@ class PredictionLog:
             await self._committing
         self._thread.shutdown()
         if self._file is not None:
+            self._note(self._file, closed=True)
             self._file.close()
+        if self._keeper is not None:
+            await self._keeper.close()
 
     async def _commit(self) -> None:
         while self._waiting:
@@ -153,11 +169,17 @@ class PredictionLog:
             file, self._file = self._file, None
             if file is None or file.day != day:
                 if file is not None:
+                    self._note(file, closed=True)
                     file.close()
                 file = _File(self._folder, day, self._sync)
                 self._last = file.path
             file.append(lines)
+            self._note(file)
             self._file = file
+
+    def _note(self, file: _File, *, closed: bool = False) -> None:
+        if self._keeper is not None:
+            self._keeper.note(file.checkpoint(closed=closed))
 
     def _probe_is_due(self) -> bool:
         return time.monotonic() - self._probed > PROBE_EVERY
@@ -189,6 +211,56 @@ class PredictionLog:
         return await loop.run_in_executor(self._thread, function, *arguments)
 
 
+class _Keeper:
+    """Writes the newest checkpoint of each file to the second place, every few seconds."""
+
+    def __init__(self, place: Checkpoints) -> None:
+        self._place = place
+        self._newest: dict[str, Checkpoint] = {}
+        self._lock = threading.Lock()
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="checkpoints")
+        self._task: asyncio.Task[None] | None = None
+        self._failed = False
+
+    def note(self, checkpoint: Checkpoint) -> None:
+        with self._lock:
+            self._newest[checkpoint.file] = checkpoint
+
+    def start(self) -> None:
+        if self._task is None:
+            self._task = asyncio.get_running_loop().create_task(self._keep())
+
+    async def close(self) -> None:
+        """Write what is left."""
+        if self._task is not None:
+            self._task.cancel()
+        await self._write_once()
+        self._thread.shutdown()
+
+    async def _keep(self) -> None:
+        while True:
+            await asyncio.sleep(EVERY)
+            await self._write_once()
+
+    async def _write_once(self) -> None:
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._write)
+
+    def _write(self) -> None:
+        with self._lock:
+            due, self._newest = self._newest, {}
+        for name, checkpoint in due.items():
+            try:
+                self._place.write(checkpoint)
+            except SlipwayError as error:
+                if not self._failed:
+                    logger.error("%s; %s", error, error.do)
+                self._failed = True
+                with self._lock:
+                    self._newest.setdefault(name, checkpoint)
+            else:
+                self._failed = False
+
+
 @dataclass(slots=True)
 class _Waiting:
     day: date
@@ -214,6 +286,7 @@ class _File:
         self.path = folder / f"{day}_{Ids().next(datetime.now(UTC))}.jsonl"
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL
         self._handle = os.open(self.path, flags, 0o640)
+        self._chain = Chain(self.path.name)
         self._size = 0
         if sync:
             _sync_folder(folder)
@@ -224,6 +297,7 @@ class _File:
         After a failed write or sync the content of the disk is not known, so the file is cut back
         to its last good record and closed; the next commit starts another file.
         """
+        lines = self._chain.extend(lines)
         try:
             rest = memoryview(lines)
             while rest:
@@ -235,6 +309,13 @@ class _File:
             self._give_up()
             raise
         self._size += len(lines)
+
+    def checkpoint(self, *, closed: bool) -> Checkpoint:
+        """Return how the file ends now."""
+        chain, now = self._chain, datetime.now(UTC)
+        return Checkpoint(
+            file=self.path.name, records=chain.records, link=chain.link, time=now, closed=closed
+        )
 
     def close(self) -> None:
         os.close(self._handle)

@@ -134,7 +134,7 @@ def run(
     done = subprocess.run(
         command,
         cwd=cwd,
-        env=environment(cwd, python) | settings,
+        env=environment(cwd, python) | dict(settings),
         capture_output=True,
         text=True,
         errors="surrogateescape",

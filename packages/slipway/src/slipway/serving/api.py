@@ -16,6 +16,7 @@ import orjson
 from slipway import project
 from slipway.dataset.tables import digest
 from slipway.predictions.answers import answers_of
+from slipway.predictions.checkpoints import CHECKPOINTS, Checkpoints
 from slipway.predictions.writer import LogUnavailable, PredictionLog
 from slipway.schema.validator import Fault, Faults, TooManyRows
 from slipway.serving import LOG, SMOKE_SECRET, TOKENS
@@ -78,7 +79,15 @@ def open_log(
     settings: Serve, waits_since: Callable[[float | None], None] = lambda _: None
 ) -> PredictionLog:
     folder = Path(os.environ.get(LOG) or settings.log)
-    return PredictionLog(folder, sync=settings.log_durable == "disk", waits_since=waits_since)
+    second = Checkpoints(url) if (url := os.environ.get(CHECKPOINTS, "")) else None
+    if second is not None:
+        second.prepare(folder)
+    return PredictionLog(
+        folder,
+        sync=settings.log_durable == "disk",
+        waits_since=waits_since,
+        checkpoints=second,
+    )
 
 
 class Api:

@@ -1,0 +1,1 @@
+"""Questions about single predictions, and whether their records can be trusted."""

@@ -1,0 +1,202 @@
+"""Whether a prediction log is the one that was written: its chains, their ends, and its files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from hashlib import sha256
+from io import BytesIO
+from pathlib import Path
+
+from pydantic import BaseModel
+
+from slipway.audit.sealed import SEALED, Sealed, read_sealed, write_sealed
+from slipway.errors import Refused
+from slipway.predictions.chain import Verified, verify
+from slipway.predictions.checkpoints import Checkpoint, Checkpoints
+from slipway.predictions.files import LogFile, LogFolder, Skipped
+from slipway.progress import track
+
+FAULTS_OF_A_FILE = 20
+
+
+class FileFault(BaseModel):
+    """Something that is not as it was written; `line` is 0 if it is of the whole file."""
+
+    file: str
+    line: int
+    what: str
+
+
+class LogAudit(BaseModel):
+    """What was verified.
+
+    `open_ends` are files whose end is in no second place, so that a cut would not be found, and
+    `unlinked` files without a chain that are not sealed, of which nothing can be verified.
+    `after_checkpoint` counts the records behind the last checkpoint of a file.
+    """
+
+    files: int = 0
+    records: int = 0
+    erased: int = 0
+    torn: int = 0
+    sealed: int = 0
+    after_checkpoint: int = 0
+    open_ends: list[str] = []
+    unlinked: list[str] = []
+    unread: dict[str, str] = {}
+    faults: list[FileFault] = []
+
+    @property
+    def exit_code(self) -> int:
+        """0 if all is as it was written, 1 if not, 2 if nothing is known of some files."""
+        if self.faults:
+            return 1
+        return 2 if self.unlinked or self.unread else 0
+
+
+def verify_log(url: str, checkpoints: str = "", sealed: Path = SEALED) -> LogAudit:
+    """Verify a log against the ends of its chains that are known.
+
+    Parameters
+    ----------
+    url
+        The folder of the log.
+    checkpoints
+        The second place; empty if there is none.
+    sealed
+        The list of complete files.
+
+    Raises
+    ------
+    SlipwayError
+        The log, the checkpoints or the list cannot be read.
+    """
+    known = {each.file: each for each in Checkpoints(checkpoints).read()} if checkpoints else {}
+    return _Audit(LogFolder(url), known, read_sealed(sealed)).run()
+
+
+def seal_log(url: str, checkpoints: str = "", sealed: Path = SEALED) -> list[str]:
+    """Verify a log and list its complete files: those of days before today (UTC).
+
+    Returns
+    -------
+    list
+        The names of the files that were added.
+
+    Raises
+    ------
+    Refused
+        Something is not as it was written: nothing is sealed.
+    SlipwayError
+        As `verify_log`.
+    """
+    entries = read_sealed(sealed)
+    known = {each.file: each for each in Checkpoints(checkpoints).read()} if checkpoints else {}
+    audit = _Audit(LogFolder(url), known, entries)
+    found = audit.run()
+    if found.faults:
+        first = found.faults[0]
+        raise Refused(
+            f"{first.file}: {first.what}; nothing was sealed",
+            "see all of it with `slipway audit --verify`",
+        )
+    today = f"{datetime.now(UTC):%Y-%m-%d}"
+    new = {
+        name: entry
+        for name, entry in audit.ends.items()
+        if name not in entries and name[: len(today)] < today
+    }
+    if new:
+        write_sealed(entries | new, sealed)
+    return sorted(new)
+
+
+class _Audit:
+    """One pass over the files of a log; `ends` has how each file ends."""
+
+    def __init__(
+        self, folder: LogFolder, known: Mapping[str, Checkpoint], sealed: Mapping[str, Sealed]
+    ) -> None:
+        self._folder = folder
+        self._known = known
+        self._sealed = sealed
+        self._skipped = Skipped(unread=dict(folder.unread))
+        self.found = LogAudit()
+        self.ends: dict[str, Sealed] = {}
+
+    def run(self) -> LogAudit:
+        present = set()
+        for file in track(self._folder.files, "Verifying the log"):
+            present.add(file.name)
+            self._add(file)
+        for name in sorted({*self._known, *self._sealed} - present):
+            end = self._sealed.get(name) or self._known[name]
+            self._fault(name, 0, f"the file with {end.records:,} records is missing")
+        self.found.unread = self._skipped.unread
+        return self.found
+
+    def _add(self, file: LogFile) -> None:
+        point, seal = self._known.get(file.name), self._sealed.get(file.name)
+        bytes_read = sha256()
+        lengths = [end.records for end in (point, seal) if end is not None]
+        chain = verify(file.name, self._lines(file, bytes_read), lengths)
+        self.found.files += 1
+        self.found.records += chain.records + chain.unlinked
+        self.found.erased += chain.erased
+        self.found.torn += chain.torn
+        for fault in chain.faults[:FAULTS_OF_A_FILE]:
+            self._fault(file.name, fault.line, fault.what)
+        if rest := chain.faults[FAULTS_OF_A_FILE:]:
+            self._fault(file.name, rest[0].line, f"{len(rest):,} further lines are not as written")
+        if chain.unlinked and not chain.records:
+            self._add_unlinked(file.name, chain, seal, point, bytes_read.hexdigest())
+        else:
+            self._compare(file.name, chain, point, seal)
+
+    def _add_unlinked(
+        self, name: str, chain: Verified, seal: Sealed | None, point: Checkpoint | None, found: str
+    ) -> None:
+        self.ends[name] = Sealed(file=name, records=chain.unlinked, sha256=found)
+        if point is not None or (seal is not None and not seal.sha256):
+            self._fault(name, 0, "the file has no chain, and had one when it was written")
+        elif seal is None:
+            self.found.unlinked.append(name)
+        elif seal.sha256 != found:
+            self._fault(name, 0, "the file is not the one that was sealed")
+        else:
+            self.found.sealed += 1
+
+    def _compare(
+        self, name: str, chain: Verified, point: Checkpoint | None, seal: Sealed | None
+    ) -> None:
+        self.ends[name] = Sealed(file=name, records=chain.records, link=chain.link)
+        if point is not None:
+            when = f"at its checkpoint of {point.time:%Y-%m-%d %H:%M:%S} UTC"
+            self._compare_end(name, chain, when, point)
+        if seal is not None:
+            self._compare_end(name, chain, "when it was sealed", seal)
+            self.found.sealed += 1
+        elif point is None:
+            self.found.open_ends.append(name)
+        else:
+            self.found.after_checkpoint += max(0, chain.records - point.records)
+
+    def _compare_end(self, name: str, chain: Verified, when: str, end: Sealed | Checkpoint) -> None:
+        complete = isinstance(end, Sealed) or end.closed
+        if chain.records < end.records:
+            lost = end.records - chain.records
+            self._fault(name, 0, f"the last {lost:,} of its {end.records:,} records {when} are gone")
+        elif chain.links.get(end.records) != end.link:
+            self._fault(name, 0, f"its first {end.records:,} records are not those {when}")
+        elif complete and chain.records > end.records:
+            added = chain.records - end.records
+            self._fault(name, 0, f"{added:,} records were added after it was complete")
+
+    def _lines(self, file: LogFile, digest: object) -> Iterator[bytes]:
+        for _, lines in self._folder.blocks(file, self._skipped):
+            digest.update(lines)  # type: ignore[attr-defined]
+            yield from BytesIO(lines)
+
+    def _fault(self, name: str, line: int, what: str) -> None:
+        self.found.faults.append(FileFault(file=name, line=line, what=what))
