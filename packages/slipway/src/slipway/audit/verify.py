@@ -186,7 +186,9 @@ class _Audit:
         complete = isinstance(end, Sealed) or end.closed
         if chain.records < end.records:
             lost = end.records - chain.records
-            self._fault(name, 0, f"the last {lost:,} of its {end.records:,} records {when} are gone")
+            self._fault(
+                name, 0, f"of its {end.records:,} records {when}, the last {lost:,} are gone"
+            )
         elif chain.links.get(end.records) != end.link:
             self._fault(name, 0, f"its first {end.records:,} records are not those {when}")
         elif complete and chain.records > end.records:
