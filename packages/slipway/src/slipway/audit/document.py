@@ -1,4 +1,4 @@
-"""What was verified of a log, as a document."""
+"""What was verified of a log, and the chain of a prediction, as documents."""
 
 from __future__ import annotations
 

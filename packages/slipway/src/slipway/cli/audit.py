@@ -1,4 +1,4 @@
-"""`slipway audit`: whether the records of predictions are those that were written."""
+"""`slipway audit`: questions about predictions, and whether their records can be trusted."""
 
 from __future__ import annotations
 
@@ -7,16 +7,29 @@ from typing import Annotated
 
 import typer
 
-from slipway.cli.options import JsonFile, Log
+from slipway.cli.options import HtmlFile, JsonFile, Log
 
 
 def audit(
+    ids: Annotated[
+        list[str] | None, typer.Argument(metavar="[ID]...", help="Ids of predictions.")
+    ] = None,
+    replay: Annotated[
+        bool,
+        typer.Option("--replay", help="Score the stored rows again, with the model of the commit."),
+    ] = False,
+    what_if: Annotated[
+        list[str] | None,
+        typer.Option(metavar="FIELD=VALUE", help="Score a variation; can be given repeatedly."),
+    ] = None,
+    boundary: Annotated[
+        str, typer.Option(metavar="FIELD", help="Find the values at which the decision changes.")
+    ] = "",
     verify: Annotated[
         bool, typer.Option("--verify", help="Verify each record of the log by its chain.")
     ] = False,
     seal: Annotated[
-        bool,
-        typer.Option("--seal", help="Verify the log, and list its complete files for git."),
+        bool, typer.Option("--seal", help="Verify the log, and list its complete files for git.")
     ] = False,
     log: Log = "",
     checkpoints: Annotated[
@@ -28,31 +41,31 @@ def audit(
         ),
     ] = "",
     json: JsonFile = None,
+    html: HtmlFile = None,
 ) -> None:
-    """Verify that the prediction log is as it was written. Exit codes: 0 yes, 1 no.
+    """Show all that led to a prediction, or verify the log. Exit codes: 0 yes, 1 no.
 
-    Reads the prediction log, the checkpoints and reports/sealed.jsonl; --seal adds the files of
-    days before today to reports/sealed.jsonl, which is for you to commit.
+    With an id: its input, answer, model, data, commit, verdict and release. --replay is 1 if the
+    answer is another one now. --verify is 1 if a record is not as it was written.
 
-    Example: slipway audit --verify --log build/live/log
+    Reads the prediction log, git, build/releases.json, the checkpoints and reports/sealed.jsonl;
+    --seal adds the files of days before today to reports/sealed.jsonl, which is for you to commit.
+
+    Example: slipway audit 01a22911-a8df-7361-b11f-481a8c512114 --replay
     """
-    from slipway.audit.document import log_document
-    from slipway.audit.sealed import SEALED
-    from slipway.audit.verify import seal_log, verify_log
-    from slipway.documents.text import to_text
+    from slipway.audit import run
     from slipway.errors import SlipwayError
     from slipway.monitoring.check import log_place
     from slipway.settings import read_params
 
-    if verify == seal:
-        raise SlipwayError("one of --verify and --seal is needed", "see `slipway audit --help`")
+    if (verify + seal + bool(ids)) != 1:
+        raise SlipwayError(
+            "one of an id, --verify and --seal is needed", "see `slipway audit --help`"
+        )
     place = log or log_place(read_params())
-    if seal:
-        added = seal_log(place, checkpoints)
-        typer.echo(f"{SEALED}: {len(added):,} files added" if added else f"{SEALED}: nothing new")
-        return
-    found = verify_log(place, checkpoints)
-    if json is not None:
-        Path(json).write_text(found.model_dump_json(indent=1) + "\n", "utf-8")
-    typer.echo(to_text(log_document(found)))
-    raise typer.Exit(found.exit_code)
+    output = run.Output(typer.echo, json, html)
+    if ids:
+        question = run.Question(ids, tuple(what_if or ()), boundary, replay=replay)
+        raise typer.Exit(run.predictions(Path(), place, question, output))
+    code = run.seal(place, checkpoints, output) if seal else run.verify(place, checkpoints, output)
+    raise typer.Exit(code)

@@ -1,0 +1,106 @@
+"""`slipway audit`: answer the question, and write it as text, JSON and HTML."""
+
+from __future__ import annotations
+
+from collections import ChainMap
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import TypeAdapter
+
+from slipway.audit.document import log_document
+from slipway.audit.find import Found, find_records
+from slipway.audit.replay import decider, replay
+from slipway.audit.sealed import SEALED
+from slipway.audit.trail import trail
+from slipway.audit.trail_document import Audit, audit_document
+from slipway.audit.verify import seal_log, verify_log
+from slipway.audit.what_if import boundary, read_assignment, what_if
+from slipway.documents.document import Document
+from slipway.documents.html import to_html
+from slipway.documents.text import to_text
+from slipway.errors import NO, YES, SlipwayError
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked of some predictions."""
+
+    ids: Sequence[str]
+    what_if: Sequence[str] = ()
+    boundary: str = ""
+    replay: bool = False
+
+    @property
+    def needs_model(self) -> bool:
+        return bool(self.what_if or self.boundary)
+
+
+@dataclass(frozen=True)
+class Output:
+    """Where the answer goes: the terminal, and files if they are named."""
+
+    echo: Callable[[str], object]
+    json: Path | None = None
+    html: Path | None = None
+
+    def write(self, documents: Sequence[Document], content: bytes) -> None:
+        for document in documents:
+            self.echo(to_text(document))
+        _write(self.json, content)
+        if self.html is not None:
+            if len(documents) != 1:
+                raise SlipwayError("--html is of one prediction", "name one id, or use --json")
+            _write(self.html, to_html(documents[0]).encode())
+
+
+def _write(path: Path | None, content: bytes) -> None:
+    if path is not None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+
+
+def verify(log: str, checkpoints: str, output: Output) -> int:
+    """Verify a log; return the exit code."""
+    found = verify_log(log, checkpoints)
+    output.write([log_document(found)], found.model_dump_json(indent=1).encode() + b"\n")
+    return found.exit_code
+
+
+def seal(log: str, checkpoints: str, output: Output) -> int:
+    """Seal the complete files of a log; return the exit code."""
+    added = seal_log(log, checkpoints)
+    output.echo(f"{SEALED}: {len(added):,} files added" if added else f"{SEALED}: nothing new")
+    return YES
+
+
+def predictions(root: Path, log: str, question: Question, output: Output) -> int:
+    """Answer a question about predictions; return the exit code."""
+    ids = list(dict.fromkeys(question.ids))
+    if question.needs_model and len(ids) > 1:
+        raise SlipwayError("--what-if and --boundary are of one prediction", "name one id")
+    found = find_records(log, ids)
+    again = replay(root, found) if question.replay else [None] * len(found)
+    audits = [
+        Audit(trail=trail(root, each), replay=scored)
+        for each, scored in zip(found, again, strict=True)
+    ]
+    if question.needs_model:
+        audits = [_with_variations(root, found[0], audits[0], question)]
+    documents = [audit_document(audit) for audit in audits]
+    output.write(documents, AUDITS.dump_json(audits, indent=1) + b"\n")
+    return NO if any(each and each.result == "different" for each in again) else YES
+
+
+def _with_variations(root: Path, found: Found, audit: Audit, question: Question) -> Audit:
+    with decider(root, str(found.record.get("commit") or "")) as model:
+        changes = [read_assignment(text, model) for text in question.what_if]
+        if len(changes) > 1:
+            changes.append(dict(ChainMap(*changes)))
+        answers = what_if(found, changes, model) if changes else []
+        place = boundary(found, question.boundary, model) if question.boundary else None
+    return audit.model_copy(update={"what_if": answers, "boundary": place})
+
+
+AUDITS = TypeAdapter(list[Audit])

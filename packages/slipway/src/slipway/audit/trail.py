@@ -1,0 +1,188 @@
+"""The chain of one prediction: from the answer back to its model, data, review and release.
+
+What is not known is named with the reason, and with what would make it known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import orjson
+from pydantic import BaseModel
+
+from slipway.audit.find import Found
+from slipway.comparison.record import JUDGEMENTS
+from slipway.dataset.tables import read_json
+from slipway.errors import SlipwayError
+from slipway.release.records import RELEASES, Record
+from slipway.repository.git import git, names, read_file, resolve
+from slipway.repository.pointers import LOCK, POINTER
+from slipway.reproduction.lock import outputs
+from slipway.texts import parse_yaml
+from slipway.times import time_or_none
+from slipway.training.score import MODEL
+
+REQUIREMENTS = "requirements.lock"
+
+_COMMIT = ("hash", "author", "date", "subject")
+
+
+class Commit(BaseModel):
+    """The commit of the model: who made it, and the stored hashes that it names."""
+
+    hash: str
+    author: str
+    date: str
+    subject: str
+    data_md5: str = ""
+    model_md5: str = ""
+    requirements: str = ""
+    params: dict[str, Any] = {}
+
+
+class Verdict(BaseModel):
+    """A judgement of the model, as a record of the repository has it."""
+
+    file: str
+    verdict: str
+    champion: str
+    may_merge: bool
+
+
+class Event(BaseModel):
+    """An event of a release with this model: deployed, rolled back, and so on."""
+
+    event: str
+    at: str
+    by: str
+    source: str
+    verdict: str
+    image: str
+    reason: str
+
+
+class Trail(BaseModel):
+    """All that is known of a prediction; `unknown` has a sentence for each part that is not."""
+
+    id: str
+    time: str
+    place: str
+    input: dict[str, Any]
+    answer: dict[str, Any]
+    review: bool
+    reasons: list[dict[str, Any]]
+    model: str
+    data: str
+    commit: Commit | None = None
+    verdicts: list[Verdict] = []
+    events: list[Event] = []
+    unknown: list[str] = []
+
+
+def trail(root: Path, found: Found) -> Trail:
+    """Return the chain of a prediction, from this repository and its records of releases."""
+    record = found.record
+    made = Trail(
+        id=found.id,
+        time=record["time"],
+        place=found.file.shown,
+        input=record["input"],
+        answer=found.answer(),
+        review=bool(record.get("review")),
+        reasons=list(record.get("reasons") or ()),
+        model=record["model"],
+        data=str(record.get("data") or ""),
+    )
+    _add_commit(root, str(record.get("commit") or ""), made)
+    _add_events(root, made)
+    return made
+
+
+def _add_commit(root: Path, commit: str, made: Trail) -> None:
+    if not commit or commit.endswith("-dirty"):
+        made.unknown.append("commit: the model was made of files that were not committed")
+        return
+    try:
+        known = resolve(root, commit)
+    except SlipwayError as error:
+        made.unknown.append(f"commit: {error}; {error.do}")
+        return
+    shown = git(root, "show", "-s", "--format=%H%x00%an%x00%aI%x00%s", known).strip()
+    about = dict(zip(_COMMIT, shown.split("\0"), strict=True))
+    made.commit = Commit.model_validate(about | _locked(root, known))
+    if made.data and made.commit.data_md5 not in ("", made.data):
+        made.unknown.append(
+            f"data: the record names {made.data}, and the commit {made.commit.data_md5}"
+        )
+    made.verdicts = list(_verdicts(root, known, made.model))
+    if not made.verdicts:
+        made.unknown.append("verdict: the repository has no record of a judgement of this model")
+
+
+def _locked(root: Path, commit: str) -> dict[str, Any]:
+    """Return what the lock files of a commit name."""
+    lock = parse_yaml(read_file(root, commit, str(LOCK)) or "{}", str(LOCK)) or {}
+    stages = lock.get("stages", {})
+    pointer = parse_yaml(read_file(root, commit, str(POINTER)) or "{}", str(POINTER)) or {}
+    params: dict[str, Any] = {}
+    for stage in stages.values():
+        for values in (stage.get("params") or {}).values():
+            params |= values
+    return {
+        "data_md5": next((str(out["md5"]) for out in pointer.get("outs", ())), ""),
+        "model_md5": outputs(stages).get(str(MODEL), ""),
+        "requirements": git(root, "rev-parse", f"{commit}:{REQUIREMENTS}").strip(),
+        "params": params,
+    }
+
+
+def _verdicts(root: Path, commit: str, model: str) -> Iterator[Verdict]:
+    command = ("ls-tree", "-z", "--name-only", commit, "--", f"{JUDGEMENTS.as_posix()}/")
+    for name in names(root, *command):
+        # Records are named after period, model and champion.
+        if Path(name).stem.split("-")[1:2] != [model[:12]]:
+            continue
+        record = orjson.loads(read_file(root, commit, name) or "{}")
+        yield Verdict(
+            file=name,
+            verdict=str(record.get("verdict")),
+            champion=str(record.get("champion")),
+            may_merge=bool(record.get("may_merge")),
+        )
+
+
+def _add_events(root: Path, made: Trail) -> None:
+    path = root / RELEASES
+    if not path.is_file():
+        made.unknown.append(
+            f"deployment: {RELEASES} does not exist; `slipway log fetch` writes it from the target"
+        )
+        return
+    releases = [Record.from_json(each) for each in read_json(path, "slipway log fetch")]
+    own = [each for each in releases if each.model_sha256 == made.model]
+    made.events = [_event(each) for each in own]
+    if not own:
+        made.unknown.append("deployment: no release of this model is in the records of the target")
+    elif not _was_live(releases, made):
+        made.unknown.append("deployment: another release was live at the time of the prediction")
+
+
+def _event(record: Record) -> Event:
+    fields: Mapping[str, Any] = record.to_json()
+    return Event(**{name: fields[name] for name in Event.model_fields})
+
+
+def _was_live(releases: list[Record], made: Trail) -> bool:
+    """Return whether the newest release before the prediction had its model.
+
+    Both versions answer while traffic is moved, so the one before the newest counts too.
+    """
+    moment = time_or_none(made.time)
+    before = [
+        each
+        for each in releases
+        if moment is not None and (time_or_none(each.at) or moment) <= moment
+    ]
+    return made.model in {each.model_sha256 for each in before[-2:]}
