@@ -30,6 +30,7 @@ from slipway.predictions.reader import read_batches, read_log
 from slipway.predictions.record import parse_record, to_line
 from slipway.release.canary import Histogram, Sample, compare, read_sample
 from slipway.release.smoke_test.checks import Answer, Expected, Facts, golden
+from slipway.repository.worktrees import run
 from slipway.serving.replay import replay
 from slipway.serving.start import serving
 from slipway.settings import Canary
@@ -83,6 +84,20 @@ def test_a_batch_has_the_answers_of_the_service(
             name: value for name, value in answer.items() if name != "id"
         }
     check_batch(main_branch, served.rows, tmp_path / "out")
+
+
+def test_a_stored_row_scores_again_to_the_same_answer_in_the_environment_of_its_commit(
+    served: Served, main_branch: Path, tmp_path: Path
+) -> None:
+    answers = served.predict([example["row"] for example in served.manifest["golden"]])
+    ids, out = [answer["id"] for answer in answers], tmp_path / "audit.json"
+    options = ["--replay", "--log", str(served.log), "--json", str(out)]
+
+    run(["slipway", "audit", *ids, *options], main_branch)
+
+    results = [audit["replay"] for audit in json.loads(out.read_bytes())]
+    assert {each["result"] for each in results} == {"identical"}
+    assert [each["id"] for each in results] == ids
 
 
 def test_the_table_of_a_log_has_the_scores_of_the_task(served: Served) -> None:

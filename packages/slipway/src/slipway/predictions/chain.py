@@ -9,8 +9,8 @@ a link to the line before it::
     link       = SHA-256(the link before it, then the commitment), both as 32 bytes
 
 The first link of a file continues from the SHA-256 of its name, so a file under another name is
-found. A record that was erased leaves its commitment. Without the salt nobody can find out what
-the record was by trying, and the chain remains whole. After RFC 9162 (Certificate Transparency),
+found. A record that was erased leaves its commitment, so the chain stays whole; without the salt,
+what the record was cannot be found out by trying. After RFC 9162 (Certificate Transparency),
 section 2, with a list instead of a tree: a file is always verified as a whole.
 
 A chain alone does not show that its end was cut, or that all of it was computed again: for that,

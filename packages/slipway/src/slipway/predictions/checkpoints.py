@@ -1,8 +1,8 @@
 """Checkpoints of the log in a second place: how long each file is, and its last link.
 
-Whoever can change the log can also compute its chains again, or cut their ends. The second place
-should be one where the service can write and nobody can delete: a bucket with versions or object
-lock, or a folder of another machine.
+A program that can change the log can also compute its chains again, or cut their ends. The second
+place should be one where the service can write and no one can delete: a bucket with versions or
+object lock, or a folder of another machine.
 """
 
 from __future__ import annotations
