@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
-from typing import Any
 from uuid import UUID
 
 from slipway.errors import SlipwayError
+from slipway.predictions.answers import Fields
 from slipway.predictions.files import LogFile, LogFolder, Skipped, day_of
 from slipway.predictions.record import Record, parse_record
 from slipway.untrusted import printable
@@ -27,7 +27,7 @@ class Found:
     def id(self) -> str:
         return str(self.record["id"])
 
-    def answer(self) -> dict[str, Any]:
+    def answer(self) -> Fields:
         """Return the fields of the answer that was given."""
         names = ("probability", "probabilities", "value", "quantile", "decision")
         return {name: self.record[name] for name in names if name in self.record}

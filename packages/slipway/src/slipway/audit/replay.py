@@ -17,7 +17,7 @@ from slipway.audit.find import Found
 from slipway.comparison.champion import Built, build, has_model, tree_of
 from slipway.dataset.tables import write_columns
 from slipway.errors import SlipwayError
-from slipway.predictions.answers import Answers, answers_of, flat_score
+from slipway.predictions.answers import Answers, Fields, answers_of, flat_score
 from slipway.repository.git import PREFIX, resolve
 from slipway.schema.validator import Rows, RowValidator
 from slipway.tasks import task_of
@@ -35,8 +35,8 @@ class Replay(BaseModel):
     result: Result
     origin: str
     model: str
-    recorded: dict[str, Any]
-    again: dict[str, Any]
+    recorded: Fields
+    again: Fields
     most_difference: float
 
 
@@ -48,7 +48,7 @@ class Decider:
     answers: Answers
     manifest: Mapping[str, Any]
 
-    def answer(self, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    def answer(self, rows: Sequence[Mapping[str, Any]]) -> list[Fields]:
         """Return the answers to rows, as they were sent.
 
         Raises
@@ -121,7 +121,7 @@ def replay(root: Path, found: Sequence[Found]) -> list[Replay]:
     return [results[each.id] for each in found]
 
 
-def _compare(found: Found, again: dict[str, Any], built: Built) -> Replay:
+def _compare(found: Found, again: Fields, built: Built) -> Replay:
     recorded = found.answer()
     before, after = flat_score(recorded), flat_score(again)
     gaps = [abs(one - other) for one, other in zip(before, after, strict=False)]

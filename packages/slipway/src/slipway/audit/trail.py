@@ -16,6 +16,7 @@ from slipway.audit.find import Found
 from slipway.comparison.record import JUDGEMENTS
 from slipway.dataset.tables import read_json
 from slipway.errors import SlipwayError
+from slipway.predictions.answers import Fields
 from slipway.release.records import RELEASES, Record
 from slipway.repository.git import git, names, read_file, resolve
 from slipway.repository.pointers import LOCK, POINTER
@@ -39,7 +40,7 @@ class Commit(BaseModel):
     data_md5: str = ""
     model_md5: str = ""
     requirements: str = ""
-    params: dict[str, Any] = {}
+    params: Fields = {}
 
 
 class Verdict(BaseModel):
@@ -69,10 +70,10 @@ class Trail(BaseModel):
     id: str
     time: str
     place: str
-    input: dict[str, Any]
-    answer: dict[str, Any]
+    input: Fields
+    answer: Fields
     review: bool
-    reasons: list[dict[str, Any]]
+    reasons: list[Fields]
     model: str
     data: str
     commit: Commit | None = None
@@ -121,12 +122,12 @@ def _add_commit(root: Path, commit: str, made: Trail) -> None:
         made.unknown.append("verdict: the repository has no record of a judgement of this model")
 
 
-def _locked(root: Path, commit: str) -> dict[str, Any]:
+def _locked(root: Path, commit: str) -> Fields:
     """Return what the lock files of a commit name."""
     lock = parse_yaml(read_file(root, commit, str(LOCK)) or "{}", str(LOCK)) or {}
     stages = lock.get("stages", {})
     pointer = parse_yaml(read_file(root, commit, str(POINTER)) or "{}", str(POINTER)) or {}
-    params: dict[str, Any] = {}
+    params: Fields = {}
     for stage in stages.values():
         for values in (stage.get("params") or {}).values():
             params |= values

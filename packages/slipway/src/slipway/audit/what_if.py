@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from slipway.audit.find import Found
 from slipway.audit.replay import Decider
 from slipway.errors import SlipwayError
-from slipway.predictions.answers import class_name
+from slipway.predictions.answers import Fields, class_name
 from slipway.untrusted import printable
 
 # Values between the ends of a range; refined twice, so that a boundary has about nine digits.
@@ -24,8 +24,8 @@ REFINED = 2
 class WhatIf(BaseModel):
     """A variation of the row, and its answer."""
 
-    changed: dict[str, Any]
-    answer: dict[str, Any]
+    changed: Fields
+    answer: Fields
 
 
 class Change(BaseModel):
@@ -54,7 +54,7 @@ class Boundary(BaseModel):
     changes: list[Change] = []
 
 
-def read_assignment(text: str, model: Decider) -> dict[str, Any]:
+def read_assignment(text: str, model: Decider) -> Fields:
     """Return ``field=value`` as a change of a row; the value in the type of the column.
 
     Raises
