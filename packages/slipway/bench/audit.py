@@ -57,8 +57,8 @@ def replayed(folder: Path) -> None:
             path.rename(log / path.name)
     ids = [json.loads(line)["id"] for path in sorted(log.iterdir()) for line in path.open("rb")]
     chosen, answer = random.Random(1).sample(ids, min(SAMPLE, len(ids))), folder / "audit.json"
-    options = ("--replay", "--log", str(log), "--json", str(answer))
-    seconds, _ = run(clone, "slipway", "audit", *chosen, *options, expected=(0, 1))
+    asked = ("--replay", "--log", str(log), "--json", str(answer))
+    seconds, _ = run(clone, "slipway", "audit", *chosen, *asked, expected=(0, 1))
     audits = json.loads(answer.read_bytes())
     results = Counter(each["replay"]["result"] for each in audits)
     models = {each["replay"]["model"] for each in audits}

@@ -95,6 +95,11 @@ def without_links(lines: list[bytes]) -> list[bytes]:
     return [re.sub(rb',"n":\d+,"salt":.*', b"}", line) for line in lines]
 
 
+def with_another_link(line: bytes) -> bytes:
+    last = line[-4:-3]
+    return line[:-4] + (b"1" if last == b"0" else b"0") + line[-3:]
+
+
 def changed(lines: list[bytes]) -> list[bytes]:
     return [*lines[:9], lines[9].replace(b"0.25", b"0.35"), *lines[10:]]
 
@@ -102,7 +107,7 @@ def changed(lines: list[bytes]) -> list[bytes]:
 TAMPERING = {
     "a changed byte": (edit(changed), 10),
     "a changed link": (
-        edit(lambda lines: [*lines[:9], lines[9][:-4] + b'00"}\n'[-4:], *lines[10:]]),
+        edit(lambda lines: [*lines[:9], with_another_link(lines[9]), *lines[10:]]),
         10,
     ),
     "a removed line": (edit(lambda lines: lines[:9] + lines[10:]), 10),
