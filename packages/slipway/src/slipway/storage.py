@@ -12,7 +12,7 @@ LETTERS = 200
 
 
 @contextmanager
-def reaching(url: str | Path, what: str) -> Iterator[None]:
+def reaching(url: str | Path, what: str, be: str = "read") -> Iterator[None]:
     """Give what a storage raises one shape: every kind has errors of its own.
 
     Raises
@@ -27,7 +27,7 @@ def reaching(url: str | Path, what: str) -> Iterator[None]:
     except Exception as error:  # botocore, gcsfs, aiohttp …: they have no base class in common
         reason = " ".join(str(error).split())[:LETTERS]
         raise SlipwayError(
-            f"{url}: the {what} cannot be read ({type(error).__name__}: {reason})",
+            f"{url}: the {what} cannot be {be} ({type(error).__name__}: {reason})",
             "check the address, the network, and that the credentials for it are in the "
             "environment",
         ) from error

@@ -205,9 +205,11 @@ def score_batch(
         ),
     ],
     out: Annotated[
-        Path,
+        str,
         typer.Option(
-            metavar="FOLDER", help="Folder to write to, new or of the same batch, which continues."
+            metavar="FOLDER",
+            help="Folder to write to, or its URL in a bucket; new, or of the same batch, which "
+            "continues.",
         ),
     ],
     model: Model = Path("build/model"),
