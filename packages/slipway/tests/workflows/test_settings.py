@@ -39,6 +39,17 @@ WRITE = {
     "upgrade.yml": {"propose": ["contents", "pull-requests"]},
 }
 
+HOSTED = "ubuntu-24.04"
+CHOSEN = "${{ vars.SLIPWAY_RUNNER || 'ubuntu-24.04' }}"
+
+# On runners of GitHub only: jobs that run the code of a pull request, and the one that stores the
+# environment that such jobs restore.
+ON_HOSTED = {
+    "pull-request.yml": {"all", "changes", "checks", "machine", "model"},
+    "update-lock.yml": {"reproduce"},
+    "environment.yml": {"store"},
+}
+
 # Needs no installation.
 PLACEHOLDER = ".github/scripts/run-module slipway.github.placeholder"
 
@@ -82,13 +93,42 @@ def test_a_workflow_grants_nothing_and_never_runs_twice_for_the_same_thing(file)
 
 
 @pytest.mark.parametrize(("name", "job"), jobs())
-def test_a_job_has_a_fixed_runner_an_end_and_just_its_own_permissions(name, job):
+def test_a_job_has_an_end_and_just_its_own_permissions(name, job):
     settings = read(name)["jobs"][job]
 
-    assert settings["runs-on"] == "ubuntu-24.04"
     assert int(settings["timeout-minutes"]) <= 60
     assert writes(name, job) == WRITE.get(name, {}).get(job, [])
     assert set(settings["permissions"].values()) <= {"read", "write"}
+
+
+@pytest.mark.parametrize(("name", "job"), jobs())
+def test_a_team_chooses_the_runner_of_each_job_that_runs_no_code_of_a_pull_request(name, job):
+    hosted = job in ON_HOSTED.get(name, set())
+
+    assert read(name)["jobs"][job]["runs-on"] == (HOSTED if hosted else CHOSEN)
+    assert hosted or not runs_a_pull_request(name, job)
+
+
+def runs_a_pull_request(name: str, job: str) -> bool:
+    """Whether a job may check out a commit that is not on the default branch."""
+    if read(name)["on"].keys() & {"pull_request", "pull_request_target", "merge_group"}:
+        return True
+    refs = {step["with"].get("ref", "") for step in steps(name, job, "actions/checkout@")}
+    # deploy.yml resolves a commit of the default branch; comment.yml pins that of CML.
+    resolved = "steps.resolve.outputs.commit", "needs.verify.outputs.commit"
+    return bool(refs - {"", CML, *(f"${{{{ {each} }}}}" for each in resolved)})
+
+
+def test_the_jobs_that_run_a_pull_request_are_found_by_what_they_check_out():
+    found = {
+        (file.name, job)
+        for file in FILES
+        for job in read(file.name)["jobs"]
+        if runs_a_pull_request(file.name, job)
+    }
+    listed = {(name, job) for name, listed in ON_HOSTED.items() for job in listed}
+
+    assert found == listed - {("environment.yml", "store")}
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
