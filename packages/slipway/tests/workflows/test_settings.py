@@ -475,6 +475,7 @@ def test_only_one_workflow_stores_a_cache_and_no_job_with_a_token_reads_it(name,
         ("update-lock.yml", "find"),
         ("images.yml", "update"),
         ("drift.yml", "check"),
+        ("batch.yml", "score"),
     ],
 )
 def test_a_button_with_a_key_works_on_the_default_branch_only(name, job):

@@ -85,7 +85,16 @@ class Result:
 
     @property
     def exit_code(self) -> int:
-        return NO if self.counts.rejected else YES
+        return self.exit_code_at(0.0)
+
+    def exit_code_at(self, max_rejected: float) -> int:
+        """Return NO if more than this share of the rows was rejected."""
+        rows = self.counts.scored + self.counts.rejected
+        return NO if self.counts.rejected > max_rejected * rows else YES
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the counts for programs."""
+        return {"folder": self.folder.address, "files": self.files, **self.counts.model_dump()}
 
     def text(self) -> str:
         """Return the summary for a terminal."""

@@ -221,6 +221,15 @@ def score_batch(
         int | None,
         typer.Option(min=1, metavar="NUMBER", help="Processes that score; default: the cores."),
     ] = None,
+    max_rejected: Annotated[
+        float,
+        typer.Option(
+            min=0, max=1, metavar="SHARE", help="Exit code 1 above this share of rejected rows."
+        ),
+    ] = 0.0,
+    json: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="JSON file with the counts to write.")
+    ] = None,
 ) -> None:
     """Score files of any size. Exit codes: 0 all rows scored, 1 some rejected, 2 not finished.
 
@@ -237,12 +246,20 @@ def score_batch(
 
     Example: slipway score-batch --rows 'data/*.parquet' --out build/scores
     """
+    from slipway.actions import in_actions
     from slipway.batch.score import score_batch
+    from slipway.dataset.tables import write_json
+    from slipway.github.batch_summary import publish_batch
     from slipway.settings import read_params
 
     result = score_batch(rows, out, model, read_params(), chunk_rows, processes)
+    exit_code = result.exit_code_at(max_rejected)
     typer.echo(result.text())
-    raise typer.Exit(result.exit_code)
+    if json:
+        write_json(result.to_json(), json)
+    if in_actions():
+        publish_batch(result, exit_code)
+    raise typer.Exit(exit_code)
 
 
 COMMANDS: list[Callable[..., Any]] = [
