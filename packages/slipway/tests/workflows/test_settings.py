@@ -23,21 +23,36 @@ Yaml = dict[str, Any]
 
 CML = "a3a66c74b218b08710f42bf599b066e37cb4cba7"
 
+# `id-token` writes nothing: a cloud that trusts this repository gives it access to its stores.
+# GitHub gives none to the pull request of a fork.
 WRITE = {
+    "batch.yml": {"score": ["id-token"]},
     "comment.yml": {"comment": ["pull-requests"]},
     "deploy.yml": {
+        "verify": ["id-token"],
         "image": ["attestations", "id-token", "packages"],
         "staging": ["deployments"],
         "production": ["deployments"],
         "release": ["contents"],
     },
-    "drift.yml": {"retrain": ["actions"], "issue": ["issues"], "publish": ["id-token", "pages"]},
+    "drift.yml": {
+        "check": ["id-token"],
+        "retrain": ["actions"],
+        "issue": ["issues"],
+        "publish": ["id-token", "pages"],
+    },
     "images.yml": {"update": ["contents", "pull-requests"]},
-    "retrain.yml": {"propose": ["contents", "pull-requests"]},
+    "pull-request.yml": {"model": ["id-token"]},
+    "retrain.yml": {
+        "retrain": ["id-token"],
+        "propose": ["contents", "pull-requests"],
+    },
     "rollback.yml": {"rollback": ["deployments"]},
     "update-lock.yml": {"commit": ["contents"]},
     "upgrade.yml": {"propose": ["contents", "pull-requests"]},
 }
+
+STORES = {("id-token", "write")}
 
 HOSTED = "ubuntu-24.04"
 CHOSEN = "${{ vars.SLIPWAY_RUNNER || 'ubuntu-24.04' }}"
@@ -167,6 +182,22 @@ def test_a_step_runs_one_command_without_shell_logic_or_foreign_text_in_it(name,
         assert not re.search(r"[\n;|&<>`]|\$\(|\$\{\{|\b(if|for|while|echo)\b", command), command
 
 
+@pytest.mark.parametrize(("name", "job"), jobs())
+def test_a_job_asks_a_cloud_for_access_before_it_reads_and_with_that_permission_only(name, job):
+    runs = [step.get("run", "") for step in steps(name, job)]
+    [*asks] = [at for at, command in enumerate(runs) if command.endswith("connect-stores")]
+    reads = [
+        at
+        for at, command in enumerate(runs)
+        if re.search(r"slipway (reproduce|verify|log fetch|drift|retrain|score-batch)\b", command)
+    ]
+    if asks:
+        assert max(asks) < min(reads)
+        assert "id-token" in writes(name, job)
+    # What a pull request wrote must not claim to be the default branch: update-lock.yml runs there.
+    assert not asks or not runs_a_pull_request(name, job) or name == "pull-request.yml"
+
+
 def test_one_action_has_one_pin_with_its_version_beside_it():
     pins: dict[str, set[str]] = {}
     for file in [*FILES, *FOLDER.parent.glob("actions/*/action.yml")]:
@@ -194,7 +225,7 @@ class TestPullRequest:
 
     def test_its_jobs_may_only_read_the_code(self):
         for job in read(self.NAME)["jobs"].values():
-            assert job["permissions"] == {"contents": "read"}
+            assert job["permissions"].items() - STORES == {("contents", "read")}
 
     def test_its_steps_have_no_token(self):
         assert "github.token" not in (FOLDER / self.NAME).read_text("utf-8")
@@ -544,7 +575,7 @@ class TestDrift:
 
     def test_what_reads_the_log_of_strangers_may_write_nothing(self):
         for job in ("check", "simulation"):
-            assert writes(self.NAME, job) == []
+            assert set(writes(self.NAME, job)) <= {"id-token"}
 
     def test_the_issue_is_kept_also_when_the_check_has_failed(self):
         condition = read(self.NAME)["jobs"]["issue"]["if"]
@@ -565,7 +596,8 @@ class TestRetrain:
         assert condition == "github.ref_name == github.event.repository.default_branch"
 
     def test_the_job_that_trains_has_no_token_and_may_write_nothing(self):
-        assert read(self.NAME)["jobs"]["retrain"]["permissions"] == {"contents": "read"}
+        granted = read(self.NAME)["jobs"]["retrain"]["permissions"]
+        assert granted.items() - STORES == {("contents", "read")}
         assert not has_token(self.NAME, "retrain")
 
     def test_the_job_that_writes_runs_nothing_of_what_was_trained(self):
