@@ -10,6 +10,13 @@ from slipway.errors import SlipwayError
 
 LETTERS = 200
 
+STORES = {"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss"}
+
+
+def is_bucket(url: str | Path) -> bool:
+    """Return whether an address is in a store that shows an object when all of it has arrived."""
+    return str(url).partition("://")[0] in STORES
+
 
 @contextmanager
 def reaching(url: str | Path, what: str, be: str = "read") -> Iterator[None]:

@@ -95,12 +95,12 @@ def _wait(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
 def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """An S3 server with one bucket."""
     folder = tmp_path_factory.mktemp("s3")
-    for name in ("objects/models", "metadata"):
+    for name in ("objects/models", "metadata", "users"):
         (folder / name).mkdir(parents=True)
     port = free_port()
     command = [
         *(program("versitygw"), "--access", "tester", "--secret", "not-a-secret"),
-        *("--port", f"127.0.0.1:{port}"),
+        *("--port", f"127.0.0.1:{port}", "--iam-dir", str(folder / "users")),
         *("posix", "--sidecar", str(folder / "metadata"), str(folder / "objects")),
     ]
     environment = {

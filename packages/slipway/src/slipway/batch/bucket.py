@@ -32,15 +32,12 @@ from slipway.batch.folder import (
     require_empty,
 )
 from slipway.errors import SlipwayError
-from slipway.storage import reaching
+from slipway.storage import is_bucket, reaching
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
 
 WHAT = "folder of the batch"
-
-# Whose objects appear at once, and which have no folders.
-STORES = {"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss"}
 
 REQUESTS = 16  # at once, for the counts of complete chunks
 
@@ -68,7 +65,7 @@ class BatchBucket:
     def locked(self) -> Iterator[None]:
         with reaching(self._url, WHAT, "written"):
             system, path = self._system()
-            if not self._is_store():
+            if not is_bucket(self._url):
                 for name in (SCORES, REJECTED, LOG, PARTIAL):
                     system.makedirs(f"{path}/{name}", exist_ok=True)
         yield
@@ -111,9 +108,6 @@ class BatchBucket:
         system, path = fsspec.core.url_to_fs(self._url)
         return system, str(path).rstrip("/")
 
-    def _is_store(self) -> bool:
-        return self._url.partition("://")[0] in STORES
-
     def _has(self, name: str) -> bool:
         system, path = self._system()
         return bool(system.isdir(f"{path}/{name}"))
@@ -123,7 +117,7 @@ class BatchBucket:
         if not system.isdir(path):
             return []
         names = {str(each).rstrip("/").rpartition("/")[2] for each in system.ls(path, detail=False)}
-        own = () if self._is_store() else (SCORES, REJECTED, LOG, PARTIAL)
+        own = () if is_bucket(self._url) else (SCORES, REJECTED, LOG, PARTIAL)
         return sorted(names - {"", Path(path).name, *own})
 
     def _read_manifest(self) -> bytes | None:
@@ -135,7 +129,7 @@ class BatchBucket:
         return content
 
     def _create_manifest(self, content: bytes) -> None:
-        if not self._is_store():
+        if not is_bucket(self._url):
             self._put(MANIFEST, content)
             return
         system, path = self._system()
@@ -146,7 +140,7 @@ class BatchBucket:
         """Write a file that appears when it is complete."""
         system, path = self._system()
         target = f"{path}/{name}"
-        if self._is_store():
+        if is_bucket(self._url):
             system.pipe_file(target, content)
             return
         partial = f"{path}/{PARTIAL}/{Path(name).name}"

@@ -23,7 +23,7 @@ from slipway.dataset.tables import digest
 from slipway.errors import SlipwayError
 from slipway.predictions.files import LogFile, LogFolder, NoFolderError
 from slipway.predictions.labels.arrivals import OUTCOME, Arrivals, read_arrivals
-from slipway.storage import reaching
+from slipway.storage import is_bucket, reaching
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -238,6 +238,9 @@ class _Store:
         name = f"{now.strftime(NAME)}-{uuid4().hex[:8]}.parquet"
         half = f"{self._folder}/.{name}.half"
         try:
+            if is_bucket(self._url):  # without a copy: who adds labels need not be able to delete
+                self._files.pipe_file(f"{self._folder}/{name}", content.getvalue().to_pybytes())
+                return
             self._files.makedirs(self._folder, exist_ok=True)
             with self._files.open(half, "wb") as file:
                 file.write(content.getvalue().to_pybytes())
