@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import re
+import shlex
+import shutil
 import signal
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -11,12 +15,16 @@ from pathlib import Path
 import pytest
 from tests.batch.conftest import Score
 from tests.batch.test_resume import CHUNK_ROWS, SECONDS, another_model, files_of, start
+from tests.services.projects import ROOT
 from tests.services.servers import Server
+from typer.testing import CliRunner
 
 from slipway.batch.bucket import place_of
 from slipway.batch.folder import Batch
+from slipway.cli import app
 from slipway.errors import NO, YES, SlipwayError
 from slipway.monitoring.check import drift
+from slipway.predictions.labels.store import read_labels
 from slipway.predictions.reader import read_log
 from slipway.settings import read_params
 
@@ -31,6 +39,49 @@ def store(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Se
     url = server.url.replace("azure://", "az://")
     name = request.node.originalname
     return replace(server, url=f"{url}/{name}", path=f"{server.path}/{name}")
+
+
+PAGES = {"s3": "cloud-s3", "gs": "cloud-gcs", "az": "cloud-azure", "ssh": "cloud-ssh"}
+
+
+def commands(url: str) -> list[str]:
+    """Return the commands of the page of a store, with another address."""
+    page = (ROOT / f"docs/{PAGES[url.partition(':')[0]]}.md").read_text("utf-8")
+    section = page.partition("## Log, labels, batches\n")[2]
+    lines = section.partition("```sh\n")[2].partition("```")[0].splitlines()
+    address = re.sub("^ssh:", "sftp:", url)
+    return [re.sub(r"\w+://(you@your-server:22/srv/slipway|your-\w+)", address, e) for e in lines]
+
+
+@pytest.fixture
+def labels(rows: Path) -> Iterator[Path]:
+    """The file that the pages name, beside the model."""
+    path = Path(shutil.copy(rows / "second.csv", "labels.csv"))
+    yield path
+    path.unlink()
+    shutil.rmtree("build/live")
+
+
+@pytest.mark.parametrize("store", STORES, indirect=True)
+def test_the_commands_of_the_page_score_check_and_import_there(
+    rows: Path, store: Server, labels: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.files.makedirs(f"{store.path}/rows", exist_ok=True)
+    store.files.put(str(rows / "first.parquet"), f"{store.path}/rows/first.parquet")
+    store.files.makedirs(f"{store.path}/predictions", exist_ok=True)
+    store.files.pipe_file(f"{store.path}/predictions/2026-11-01.jsonl", b"")
+    ended = {}
+    for command in commands(store.url):
+        *given, program, verb = re.split(r" (?=slipway )|(?<=slipway) ", command, maxsplit=2)
+        assert program == "slipway"
+        for assignment in given:
+            monkeypatch.setenv(*assignment.split("=", 1))
+        ended[verb] = CliRunner().invoke(app, shlex.split(verb), catch_exceptions=False)
+    assert {done.exit_code for verb, done in ended.items() if verb.split()[0] != "drift"} == {YES}
+    assert [verb.split()[0] for verb in ended] == ["labels", "score-batch", "drift", "log"]
+    labelled = len(read_labels(f"{store.url}/labels"))
+    assert f"{labelled} new" in next(iter(ended.values())).output
+    assert Path("build/live/log/2026-11-01.jsonl").exists()
 
 
 def stored(store: Server) -> dict[str, bytes]:

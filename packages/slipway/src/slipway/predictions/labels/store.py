@@ -232,6 +232,7 @@ class _Store:
     def _write(self, table: pa.Table, now: datetime) -> None:
         import pyarrow as pa
         import pyarrow.parquet as pq
+        from fsspec.implementations.local import LocalFileSystem
 
         content = pa.BufferOutputStream()
         pq.write_table(table, content, compression="zstd")
@@ -245,7 +246,7 @@ class _Store:
             with self._files.open(half, "wb") as file:
                 file.write(content.getvalue().to_pybytes())
                 file.flush()
-                if Path(half).exists():
+                if isinstance(self._files, LocalFileSystem):
                     os.fsync(file.fileno())
             self._move(half, f"{self._folder}/{name}")
         except OSError as error:
