@@ -74,6 +74,13 @@ class Work:
     written: CsvFormat | None
 
 
+class Totals(Counts):
+    """The counts of a batch, with the address of its folder and the number of files."""
+
+    folder: str
+    files: int
+
+
 @dataclass(frozen=True)
 class Result:
     """The summary of a batch."""
@@ -92,9 +99,10 @@ class Result:
         rows = self.counts.scored + self.counts.rejected
         return NO if self.counts.rejected > max_rejected * rows else YES
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> str:
         """Return the counts for programs."""
-        return {"folder": self.folder.address, "files": self.files, **self.counts.model_dump()}
+        totals = Totals(folder=self.folder.address, files=self.files, **self.counts.model_dump())
+        return totals.model_dump_json(indent=2, exclude={"is_last"}) + "\n"
 
     def text(self) -> str:
         """Return the summary for a terminal."""

@@ -248,7 +248,6 @@ def score_batch(
     """
     from slipway.actions import in_actions
     from slipway.batch.score import score_batch
-    from slipway.dataset.tables import write_json
     from slipway.github.batch_summary import publish_batch
     from slipway.settings import read_params
 
@@ -256,7 +255,8 @@ def score_batch(
     exit_code = result.exit_code_at(max_rejected)
     typer.echo(result.text())
     if json:
-        write_json(result.to_json(), json)
+        json.parent.mkdir(parents=True, exist_ok=True)
+        json.write_text(result.to_json(), "utf-8")
     if in_actions():
         publish_batch(result, exit_code)
     raise typer.Exit(exit_code)

@@ -12,7 +12,6 @@ import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from slipway.errors import SlipwayError
 from slipway.github.api import Api
@@ -139,7 +138,7 @@ def _aws(job: Job, settings: Mapping[str, str], access: Access) -> None:
         "sts", region_name=region, config=Config(signature_version=UNSIGNED)
     )
     try:
-        found: dict[str, Any] = client.assume_role_with_web_identity(
+        found = client.assume_role_with_web_identity(
             RoleArn=role,
             RoleSessionName=f"slipway-{job.given.get('GITHUB_RUN_ID', '0')}",
             WebIdentityToken=job.token("sts.amazonaws.com"),
