@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping, Set
 from pathlib import Path
 from typing import Literal
 
@@ -43,6 +44,17 @@ def set_outputs(**outputs: str | int | bool) -> None:
             raise ValueError(f"the output {name} has a character that is not printable")
         lines.append(f"{name}={text}\n")
     _append("GITHUB_OUTPUT", "".join(lines))
+
+
+def set_environment(values: Mapping[str, str], secret: Set[str]) -> None:
+    """Set environment variables for the later steps, and mask the values of some in the log."""
+    for name in sorted(secret & values.keys()):
+        sys.stdout.write(f"::add-mask::{_escaped(values[name])}\n")
+    sys.stdout.flush()
+    for name, value in values.items():
+        if not value.isprintable():
+            raise ValueError(f"{name} has a character that is not printable")
+    _append("GITHUB_ENV", "".join(f"{name}={value}\n" for name, value in values.items()))
 
 
 def add_summary(markdown: str) -> None:

@@ -10,9 +10,16 @@ from slipway.errors import SlipwayError
 
 LETTERS = 200
 
+STORES = {"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss"}
+
+
+def is_bucket(url: str | Path) -> bool:
+    """Return whether an address is in a store that shows an object when all of it has arrived."""
+    return str(url).partition("://")[0] in STORES
+
 
 @contextmanager
-def reaching(url: str | Path, what: str) -> Iterator[None]:
+def reaching(url: str | Path, what: str, be: str = "read") -> Iterator[None]:
     """Give what a storage raises one shape: every kind has errors of its own.
 
     Raises
@@ -27,7 +34,7 @@ def reaching(url: str | Path, what: str) -> Iterator[None]:
     except Exception as error:  # botocore, gcsfs, aiohttp …: they have no base class in common
         reason = " ".join(str(error).split())[:LETTERS]
         raise SlipwayError(
-            f"{url}: the {what} cannot be read ({type(error).__name__}: {reason})",
+            f"{url}: the {what} cannot be {be} ({type(error).__name__}: {reason})",
             "check the address, the network, and that the credentials for it are in the "
             "environment",
         ) from error

@@ -112,6 +112,7 @@ BROKEN: list[tuple[str, str, Any, str]] = [
     ("workflows", "actions/workflows", workflows("disabled_manually"), "manually"),
     ("issues", "repository", repository(has_issues=False), "issues are disabled"),
     ("target-variable", "actions/variables/SLIPWAY_PRODUCTION_TARGET", None, "no live target"),
+    ("batch", "actions/variables/SLIPWAY_BATCH_OUT", {"value": "s3://b"}, "SLIPWAY_BATCH_ROWS"),
     ("retrain-pull-requests", "actions/permissions/workflow", {}, "may not open pull requests"),
     ("pages", "pages", {"build_type": "legacy"}, "GitHub Pages publishes a branch"),
     ("environment-staging", "environments/staging", None, "does not exist"),
@@ -141,6 +142,21 @@ def test_monitoring_that_is_disabled_does_not_run(look: Look, value: Any) -> Non
     found = look(**{"actions/variables/SLIPWAY_WATCH": value})
 
     assert not_ok(found) == [("monitoring", "wrong"), ("drift-runs", "note")]
+
+
+@pytest.mark.parametrize(
+    ("out", "share", "kind"),
+    [("s3://bucket", "0.01", "ok"), ("s3://bucket", "1 %", "wrong"), ("scores", "0", "wrong")],
+)
+def test_results_of_batches_are_kept_and_the_share_of_bad_rows_is_one(
+    look: Look, out: str, share: str, kind: str
+) -> None:
+    given = {"OUT": out, "ROWS": "s3://bucket/rows/*.csv", "MAX_REJECTED": share}
+    found = look(
+        **{f"actions/variables/SLIPWAY_BATCH_{name}": {"value": v} for name, v in given.items()}
+    )
+
+    assert not_ok(found) == ([] if kind == "ok" else [("batch", kind)])
 
 
 @pytest.mark.parametrize("rules", [[], RULES[:1], RULES[1:]])

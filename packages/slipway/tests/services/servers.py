@@ -26,6 +26,10 @@ from tests.services.projects import ROOT
 PLACES = [".services/bin", ".services/node_modules/.bin"]
 SECONDS_TO_START = 30
 
+# Read when gcsfs is imported: otherwise it asks Google what kind of bucket the emulator's is.
+PLAIN_BUCKETS = {"GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT": "false"}
+os.environ |= PLAIN_BUCKETS
+
 
 @dataclass(frozen=True)
 class Server:
@@ -91,12 +95,12 @@ def _wait(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
 def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """An S3 server with one bucket."""
     folder = tmp_path_factory.mktemp("s3")
-    for name in ("objects/models", "metadata"):
+    for name in ("objects/models", "metadata", "users"):
         (folder / name).mkdir(parents=True)
     port = free_port()
     command = [
         *(program("versitygw"), "--access", "tester", "--secret", "not-a-secret"),
-        *("--port", f"127.0.0.1:{port}"),
+        *("--port", f"127.0.0.1:{port}", "--iam-dir", str(folder / "users")),
         *("posix", "--sidecar", str(folder / "metadata"), str(folder / "objects")),
     ]
     environment = {
@@ -136,6 +140,22 @@ def azure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
             files,
             "models/slipway",
         )
+
+
+@pytest.fixture(scope="session")
+def gcs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """An emulator of Google Cloud Storage, with one bucket; it has no users."""
+    folder, port = tmp_path_factory.mktemp("gcs"), free_port()
+    url = f"http://127.0.0.1:{port}"
+    command = [
+        *(program("fake-gcs-server"), "-backend", "memory", "-scheme", "http"),
+        *("-host", "127.0.0.1", "-port", str(port), "-public-host", f"127.0.0.1:{port}"),
+    ]
+    environment = {"STORAGE_EMULATOR_HOST": url, **PLAIN_BUCKETS}
+    with running(command, port, folder):
+        files = fsspec.filesystem("gs", endpoint_url=url, token="anon")
+        files.mkdir("models")
+        yield Server("gs://models/slipway", environment, files, "models/slipway")
 
 
 @pytest.fixture(scope="session")

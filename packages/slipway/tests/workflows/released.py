@@ -58,6 +58,7 @@ class Released:
             r"PATCH releases/(\d+)": self._update,
             r"GET releases/(\d+)/assets": self._list_assets,
             r"POST releases/(\d+)/assets": self._upload,
+            r"GET releases/assets/(\d+)/(.+)": lambda at, *_: (200, self.assets[int(at[0]), at[1]]),
             r"DELETE releases/assets/(\d+)/(.+)": self._delete,
         }
 

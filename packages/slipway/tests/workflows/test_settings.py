@@ -23,20 +23,46 @@ Yaml = dict[str, Any]
 
 CML = "a3a66c74b218b08710f42bf599b066e37cb4cba7"
 
+# `id-token` writes nothing: a cloud that trusts this repository gives it access to its stores.
+# GitHub gives none to the pull request of a fork.
 WRITE = {
+    "batch.yml": {"score": ["id-token"]},
     "comment.yml": {"comment": ["pull-requests"]},
     "deploy.yml": {
+        "verify": ["id-token"],
         "image": ["attestations", "id-token", "packages"],
         "staging": ["deployments"],
         "production": ["deployments"],
         "release": ["contents"],
     },
-    "drift.yml": {"retrain": ["actions"], "issue": ["issues"], "publish": ["id-token", "pages"]},
+    "drift.yml": {
+        "check": ["id-token"],
+        "retrain": ["actions"],
+        "issue": ["issues"],
+        "publish": ["id-token", "pages"],
+    },
     "images.yml": {"update": ["contents", "pull-requests"]},
-    "retrain.yml": {"propose": ["contents", "pull-requests"]},
+    "pull-request.yml": {"model": ["id-token"]},
+    "retrain.yml": {
+        "retrain": ["id-token"],
+        "propose": ["contents", "pull-requests"],
+    },
     "rollback.yml": {"rollback": ["deployments"]},
     "update-lock.yml": {"commit": ["contents"]},
     "upgrade.yml": {"propose": ["contents", "pull-requests"]},
+}
+
+STORES = {("id-token", "write")}
+
+HOSTED = "ubuntu-24.04"
+CHOSEN = "${{ vars.SLIPWAY_RUNNER || 'ubuntu-24.04' }}"
+
+# On runners of GitHub only: jobs that run the code of a pull request, and the one that stores the
+# environment that such jobs restore.
+ON_HOSTED = {
+    "pull-request.yml": {"all", "changes", "checks", "machine", "model"},
+    "update-lock.yml": {"reproduce"},
+    "environment.yml": {"store"},
 }
 
 # Needs no installation.
@@ -82,13 +108,42 @@ def test_a_workflow_grants_nothing_and_never_runs_twice_for_the_same_thing(file)
 
 
 @pytest.mark.parametrize(("name", "job"), jobs())
-def test_a_job_has_a_fixed_runner_an_end_and_just_its_own_permissions(name, job):
+def test_a_job_has_an_end_and_just_its_own_permissions(name, job):
     settings = read(name)["jobs"][job]
 
-    assert settings["runs-on"] == "ubuntu-24.04"
     assert int(settings["timeout-minutes"]) <= 60
     assert writes(name, job) == WRITE.get(name, {}).get(job, [])
     assert set(settings["permissions"].values()) <= {"read", "write"}
+
+
+@pytest.mark.parametrize(("name", "job"), jobs())
+def test_a_team_chooses_the_runner_of_each_job_that_runs_no_code_of_a_pull_request(name, job):
+    hosted = job in ON_HOSTED.get(name, set())
+
+    assert read(name)["jobs"][job]["runs-on"] == (HOSTED if hosted else CHOSEN)
+    assert hosted or not runs_a_pull_request(name, job)
+
+
+def runs_a_pull_request(name: str, job: str) -> bool:
+    """Whether a job may check out a commit that is not on the default branch."""
+    if read(name)["on"].keys() & {"pull_request", "pull_request_target", "merge_group"}:
+        return True
+    refs = {step["with"].get("ref", "") for step in steps(name, job, "actions/checkout@")}
+    # deploy.yml resolves a commit of the default branch; comment.yml pins that of CML.
+    resolved = "steps.resolve.outputs.commit", "needs.verify.outputs.commit"
+    return bool(refs - {"", CML, *(f"${{{{ {each} }}}}" for each in resolved)})
+
+
+def test_the_jobs_that_run_a_pull_request_are_found_by_what_they_check_out():
+    found = {
+        (file.name, job)
+        for file in FILES
+        for job in read(file.name)["jobs"]
+        if runs_a_pull_request(file.name, job)
+    }
+    listed = {(name, job) for name, listed in ON_HOSTED.items() for job in listed}
+
+    assert found == listed - {("environment.yml", "store")}
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
@@ -127,6 +182,22 @@ def test_a_step_runs_one_command_without_shell_logic_or_foreign_text_in_it(name,
         assert not re.search(r"[\n;|&<>`]|\$\(|\$\{\{|\b(if|for|while|echo)\b", command), command
 
 
+@pytest.mark.parametrize(("name", "job"), jobs())
+def test_a_job_asks_a_cloud_for_access_before_it_reads_and_with_that_permission_only(name, job):
+    runs = [step.get("run", "") for step in steps(name, job)]
+    [*asks] = [at for at, command in enumerate(runs) if command.endswith("connect-stores")]
+    reads = [
+        at
+        for at, command in enumerate(runs)
+        if re.search(r"slipway (reproduce|verify|log fetch|drift|retrain|score-batch)\b", command)
+    ]
+    if asks:
+        assert max(asks) < min(reads)
+        assert "id-token" in writes(name, job)
+    # What a pull request wrote must not claim to be the default branch: update-lock.yml runs there.
+    assert not asks or not runs_a_pull_request(name, job) or name == "pull-request.yml"
+
+
 def test_one_action_has_one_pin_with_its_version_beside_it():
     pins: dict[str, set[str]] = {}
     for file in [*FILES, *FOLDER.parent.glob("actions/*/action.yml")]:
@@ -154,7 +225,7 @@ class TestPullRequest:
 
     def test_its_jobs_may_only_read_the_code(self):
         for job in read(self.NAME)["jobs"].values():
-            assert job["permissions"] == {"contents": "read"}
+            assert job["permissions"].items() - STORES == {("contents", "read")}
 
     def test_its_steps_have_no_token(self):
         assert "github.token" not in (FOLDER / self.NAME).read_text("utf-8")
@@ -435,6 +506,7 @@ def test_only_one_workflow_stores_a_cache_and_no_job_with_a_token_reads_it(name,
         ("update-lock.yml", "find"),
         ("images.yml", "update"),
         ("drift.yml", "check"),
+        ("batch.yml", "score"),
     ],
 )
 def test_a_button_with_a_key_works_on_the_default_branch_only(name, job):
@@ -503,7 +575,7 @@ class TestDrift:
 
     def test_what_reads_the_log_of_strangers_may_write_nothing(self):
         for job in ("check", "simulation"):
-            assert writes(self.NAME, job) == []
+            assert set(writes(self.NAME, job)) <= {"id-token"}
 
     def test_the_issue_is_kept_also_when_the_check_has_failed(self):
         condition = read(self.NAME)["jobs"]["issue"]["if"]
@@ -524,7 +596,8 @@ class TestRetrain:
         assert condition == "github.ref_name == github.event.repository.default_branch"
 
     def test_the_job_that_trains_has_no_token_and_may_write_nothing(self):
-        assert read(self.NAME)["jobs"]["retrain"]["permissions"] == {"contents": "read"}
+        granted = read(self.NAME)["jobs"]["retrain"]["permissions"]
+        assert granted.items() - STORES == {("contents", "read")}
         assert not has_token(self.NAME, "retrain")
 
     def test_the_job_that_writes_runs_nothing_of_what_was_trained(self):

@@ -4,7 +4,7 @@
 ``rejected/`` the rows that were not scored, ``log/`` the same predictions as a prediction log. A
 chunk is written under other names first; then its files are renamed, that of its scores last. So a
 chunk is complete if its scores are there, and whatever an interrupted run has left otherwise is
-replaced by the same content.
+replaced by the same content. A folder in a bucket is in `slipway.batch.bucket`.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ import os
 import secrets
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -40,6 +40,8 @@ BUFFER = 2**20
 
 # What a run that is interrupted at its start leaves.
 STARTED = (".lock", f"{MANIFEST}.part")
+
+CONTINUE = "run the same command again: it continues where it stopped"
 
 START_AGAIN = "name another folder in --out, or remove this one to score all rows again"
 
@@ -90,6 +92,10 @@ class Batch(BaseModel):
             inputs=inputs,
         )
 
+    def content(self) -> bytes:
+        """Return the manifest."""
+        return self.model_dump_json(indent=2).encode() + b"\n"
+
 
 class Counts(BaseModel):
     """The counts of a chunk, of a file or of all.
@@ -111,6 +117,11 @@ class Counts(BaseModel):
     decided: dict[str, int] = {}
     watched: float = 0.0
     is_last: bool = False
+
+    @classmethod
+    def of(cls, scores: pa.Schema) -> Counts:
+        """Return those in the metadata of a file of scores."""
+        return cls.model_validate_json(scores.metadata[COUNTS])
 
     def plus(self, other: Counts) -> Counts:
         return Counts(
@@ -134,34 +145,64 @@ class Chunk:
     counts: Counts
 
 
-class BatchFolder:
-    """The folder of a batch."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
+class Place(Protocol):
+    """Where a batch is written: a local folder, or one in a bucket. Processes get copies of it."""
 
     @property
-    def log(self) -> Path:
-        return self.path / LOG
+    def address(self) -> str:
+        """The path or URL, as a person writes it."""
 
-    @contextmanager
-    def locked(self) -> Iterator[None]:
-        """Make the folder, and keep other runs out of it until the block ends.
+    def locked(self) -> AbstractContextManager[None]:
+        """Make the folder; keep other runs out of it until the block ends, where that is possible.
 
         Raises
         ------
         SlipwayError
             It cannot be written, has other files, or another run writes to it.
         """
+
+    def begin(self, batch: Batch) -> Batch:
+        """Return the batch that this folder has: a new one, or the one that is continued.
+
+        Raises
+        ------
+        SlipwayError
+            The folder is of another model, other inputs or other settings.
+        """
+
+    def refresh(self) -> None:
+        """Find the chunks that other processes have written since the run began."""
+
+    def counts(self, file: int, chunk: int) -> Counts | None:
+        """Return the counts of a chunk; None if it is not complete."""
+
+    def write(self, file: int, number: int, chunk: Chunk) -> None:
+        """Write a chunk: all of it, or nothing that counts.
+
+        Raises
+        ------
+        SlipwayError
+            It cannot be written.
+        """
+
+
+class BatchFolder:
+    """A local folder of a batch; see `Place`."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @property
+    def address(self) -> str:
+        return str(self.path)
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             others = [each.name for each in self.path.iterdir() if each.name not in STARTED]
-            if others and not (self.path / MANIFEST).is_file():
-                raise SlipwayError(
-                    f"{self.path}: has other files ({', '.join(sorted(others)[:3])}) and no "
-                    f"{MANIFEST}",
-                    "name a new or empty folder in --out",
-                )
+            if not (self.path / MANIFEST).is_file():
+                require_empty(self.address, others)
             lock = (self.path / ".lock").open("a")
         except OSError as error:
             raise SlipwayError(
@@ -177,68 +218,76 @@ class BatchFolder:
             yield
 
     def begin(self, batch: Batch) -> Batch:
-        """Return the batch that this folder has: a new one, or the one that is continued.
-
-        Raises
-        ------
-        SlipwayError
-            The folder is of another model, other inputs or other settings.
-        """
         path = self.path / MANIFEST
         if path.exists():
-            try:
-                known = Batch.model_validate_json(path.read_bytes())
-            except ValidationError:
-                raise SlipwayError(f"{path}: not the manifest of a batch", START_AGAIN) from None
-            _require_same(path, known, batch)
-            batch = known
+            batch = known_batch(self.address, path.read_bytes(), batch)
         else:
-            content = batch.model_dump_json(indent=2).encode() + b"\n"
-            _replace(_written(self.path / f"{MANIFEST}.part", [content]), path)
+            _replace(_written(self.path / f"{MANIFEST}.part", [batch.content()]), path)
         for name in (SCORES, REJECTED, LOG, PARTIAL):
             (self.path / name).mkdir(exist_ok=True)
         return batch
 
+    def refresh(self) -> None:
+        pass
+
     def counts(self, file: int, chunk: int) -> Counts | None:
-        """Return the counts of a chunk; None if it is not complete."""
         import pyarrow.parquet as pq
 
-        path = self._path(SCORES, file, chunk)
-        if not path.exists():
-            return None
-        return Counts.model_validate_json(pq.read_schema(path).metadata[COUNTS])
+        path = self.path / name_of(SCORES, file, chunk)
+        return Counts.of(pq.read_schema(path)) if path.exists() else None
 
     def write(self, file: int, number: int, chunk: Chunk) -> None:
-        """Write a chunk: all of it, or nothing that counts.
-
-        Raises
-        ------
-        OSError
-            The disk is full or cannot be written.
-        """
-        about = {COUNTS: chunk.counts.model_dump_json().encode()}
-        ready = []
-        if chunk.log:
-            ready.append((self._partial(chunk.log_name), self.log / chunk.log_name))
-            _written(ready[-1][0], chunk.log)
-        tables = [(SCORES, chunk.scores.replace_schema_metadata(about))]
-        if chunk.rejected.num_rows:
-            tables.insert(0, (REJECTED, chunk.rejected))
-        for kind, table in tables:
-            path = self._path(kind, file, number)
-            ready.append((self._partial(path.name), path))
-            _write_table(table, ready[-1][0])
-        for partial, path in ready:
-            _replace(partial, path)
-
-    def _partial(self, name: str) -> Path:
-        return self.path / PARTIAL / name
-
-    def _path(self, kind: str, file: int, number: int) -> Path:
-        return self.path / kind / f"{kind}-{file:05}-{number:05}.parquet"
+        try:
+            ready = [
+                (_written(self.path / PARTIAL / Path(name).name, content), self.path / name)
+                for name, content in contents_of(file, number, chunk)
+            ]
+            for partial, path in ready:
+                _replace(partial, path)
+        except OSError as error:
+            raise SlipwayError(
+                f"{self.path}: cannot be written ({error.strerror})",
+                f"free space on its disk, then {CONTINUE}",
+            ) from None
 
 
-def _require_same(path: Path, known: Batch, batch: Batch) -> None:
+def name_of(kind: str, file: int, number: int) -> str:
+    """Return the name of a chunk's file, relative to the folder."""
+    return f"{kind}/{kind}-{file:05}-{number:05}.parquet"
+
+
+def contents_of(file: int, number: int, chunk: Chunk) -> Iterator[tuple[str, list[bytes]]]:
+    """Yield name and content of the files of a chunk, in the order in which they must appear."""
+    if chunk.log:
+        yield f"{LOG}/{chunk.log_name}", chunk.log
+    if chunk.rejected.num_rows:
+        yield name_of(REJECTED, file, number), [_parquet(chunk.rejected)]
+    about = {COUNTS: chunk.counts.model_dump_json().encode()}
+    yield name_of(SCORES, file, number), [_parquet(chunk.scores.replace_schema_metadata(about))]
+
+
+def require_empty(address: str, names: list[str]) -> None:
+    """Refuse a folder without a manifest that has files."""
+    if names:
+        raise SlipwayError(
+            f"{address}: has other files ({', '.join(sorted(names)[:3])}) and no {MANIFEST}",
+            "name a new or empty folder in --out",
+        )
+
+
+def known_batch(address: str, content: bytes, batch: Batch) -> Batch:
+    """Return the batch of a manifest, which must be that of this run."""
+    try:
+        known = Batch.model_validate_json(content)
+    except ValidationError:
+        raise SlipwayError(
+            f"{address}/{MANIFEST}: not the manifest of a batch", START_AGAIN
+        ) from None
+    _require_same(address, known, batch)
+    return known
+
+
+def _require_same(address: str, known: Batch, batch: Batch) -> None:
     names = {
         "model": "the model",
         "commit": "the commit of the release",
@@ -251,30 +300,31 @@ def _require_same(path: Path, known: Batch, batch: Batch) -> None:
         before, now = getattr(known, name), getattr(batch, name)
         if before != now:
             raise SlipwayError(
-                f"{path.parent}: has scores of another batch: {what} was {before}, and is {now}",
+                f"{address}: has scores of another batch: {what} was {before}, and is {now}",
                 START_AGAIN,
             )
     before_by_path = {file.path: file for file in known.inputs}
     for file in batch.inputs:
         if file != before_by_path.pop(file.path, None):
             raise SlipwayError(
-                f"{path.parent}: {file.path} is new or has changed since this batch started",
+                f"{address}: {file.path} is new or has changed since this batch started",
                 START_AGAIN,
             )
     if before_by_path:
         raise SlipwayError(
-            f"{path.parent}: {min(before_by_path)} belongs to this batch, and no longer matches",
+            f"{address}: {min(before_by_path)} belongs to this batch, and no longer matches",
             START_AGAIN,
         )
 
 
-def _write_table(table: pa.Table, path: Path) -> None:
+def _parquet(table: pa.Table) -> bytes:
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
-    with path.open("wb") as file:
-        pq.write_table(table, file, compression="zstd")
-        file.flush()
-        os.fsync(file.fileno())
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, compression="zstd")
+    content: bytes = sink.getvalue().to_pybytes()
+    return content
 
 
 def _written(path: Path, lines: Iterable[bytes]) -> Path:

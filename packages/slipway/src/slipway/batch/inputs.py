@@ -110,8 +110,15 @@ def _remote(pattern: str) -> list[InputFile]:
             about = {name: each for name, each in about.items() if _is_table(name)}
         else:
             about = system.glob(path, detail=True)
+        # With user and host, which `unstrip_protocol` drops.
+        bare = str(path).rstrip("/")
+        start, found, _ = pattern.rstrip("/").rpartition(bare)
         return [
-            InputFile(system.unstrip_protocol(name), int(each["size"]), _version(each))
+            InputFile(
+                f"{start}{name}" if found else system.unstrip_protocol(name),
+                int(each["size"]),
+                _version(each),
+            )
             for name, each in about.items()
             if each["type"] == "file"
         ]

@@ -20,8 +20,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from slipway import project
+from slipway.batch.bucket import place_of
 from slipway.batch.checks import CheckedRows, Checker, Fault
-from slipway.batch.folder import Batch, BatchFolder, Chunk, Counts
+from slipway.batch.folder import CONTINUE, LOG, Batch, Chunk, Counts, Place
 from slipway.batch.inputs import (
     InputFile,
     Piece,
@@ -62,8 +63,6 @@ CHUNK_ROWS = 50_000
 
 MOST_REASONS = 5  # in the summary
 
-CONTINUE = "run the same command again: it continues where it stopped"
-
 
 @dataclass(frozen=True)
 class Work:
@@ -75,24 +74,41 @@ class Work:
     written: CsvFormat | None
 
 
+class Totals(Counts):
+    """The counts of a batch, with the address of its folder and the number of files."""
+
+    folder: str
+    files: int
+
+
 @dataclass(frozen=True)
 class Result:
     """The summary of a batch."""
 
-    folder: BatchFolder
+    folder: Place
     files: int
     counts: Counts
     form: Answers
 
     @property
     def exit_code(self) -> int:
-        return NO if self.counts.rejected else YES
+        return self.exit_code_at(0.0)
+
+    def exit_code_at(self, max_rejected: float) -> int:
+        """Return NO if more than this share of the rows was rejected."""
+        rows = self.counts.scored + self.counts.rejected
+        return NO if self.counts.rejected > max_rejected * rows else YES
+
+    def to_json(self) -> str:
+        """Return the counts for programs."""
+        totals = Totals(folder=self.folder.address, files=self.files, **self.counts.model_dump())
+        return totals.model_dump_json(indent=2, exclude={"is_last"}) + "\n"
 
     def text(self) -> str:
         """Return the summary for a terminal."""
         found, files = self.counts, "1 file" if self.files == 1 else f"{self.files:,} files"
         rows = found.scored + found.rejected
-        lines = [f"{self.folder.path}: {rows:,} rows of {files}, {found.scored:,} scored"]
+        lines = [f"{self.folder.address}: {rows:,} rows of {files}, {found.scored:,} scored"]
         if found.scored:
             mean = found.watched / found.scored
             lines[0] += (
@@ -100,18 +116,18 @@ class Result:
                 f"{found.review / found.scored:.1%} for human review"
             )
         if found.rejected:
-            lines.append(f"{found.rejected:,} rows rejected ({self.folder.path}/rejected):")
+            lines.append(f"{found.rejected:,} rows rejected ({self.folder.address}/rejected):")
             reasons = sorted(found.reasons.items(), key=lambda each: -each[1])
             lines += [f"  {rows:,} {reason}" for reason, rows in reasons[:MOST_REASONS]]
             if len(reasons) > MOST_REASONS:
                 lines.append(f"  and {len(reasons) - MOST_REASONS:,} other reasons")
-        lines.append(f"check them for drift: slipway drift --log {self.folder.log}")
+        lines.append(f"check them for drift: slipway drift --log {self.folder.address}/{LOG}")
         return "\n".join(lines)
 
 
 def score_batch(
     rows: str,
-    out: Path,
+    out: str | Path,
     model: Path,
     params: Params,
     chunk_rows: int = CHUNK_ROWS,
@@ -123,6 +139,8 @@ def score_batch(
     ----------
     rows
         As in `slipway.batch.inputs.find_inputs`.
+    out
+        A folder, or a URL that fsspec writes to, such as ``s3://bucket/scores``.
     processes
         Default: one for each core.
 
@@ -137,7 +155,7 @@ def score_batch(
     if len(inputs) >= 2**FILE_BITS:
         raise SlipwayError(f"{rows}: {len(inputs):,} files", "score them in several batches")
     check_local(inputs, manifest["inputs"], params.data)
-    folder = BatchFolder(out)
+    folder = place_of(out)
     with folder.locked():
         new = Batch.new(
             Model.load(model).sha256,
@@ -157,7 +175,7 @@ def score_batch(
 class _Run:
     """One run of a batch: the chunks that are left, and who scores them."""
 
-    def __init__(self, folder: BatchFolder, batch: Batch, model: Path, params: Params) -> None:
+    def __init__(self, folder: Place, batch: Batch, model: Path, params: Params) -> None:
         self._folder, self._batch, self._model = folder, batch, model
         self._stated = params.data
         self._spec = read_manifest(model)["inputs"]
@@ -190,6 +208,7 @@ class _Run:
 
     def counts(self) -> Counts:
         """Return the counts of all chunks, which are complete."""
+        self._folder.refresh()
         return reduce(Counts.plus, self._each(), Counts())
 
     def _each(self) -> Iterator[Counts]:
@@ -255,7 +274,7 @@ class _Run:
 class Scorer:
     """Scores chunks and writes them to the folder of the batch."""
 
-    def __init__(self, folder: BatchFolder, batch: Batch, model: Path) -> None:
+    def __init__(self, folder: Place, batch: Batch, model: Path) -> None:
         self._folder, self._batch = folder, batch
         self._model = Model.load(model)
         manifest = self._model.manifest
@@ -285,13 +304,7 @@ class Scorer:
         zone = stated_zone() if work.written else ""
         checked = self._checker.check(work.piece.rows, work.written, zone)
         chunk = self._chunk(work, *self._scored(checked))
-        try:
-            self._folder.write(work.file, work.piece.number, chunk)
-        except OSError as error:
-            raise SlipwayError(
-                f"{self._folder.path}: cannot be written ({error.strerror})",
-                f"free space on its disk, then {CONTINUE}",
-            ) from None
+        self._folder.write(work.file, work.piece.number, chunk)
 
     def _scored(self, checked: CheckedRows) -> tuple[CheckedRows, np.ndarray]:
         """Return the rows that have scores, and these; the model may have none for a valid row."""
@@ -385,7 +398,7 @@ def _repeated(text: str, times: int) -> pa.Array:
 _scorers: list[Scorer] = []
 
 
-def _start(folder: BatchFolder, batch: Batch, model: Path) -> None:
+def _start(folder: Place, batch: Batch, model: Path) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that started this one
     threading.Thread(target=_end_with_parent, daemon=True).start()
     _scorers.append(Scorer(folder, batch, model))

@@ -322,6 +322,22 @@ def login() -> None:
 
 
 @app.command(cls=Command)
+def connect_stores() -> None:
+    """Get credentials for the stores of data, log and labels, for the later steps of the job.
+
+    Reads SLIPWAY_STORE and SLIPWAY_STORE_KEYS; writes environment variables of the job.
+
+    Example: slipway github connect-stores
+    """
+    from slipway.actions import set_environment
+    from slipway.github.stores import connect, job_of_environment
+
+    access = connect(job_of_environment())
+    set_environment(access.environment, access.secret)
+    typer.echo(access.message)
+
+
+@app.command(cls=Command)
 def publish_image() -> None:
     """Verify the image that was built and hand its digest to the next jobs.
 

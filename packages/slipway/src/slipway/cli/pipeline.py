@@ -205,9 +205,11 @@ def score_batch(
         ),
     ],
     out: Annotated[
-        Path,
+        str,
         typer.Option(
-            metavar="FOLDER", help="Folder to write to, new or of the same batch, which continues."
+            metavar="FOLDER",
+            help="Folder to write to, or its URL in a bucket; new, or of the same batch, which "
+            "continues.",
         ),
     ],
     model: Model = Path("build/model"),
@@ -218,6 +220,15 @@ def score_batch(
     processes: Annotated[
         int | None,
         typer.Option(min=1, metavar="NUMBER", help="Processes that score; default: the cores."),
+    ] = None,
+    max_rejected: Annotated[
+        float,
+        typer.Option(
+            min=0, max=1, metavar="SHARE", help="Exit code 1 above this share of rejected rows."
+        ),
+    ] = 0.0,
+    json: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="JSON file with the counts to write.")
     ] = None,
 ) -> None:
     """Score files of any size. Exit codes: 0 all rows scored, 1 some rejected, 2 not finished.
@@ -235,12 +246,20 @@ def score_batch(
 
     Example: slipway score-batch --rows 'data/*.parquet' --out build/scores
     """
+    from slipway.actions import in_actions
     from slipway.batch.score import score_batch
+    from slipway.github.batch_summary import publish_batch
     from slipway.settings import read_params
 
     result = score_batch(rows, out, model, read_params(), chunk_rows, processes)
+    exit_code = result.exit_code_at(max_rejected)
     typer.echo(result.text())
-    raise typer.Exit(result.exit_code)
+    if json:
+        json.parent.mkdir(parents=True, exist_ok=True)
+        json.write_text(result.to_json(), "utf-8")
+    if in_actions():
+        publish_batch(result, exit_code)
+    raise typer.Exit(exit_code)
 
 
 COMMANDS: list[Callable[..., Any]] = [

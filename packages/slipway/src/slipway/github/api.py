@@ -113,15 +113,15 @@ class Api:
         """Upload a file to an address that GitHub returned for it."""
         return self._call("POST", url, content, "application/octet-stream")
 
-    def download(self, path: str, limit: int) -> bytes:
-        """Return the bytes that a path redirects to.
+    def download(self, path: str, limit: int, accept: str = "") -> bytes:
+        """Return the bytes of a path, or of what it redirects to.
 
         Raises
         ------
         SlipwayError
             There are more than `limit` bytes, or the download fails.
         """
-        url, headers = self._url(path), self.headers
+        url, headers = self._url(path), self.headers | ({"Accept": accept} if accept else {})
         for _ in range(MOST_REDIRECTS):
             with _open("GET", url, headers) as response:
                 if response.status not in REDIRECTS:

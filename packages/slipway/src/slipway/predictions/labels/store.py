@@ -23,7 +23,7 @@ from slipway.dataset.tables import digest
 from slipway.errors import SlipwayError
 from slipway.predictions.files import LogFile, LogFolder, NoFolderError
 from slipway.predictions.labels.arrivals import OUTCOME, Arrivals, read_arrivals
-from slipway.storage import reaching
+from slipway.storage import is_bucket, reaching
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -232,17 +232,21 @@ class _Store:
     def _write(self, table: pa.Table, now: datetime) -> None:
         import pyarrow as pa
         import pyarrow.parquet as pq
+        from fsspec.implementations.local import LocalFileSystem
 
         content = pa.BufferOutputStream()
         pq.write_table(table, content, compression="zstd")
         name = f"{now.strftime(NAME)}-{uuid4().hex[:8]}.parquet"
         half = f"{self._folder}/.{name}.half"
         try:
+            if is_bucket(self._url):  # without a copy: who adds labels need not be able to delete
+                self._files.pipe_file(f"{self._folder}/{name}", content.getvalue().to_pybytes())
+                return
             self._files.makedirs(self._folder, exist_ok=True)
             with self._files.open(half, "wb") as file:
                 file.write(content.getvalue().to_pybytes())
                 file.flush()
-                if Path(half).exists():
+                if isinstance(self._files, LocalFileSystem):
                     os.fsync(file.fileno())
             self._move(half, f"{self._folder}/{name}")
         except OSError as error:

@@ -205,6 +205,29 @@ def drift_runs(at: Context) -> Finding:
 
 
 @check(
+    "batch",
+    reason="scheduled batches fail, or their results are lost",
+    fix="set the variables of batch.yml (docs/batch.md)",
+    needs=("github",),
+)
+def batch(at: Context) -> Finding:
+    github = at.on_github
+    out = github.variable("SLIPWAY_BATCH_OUT")
+    if not out:
+        return Finding("ok", "no batches are scheduled: SLIPWAY_BATCH_OUT is not set")
+    if not github.variable("SLIPWAY_BATCH_ROWS"):
+        return Finding("wrong", "SLIPWAY_BATCH_OUT is set, and SLIPWAY_BATCH_ROWS is not")
+    if "://" not in out and not github.variable("SLIPWAY_RUNNER"):
+        return Finding("wrong", f"SLIPWAY_BATCH_OUT is {out}, a folder that ends with the runner")
+    share = github.variable("SLIPWAY_BATCH_MAX_REJECTED") or "0"
+    if not SHARE.fullmatch(share):
+        return Finding(
+            "wrong", f"SLIPWAY_BATCH_MAX_REJECTED is {share!r}; expected 0 to 1, such as 0.01"
+        )
+    return Finding("ok", f"batches are written to {out}")
+
+
+@check(
     "retrain-pull-requests",
     reason="a retrain run pushes its branch, and then fails",
     fix="Settings → Actions → General: allow GitHub Actions to create pull requests",
@@ -339,6 +362,8 @@ def images(at: Context) -> Finding:
         return Finding("note", f"{image} is private: a host needs `docker login {GHCR}`")
     return Finding("ok", f"{image} is {package['visibility']}, as the repository is")
 
+
+SHARE = re.compile(r"0(\.\d*)?|\.\d+|1(\.0*)?")
 
 RUNS_ON = re.compile(r"^\s*runs-on:\s*(?P<labels>.+?)\s*(?:#.*)?$", re.MULTILINE)
 BY_VARIABLE = re.compile(r"\$\{\{\s*vars\.(\w+)\s*\|\|\s*'([^']*)'\s*\}\}")
