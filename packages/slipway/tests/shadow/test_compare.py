@@ -203,6 +203,14 @@ def test_the_days_are_those_of_the_requests_whatever_the_zone_of_their_times():
     assert np.diff(scores.days).tolist() == [0, 1]
 
 
+def test_a_day_begins_at_midnight_in_the_time_zone_of_the_project():
+    night = ["2026-03-02T03:30:00Z", "2026-03-02T04:30:00Z", "2026-03-02T05:30:00Z"]
+    answers = [answer(at, 0.2, 0.2, time=time) for at, time in enumerate(night)]
+
+    assert np.diff(pair_scores(answers).days).tolist() == [0, 0]
+    assert np.diff(pair_scores(answers, "America/New_York").days).tolist() == [0, 1]
+
+
 def test_equal_candidates_with_days_of_luck_are_inconclusive_with_the_days_that_would_decide():
     draw = np.random.default_rng(5)
     both = draw.beta(1, 2, 3000)
