@@ -78,7 +78,7 @@ def test_flipped_decisions_are_counted_by_direction_and_named():
 
     assert (report.flips.count, report.flips.to_yes, report.flips.to_no) == (2, 1, 1)
     assert [row.key for row in report.flips.keys] == ["key-9", "key-8"]
-    assert report.flips.low < 0.01 < report.flips.high
+    assert report.flips.share == 0.01
 
 
 def test_too_many_flipped_decisions_stop_it():
