@@ -92,7 +92,7 @@ def judge(case: Case, rule: Rule) -> None:
     compare.metric_table(compared.sample, first, second, rule, uses=1)
     slice_table(compared.sample, first, second, compared.groups, rule, {})
     compare.changed_decisions(compared, first, second)
-    compare.curves(compared.sample.labels, first, second, rule.bins)
+    compare.curves(compared.sample, first, second, rule.bins)
 
 
 def made_up(rows: int) -> Case:

@@ -82,6 +82,36 @@ def test_roles_follow_from_the_types(tmp_path: Path, columns: dict[str, Any]) ->
     assert "text" in named
 
 
+def hours(days: int) -> list[str]:
+    """Return times that are spread evenly over some days."""
+    start = pd.Timestamp("2024-01-01", tz="UTC")
+    times = pd.date_range(start, start + pd.Timedelta(days=days), ROWS + 1)[:-1]
+    return list(times.strftime("%Y-%m-%dT%H:%M:%SZ"))
+
+
+def test_a_number_that_counts_the_rows_or_follows_the_time_is_no_feature(
+    tmp_path: Path, columns: dict[str, Any]
+) -> None:
+    numbers = np.arange(ROWS)
+    more = {
+        "seen": hours(90),
+        "Order Nr.": numbers + 100_000,
+        "batch": numbers // 3,
+        "shuffled": np.random.default_rng(1).permutation(numbers // 3),
+    }
+    plan = plan_of(tmp_path, columns | more, key="id")
+    assert plan.named("number") == ["x", "amount", "shuffled"]
+    assert plan.named("unused") == ["Order Nr.", "batch"]
+
+
+@pytest.mark.parametrize(("days", "listed"), [(11, True), (90, False)])
+def test_too_few_days_for_a_verdict_are_to_be_decided_on(
+    tmp_path: Path, columns: dict[str, Any], days: int, listed: bool
+) -> None:
+    plan = plan_of(tmp_path, columns | {"seen": hours(days)})
+    assert any(f"of {days} days" in each.what for each in plan.decisions) == listed
+
+
 def test_a_feature_that_is_the_label_is_left_out_with_its_evidence(
     tmp_path: Path, columns: dict[str, Any]
 ) -> None:

@@ -9,6 +9,8 @@ from tests.metrics import independent
 from tests.metrics.models import LABELS, SCORES, TIED, wins
 
 from slipway.metrics import stats
+from slipway.metrics.calibration import rate_curve
+from slipway.metrics.sample import Sample
 
 
 @pytest.mark.parametrize("scores", [SCORES, TIED, SCORES > 0.4], ids=["smooth", "tied", "yes-no"])
@@ -109,7 +111,7 @@ def test_calibration_is_the_same_each_time() -> None:
 
 def test_a_constant_model_has_one_bin() -> None:
     constant = np.full(400, 0.5)
-    curve = stats.calibration_curve(LABELS, constant)
+    curve = rate_curve(Sample.of(LABELS), LABELS, constant, 10)
     assert len(curve) == 1
     assert curve[0]["rows"] == 400
     assert independent.calibration_estimate(LABELS, constant).value == pytest.approx(
@@ -118,7 +120,7 @@ def test_a_constant_model_has_one_bin() -> None:
 
 
 def test_calibration_curve_covers_every_row_once() -> None:
-    curve = stats.calibration_curve(LABELS, TIED, bins=10)
+    curve = rate_curve(Sample.of(LABELS), LABELS, TIED, 10)
     assert sum(row["rows"] for row in curve) == 400
     assert sum(row["rows"] * row["label_rate"] for row in curve) == pytest.approx(LABELS.sum())
     assert all(row["low"] <= row["label_rate"] <= row["high"] for row in curve)

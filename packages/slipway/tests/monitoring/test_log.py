@@ -269,6 +269,25 @@ def test_the_answer_does_not_depend_on_how_the_log_is_cut(place, usual):
             assert np.array_equal(counts, many.days[day].counts[name])
 
 
+@pytest.mark.parametrize(("zone", "later"), [("UTC", 0), ("Pacific/Kiritimati", 1)])
+def test_labels_are_joined_with_the_days_of_the_time_zone_of_the_model(place, usual, zone, later):
+    write_log(place / "predictions", usual)  # at noon of each day, in UTC
+    manifest = json.loads((place / "build/model/manifest.json").read_text())
+    reference = Reference.of(manifest | {"time_zone": zone})
+    joined = []
+
+    count_by_day(
+        str(place / "predictions"),
+        reference,
+        NOW,
+        300,
+        Form.of(manifest),
+        lambda _keys, days, *_: joined.append(days.min()),
+    )
+
+    assert min(joined) == START + later
+
+
 def test_every_report_keeps_the_schema(place, look, usual, rng):
     jsonschema.validate(look().model_dump(), schema())
     write_log(place / "predictions", usual)

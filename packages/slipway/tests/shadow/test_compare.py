@@ -78,7 +78,7 @@ def test_flipped_decisions_are_counted_by_direction_and_named():
 
     assert (report.flips.count, report.flips.to_yes, report.flips.to_no) == (2, 1, 1)
     assert [row.key for row in report.flips.keys] == ["key-9", "key-8"]
-    assert report.flips.low < 0.01 < report.flips.high
+    assert report.flips.share == 0.01
 
 
 def test_too_many_flipped_decisions_stop_it():
@@ -201,6 +201,14 @@ def test_the_days_are_those_of_the_requests_whatever_the_zone_of_their_times():
     scores = pair_scores([answer(at, 0.2, 0.2, time=time) for at, time in enumerate(zones)])
 
     assert np.diff(scores.days).tolist() == [0, 1]
+
+
+def test_a_day_begins_at_midnight_in_the_time_zone_of_the_project():
+    night = ["2026-03-02T03:30:00Z", "2026-03-02T04:30:00Z", "2026-03-02T05:30:00Z"]
+    answers = [answer(at, 0.2, 0.2, time=time) for at, time in enumerate(night)]
+
+    assert np.diff(pair_scores(answers).days).tolist() == [0, 0]
+    assert np.diff(pair_scores(answers, "America/New_York").days).tolist() == [0, 1]
 
 
 def test_equal_candidates_with_days_of_luck_are_inconclusive_with_the_days_that_would_decide():

@@ -344,12 +344,14 @@ class TestStart:
     def start(self, api, github):
         github.watched.settings["repository"] = {"default_branch": "main"}
 
-        def start(policy: str = "on drift", *runs: tuple[str, str | None]) -> str:
+        def start(
+            policy: str = "on drift", *runs: tuple[str, str | None], obstacle: str = ""
+        ) -> str:
             github.watched.runs["retrain.yml"] = [
                 {"created_at": f"{day}T05:00:00Z", "conclusion": end} for day, end in runs
             ]
             settings = Monitoring.model_construct(retrain=policy, cooldown_days=7)
-            return start_retrain(api, settings, DRIFT_RUN, self.NOW)
+            return start_retrain(api, settings, DRIFT_RUN, self.NOW, obstacle)
 
         return start
 
@@ -359,6 +361,12 @@ class TestStart:
 
     def test_not_where_params_yaml_says_never(self, start, github):
         assert start("never").startswith("not started")
+        assert github.watched.dispatched == []
+
+    def test_not_where_no_rows_can_be_added(self, start, github):
+        message = start(obstacle="`EVENT_TIME` is None, so no period can be added")
+
+        assert "`EVENT_TIME` is None" in message
         assert github.watched.dispatched == []
 
     @pytest.mark.parametrize("end", ["success", None])

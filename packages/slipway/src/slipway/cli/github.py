@@ -203,19 +203,21 @@ def check_pages() -> None:
 def start_retrain() -> None:
     """Start a retrain run because of drift, if params.yaml allows it.
 
-    Reads params.yaml and earlier retrain runs. Outputs: message.
+    Reads params.yaml, src/model and earlier retrain runs. Outputs: message.
 
     Example: slipway github start-retrain
     """
     from datetime import UTC, datetime
 
+    from slipway import project
     from slipway.actions import annotate, set_outputs
     from slipway.github.api import api_of_job
     from slipway.github.retrain import start_retrain
     from slipway.settings import read_params
 
     run = int(os.environ["GITHUB_RUN_ID"])
-    message = start_retrain(api_of_job(), read_params().monitoring, run, datetime.now(UTC))
+    settings, now = read_params().monitoring, datetime.now(UTC)
+    message = start_retrain(api_of_job(), settings, run, now, project.not_retrainable())
     set_outputs(message=message)
     annotate("notice", f"Retrain run: {message}")
 

@@ -21,7 +21,8 @@ from slipway.comparison.report import (
     SliceChange,
 )
 from slipway.comparison.slices import Groups
-from slipway.metrics import inference, influence, paired, stats
+from slipway.metrics import inference, influence, paired
+from slipway.metrics.calibration import rate_curve
 from slipway.metrics.clusters import Spread, spread_of
 from slipway.metrics.registry import ALL, Predictions, Sample, reported_of
 from slipway.tasks import Task, task_of
@@ -252,14 +253,14 @@ def _spread_of_mean(values: np.ndarray, sample: Sample) -> Spread:
 
 
 def curves(
-    labels: np.ndarray, champion: Predictions, challenger: Predictions, bins: int
+    sample: Sample, champion: Predictions, challenger: Predictions, bins: int
 ) -> Curves | None:
     """Return both calibration curves; None if the scores are no probabilities."""
     found = []
     for model in (champion, challenger):
-        if (claims := model.claims(labels)) is None:
+        if (claims := model.claims(sample.labels)) is None:
             return None
-        found.append([Bin.model_validate(p) for p in stats.calibration_curve(*claims, bins)])
+        found.append([Bin.model_validate(each) for each in rate_curve(sample, *claims, bins)])
     return Curves(champion=found[0], challenger=found[1])
 
 

@@ -148,7 +148,7 @@ def _compare(
             "changed_decisions": compare.changed_decisions(compared.newest, *newest)
             if challenger.newest.has_decisions
             else None,
-            "curves": compare.curves(alone.labels, *newest, rule.bins),
+            "curves": compare.curves(alone, *newest, rule.bins),
         }
     )
 

@@ -40,7 +40,8 @@ def simulate(out: Path) -> Tally:
     if manifest["event_time"] is None:
         raise SlipwayError(
             f"{SCHEMA}: `EVENT_TIME` is None, so no rows follow those of the model's data",
-            "serve the model and send it rows of a file: `slipway serve`, `slipway replay FILE`",
+            "serve the model and send it rows of a file: `slipway serve`, "
+            "`slipway replay --rows FILE`",
         )
     newest = max(whole_months(manifest["data"]["months"]) or manifest["past"]["months"])
     months = further_months(newest)[:MOST_MONTHS]

@@ -1,4 +1,4 @@
-"""Start a retrain run because of drift, if params.yaml allows it and the cooldown is over."""
+"""Start a retrain run because of drift, if params.yaml allows it and rows can be added."""
 
 from __future__ import annotations
 
@@ -15,16 +15,22 @@ WORKFLOW = "retrain.yml"
 MOST_RUNS = 50
 
 
-def start_retrain(api: Api, settings: Monitoring, run: int, now: datetime) -> str:
+def start_retrain(
+    api: Api, settings: Monitoring, run: int, now: datetime, obstacle: str = ""
+) -> str:
     """Start the workflow; return whether it was started, or the reason why not.
 
     Parameters
     ----------
     run
         Number of the run of the drift check, whose evidence the pull request shows.
+    obstacle
+        Why no rows can be added to the data, as `slipway.project.not_retrainable` returns it.
     """
     if settings.retrain == "never":
         return "not started: `monitoring.retrain` in params.yaml is never"
+    if obstacle:
+        return f"not started: {obstacle}; set `monitoring.retrain` in params.yaml to never"
     last = _last_start(api)
     ready = last + timedelta(days=settings.cooldown_days) if last else now
     if ready > now:

@@ -1,19 +1,21 @@
-"""The calibration error: the mean distance of predicted and observed shares over bins.
+"""Calibration: predicted and observed values of bins, and the mean distance of both.
 
-It has no influence function where a bin is well calibrated. Its standard error is that of a
-bootstrap over clusters.
+The mean distance, the calibration error, has no influence function where a bin is well calibrated.
+Its standard error is that of a bootstrap over clusters.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from math import inf
 
 import numpy as np
 
-from slipway.metrics.clusters import Clusters, Spread, Way, combine, covariance_of
-from slipway.metrics.stats import bins_of, drawn_errors
+from slipway.metrics import inference, influence
+from slipway.metrics.clusters import Clusters, Spread, Way, combine, covariance_of, spread_of
+from slipway.metrics.sample import Sample
+from slipway.metrics.stats import Estimate, bins_of, drawn_errors
 
 ROUNDS = 1000
 SEED = 0
@@ -119,3 +121,60 @@ def _covariance_of_part(
 
 def _deviation(drawn: Sequence[np.ndarray] | np.ndarray) -> float:
     return float((drawn[1] - drawn[0] if len(drawn) > 1 else drawn[0]).std())
+
+
+def rate_curve(
+    sample: Sample, outcomes: np.ndarray, scores: np.ndarray, bins: int, confidence: float = 0.95
+) -> list[dict[str, float]]:
+    """Return, for each bin of equal count, its rows, mean score and label rate with interval.
+
+    Parameters
+    ----------
+    outcomes
+        0 or 1 for each row of the sample, such as whether it is of a class.
+    """
+    return [
+        {**_of_bin(rows, scores), "label_rate": rate.value, "low": rate.low, "high": rate.high}
+        for rows in _rows_of_bins(scores, bins)
+        for rate in [_rate(outcomes[rows], sample.clusters.take(rows), confidence)]
+    ]
+
+
+def mean_curve(
+    sample: Sample, scores: np.ndarray, bins: int, confidence: float = 0.95
+) -> list[dict[str, float]]:
+    """Return, for each bin of equal count, its rows, mean score and mean label with interval.
+
+    The interval is cut to the range of the labels, since too few clusters bound nothing.
+    """
+    ends = float(sample.labels.min()), float(sample.labels.max())
+    return [
+        {**_of_bin(rows, scores), "mean_label": mean.value, "low": mean.low, "high": mean.high}
+        for rows in _rows_of_bins(scores, bins)
+        for mean in [_mean(sample.labels[rows], sample.clusters.take(rows), confidence, ends)]
+    ]
+
+
+def _rows_of_bins(scores: np.ndarray, bins: int) -> Iterator[np.ndarray]:
+    in_bin = bins_of(scores, bins)
+    return (np.flatnonzero(in_bin == each) for each in range(int(in_bin.max()) + 1))
+
+
+def _of_bin(rows: np.ndarray, scores: np.ndarray) -> dict[str, float]:
+    return {"rows": len(rows), "mean_score": float(scores[rows].mean())}
+
+
+def _rate(outcomes: np.ndarray, clusters: Clusters, confidence: float) -> Estimate:
+    found, count = influence.mean(outcomes), len(outcomes)
+    spread = spread_of(found.pull, clusters)
+    return inference.share_interval(found.value or 0.0, spread, clusters.count(count), confidence)
+
+
+def _mean(
+    labels: np.ndarray, clusters: Clusters, confidence: float, ends: tuple[float, float]
+) -> Estimate:
+    found = influence.mean(labels)
+    value = float(found.value or 0.0)
+    if not found.has_spread:
+        return Estimate(value, *ends)
+    return inference.interval(value, spread_of(found.pull, clusters), confidence, ends)

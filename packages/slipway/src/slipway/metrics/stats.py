@@ -108,29 +108,6 @@ def pinball(labels: np.ndarray, scores: np.ndarray, quantile: float) -> np.ndarr
     return np.maximum(quantile * gaps, (quantile - 1) * gaps)
 
 
-def calibration_curve(
-    labels: np.ndarray, scores: np.ndarray, bins: int = 10, confidence: float = 0.95
-) -> list[dict[str, float]]:
-    """Return, for each equal-count bin, its rows, mean score and label rate with interval."""
-    bin_of = bins_of(scores, bins)
-    rows = np.bincount(bin_of)
-    scored = np.bincount(bin_of, weights=scores) / rows
-    hits = np.bincount(bin_of, weights=labels)
-    curve = []
-    for count, score, successes in zip(rows.tolist(), scored.tolist(), hits.tolist(), strict=True):
-        rate = wilson(int(successes), count, confidence)
-        curve.append(
-            {
-                "rows": count,
-                "mean_score": score,
-                "label_rate": rate.value,
-                "low": rate.low,
-                "high": rate.high,
-            }
-        )
-    return curve
-
-
 def placements(positive: np.ndarray, scores: np.ndarray) -> np.ndarray:
     """Return, for each row, the share of the other class that it is ranked correctly against.
 

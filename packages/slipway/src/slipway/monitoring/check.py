@@ -293,7 +293,7 @@ class _Labels:
     ) -> None:
         """Add predictions; without labels their keys are not needed."""
         known = keys.to_numpy(zero_copy_only=False) if self._any else None
-        self._join.add(known, EPOCH + days, scores, watched)
+        self._join.add(known, days, scores, watched)
 
     def check(self, rate: float) -> LabelChecks:
         """Return the parts of the report that are about labels; see `check_labels`."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from slipway.dataset.periods import local_days
 from slipway.monitoring.daily_counts import (
     AHEAD,
     SAMPLE_DAYS,
@@ -65,8 +66,8 @@ def count_by_day(
     form
         The task of the model, and how it answers.
     add
-        Called with keys, days, scores and watched numbers of the model's records, in the order of
-        the log.
+        Called with keys, days in the time zone of the model, scores and watched numbers of the
+        model's records, in the order of the log.
 
     Raises
     ------
@@ -78,7 +79,9 @@ def count_by_day(
         counter = _Counter(reference, now, batch, whole, form)
         if add is not None and len(counter.dates):
             watched = counter.predicted[SCORE].to_numpy()
-            add(counter.table["key"], counter.dates, counter.scores, watched)
+            moments = counter.moments.astype("datetime64[us]")
+            days = local_days(moments, reference.time_zone)
+            add(counter.table["key"], days, counter.scores, watched)
         whole.merge(counter.counts)
     return whole
 
@@ -122,13 +125,14 @@ class _Counter:
         self.counts = DailyCounts(records=records)
         place = pa.array(np.arange(whole.records, whole.records + records))
         table = self._of_this_model(batch.table.append_column(PLACE, place))
-        dates, unreadable, usable = self._dates(table, now)
-        self._note(whole.skipped.untimed, unreadable, table)
-        table, dates = only(table, pa.array(usable)), dates[usable]
+        moments, usable = self._moments(table, now)
+        self._note(whole.skipped.untimed, moments == UNREADABLE, table)
+        table, moments = only(table, pa.array(usable)), moments[usable]
         scores = form.answers.scores(table)
         invalid = form.task.invalid(scores)
         self._note(whole.skipped.unscored, invalid, table)
-        self.table, self.dates = only(table, pa.array(~invalid)), dates[~invalid]
+        self.table, self.moments = only(table, pa.array(~invalid)), moments[~invalid]
+        self.dates = self.moments // DAY
         self.scores = scores[~invalid]
         self.predicted = form.series(self.scores)
         self._count_wrong()
@@ -151,8 +155,8 @@ class _Counter:
                 self.counts.others[each["values"]] = each["counts"]
         return only(traffic, pc.equal(traffic["model"], self._reference.model))
 
-    def _dates(self, table: pa.Table, now: datetime) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return the day of each event, whether it is unreadable and usable, each (rows,)."""
+    def _moments(self, table: pa.Table, now: datetime) -> tuple[np.ndarray, np.ndarray]:
+        """Return the time of each event in microseconds, and whether it is usable; (rows,)."""
         import pyarrow.compute as pc
 
         name = f"{INPUT}{self._reference.event_time}"  # none, if rows have no event time
@@ -167,7 +171,7 @@ class _Counter:
         earliest = int((np.datetime64(self._reference.starts, "D") - EPOCH).astype(int)) - 1
         ahead, early = dates > latest, (dates < earliest) & ~unreadable
         self.counts.ahead, self.counts.early = int(ahead.sum()), int(early.sum())
-        return dates, unreadable, ~(unreadable | ahead | early)
+        return moments, ~(unreadable | ahead | early)
 
     def _note(self, count: Count, rows: np.ndarray, table: pa.Table) -> None:
         """Add the marked rows to a count, with the place of the first."""

@@ -22,7 +22,7 @@ MONDAY = np.datetime64("1970-01-05")
 
 
 def by_day(labels: np.ndarray, days: np.ndarray | None) -> Sample:
-    """Return labelled rows of which those of one day, in UTC, depend on each other.
+    """Return labelled rows of which those of one day depend on each other.
 
     Parameters
     ----------

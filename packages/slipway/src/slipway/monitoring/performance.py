@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from slipway.dataset.periods import local_days
 from slipway.errors import SlipwayError
 from slipway.metrics.registry import metrics_of
 from slipway.monitoring.holdout_calibration import (
@@ -48,6 +49,7 @@ from slipway.monitoring.sequential_test import (
     windows_between_alarms,
 )
 from slipway.monitoring.weeks import MeasuredWeek, measure_week, weeks_of
+from slipway.reference.manifest import zone_of
 from slipway.reference.profile import SCORE
 from slipway.tasks.binary import Binary
 from slipway.tasks.multiclass import Multiclass
@@ -219,12 +221,12 @@ def holdout_calibration(
 
 
 def _days(rows: pd.DataFrame, manifest: Mapping[str, Any]) -> np.ndarray | None:
-    """Return the day of each row in UTC; None if its time is not known."""
+    """Return the day of each row in the time zone of the model; None if its time is not known."""
     time = manifest["event_time"]
     if time not in rows:
         return None
     times = rows[time].dt.tz_convert(None) if rows[time].dt.tz else rows[time]
-    return np.asarray(times.to_numpy("datetime64[D]"))
+    return local_days(times.to_numpy(), zone_of(manifest))
 
 
 def holdout_metrics(

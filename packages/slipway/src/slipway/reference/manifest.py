@@ -90,6 +90,7 @@ class Reference:
 
     model: str
     event_time: str | None
+    time_zone: str
     holdout: Sequence[str]
     months: frozenset[int]
     starts: str
@@ -126,6 +127,7 @@ class Reference:
         return cls(
             model=manifest["model"]["sha256"],
             event_time=manifest["event_time"],
+            time_zone=zone_of(manifest),
             holdout=held,
             months=frozenset(int(month[5:]) for month in months),
             starts=months[0] if months else EARLIEST,
@@ -141,6 +143,11 @@ class Reference:
     def without_season(self, days: np.ndarray) -> list[int]:
         """Return the calendar months of some days that the history does not have."""
         return [int(each) for each in np.unique(calendar_month(days)) if each not in self.months]
+
+
+def zone_of(manifest: Mapping[str, Any]) -> str:
+    """Return the time zone of a model's days; those of earlier versions do not name it."""
+    return str(manifest.get("time_zone", "UTC"))
 
 
 def _held_months(manifest: Mapping[str, Any]) -> list[str]:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from slipway.errors import INCONCLUSIVE, NO, YES
-from slipway.metrics import stats
 from slipway.numbers import plain
 from slipway.predictions.files import Skipped
 from slipway.shadow.labelled import LabelledMetrics, Labels, labelled_metrics, unknown_labels
@@ -107,8 +106,6 @@ class Flips:
 
     Attributes
     ----------
-    low, high
-        Interval of the share.
     to_yes, to_no
         Number by direction; None if the task has no such decisions.
     decided
@@ -121,8 +118,6 @@ class Flips:
 
     count: int
     share: float
-    low: float
-    high: float
     to_yes: int | None
     to_no: int | None
     who: list[SliceFlips]
@@ -259,14 +254,11 @@ def find_flips(scores: PairedScores) -> Flips:
         scores.task.monitored(side.scores) for side in (scores.live, scores.candidate)
     )
     count = int(changed.sum())
-    share = stats.wilson(count, scores.rows)
     flipped = np.flatnonzero(changed)
     furthest = flipped[np.argsort(-scores.distances[flipped], kind="stable")]
     return Flips(
         count=count,
-        share=share.value,
-        low=share.low,
-        high=share.high,
+        share=count / scores.rows if scores.rows else 0.0,
         to_yes=ways.get("to_positive"),
         to_no=ways.get("to_negative"),
         who=_flips_by_slice(scores, changed),

@@ -64,7 +64,7 @@ class LabelledMetrics:
     positives
         Of the labels; None if the task has no positive class.
     days
-        Days of requests, in UTC, that have labels.
+        Days of requests that have labels.
     level
         Probability that all intervals of a metric, at every look, hold the true difference.
     """

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import numpy as np
 
@@ -47,6 +48,8 @@ class PairedScores:
     untimed
         Requests with a time in a form that only an older service accepted: neither answered nor
         refused.
+    zone
+        Where days begin at midnight.
     """
 
     task: Task
@@ -59,6 +62,7 @@ class PairedScores:
     refused: int
     examples: list[Example]
     untimed: Count
+    zone: str = "UTC"
 
     @property
     def rows(self) -> int:
@@ -79,8 +83,10 @@ class PairedScores:
 
     @property
     def days(self) -> np.ndarray:
-        """The day in UTC of each request, counted from an arbitrary one."""
-        return np.array([parse_time(time).toordinal() for time in self.times.tolist()], dtype=int)
+        """The day of each request in the time zone, counted from an arbitrary one."""
+        zone = ZoneInfo(self.zone)
+        moments = (parse_time(time).astimezone(zone) for time in self.times.tolist())
+        return np.array([moment.toordinal() for moment in moments], dtype=int)
 
     def newest_of_each_key(self) -> np.ndarray:
         """Return the positions of the last answer to each key."""
@@ -88,8 +94,8 @@ class PairedScores:
         return np.array(sorted(last.values()), dtype=int)
 
 
-def pair_scores(answers: Iterable[Mapping[str, Any]]) -> PairedScores:
-    """Return the answers of `slipway.shadow.answer` as arrays."""
+def pair_scores(answers: Iterable[Mapping[str, Any]], zone: str = "UTC") -> PairedScores:
+    """Return the answers of `slipway.shadow.answer` as arrays; days are those of a time zone."""
     values: dict[str, list[Any]] = {name: [] for name in ("key", "time", "ms")}
     pairs: list[tuple[Mapping[str, Any], Mapping[str, Any]]] = []
     indices: dict[str, dict[str, int]] = {}
@@ -125,6 +131,7 @@ def pair_scores(answers: Iterable[Mapping[str, Any]]) -> PairedScores:
         refused=refused,
         examples=examples,
         untimed=untimed,
+        zone=zone,
     )
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NoReturn
 import orjson
 
 from slipway.dataset.tables import write_json
+from slipway.dataset.zone import time_zone
 from slipway.documents.markdown import to_markdown
 from slipway.errors import SlipwayError
 from slipway.shadow.answer import Answer, Shadow
@@ -73,7 +74,7 @@ def _report(answered: Answered, log: str, params: Params, labels: Labels) -> Rep
     subject = Subject(
         answered.what, answered.model, answered.live, log, answered.others, answered.faults
     )
-    scores = pair_scores(answered.answers)
+    scores = pair_scores(answered.answers, time_zone())
     return compare(scores, subject, params.deploy.shadow, params.judge, labels)
 
 
@@ -109,7 +110,8 @@ def report_followed(
         newest = max(newest, (answer["id"], answer["live"]["model"]))
     live = live or newest[1]
     del others[live]
-    scores = pair_scores(it for it in _read_answers(folder) if it["live"]["model"] == live)
+    of_live = (each for each in _read_answers(folder) if each["live"]["model"] == live)
+    scores = pair_scores(of_live, time_zone())
     subject = Subject("model in shadow mode", folder.name, live, params.serve.log, others)
     known = labels_of(params, labels)
     return compare(scores, subject, params.deploy.shadow, params.judge, known, progress)

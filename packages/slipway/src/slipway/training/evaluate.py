@@ -182,7 +182,7 @@ def write_plots(
     task = project.task()
     model = task.predictions(scores, params.evaluate.threshold)
     tables: dict[str, Sequence[Mapping[str, object]]] = {
-        **DIAGNOSTICS[task.name].plots(sample.labels, model, params.evaluate.bins),
+        **DIAGNOSTICS[task.name].plots(sample, model, params.evaluate.bins),
         "slices": slice_table(rows, sample, scores, params),
     }
     # A model without slices has a file with the header alone.

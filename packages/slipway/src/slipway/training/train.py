@@ -26,6 +26,7 @@ from slipway.dataset.tables import (
     write_columns,
     write_json,
 )
+from slipway.dataset.zone import time_zone
 from slipway.errors import SlipwayError, first_line
 from slipway.reference.domain_classifier import NO_WEEKS, past_weeks
 from slipway.reference.history import no_history, reference_history
@@ -100,6 +101,7 @@ def train(params: Params, prepared: Path = PREPARED, out: Path = MODEL) -> str:
         "target": _target(fitted),
         "features": [_describe(name, types[name], values) for name, values in features.items()],
         **_row_schema(),
+        "time_zone": time_zone(),
         "data": {"md5": data_revision(), "months": dataset.periods},
         "train": split["train"] | {"params": params.train},
         "holdout": split["holdout"],

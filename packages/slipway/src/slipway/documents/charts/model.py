@@ -77,7 +77,7 @@ def releases(history: Sequence[Row], metric: str, title: str) -> str:
 
 
 def calibration(curve: Sequence[Row]) -> str:
-    """Return predicted against observed rates; rows of `stats.calibration_curve`."""
+    """Return predicted against observed rates; rows of `rate_curve`."""
     import altair as alt
 
     top = max(max(row["high"], row["mean_score"]) for row in curve)
@@ -100,7 +100,7 @@ def class_calibration(curves: Mapping[str, Sequence[Row]]) -> str:
     Parameters
     ----------
     curves
-        By the name of a class, at most `CLASSES_SHOWN`: rows of `stats.calibration_curve`.
+        By the name of a class, at most `CLASSES_SHOWN`: rows of `rate_curve`.
     """
     import altair as alt
 

@@ -13,7 +13,10 @@ from typing import Any, Literal
 
 import numpy as np
 
+from slipway.dataset.dependence import Dependence
+from slipway.dataset.periods import Span, local_days, starts_of, unit_of
 from slipway.errors import SlipwayError
+from slipway.metrics.clusters import FEWEST
 from slipway.setup.adopt.table import Column, Table
 from slipway.tasks import TASKS, Task, declared_task
 from slipway.tasks.base import listed
@@ -40,6 +43,9 @@ ROWS_OF_AN_ENTITY = 2
 
 # A feature that predicts the label better than these by itself is suspected, or left out.
 SUSPECTED, LEAK = 0.95, 0.999
+
+# A number whose ranks follow the time this closely is another way to write it.
+FOLLOWS_TIME = 0.99
 
 # Features are float32.
 LARGEST = float(np.finfo("float32").max)
@@ -161,8 +167,10 @@ def make_plan(table: Table, request: Request) -> Plan:
     if entity is None:
         _name_entities(table, request, decisions)
     taken = {target.name, key, time}
+    _name_few_clusters(table, time, entity, request.zone, decisions)
+    times = table.columns[time] if time else None
     roles: dict[str, Role] = {
-        name: _role(column, table.rows, decisions)
+        name: _role(column, table.rows, times, decisions)
         for name, column in table.columns.items()
         if name not in taken
     }
@@ -453,13 +461,13 @@ def _looks_like_a_key(column: Column, rows: int) -> bool:
     """Return whether a column is unique, and numbers or names the rows."""
     if _not_a_key(column):
         return False
-    words = column.name.lower().replace("-", "_").replace(" ", "_").split("_")
+    words = re.split(r"[\W_]+", column.name.lower())
     is_named = bool({"id", "key", "uuid", "guid", "no", "nr", "number"} & set(words))
     is_named |= column.name.endswith(("ID", "Id"))
     if column.kind == "text":
         return is_named or bool(max(map(len, column.values)) <= 64 and " " not in column.values[0])
     first, last = column.distinct[0], column.distinct[-1]
-    return is_named or bool(first in (0, 1) and last - first == rows - 1)
+    return is_named or bool(last - first == rows - 1)
 
 
 # --- entity ---------------------------------------------------------------------------------------
@@ -510,17 +518,48 @@ def _name_entities(table: Table, request: Request, decisions: list[Decision]) ->
         )
 
 
+def _name_few_clusters(
+    table: Table, time: str | None, entity: str | None, zone: str, decisions: list[Decision]
+) -> None:
+    """List what makes rows dependent and has so few values that verdicts are inconclusive."""
+    if time is not None:
+        moments = {time: table.columns[time].values}
+        days = np.unique(local_days(moments[time], zone))
+        unit, count = unit_of(days), len(days)
+        span = Span(len(np.unique(starts_of(days, unit))), unit)
+        counted = Dependence((time,), time, zone).within(moments, span)
+        # About half of the days are compared on: earlier ones are learned from.
+        if counted.columns and count < 2 * FEWEST:
+            decisions.append(
+                Decision(
+                    f"the rows are of {count} days, and a verdict compares on {FEWEST} or more",
+                    "rows of one day depend on each other, and about half of the days are compared "
+                    "on",
+                    "add days: until then each change is inconclusive, and "
+                    "`judge.on_inconclusive` of params.yaml decides",
+                )
+            )
+    if entity is not None and (count := len(table.columns[entity].distinct)) < FEWEST:
+        decisions.append(
+            Decision(
+                f"`{entity}` has {count} values, and a verdict compares on {FEWEST} or more",
+                "rows of the same one depend on each other, so each change is inconclusive",
+                "leave --entity out if the model is used on these only",
+            )
+        )
+
+
 # --- features -------------------------------------------------------------------------------------
 
 
-def _role(column: Column, rows: int, decisions: list[Decision]) -> Role:
+def _role(column: Column, rows: int, times: Column | None, decisions: list[Decision]) -> Role:
     """Return what a column is used for; a column that is not used is listed."""
     if column.kind == "number" and (infinite := int(np.isinf(column.values).sum())):
         raise SlipwayError(
             f"`{column.name}` is infinite in {infinite:,} rows; a feature is finite, or missing",
             "correct these values, or leave them empty",
         )
-    reason = _useless(column, rows)
+    reason = _useless(column, rows) or (_follows(column, times) if times else "")
     if reason:
         decisions.append(
             Decision(
@@ -552,6 +591,24 @@ def _useless(column: Column, rows: int) -> str:
     if column.kind == "integer" and not _not_a_key(column) and _looks_like_a_key(column, rows):
         return "it numbers the rows"
     return ""
+
+
+def _follows(column: Column, times: Column) -> str:
+    """Return why a number that rises or falls with the time is no feature; empty if it does not."""
+    from scipy.stats import spearmanr
+
+    if column.kind not in ("integer", "number"):
+        return ""
+    rows = np.flatnonzero(~column.missing)
+    rows = rows[np.linspace(0, len(rows) - 1, min(len(rows), COMPARED_ROWS)).astype(int)]
+    moments = times.values[rows].astype("int64")
+    if len(np.unique(moments)) < 2 or len(np.unique(column.values[rows])) < 2:
+        return ""
+    found = float(spearmanr(column.values[rows], moments).statistic)
+    if abs(found) <= FOLLOWS_TIME:
+        return ""
+    way = "rises" if found > 0 else "falls"
+    return f"it {way} with `{times.name}`, so later rows have values that no earlier one has"
 
 
 def _look_like_dates(values: np.ndarray) -> bool:

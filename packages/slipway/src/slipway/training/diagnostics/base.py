@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from slipway.tasks.predictions import Predictions
+from slipway.metrics.sample import Predictions, Sample
 
 Table = Sequence[Mapping[str, object]]
 """The rows of a CSV file."""
@@ -61,7 +61,7 @@ class Diagnostics(Protocol):
     def estimator(self) -> Any:
         """Return the regressor or classifier of the baseline on the same features, not fitted."""
 
-    def plots(self, labels: np.ndarray, model: Predictions, bins: int) -> dict[str, Table]:
+    def plots(self, sample: Sample, model: Predictions, bins: int) -> dict[str, Table]:
         """Return the tables of the plots, by file name."""
 
     def of_slice(self, labels: np.ndarray, model: Predictions) -> dict[str, str]:

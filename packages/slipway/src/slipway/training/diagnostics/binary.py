@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from slipway.metrics import stats
-from slipway.tasks.predictions import Predictions
+from slipway.metrics.calibration import rate_curve
+from slipway.metrics.sample import Predictions, Sample
 from slipway.training.diagnostics.base import Axes, Table, ordinal
 
 ROC_POINTS = 101
@@ -38,10 +39,11 @@ class BinaryDiagnostics:
 
         return LogisticRegression(solver="newton-cholesky", tol=1e-10)
 
-    def plots(self, labels: np.ndarray, model: Predictions, bins: int) -> dict[str, Table]:
+    def plots(self, sample: Sample, model: Predictions, bins: int) -> dict[str, Table]:
+        labels = sample.labels
         return {
             "roc": _roc(labels, model.scores),
-            "calibration": stats.calibration_curve(labels, model.scores, bins),
+            "calibration": rate_curve(sample, labels, model.scores, bins),
             "scores": _score_histogram(labels, model.scores),
         }
 

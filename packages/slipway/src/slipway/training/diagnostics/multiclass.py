@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from slipway.metrics import stats
-from slipway.tasks.predictions import Predictions
+from slipway.metrics.calibration import rate_curve
+from slipway.metrics.sample import Predictions, Sample
 from slipway.training.diagnostics.base import Axes, Table, ordinal
 
 
@@ -37,12 +38,12 @@ class MulticlassDiagnostics:
 
         return LogisticRegression(solver="newton-cg", tol=1e-8, max_iter=1_000)
 
-    def plots(self, labels: np.ndarray, model: Predictions, bins: int) -> dict[str, Table]:
-        right, probability = _decided(labels, model)
+    def plots(self, sample: Sample, model: Predictions, bins: int) -> dict[str, Table]:
+        right, probability = _decided(sample.labels, model)
         return {
-            "calibration": stats.calibration_curve(right, probability, bins),
-            "confusion": _confusion(labels, model),
-            "class_calibration": _class_calibration(labels, model, bins),
+            "calibration": rate_curve(sample, right, probability, bins),
+            "confusion": _confusion(sample.labels, model),
+            "class_calibration": _class_calibration(sample, model, bins),
         }
 
     def of_slice(self, labels: np.ndarray, model: Predictions) -> dict[str, str]:
@@ -72,12 +73,11 @@ def _confusion(labels: np.ndarray, model: Predictions) -> Table:
     ]
 
 
-def _class_calibration(labels: np.ndarray, model: Predictions, bins: int) -> Table:
+def _class_calibration(sample: Sample, model: Predictions, bins: int) -> Table:
     """Return the calibration curve of each class against all others."""
     return [
         {"class": each, **point}
         for each in range(model.scores.shape[1])
-        for point in stats.calibration_curve(
-            (labels == each).astype("float64"), model.scores[:, each], bins
-        )
+        for is_class in [(sample.labels == each).astype("float64")]
+        for point in rate_curve(sample, is_class, model.scores[:, each], bins)
     ]

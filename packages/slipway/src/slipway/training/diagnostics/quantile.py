@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from slipway.metrics import stats
-from slipway.tasks.predictions import Predictions
+from slipway.metrics.calibration import rate_curve
+from slipway.metrics.sample import Predictions, Sample
 from slipway.training.diagnostics.base import Axes, Table
 from slipway.training.diagnostics.regression import RegressionDiagnostics
 
@@ -32,10 +32,10 @@ class QuantileDiagnostics(RegressionDiagnostics):
     def constant(self, described: Mapping[str, Any], rows: int, training_rows: int) -> np.ndarray:
         return np.full(rows, float(described["at_quantile"]))
 
-    def plots(self, labels: np.ndarray, model: Predictions, bins: int) -> dict[str, Table]:
-        covered = (labels <= model.scores).astype("float64")
-        curve = stats.calibration_curve(covered, model.scores, bins)
-        return super().plots(labels, model, bins) | {
+    def plots(self, sample: Sample, model: Predictions, bins: int) -> dict[str, Table]:
+        covered = (sample.labels <= model.scores).astype("float64")
+        curve = rate_curve(sample, covered, model.scores, bins)
+        return super().plots(sample, model, bins) | {
             "calibration": [
                 {"coverage" if name == "label_rate" else name: value for name, value in row.items()}
                 for row in curve

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from slipway.metrics import stats
-from slipway.tasks.predictions import Predictions
+from slipway.metrics.calibration import mean_curve
+from slipway.metrics.sample import Predictions, Sample
 from slipway.training.diagnostics.base import Axes, Table, ordinal
 
 # Rows whose pairs are counted: the share of pairs has an error of about 0.003.
@@ -51,10 +51,10 @@ class RegressionDiagnostics:
 
         return Ridge(alpha=1.0, tol=1e-10)  # many categories are a sparse matrix
 
-    def plots(self, labels: np.ndarray, model: Predictions, bins: int) -> dict[str, Table]:
+    def plots(self, sample: Sample, model: Predictions, bins: int) -> dict[str, Table]:
         return {
-            "calibration": _means(labels, model.scores, bins),
-            "residuals": _residuals(labels, model.scores),
+            "calibration": mean_curve(sample, model.scores, bins),
+            "residuals": _residuals(sample.labels, model.scores),
         }
 
     def of_slice(self, labels: np.ndarray, model: Predictions) -> dict[str, str]:
@@ -68,22 +68,6 @@ def _tied(values: np.ndarray) -> float:
     """Return the share of pairs of rows with equal values."""
     rows, counts = len(values), np.unique(values, return_counts=True)[1].astype("float64")
     return float((counts * (counts - 1)).sum() / (rows * (rows - 1)))
-
-
-def _means(labels: np.ndarray, scores: np.ndarray, bins: int) -> Table:
-    """Return mean score and label, with its 95% interval, of bins of equal count, by score."""
-    in_bin = stats.bins_of(scores, bins)
-    return [
-        {"mean_score": float(scores[in_bin == each].mean()), **_mean(labels[in_bin == each])}
-        for each in np.unique(in_bin)
-    ]
-
-
-def _mean(labels: np.ndarray) -> dict[str, float]:
-    """Return the mean of some labels; its interval takes them to be independent."""
-    mean, rows = float(labels.mean()), len(labels)
-    reach = stats.quantile(0.95) * float(labels.std(ddof=min(1, rows - 1))) / rows**0.5
-    return {"mean_label": mean, "low": mean - reach, "high": mean + reach, "rows": rows}
 
 
 def _residuals(labels: np.ndarray, scores: np.ndarray) -> Table:
