@@ -143,6 +143,8 @@ REFUSED: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     "no such entity": ({}, {"entity": "customer"}, "no such column"),
     "the target as entity": ({}, {"entity": "label"}, "is the target"),
     "the key as entity": ({}, {"entity": "id", "key": "id"}, "is the key"),
+    "an entity of one row each": ({}, {"entity": "id", "key": "none"}, "no two rows"),
+    "a positive value of numbers": ({}, {"target": "amount", "positive": "1"}, "no positive value"),
     "an entity of all rows": ({"shop": "a"}, {"entity": "shop"}, "the same one"),
     "the target as key": ({"label": range(ROWS)}, {"key": "label"}, "is the target"),
     "a positive class that does not exist": ({}, {"positive": "2"}, "0, 1"),

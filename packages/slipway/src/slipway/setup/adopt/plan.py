@@ -17,7 +17,7 @@ from slipway.errors import SlipwayError
 from slipway.metrics.clusters import FEWEST
 from slipway.numbers import counted
 from slipway.setup.adopt.table import Column, Table
-from slipway.tasks import TASKS, Task, declared_task
+from slipway.tasks import NAMES, Task, declared_task
 from slipway.tasks.base import listed
 from slipway.tasks.multiclass import MOST_CLASSES
 from slipway.training.diagnostics import DIAGNOSTICS
@@ -251,7 +251,7 @@ def _task(target: Column, request: Request) -> tuple[Task, Any, list[Decision]]:
         )
     name = request.task or _guess_task(target)
     if name not in TARGETS:
-        if name in TASKS:
+        if name in NAMES:
             what, do = "a table is not adopted for it", "adopt a regression, then see docs/model.md"
         else:
             what, do = "no such task", f"choose from: {', '.join(TARGETS)}"
@@ -265,6 +265,11 @@ def _task(target: Column, request: Request) -> tuple[Task, Any, list[Decision]]:
             )
         )
     task, positive = TARGETS[name](target, request, decisions)
+    if request.positive is not None and not task.rule(0.5):
+        raise SlipwayError(
+            f"--positive {request.positive}: the task is {name}, which has no positive value",
+            "leave it out, or add --task binary",
+        )
     return task, positive, decisions
 
 
@@ -495,6 +500,11 @@ def _entity(table: Table, request: Request, taken: Mapping[str | None, str]) -> 
         raise SlipwayError(
             f"{stated}: all rows are of the same one",
             "name a column of several values, or --entity none",
+        )
+    if len(column.distinct) == table.rows:
+        raise SlipwayError(
+            f"{stated}: no two rows are of the same one",
+            "name a column with repeated values, or --entity none",
         )
     return column.name
 
