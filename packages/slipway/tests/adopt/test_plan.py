@@ -221,8 +221,12 @@ def test_numbers_are_offered_as_entity_by_their_name_only(
     tmp_path: Path, columns: dict[str, Any]
 ) -> None:
     numbers = np.arange(ROWS) % 60
-    more = {"age": numbers + 18, "number of rooms": numbers, "customer no": numbers}
-    more |= {"region": [f"r{number % 20}" for number in range(ROWS)]}  # too few to be clusters
+    more = {
+        "age": numbers + 18,
+        "number of rooms": numbers,
+        "customer no": numbers,
+        "region": np.resize([f"r{number}" for number in range(20)], ROWS),  # too few clusters
+    }
     (listed,) = [
         each.evidence
         for each in plan_of(tmp_path, columns | more).decisions

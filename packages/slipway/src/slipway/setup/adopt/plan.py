@@ -560,7 +560,8 @@ def _role(column: Column, rows: int, decisions: list[Decision]) -> Role:
             Decision(
                 f"`{column.name}` is not a feature",
                 reason,
-                "add it in src/model/features.py if it helps",
+                "if it helps, declare it with `before` in src/model/schema.py and add it in "
+                "features.py",
             )
         )
         return "unused"
