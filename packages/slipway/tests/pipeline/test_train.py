@@ -49,7 +49,7 @@ def test_the_manifest_names_the_model_its_inputs_and_its_holdout(trained):
 
 def test_what_is_no_estimator_and_a_missing_package_are_named_with_a_remedy(prepared, monkeypatch):
     monkeypatch.setattr(estimator_module, "build", lambda _params, _categories: None)
-    with pytest.raises(SlipwayError, match="`build` of src/model/estimator.py returns None"):
+    with pytest.raises(SlipwayError, match="returns None"):
         train(read_params(), out=prepared / "build/other")
 
     def build(_params, _categories):

@@ -148,9 +148,9 @@ def candidates(plan: Plan) -> list[Candidate]:
             parts | {"linear": words, "regression": regression, "arguments": arguments},
         ),
         {"c": 1.0} if is_classifier else {"alpha": 1.0},
-        ({"c": 0.01}, {"c": 0.1}, {"c": 10.0})
+        ({"c": 0.01}, {"c": 0.1}, {"c": 0.5}, {"c": 10.0})
         if is_classifier
-        else ({"alpha": 10.0}, {"alpha": 100.0}, {"alpha": 1000.0}),
+        else ({"alpha": 2.0}, {"alpha": 10.0}, {"alpha": 100.0}, {"alpha": 1000.0}),
     )
     return [trees, linear]
 
