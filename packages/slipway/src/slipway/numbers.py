@@ -25,3 +25,8 @@ def signed(value: float, digits: int = 4) -> str:
     text = plain(abs(value), digits)
     is_zero = not any(letter in "123456789" for letter in text)
     return text if is_zero else f"{'+' if value > 0 else '−'}{text}"  # noqa: RUF001
+
+
+def counted(count: int, one: str, several: str = "") -> str:
+    """Return a number of things, such as 1 row or 2,000 rows; `several` is `one` with an s."""
+    return f"{count:,} {one if count == 1 else several or one + 's'}"

@@ -325,7 +325,7 @@ def estimator(params: Mapping[str, Any], categories: list[str]) -> BaseEstimator
     build = _load("estimator", "build")
     try:
         with user_code():
-            return build(params, categories)
+            built = build(params, categories)
     except UserCodeError as error:
         if isinstance(missing := error.__cause__, KeyError):
             raise SlipwayError(
@@ -334,6 +334,12 @@ def estimator(params: Mapping[str, Any], categories: list[str]) -> BaseEstimator
                 "add it to the section `train` of params.yaml",
             ) from missing
         raise
+    if isinstance(built, type) or not hasattr(built, "fit"):
+        raise SlipwayError(
+            f"`build` of src/model/estimator.py returns {built!r}, which is no estimator",
+            "return an object with the interface of scikit-learn, not yet fitted",
+        )
+    return built
 
 
 def slices(columns: Columns) -> dict[str, np.ndarray]:

@@ -44,9 +44,13 @@ def user_code(otherwise: str = "") -> Iterator[None]:
 
 
 def explain(error: BaseException, line: str) -> UserCodeError:
-    return UserCodeError(
-        f"{line}: {first_line(error)}", "fix it there; SLIPWAY_DEBUG=1 shows the traceback"
-    )
+    do = "fix it there; SLIPWAY_DEBUG=1 shows the traceback"
+    if isinstance(error, ModuleNotFoundError) and (error.name or "").split(".")[0] != PACKAGE:
+        do = (
+            "add its package to the extra `pipeline` of pyproject.toml (to `dependencies` if the "
+            "service needs it), then `make lock` and `make setup`"
+        )
+    return UserCodeError(f"{line}: {first_line(error)}", do)
 
 
 def find_line(error: BaseException) -> str:

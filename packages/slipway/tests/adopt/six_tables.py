@@ -25,6 +25,11 @@ def bundled(load: Callable[..., object]) -> Callable[[], pd.DataFrame]:
     return lambda: pd.DataFrame(load(as_frame=True).frame)  # type: ignore[attr-defined]
 
 
+def wine() -> pd.DataFrame:
+    """Wines, of which two columns are called as predictions and labels are."""
+    return bundled(datasets.load_wine)().rename(columns={"ash": "score", "hue": "label"})
+
+
 def houses(rows: int = 4_000) -> pd.DataFrame:
     """Prices with a long tail, by place, size, age and kind; the district is an entity."""
     random = np.random.default_rng(1)
@@ -66,7 +71,7 @@ def wide(rows: int = 2_000, columns: int = 300) -> pd.DataFrame:
 
 TABLES: dict[str, Example] = {
     "cancer": Example(bundled(datasets.load_breast_cancer), "target", "binary"),
-    "wine": Example(bundled(datasets.load_wine), "target", "multiclass"),
+    "wine": Example(wine, "target", "multiclass"),
     "digits": Example(bundled(datasets.load_digits), "target", "multiclass"),
     "diabetes": Example(bundled(datasets.load_diabetes), "target", "regression"),
     "houses": Example(houses, "price", "regression"),

@@ -15,6 +15,7 @@ import pytest
 from tests.adopt.six_tables import TABLES, write
 from tests.services.repository import commit, edit_params
 
+from slipway.reference.profile import series_name
 from slipway.repository.worktrees import environment, run
 from slipway.serving.start import serving
 
@@ -107,7 +108,13 @@ def test_it_is_served_and_monitored(
     rows = [example["row"] for example in manifest["golden"]]
     for at in range(ROWS):
         client.post("/predict", json=rows[at % len(rows)]).raise_for_status()
-    done = slipway(root, "drift", "--log", str(tmp_path / "log"))
+    out = tmp_path / "drift.json"
+    done = slipway(root, "drift", "--log", str(tmp_path / "log"), "--json", str(out))
     assert done.returncode in (0, 1, 2), done.stderr
     assert "Traceback" not in done.stderr
     assert done.stdout
+    report = json.loads(out.read_text("utf-8"))
+    series = {row["name"]: row for row in report["columns"]}
+    inputs = {each["name"] for each in manifest["inputs"]}
+    assert {"score", series_name("score"), series_name("label")} <= series.keys()
+    assert len(series) == len(inputs) + 2  # the probability and the class that is decided

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -172,6 +173,8 @@ REFUSED: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     "no such entity": ({}, {"entity": "customer"}, "no such column"),
     "the target as entity": ({}, {"entity": "label"}, "is the target"),
     "the key as entity": ({}, {"entity": "id", "key": "id"}, "is the key"),
+    "an entity of one row each": ({}, {"entity": "id", "key": "none"}, "no two rows"),
+    "a positive value of numbers": ({}, {"target": "amount", "positive": "1"}, "no positive value"),
     "an entity of all rows": ({"shop": "a"}, {"entity": "shop"}, "the same one"),
     "the target as key": ({"label": range(ROWS)}, {"key": "label"}, "is the target"),
     "a positive class that does not exist": ({}, {"positive": "2"}, "0, 1"),
@@ -242,6 +245,52 @@ def test_repeated_customers_are_listed_until_the_user_decides(
 
     assert listed()
     assert not listed(entity="none")
+
+
+def test_numbers_are_offered_as_entity_by_their_name_only(
+    tmp_path: Path, columns: dict[str, Any]
+) -> None:
+    numbers = np.arange(ROWS) % 60
+    more = {
+        "age": numbers + 18,
+        "number of rooms": numbers,
+        "customer no": numbers,
+        "region": np.resize([f"r{number}" for number in range(20)], ROWS),  # too few clusters
+    }
+    (listed,) = [
+        each.evidence
+        for each in plan_of(tmp_path, columns | more).decisions
+        if "60" in each.evidence
+    ]
+    assert re.findall("`(.*?)`", listed) == ["customer no"]
+
+
+def test_rare_positives_have_limits_that_a_constant_does_not_meet(
+    tmp_path: Path, columns: dict[str, Any]
+) -> None:
+    label = (np.arange(ROWS) < 2).astype(int)
+    (tmp_path / "params.yaml").write_text((ROOT / "params.yaml").read_text("utf-8"), "utf-8")
+    plan = plan_of(tmp_path, columns | {"label": label})
+    write_params(plan, Chosen(candidates(plan)[0], {}, "loss", None), tmp_path)
+    written = yaml.safe_load((tmp_path / "params.yaml").read_text("utf-8"))
+    constant = -(0.01 * np.log(0.01) + 0.99 * np.log(0.99))
+    assert written["judge"]["primary"] == "average_precision"
+    assert written["judge"]["margins"]["log_loss"] < constant / 10
+    assert written["monitoring"]["loss_excess"] < constant / 10
+    assert written["monitoring"]["rate_gap"] < 0.01
+
+
+def test_other_settings_that_predict_worse_than_the_baseline_are_not_written(
+    tmp_path: Path,
+) -> None:
+    random = np.random.default_rng(0)
+    x = random.normal(size=(ROWS, 3))
+    columns: dict[str, Any] = {f"x{at}": x[:, at] for at in range(3)}
+    columns["label"] = (x.sum(axis=1) > 0).astype(int)  # the less regularised, the better
+    plan = plan_of(tmp_path, columns)
+    chosen = choose_estimator(plan, features_of(plan)).candidate
+    tried = [chosen.train, *({**chosen.train, **other} for other in chosen.others)]
+    assert {each["c"] for each in tried} == {1.0, 10.0}
 
 
 def test_a_second_table_takes_the_place_of_the_first_in_the_readme(

@@ -175,7 +175,7 @@ BROKEN = [
     ("model-pushed", "wrong", lose_remote, "does not have build/"),
     ("model-pushed", "wrong", lose_model_file, "does not have build/model/"),
     ("remote-writable", "wrong", read_only, "cannot be written"),
-    ("remote-committed", "wrong", add_object, "data-remote/ has 1 files"),
+    ("remote-committed", "wrong", add_object, "data-remote/ has 1 file"),
     ("codeowners", "note", lambda _: None, "no CODEOWNERS"),
     ("lint-hook", "note", lambda _: None, "no hook"),
     ("dvc-hooks", "note", checkout_hook, "without the checks"),

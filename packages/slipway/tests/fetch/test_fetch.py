@@ -165,7 +165,7 @@ class TestAddress:
 
         said = fetch(str(tmp_path / "somewhere"), asked, settings)
 
-        assert said.endswith(f"1 files of the log, 0.0 MB; the model is {SHA[:12]}")
+        assert said.endswith(f"1 file of the log, 0.0 MB; the model is {SHA[:12]}")
         assert [path.name for path in (asked / "log").iterdir()] == ["a.jsonl"]
 
     def test_a_bucket_is_as_well(self, asked, settings, s3: Server, monkeypatch):

@@ -102,12 +102,14 @@ def test_a_leak_is_seen_whichever_way_it_ranks(invert):
         check_leak({"leak": leak}, labels, limit=0.85)
 
 
-def test_a_category_that_names_each_row_is_a_leak():
+def test_text_of_one_row_is_no_leak_and_text_that_names_the_label_is():
     labels = np.tile([0.0, 1.0], 500)
-    names = np.array([f"row {number}" for number in range(1000)], dtype=object)
+    texts = np.array([f"row {number}" for number in range(1000)], dtype=object)
+    check_leak({"comment": texts}, labels, limit=0.85)
 
-    with pytest.raises(Refused, match="`name`"):
-        check_leak({"name": names}, labels, limit=0.85)
+    words = np.where(labels == 1, "yes", "no").astype(object)
+    with pytest.raises(Refused, match="`answer`"):
+        check_leak({"answer": words}, labels, limit=0.85)
 
 
 def test_features_of_ordinary_strength_pass_the_leak_check():

@@ -47,6 +47,21 @@ def test_the_manifest_names_the_model_its_inputs_and_its_holdout(trained):
     assert "arr_delay" not in {column["name"] for column in manifest["inputs"]}
 
 
+def test_what_is_no_estimator_and_a_missing_package_are_named_with_a_remedy(prepared, monkeypatch):
+    monkeypatch.setattr(estimator_module, "build", lambda _params, _categories: None)
+    with pytest.raises(SlipwayError, match="returns None"):
+        train(read_params(), out=prepared / "build/other")
+
+    def build(_params, _categories):
+        raise ModuleNotFoundError("No module named 'boosting'", name="boosting")
+
+    build.__code__ = build.__code__.replace(co_filename=estimator_module.__file__)
+    monkeypatch.setattr(estimator_module, "build", build)
+    with pytest.raises(SlipwayError, match="No module named") as error:
+        train(read_params(), out=prepared / "build/other")
+    assert "make lock" in error.value.do
+
+
 def test_free_text_and_times_are_not_monitored_and_named(prepared, monkeypatch):
     monkeypatch.setattr(train_module, "MOST_VALUES", 12)  # there are more carriers
     monkeypatch.setattr(schema_module, "EVENT_TIME", None)  # so its column is any time

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from slipway.metrics.registry import ALL
-from slipway.numbers import plain, signed
+from slipway.numbers import counted, plain, signed
 
 
 @pytest.mark.parametrize(
@@ -35,6 +35,12 @@ def test_a_number_that_decimals_would_hide_has_two_digits(
     value: float, digits: int, text: str
 ) -> None:
     assert plain(value, digits) == text
+
+
+def test_one_thing_is_named_in_the_singular() -> None:
+    assert [counted(count, "row") for count in (0, 1, 2_000)] == ["0 rows", "1 row", "2,000 rows"]
+    assert counted(1, "entry has", "entries have") == "1 entry has"
+    assert counted(2, "entry has", "entries have") == "2 entries have"
 
 
 def test_a_metric_of_a_small_unit_is_readable() -> None:

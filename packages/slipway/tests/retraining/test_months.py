@@ -251,7 +251,7 @@ def test_rows_of_an_older_schema_and_of_no_time_are_left_out_and_named(
 
     (month,) = added
     assert (month.rows, month.refused) == (len(september) - 2, 1)
-    assert "1 rows do not fit the schema" in month.text()
+    assert "1 row does not fit the schema" in month.text()
     assert "line 5: `carrier`" in month.text()
     assert any("no readable event time" in said and "line 6" in said for said in why)
 

@@ -45,6 +45,7 @@ from slipway.dataset.csv_format import CsvFormat
 from slipway.dataset.tables import take
 from slipway.dataset.zone import stated_zone
 from slipway.errors import NO, YES, SlipwayError
+from slipway.numbers import counted
 from slipway.predictions.answers import Answers, answers_of
 from slipway.predictions.record import VERSION
 from slipway.progress import track
@@ -106,9 +107,11 @@ class Result:
 
     def text(self) -> str:
         """Return the summary for a terminal."""
-        found, files = self.counts, "1 file" if self.files == 1 else f"{self.files:,} files"
+        found, files = self.counts, counted(self.files, "file")
         rows = found.scored + found.rejected
-        lines = [f"{self.folder.address}: {rows:,} rows of {files}, {found.scored:,} scored"]
+        lines = [
+            f"{self.folder.address}: {counted(rows, 'row')} of {files}, {found.scored:,} scored"
+        ]
         if found.scored:
             mean = found.watched / found.scored
             lines[0] += (
@@ -116,7 +119,9 @@ class Result:
                 f"{found.review / found.scored:.1%} for human review"
             )
         if found.rejected:
-            lines.append(f"{found.rejected:,} rows rejected ({self.folder.address}/rejected):")
+            lines.append(
+                f"{counted(found.rejected, 'row')} rejected ({self.folder.address}/rejected):"
+            )
             reasons = sorted(found.reasons.items(), key=lambda each: -each[1])
             lines += [f"  {rows:,} {reason}" for reason, rows in reasons[:MOST_REASONS]]
             if len(reasons) > MOST_REASONS:
@@ -153,7 +158,9 @@ def score_batch(
     manifest = read_manifest(model)
     inputs = find_inputs(rows)
     if len(inputs) >= 2**FILE_BITS:
-        raise SlipwayError(f"{rows}: {len(inputs):,} files", "score them in several batches")
+        raise SlipwayError(
+            f"{rows}: {counted(len(inputs), 'file')}", "score them in several batches"
+        )
     check_local(inputs, manifest["inputs"], params.data)
     folder = place_of(out)
     with folder.locked():

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from slipway.cli.options import JsonFile, Model
+from slipway.numbers import counted
 
 
 def data(
@@ -192,7 +193,7 @@ def score(
     from slipway.training.score import score_file
 
     count = score_file(rows, model, out)
-    typer.echo(f"{out}: {count:,} scores")
+    typer.echo(f"{out}: {counted(count, 'score')}")
 
 
 def score_batch(

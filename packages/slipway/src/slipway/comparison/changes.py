@@ -27,6 +27,7 @@ from slipway.comparison.report import (
 from slipway.protected.changes import find_dangers
 from slipway.protected.packages import Change as PackageChange
 from slipway.protected.paths import JUDGES
+from slipway.reference.profile import PREDICTED
 from slipway.repository.git import names, read_file, shown
 from slipway.repository.worktrees import run
 from slipway.texts import parse_yaml, read_yaml
@@ -92,8 +93,8 @@ def data_changes(
     Distributions and missing values are those of the two holdouts.
     """
     same = before["data"]["md5"] == after["data"]["md5"]
-    old, new = before["reference"], after["reference"]
-    both = [name for name in old if name in new and name != "score"]
+    old, new = (_inputs(each["reference"]) for each in (before, after))
+    both = [name for name in old if name in new]
     shifts = [Shift(column=name, distance=distance(old[name], new[name])) for name in both]
     none = FileChanges(added=[], deleted=[], modified=[])
     return DataChanges(
@@ -116,6 +117,10 @@ def data_changes(
             key=lambda shift: -shift.distance,
         ),
     )
+
+
+def _inputs(reference: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: profile for name, profile in reference.items() if name not in PREDICTED}
 
 
 def distance(old: Mapping[str, Any], new: Mapping[str, Any]) -> float:

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from slipway.errors import NO, YES
+from slipway.numbers import counted
 from slipway.untrusted import as_text, quote, shown_name
 
 MOST_NOTED = 5
@@ -95,10 +96,10 @@ def render_json(report: ValidationReport) -> dict[str, Any]:
 def render_text(report: ValidationReport) -> str:
     """Return the report for a terminal."""
     lines = [_headline(report)]
-    rows = {file.file: f"{file.rows:,} rows, " for file in report.files}
+    rows = {file.file: f"{counted(file.rows, 'row')}, " for file in report.files}
     for name in dict.fromkeys(violation.file for violation in report.violations):
         of_file = [violation for violation in report.violations if violation.file == name]
-        lines += ["", f"{_plain(name)}: {rows.get(name, '')}{_many(len(of_file), 'violation')}"]
+        lines += ["", f"{_plain(name)}: {rows.get(name, '')}{counted(len(of_file), 'violation')}"]
         lines += [f"  {sentence(violation, _plain)}" for violation in of_file]
     if not report.has_key:
         lines += ["", "No key (`KEY` is None): repeated rows were not looked for"]
@@ -108,14 +109,14 @@ def render_text(report: ValidationReport) -> str:
 
 def _headline(report: ValidationReport) -> str:
     rows = sum(file.rows for file in report.files)
-    read = f"{_many(len(report.files), 'file')}, {rows:,} rows"
+    read = f"{counted(len(report.files), 'file')}, {counted(rows, 'row')}"
     if report.periods:
         ends = dict.fromkeys([report.periods[0], report.periods[-1]])
-        read += f", {_many(len(report.periods), 'period')} ({' to '.join(ends)})"
+        read += f", {counted(len(report.periods), 'period')} ({' to '.join(ends)})"
     if not report.violations:
         return f"Valid: {read}"
     bad = len({violation.file for violation in report.violations})
-    return f"Invalid: {_many(len(report.violations), 'violation')} in {bad:,} of {read}"
+    return f"Invalid: {counted(len(report.violations), 'violation')} in {bad:,} of {read}"
 
 
 def _notes(report: ValidationReport) -> list[str]:
@@ -123,7 +124,7 @@ def _notes(report: ValidationReport) -> list[str]:
         f"Read with {written}": [file.file for file in report.files if file.written == written]
         for written in dict.fromkeys(file.written for file in report.files if file.written)
     }
-    notes[f"Not read ({_many(len(report.not_read), 'file')})"] = report.not_read
+    notes[f"Not read ({counted(len(report.not_read), 'file')})"] = report.not_read
     lines = []
     for note, names in notes.items():
         if names:
@@ -141,12 +142,12 @@ def sentence(violation: Violation, show: Callable[[str], str]) -> str:
     check, expected = show(violation.check), show(violation.expected)
     examples = ", ".join(show(example) for example in violation.examples)
     first = ", ".join(f"{row:,}" for row in violation.rows)
-    rows = f"{_many(violation.count, 'row')} ({_percent(violation.share)}; first: {first})"
+    rows = f"{counted(violation.count, 'row')} ({_percent(violation.share)}; first: {first})"
     sentences = {
         "not_read": f"it is not read: {examples}; expected {expected}",
         "label": f"the label {column} is {examples} in {rows}; expected {expected}",
         "no_rows": f"no rows; expected {expected}",
-        "rows_per_month": f"{violation.count:,} rows of {examples}; expected {expected}",
+        "rows_per_month": f"{counted(violation.count, 'row')} of {examples}; expected {expected}",
         "missing_column": f"{column} is missing; expected {expected}",
         "unknown_column": f"{column} is unknown; expected {expected}",
         "repeated_column": f"{column} occurs more than once; expected {expected}",
@@ -166,10 +167,6 @@ def sentence(violation: Violation, show: Callable[[str], str]) -> str:
 def shown_columns(names: str) -> str:
     """Return the names of a violation's columns for a message."""
     return names if COLUMNS.fullmatch(names) else shown_name(names)
-
-
-def _many(count: int, what: str) -> str:
-    return f"{count:,} {what}" + ("" if count == 1 else "s")
 
 
 def _percent(share: float) -> str:

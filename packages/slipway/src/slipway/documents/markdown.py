@@ -19,6 +19,7 @@ from slipway.documents.document import (
     Table,
     Tiles,
 )
+from slipway.numbers import counted
 from slipway.untrusted import as_label, as_markdown, as_summary
 
 # GitHub refuses a comment of 65,536 characters; CML adds a line of its own.
@@ -37,7 +38,7 @@ def to_markdown(document: Document, limit: int = LIMIT) -> str:
     sections = [_section(section) for section in document.sections]
     for kept in range(len(sections), -1, -1):
         gone = len(sections) - kept
-        note = [LEFT_OUT.format(f"{gone} section{'s' if gone > 1 else ''}")] if gone else []
+        note = [LEFT_OUT.format(counted(gone, "section"))] if gone else []
         text = "\n\n".join([*warning, headline, *head, *sections[:kept], *note, *foot]) + "\n"
         if len(text) < limit:
             return text

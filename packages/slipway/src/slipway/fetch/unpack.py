@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import IO, cast
 
 from slipway.errors import SlipwayError
+from slipway.numbers import counted
 from slipway.predictions.files import Skipped, shown_name
 
 NAME = re.compile(r"(log|model)/[A-Za-z0-9][A-Za-z0-9._-]{0,200}")
@@ -52,7 +53,7 @@ class Fetched:
 
     def text(self) -> str:
         left = "".join(f"{sentence} " for sentence in self.left)
-        return f"{left}{self.files:,} files of the log, {self.size / 1e6:,.1f} MB"
+        return f"{left}{counted(self.files, 'file')} of the log, {self.size / 1e6:,.1f} MB"
 
 
 class Limits:

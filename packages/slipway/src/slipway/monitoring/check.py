@@ -32,6 +32,7 @@ from slipway.monitoring.report import (
     without_answer,
 )
 from slipway.monitoring.series import monitor_joint, monitor_volume
+from slipway.numbers import counted
 from slipway.reference.manifest import Reference
 from slipway.reference.profile import SCORE
 from slipway.tasks import task_of
@@ -151,8 +152,8 @@ class _Check:
         faults = [*counts.faults(self.reference, self.now), *of_labels]
         if elsewhere:
             faults.append(
-                f"{elsewhere:,} predictions are for days months away from the others; they were "
-                "not compared."
+                f"{counted(elsewhere, 'prediction is', 'predictions are')} for days months away "
+                "from the others, and not compared."
             )
         rows = self.manifest["reference"][SCORE]["rows"]
         return {
@@ -199,8 +200,8 @@ def _problem(counts: DailyCounts, calendar: Calendar, min_rows: int) -> str:
         return ""
     if rows:
         return (
-            f"too few rows: {rows:,} predictions of this model, and a window needs {min_rows:,} "
-            "(drift.min_rows in params.yaml). Wait for more traffic."
+            f"too few rows: {counted(rows, 'prediction')} of this model, and a window needs "
+            f"{min_rows:,} (drift.min_rows in params.yaml). Wait for more traffic."
         )
     if counts.others:
         return "no traffic of this model: every record in the log is of another model."
@@ -247,8 +248,8 @@ def _days(monitored: Sequence[Monitored[Any]], calendar: Calendar) -> list[Day]:
 
 def _summary(report: DriftReport) -> str:
     compared = (
-        f"{report.rows:,} predictions for {report.first} to {report.last} compared with "
-        f"{report.reference.rows:,} rows of {ends(report.reference.months)}"
+        f"{counted(report.rows, 'prediction')} for {report.first} to {report.last} compared with "
+        f"{counted(report.reference.rows, 'row')} of {ends(report.reference.months)}"
     )
     names = {row.name for row in report.columns}
     drifted = [row for row in report.columns if row.status == "drift"]
@@ -257,12 +258,12 @@ def _summary(report: DriftReport) -> str:
     others = [alarm.words for alarm in report.active() if alarm.stream not in names]
     more = "".join(f" {words[:1].upper()}{words[1:]}." for words in others)
     if not drifted:
-        return f"{compared}: none of {len(report.columns)} columns drifted{small}.{more}"
+        return f"{compared}: none of {counted(len(report.columns), 'column')} drifted{small}.{more}"
     since = {alarm.stream: alarm.since for alarm in report.active()}
     first = listed([f"`{row.name}` (since {since[row.name]})" for row in drifted])
     return (
-        f"{compared}: {len(drifted)} of {len(report.columns)} columns drifted{small}: {first}."
-        f"{more}"
+        f"{compared}: {len(drifted)} of {counted(len(report.columns), 'column')} drifted"
+        f"{small}: {first}.{more}"
     )
 
 
@@ -310,7 +311,7 @@ def _unknown(labels: Sequence[Any]) -> list[str]:
         return []
     names = list(dict.fromkeys(map(str, labels)))
     sentence = (
-        f"{len(labels):,} labels are of classes that this model does not have ({listed(names)}); "
-        "they were not compared."
+        f"{counted(len(labels), 'label is', 'labels are')} of classes that this model does not "
+        f"have, and not compared ({listed(names)})."
     )
     return [sentence]

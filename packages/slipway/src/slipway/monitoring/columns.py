@@ -12,6 +12,7 @@ from slipway.monitoring.detect import SPANS, Detection, Rule, detect, null
 from slipway.monitoring.distances import measure, psi
 from slipway.monitoring.messages import MONTHS, Difference, describe, sized
 from slipway.monitoring.report import Alarm, Column
+from slipway.numbers import counted
 from slipway.reference.manifest import Reference, Series
 from slipway.reference.profile import PREDICTED
 from slipway.untrusted import shorten
@@ -136,7 +137,7 @@ class _Windows:
         dates = self.calendar.dates
         began = onset(self.counts, self.expected, self.series.overdispersion, each.at)
         row = self.row(each.at, span_of(over, strength))
-        span = "1 day" if row.days == 1 else f"{row.days} days"
+        span = counted(row.days, "day")
         return Alarm(
             stream=self.series.name,
             since=str(dates[began]),

@@ -33,7 +33,7 @@ from slipway.predictions.reader import (
     read_times,
 )
 from slipway.reference.manifest import Reference, Series
-from slipway.reference.profile import DECIDED, PREDICTED, SCORE, bin_numbers
+from slipway.reference.profile import DECIDED, PREDICTED, SCORE, bin_numbers, series_name
 from slipway.tasks import Task, task_of
 
 if TYPE_CHECKING:
@@ -210,13 +210,13 @@ class _Counter:
             count = cells.numbers if series.is_number else cells.texts
             values[name] = count(series, column)
         for name, breaks in broken(table, self._reference.inputs).items():
-            cells.put("broken", name, breaks)
+            cells.put("broken", series_name(name), breaks)
         cells.sample(values, table[PLACE].to_numpy())
 
     def _column(self, name: str, table: pa.Table) -> pa.Array:
         if name in PREDICTED:
             return self.predicted[name]
-        return table[f"{INPUT}{name}"].combine_chunks()
+        return table[f"{INPUT}{self._reference.columns.get(name, name)}"].combine_chunks()
 
 
 def _encoded(table: pa.Table, reference: Reference) -> pa.Table:

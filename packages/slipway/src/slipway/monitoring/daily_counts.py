@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from slipway.numbers import counted
 from slipway.predictions.files import Count, Skipped
 
 if TYPE_CHECKING:
@@ -134,30 +135,31 @@ class DailyCounts:
     def _faults(self, reference: Reference, now: datetime) -> Iterator[str]:
         for name, count in sorted(self.wrong.items()):
             kind = next(each["type"] for each in reference.inputs if each["name"] == name)
-            yield f"`{name}` is not a {kind} in {count:,} records; they count as missing."
+            yield f"`{name}` is not a {kind} in {counted(count, 'record')}; there it is missing."
         if self.ahead:
             yield (
-                f"{self.ahead:,} events are after {(now + AHEAD).date()}; they were not counted. "
-                "Check the clocks and the years."
+                f"{counted(self.ahead, 'event is', 'events are')} after {(now + AHEAD).date()}; "
+                "not counted. Check the clocks and the years."
             )
         if self.early:
             yield (
-                f"{self.early:,} events are before {reference.starts}, the first month of the "
-                "model's data; they were not counted. Check the clocks."
+                f"{counted(self.early, 'event is', 'events are')} before {reference.starts}, the "
+                "first month of the model's data; not counted. Check the clocks."
             )
         if self.undated:
             yield (
-                f"{self.undated:,} records have no event time; the time of the request is used "
-                "instead."
+                f"{counted(self.undated, 'record has', 'records have')} no event time; the time of "
+                "the request is used instead."
             )
         if self.back:
             yield (
-                f"the service's clock went back {self.back:,} times; event times are not affected."
+                f"the service's clock went back {counted(self.back, 'time')}; event times are not "
+                "affected."
             )
         for name, lacking in sorted(self.lacking.items()):
             yield (
-                f"`{name}` is missing in {lacking.number:,} records, and the model's schema "
-                "requires it: an older schema, or another program, wrote them. The first: "
+                f"`{name}` is missing in {counted(lacking.number, 'record')}, and the model's "
+                "schema requires it: written by an older schema, or another program. The first: "
                 f"{lacking.first}."
             )
 

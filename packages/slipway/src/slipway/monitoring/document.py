@@ -8,7 +8,7 @@ from slipway.documents.document import Block, Chart, Document, Section, Table
 from slipway.metrics.registry import ALL
 from slipway.monitoring.recommendations import GUIDE, recommendations
 from slipway.monitoring.report import Alarm, Column, Day, DriftReport, Interval
-from slipway.numbers import plain
+from slipway.numbers import counted, plain
 from slipway.untrusted import quote, quote_text
 
 ROWS_SHOWN, COLUMNS_SHOWN = 20, 100
@@ -82,10 +82,10 @@ def _notes(report: DriftReport) -> Iterator[str]:
     """Yield what was left out, as points of a list."""
     others = sorted(report.other_models.items(), key=lambda other: -other[1])
     for model, rows in others[:MODELS_SHOWN]:
-        yield f"- Not counted: {rows:,} predictions of another model, {quote(model[:12])}."
+        yield f"- Not counted: {counted(rows, 'prediction')} of another model, {quote(model[:12])}."
     if rest := others[MODELS_SHOWN:]:
         rows = sum(count for _, count in rest)
-        yield f"- Not counted: {rows:,} predictions of {len(rest):,} further models."
+        yield f"- Not counted: {counted(rows, 'prediction')} of {len(rest):,} further models."
     for fault in report.faults[:FAULTS_SHOWN]:
         yield f"- Fault in the log: {quote_text(fault, 300)}"
     if len(report.faults) > FAULTS_SHOWN:
@@ -221,7 +221,7 @@ def _facts(report: DriftReport) -> Section:
         ["predictions", f"{report.rows:,}"],
         ["events", f"{quote_text(report.first[:10])} to {quote_text(report.last[:10])}"],
         ["model", f"`{report.model[:12]}`"],
-        ["compared with", f"{report.reference.rows:,} rows of the holdout"],
+        ["compared with", f"{counted(report.reference.rows, 'row')} of the holdout"],
         ["log", quote(report.log, 120)],
     ]
     blocks: list[Block] = [Table(["", ""], facts)]

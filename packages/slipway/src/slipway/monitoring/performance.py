@@ -49,6 +49,7 @@ from slipway.monitoring.sequential_test import (
     windows_between_alarms,
 )
 from slipway.monitoring.weeks import MeasuredWeek, measure_week, weeks_of
+from slipway.numbers import counted
 from slipway.reference.manifest import zone_of
 from slipway.reference.profile import SCORE
 from slipway.tasks.binary import Binary
@@ -331,7 +332,7 @@ def _performance(
     labelled, rows = len(predictions.labelled.labels), predictions.rows
     coverage = labelled / max(rows, 1)
     sentences = [
-        f"labels have arrived for {labelled:,} of {rows:,} predictions ({coverage:.0%})",
+        f"labels have arrived for {labelled:,} of {counted(rows, 'prediction')} ({coverage:.0%})",
         *_headline(metrics.get(monitor.headline), monitor),
         *([] if judged else ["no week has enough labels to be judged"]),
         *(alarm.words for alarm in degraded),

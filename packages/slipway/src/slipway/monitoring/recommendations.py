@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from slipway.monitoring.report import Column, DriftReport
+from slipway.numbers import counted
 from slipway.reference.profile import PREDICTED
 from slipway.untrusted import quote
 
@@ -39,7 +40,7 @@ def recommendations(report: DriftReport) -> list[Recommendation]:
 def _of_the_log(report: DriftReport) -> Iterator[Recommendation]:
     if report.faults:
         yield Recommendation(
-            f"the log has {len(report.faults)} faults",
+            f"the log has {counted(len(report.faults), 'fault')}",
             "fix them first: check what the service writes; the numbers below depend on it",
             "the-log-has-faults",
         )

@@ -16,6 +16,7 @@ from slipway.monitoring.columns import Calendar, Monitored
 from slipway.monitoring.counting import EPOCH
 from slipway.monitoring.daily_counts import DailyCounts
 from slipway.monitoring.report import Alarm, Joint, Volume
+from slipway.numbers import counted
 from slipway.reference import domain_classifier
 from slipway.reference.manifest import Reference, Series
 from slipway.reference.profile import PREDICTED
@@ -52,7 +53,7 @@ def monitor_volume(
     usual, newest = days.usual[-1], int(rows[-1])
     known = not np.isnan(usual)
     words = (
-        f"{newest:,} predictions on {calendar.dates[-1]}; usual: {usual:,.0f}"
+        f"{counted(newest, 'prediction')} on {calendar.dates[-1]}; usual: {usual:,.0f}"
         if known
         else f"the usual number of predictions is known after {volume.FEWEST_DAYS} whole days"
     )

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import IO
 
 from slipway.errors import SlipwayError
+from slipway.numbers import counted
 from slipway.storage import reaching
 from slipway.untrusted import printable
 
@@ -108,34 +109,34 @@ class Skipped:
             number = len(self.unread) + self.unnamed
             more = number - len(shown)
             rest = f" and {more:,} more" if more else ""
-            files = "1 file was" if number == 1 else f"{number:,} files were"
+            files = counted(number, "file was", "files were")
             yield f"{files} not read: {', '.join(shown)}{rest}."
         if self.unreadable.number:
             number = self.unreadable.number
-            lines = "1 line is not a record" if number == 1 else f"{number:,} lines are not records"
+            lines = counted(number, "line is not a record", "lines are not records")
             yield f"{lines}; the first: {self.unreadable.first}."
         if self.differing.number:
+            records = counted(self.differing.number, "record has", "records have")
             yield (
-                f"{self.differing.number:,} records have the id of another record and other "
+                f"{records} the id of another record and other "
                 f"content; the first of each id counts. The first: {self.differing.first}."
             )
         if self.repeated:
-            yield (
-                f"{self.repeated:,} records are in the log more than once; each prediction counts "
-                "once, by its id."
-            )
+            records = counted(self.repeated, "record is", "records are")
+            yield (f"{records} in the log more than once; each prediction counts once, by its id.")
         if self.untimed.number:
+            records = counted(self.untimed.number, "record has", "records have")
             yield (
-                f"{self.untimed.number:,} records have no readable event time; they were not "
-                f"counted. The first: {self.untimed.first}."
+                f"{records} no readable event time; not counted. The first: {self.untimed.first}."
             )
         if self.unscored.number:
+            records = counted(self.unscored.number, "record does", "records do")
             yield (
-                f"{self.unscored.number:,} records do not have the scores that this model has, "
-                f"and were not counted. The first: {self.unscored.first}."
+                f"{records} not have the scores that this model has; "
+                f"not counted. The first: {self.unscored.first}."
             )
         if self.torn:
-            files = "1 file ends" if self.torn == 1 else f"{self.torn:,} files end"
+            files = counted(self.torn, "file ends", "files end")
             yield f"{files} within a record; its prediction was never returned."
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from slipway.dataset.periods import days_of, whole_months
 from slipway.errors import SlipwayError
 from slipway.reference.history import DAYS, WEEKS, Overdispersion
+from slipway.reference.profile import series_name
 
 if TYPE_CHECKING:
     from slipway.reference.profile import Profile
@@ -139,6 +140,11 @@ class Reference:
                 for name, profile in manifest["reference"].items()
             },
         )
+
+    @cached_property
+    def columns(self) -> dict[str, str]:
+        """The column of each series that is an input."""
+        return {series_name(each["name"]): each["name"] for each in self.inputs}
 
     def without_season(self, days: np.ndarray) -> list[int]:
         """Return the calendar months of some days that the history does not have."""

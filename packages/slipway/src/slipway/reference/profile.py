@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +18,11 @@ DECIDED = "decided class"
 PREDICTED = (SCORE, DECIDED)
 """The series that are not inputs: the watched number, and the class that was decided."""
 
+INPUT = "input:"
+"""What the series of an input begins with whose column has a name of the predictions."""
+
+OF_PREDICTIONS = re.compile(rf"label|{SCORE}(_\d+)?|{DECIDED}|{INPUT}.*", re.DOTALL)
+
 BINS = 20
 
 # Of a category. A column of text with more is not monitored: most of its values are never repeated.
@@ -24,6 +30,11 @@ MOST_VALUES = 1000
 
 # Significant digits of a mean: a large one with a small spread, such as a year, needs more than 6.
 MOMENT_DIGITS = 9
+
+
+def series_name(column: str) -> str:
+    """Return the name of the series of an input, which no prediction and no other input has."""
+    return f"{INPUT}{column}" if OF_PREDICTIONS.fullmatch(column) else column
 
 
 def profile_columns(columns: Columns) -> dict[str, Profile]:

@@ -16,7 +16,7 @@ from slipway.comparison.report import (
 )
 from slipway.dataset.periods import called
 from slipway.documents.document import Block, Document, Table
-from slipway.numbers import plain, signed
+from slipway.numbers import counted, plain, signed
 from slipway.protected.packages import is_grave
 from slipway.reports import details, messages
 from slipway.reports.reasons import NAMES, newest_part
@@ -189,12 +189,14 @@ def _data(data: DataChanges) -> str:
     if data.same:
         name = called(after)
         periods = "" if name == "folds" else f"{len(after)} {name}, "
-        return f"no change ({periods}{data.rows.challenger:,} rows)"
+        return f"no change ({periods}{counted(data.rows.challenger, 'row')})"
     added = [quote(name, 20) for name in after if name not in before]
     removed = [quote(name, 20) for name in before if name not in after]
     parts = [f"{_list(added)} added"] if added else []
     parts += [f"{_list(removed)} removed"] if removed else []
-    parts += [f"{len(data.files.modified)} files rewritten"] if data.files.modified else []
+    parts += (
+        [f"{counted(len(data.files.modified), 'file')} rewritten"] if data.files.modified else []
+    )
     rows = data.rows.challenger - data.rows.champion
     return f"{', '.join(parts) or 'rewritten'} ({signed(rows, 0)} rows)"
 

@@ -18,7 +18,7 @@ from slipway.dataset.periods import called
 from slipway.documents.document import Block, Chart, Section, Table
 from slipway.metrics.clusters import DAY
 from slipway.metrics.registry import headline_of
-from slipway.numbers import plain, signed
+from slipway.numbers import counted, plain, signed
 from slipway.reports.messages import learned_before, level, months, parts_of
 from slipway.reports.reasons import NAMES, newest_part
 from slipway.untrusted import quote
@@ -106,7 +106,7 @@ def _periods(report: Judgement) -> Section | None:
 
 
 def _learned(report: Judgement, names: list[str]) -> str:
-    return f"{len(names)} folds" if report.days is None else months(names)
+    return counted(len(names), "fold") if report.days is None else months(names)
 
 
 def _slices(report: Judgement, slices: Slices, limit: int, where: str = "") -> Section | None:

@@ -8,7 +8,7 @@ from slipway.dataset.periods import called
 from slipway.documents.document import Document
 from slipway.documents.text import to_text
 from slipway.metrics.clusters import DAY
-from slipway.numbers import plain, signed
+from slipway.numbers import counted, plain, signed
 from slipway.reports.reasons import NAMES, advice_on, newest_part, reason_of
 from slipway.untrusted import quote
 
@@ -118,7 +118,7 @@ def lead(report: Judgement) -> list[str]:
 
 def rows_of(report: Judgement) -> str:
     """Return which rows were compared."""
-    rows = f"{report.rows:,} rows ({months(report.months)})"
+    rows = f"{counted(report.rows, 'row')} ({months(report.months)})"
     if len(report.periods) < 2:
         return f"{rows} that neither model was trained on"
     by = f"models of {learned_before(report)} it"
@@ -142,7 +142,11 @@ def informative(report: Judgement) -> str:
     found, unit = report.primary.difference, report.unit
     if unit == "row" or not found.effective_rows or not found.se:
         return ""
-    on = f"on {found.clusters:,} days" if unit == DAY else f"of {found.clusters:,} {quote(unit)}"
+    on = (
+        f"on {counted(found.clusters, 'day')}"
+        if unit == DAY
+        else f"of {found.clusters:,} {quote(unit)}"
+    )
     about = round_to_two(min(found.effective_rows, found.rows))
     return f" These rows, {on}, are as informative as about {about:,} independent rows."
 
@@ -241,7 +245,7 @@ def _slices(report: Judgement) -> str:
     verb = "gets" if len(worse) == 1 else "get"
     of_these = f", of which {accepted} accepted" if accepted else ""
     return (
-        f"{len(worse)} of {len(rows)} slices {verb} worse{of_these}. "
+        f"{len(worse)} of {counted(len(rows), 'slice')} {verb} worse{of_these}. "
         f"{_slice(report, min(worse, key=_smallest_p_value))}"
     )
 
@@ -253,8 +257,8 @@ def _slice(report: Judgement, row: SliceRow) -> str:
     p_value, tests = entry.p_adjusted, slices.tests
     shown = "p < 0.0001" if p_value < 0.0001 else f"p = {p_value:.4f}"
     return (
-        f"For {quote(row.name)} ({row.rows:,} rows) {change}; {shown} after correction for "
-        f"{tests} tests)."
+        f"For {quote(row.name)} ({counted(row.rows, 'row')}) {change}; {shown} after correction "
+        f"for {tests} tests)."
     )
 
 

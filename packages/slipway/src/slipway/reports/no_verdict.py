@@ -11,6 +11,7 @@ from slipway.comparison.report import Count, Part, Share, many
 from slipway.dataset.violations import MOST_NOTED, Violation, sentence
 from slipway.documents.document import Block, Document, Section
 from slipway.errors import NO, Refused
+from slipway.numbers import counted
 from slipway.schemas import check_version, parse
 from slipway.untrusted import quote
 
@@ -90,9 +91,9 @@ def violations(report: Mapping[str, object], foot: list[str], *, full: bool) -> 
         raise Refused("the report contradicts itself: `valid` does not follow from its violations")
     not_read = _not_read(validation.not_read)
     if not found:
-        headline = f"The data is valid: {len(validation.files):,} files"
+        headline = f"The data is valid: {counted(len(validation.files), 'file')}"
         return Document("good", headline, not_read, [], foot)
-    count = f"{len(found):,} violation{'' if len(found) == 1 else 's'}"
+    count = counted(len(found), "violation")
     command = f"slipway validate {min(violation.file for violation in found)}"
     blocks: list[Block] = [
         "\n".join(f"- {line}" for line in _lines(found[:SHOWN])),

@@ -27,6 +27,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from slipway.errors import Refused, SlipwayError
+from slipway.numbers import counted
 from slipway.progress import spinner
 from slipway.repository.committed import (
     ASK,
@@ -90,7 +91,8 @@ class Restored:
 
     def text(self) -> str:
         size = sum(file.size for file in self.files)
-        lines = [f"{self.path}: {len(self.files)} files, {size / 1e6:.1f} MB, md5 {self.md5[:12]}"]
+        files = counted(len(self.files), "file")
+        lines = [f"{self.path}: {files}, {size / 1e6:.1f} MB, md5 {self.md5[:12]}"]
         if self.path == DATA:
             lines += [
                 f"  {self.path}/{file.name}: neither parquet nor CSV, so it is not read"
@@ -307,8 +309,8 @@ def _fetch(repo: Any, md5s: Iterable[str], path: str) -> None:
     absent = [md5 for md5 in objects if not repo.cache.local.exists(md5)]
     if absent:
         raise Missing(
-            f"{path}: {len(absent)} of {len(objects)} objects are neither in DVC's cache nor in "
-            "its remote",
+            f"{path}: {len(absent)} of {counted(len(objects), 'object')} are neither in DVC's "
+            "cache nor in its remote",
             "`dvc push` where they are, or see docs/remotes.md",
         )
 

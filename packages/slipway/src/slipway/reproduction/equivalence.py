@@ -21,6 +21,7 @@ from slipway import project
 from slipway.dataset.split import Dataset, evenly_spaced
 from slipway.dataset.tables import files_of, read_columns, row_count
 from slipway.errors import SlipwayError
+from slipway.numbers import counted
 from slipway.settings import read_params
 from slipway.tasks.binary import DECIMALS
 from slipway.training.backtest import BACKTEST
@@ -283,6 +284,6 @@ def _named(at: Key) -> str:
 
 def _short(value: Any) -> str:
     if isinstance(value, (dict, list)):
-        return f"{len(value)} entries"
+        return counted(len(value), "entry", "entries")
     text = json.dumps(value, ensure_ascii=False)
     return text if len(text) <= 40 else f"{text[:40]}…"

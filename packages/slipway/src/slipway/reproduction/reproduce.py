@@ -15,6 +15,7 @@ from typing import Literal
 
 from slipway.dataset.tables import digest, files_of
 from slipway.errors import NO, YES, SlipwayError
+from slipway.numbers import counted
 from slipway.repository.pointers import LOCK, POINTER, InConflict, read_stages
 from slipway.repository.restore import Missing, restore
 from slipway.repository.worktrees import copy_of_worktree, run
@@ -190,7 +191,7 @@ def compare(claims: Claims, root: Path, recorded: Recorded) -> LockVerdict:
                 reason = f"`{path}` has the recorded md5 and another sha256: an md5 collision"
                 return LockVerdict("different", [reason])
         return _matching(
-            "identical", [f"{len(outputs(rebuilt))} outputs, the same bytes"], new, new
+            "identical", [f"{counted(len(outputs(rebuilt)), 'output')}, the same bytes"], new, new
         )
     if unequal := _unequal_reports(root, claims.reports, differing):
         return LockVerdict("different", _first(unequal))

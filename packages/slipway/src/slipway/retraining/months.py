@@ -21,6 +21,7 @@ from slipway.dataset.periods import parse_name, starts_of
 from slipway.dataset.table import Table, by_time
 from slipway.dataset.tables import read_columns, row_count
 from slipway.errors import SlipwayError
+from slipway.numbers import counted
 from slipway.predictions.files import NoFolderError
 from slipway.retraining.from_log import Calendar, LoggedRequests, read_requests, rows_of
 from slipway.settings import Params
@@ -46,7 +47,7 @@ class Added:
     waiting: int = 0
 
     def text(self) -> str:
-        added = f"{self.month}: {self.rows:,} rows from {self.origin}"
+        added = f"{self.month}: {counted(self.rows, 'row')} from {self.origin}"
         left_out = [self.refusal()] if self.refused else []
         if self.waiting:
             left_out.append(f"{self.waiting:,} more have no label yet and are left out")
@@ -58,7 +59,8 @@ class Added:
         return f"{added} ({'; '.join(left_out)})" if left_out else added
 
     def refusal(self) -> str:
-        return f"{self.refused:,} rows do not fit the schema; the first is {self.why}"
+        rows = counted(self.refused, "row does", "rows do")
+        return f"{rows} not fit the schema; the first is {self.why}"
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from slipway.dataset.folder import DATA
 from slipway.dataset.tables import write_json
 from slipway.errors import INCONCLUSIVE, NO, YES, Refused, SlipwayError
 from slipway.monitoring.check import log_place
+from slipway.numbers import counted
 from slipway.predictions.labels.store import labels_place
 from slipway.progress import spinner
 from slipway.reports.messages import summary
@@ -73,7 +74,8 @@ class Retrained:
         lines = [f"{self.status}: {self.words}"]
         if self.branch_files:
             lines.append(
-                f"  → a pull request needs the {len(self.branch_files)} files in {self.files}/"
+                f"  → a pull request needs the {counted(len(self.branch_files), 'file')} in "
+                f"{self.files}/"
             )
         return "\n".join(lines)
 

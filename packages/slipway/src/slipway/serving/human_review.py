@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from slipway.reference.profile import series_name
+
 if TYPE_CHECKING:
     from slipway.predictions.answers import Answers
     from slipway.project import Columns
@@ -49,7 +51,7 @@ def known_categories(manifest: Mapping[str, Any]) -> dict[str, frozenset[str]]:
     return {
         feature["name"]: frozenset(feature["values"])
         for feature in manifest["features"]
-        if "values" in feature and feature["name"] in manifest["reference"]
+        if "values" in feature and series_name(feature["name"]) in manifest["reference"]
     }
 
 

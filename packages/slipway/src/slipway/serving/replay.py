@@ -21,6 +21,7 @@ from slipway.dataset.folder import list_data
 from slipway.dataset.reader import open_table
 from slipway.dataset.tables import as_rows, read_columns, row_count, take
 from slipway.errors import NO, YES, SlipwayError
+from slipway.numbers import counted
 from slipway.predictions.answers import Answers, answers_of
 from slipway.progress import track
 from slipway.proxies import connect
@@ -70,7 +71,7 @@ class Tally:
                 f"{day}  {count:>6,} rows  mean {self.form.shown(total / count)}"
                 for day, (total, count) in sorted(self.days.items())
             ]
-        summary = f"{self.answered:,} rows answered"
+        summary = f"{counted(self.answered, 'row')} answered"
         if self.answered:
             mean = sum(total for total, _ in self.days.values()) / self.answered
             summary += (
@@ -80,7 +81,9 @@ class Tally:
         lines.append(summary)
         if self.refused:
             key, reason = self.refused[0]
-            lines.append(f"{len(self.refused):,} rows refused; the first is {key}: {reason}")
+            lines.append(
+                f"{counted(len(self.refused), 'row')} refused; the first is {key}: {reason}"
+            )
         return "\n".join(lines)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from slipway.errors import INCONCLUSIVE, NO, YES
-from slipway.numbers import plain
+from slipway.numbers import counted, plain
 from slipway.predictions.files import Skipped
 from slipway.shadow.labelled import LabelledMetrics, Labels, labelled_metrics, unknown_labels
 from slipway.shadow.paired_scores import Example, PairedScores
@@ -206,7 +206,7 @@ def compare(
     agreement, labelled = agreement_of(scores), labelled_metrics(scores, labels, judge)
     status: Literal["yes", "no", "inconclusive"] = "inconclusive"
     reasons: list[str] = []
-    summary = f"{rows:,} requests in the log, and {limits.min_rows:,} are needed"
+    summary = f"{counted(rows, 'request')} in the log, and {limits.min_rows:,} are needed"
     if rows >= limits.min_rows:
         reasons = [
             *_crossed(refused, flips, times, rows, limits),
@@ -299,8 +299,8 @@ def _crossed(
     if refused.share > limits.max_refused:
         example = refused.examples[0]
         yield (
-            f"it refuses {refused.count:,} of {rows:,} rows that were answered (the limit is "
-            f"{limits.max_refused:.1%}); the first is {example.key}: {example.why}"
+            f"it refuses {refused.count:,} of {counted(rows, 'row')} that were answered (the limit "
+            f"is {limits.max_refused:.1%}); the first is {example.key}: {example.why}"
         )
     if flips.share > limits.max_flipped:
         yield (
@@ -325,10 +325,14 @@ def _worse(labelled: LabelledMetrics | None, primary: str) -> list[str]:
 
 def _summary(subject: Subject, rows: int, agreement: Agreement | None, flips: Flips) -> str:
     if subject.model == subject.live:
-        start = f"{rows:,} requests, scored again by the same model"
+        start = f"{counted(rows, 'request')}, scored again by the same model"
     else:
-        start = f"{rows:,} requests of model {subject.live[:12]}, scored again"
+        start = f"{counted(rows, 'request')} of model {subject.live[:12]}, scored again"
     if agreement is None:
         return f"{start}: it refused all of them"
-    flipped = f"{flips.count:,} decisions flip ({flips.share:.1%}), " if flips.decided else ""
+    flipped = (
+        f"{counted(flips.count, 'decision flips', 'decisions flip')} ({flips.share:.1%}), "
+        if flips.decided
+        else ""
+    )
     return f"{start}: {flipped}mean score difference {agreement.mean_difference:.3g}"

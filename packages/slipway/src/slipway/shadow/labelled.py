@@ -23,6 +23,7 @@ from slipway.metrics.registry import (
     Sample,
     compared_of,
 )
+from slipway.numbers import counted
 from slipway.predictions.answers import class_name
 from slipway.shadow.paired_scores import PairedScores
 from slipway.untrusted import shown
@@ -116,7 +117,9 @@ def unknown_labels(scores: PairedScores, labels: Labels) -> list[str]:
     _, bad = codes_of(scores, labels)
     if not bad:
         return []
-    return [f"{len(bad):,} labels, such as {shown(bad[0])}, are none of these models; not used"]
+    return [
+        f"{counted(len(bad), 'label')}, such as {shown(bad[0])}, are none of these models; not used"
+    ]
 
 
 def _difference(

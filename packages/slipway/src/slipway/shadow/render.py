@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from slipway.documents.document import Block, Document, Table
-from slipway.numbers import plain, signed
+from slipway.numbers import counted, plain, signed
 from slipway.shadow.compare import Flips, Report
 from slipway.shadow.follow import Progress
 from slipway.shadow.labelled import LabelledMetric, LabelledMetrics
@@ -69,7 +69,7 @@ def _facts(report: Report) -> list[str]:
         facts.append(f"a row is checked and scored in {times.p50:.2f} ms (p95 {times.p95:.2f})")
     if subject.others:
         count = sum(subject.others.values())
-        facts.append(f"{count:,} requests that other models answered were skipped")
+        facts.append(f"skipped: {counted(count, 'request')} that other models answered")
     facts += [f"fault in the log: {quote_text(fault)}" for fault in subject.faults]
     facts.append(_labelled(report.labels))
     if report.following:
@@ -112,7 +112,7 @@ def _metric(metric: LabelledMetric) -> str:
     )
     notes = [difference.insufficient_reason] if difference.insufficient_reason else []
     if metric.days_needed:
-        notes.append(f"about {metric.days_needed:,} days would decide")
+        notes.append(f"about {counted(metric.days_needed, 'day')} would decide")
     if difference.se or not notes:
         numbers += f" [{signed(difference.low)}, {signed(difference.high)}]"
     return f"{numbers} ({'; '.join(notes)})" if notes else numbers

@@ -16,7 +16,7 @@ from slipway.tasks.multiclass import Multiclass
 from slipway.tasks.quantile import Quantile
 from slipway.tasks.regression import Regression
 
-__all__ = ["TASKS", "Task", "declared_task", "task_of"]
+__all__ = ["NAMES", "TASKS", "Task", "declared_task", "task_of"]
 
 TASKS: dict[str, Callable[[Sequence[object]], Task]] = {
     "binary": Binary.declared,

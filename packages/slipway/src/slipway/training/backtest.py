@@ -33,6 +33,7 @@ from slipway.dataset.split import Dataset
 from slipway.dataset.table import FOLD, PART
 from slipway.dataset.tables import keys_digest, read_columns, write_columns, write_json
 from slipway.errors import LONGEST, SlipwayError
+from slipway.numbers import counted
 from slipway.progress import track
 from slipway.repository.pointers import data_revision
 from slipway.training.periods import Period, fit_and_score, joined
@@ -125,7 +126,7 @@ class Record(_Entry):
             + (
                 f"not fitted: {origin.not_fitted}"
                 if origin.not_fitted
-                else f"{origin.rows:,} rows scored"
+                else f"{counted(origin.rows, 'row')} scored"
             )
             for origin in self.origins
         ]
@@ -281,10 +282,12 @@ def _read_scores(path: Path, origin: OriginRecord) -> np.ndarray:
     if scores is None:
         raise SlipwayError(f"{path}: expected the columns key and score (float64)", REMEDY)
     if len(scores) != origin.rows:
-        what = f"{len(scores):,} rows, and {RECORD_FILE} has {origin.rows:,}"
+        what = f"{counted(len(scores), 'row')}, and {RECORD_FILE} has {origin.rows:,}"
         raise SlipwayError(f"{path}: {what}", REMEDY)
     if keys_digest(columns["key"]) != origin.keys_sha256:
         raise SlipwayError(f"{path}: other keys than {RECORD_FILE} has", REMEDY)
     if wrong := int(task.invalid(scores).sum()):
-        raise SlipwayError(f"{path}: {wrong:,} scores are not {task.valid_scores}", REMEDY)
+        raise SlipwayError(
+            f"{path}: {counted(wrong, 'score is', 'scores are')} not {task.valid_scores}", REMEDY
+        )
     return scores

@@ -14,7 +14,7 @@ from slipway.dataset.split import Dataset
 from slipway.dataset.tables import round_floats, row_count, write_columns, write_json
 from slipway.errors import Refused
 from slipway.metrics.registry import ALL, Options, Sample, headline_of, metrics_of
-from slipway.numbers import plain, signed
+from slipway.numbers import counted, plain, signed
 from slipway.training.diagnostics import DIAGNOSTICS
 from slipway.training.score import MODEL, Model
 from slipway.training.scores import score_columns
@@ -160,7 +160,8 @@ def check_baselines(
                     "features, which the baseline has too (docs/model.md#estimators)",
                 )
             if up > alpha or found.insufficient_reason:
-                open_cases.append(f"not shown to be better than {name}: {numbers}")
+                why = f"; {found.insufficient_reason}" if found.insufficient_reason else ""
+                open_cases.append(f"not shown to be better than {name}: {numbers}{why}")
     return open_cases
 
 
@@ -235,7 +236,7 @@ def _summary(
     counts: Mapping[str, Any], models: Mapping[str, Metrics], open_cases: Iterable[str]
 ) -> str:
     task, rows = project.task(), counts["rows"]
-    lines = [f"holdout: {rows:,} rows, {task.summary(counts, rows)}"]
+    lines = [f"holdout: {counted(rows, 'row')}, {task.summary(counts, rows)}"]
     for name, metrics in models.items():
         shown = (
             f"{ALL[key].label} {plain(estimate['value'])} "

@@ -19,6 +19,7 @@ from slipway.dataset.split import Dataset
 from slipway.dataset.table import FOLD, HELD_OUT, TIME
 from slipway.dataset.tables import PREPARED, write_columns, write_json
 from slipway.errors import Refused
+from slipway.numbers import counted
 from slipway.training.diagnostics import DIAGNOSTICS
 from slipway.training.score import feature_type
 from slipway.untrusted import shown_name
@@ -59,7 +60,7 @@ class Part:
         if self.months[0] == HELD_OUT:
             return f"by {self.by}"
         if self.months[0].startswith(FOLD):
-            return f"{len(self.months)} folds"
+            return counted(len(self.months), "fold")
         return " to ".join(dict.fromkeys([self.months[0], self.months[-1]]))
 
 
@@ -77,8 +78,9 @@ class Split:
 
     def summary(self) -> str:
         lines = [
-            f"{name}: {part.rows:,} rows, {project.task().summary(part.labels, part.rows)}, "
-            f"{part.span()}, {part.unlabelled:,} without a label left out"
+            f"{name}: {counted(part.rows, 'row')}, "
+            f"{project.task().summary(part.labels, part.rows)}, {part.span()}, "
+            f"{part.unlabelled:,} without a label left out"
             for name, part in (("train", self.train), ("holdout", self.holdout))
         ]
         lines += self.notes

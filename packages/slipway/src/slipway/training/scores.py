@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -29,7 +30,7 @@ def predicted_columns(task: Task, scores: np.ndarray) -> dict[str, np.ndarray]:
 
 def is_score(column: str) -> bool:
     """Return whether a column of such a file holds scores."""
-    return column.partition("_")[0] == SCORE
+    return re.fullmatch(rf"{SCORE}(_\d+)?", column) is not None
 
 
 def read_scores(columns: Columns) -> np.ndarray | None:

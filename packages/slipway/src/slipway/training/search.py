@@ -22,7 +22,7 @@ from slipway.dataset.table import FOLD
 from slipway.dataset.tables import write_json
 from slipway.errors import NO, YES, SlipwayError
 from slipway.metrics.registry import ALL, Options, Sample
-from slipway.numbers import plain
+from slipway.numbers import counted, plain
 from slipway.progress import track
 from slipway.training.periods import Period, fit_and_score, joined
 from slipway.training.workers import workers
@@ -82,7 +82,7 @@ class Search:
         return {"version": 1} | asdict(self)
 
     def text(self) -> str:
-        held = f"{', '.join(self.held)} ({self.rows:,} rows)"
+        held = f"{', '.join(self.held)} ({counted(self.rows, 'row')})"
         others = "other folds" if self.held[0].startswith(FOLD) else "periods before it"
         how = f"each predicted by a model of the {others}"
         lines = [f"{self.metric} on {held}, {how}; {self.where}"]

@@ -28,9 +28,10 @@ from slipway.dataset.tables import (
 )
 from slipway.dataset.zone import time_zone
 from slipway.errors import SlipwayError, first_line
+from slipway.numbers import counted
 from slipway.reference.domain_classifier import NO_WEEKS, past_weeks
 from slipway.reference.history import no_history, reference_history
-from slipway.reference.profile import MOST_VALUES, profile, profile_columns
+from slipway.reference.profile import MOST_VALUES, profile, profile_columns, series_name
 from slipway.repository.pointers import data_revision
 from slipway.training.diagnostics import DIAGNOSTICS
 from slipway.training.formats.choose import Choice, choose
@@ -111,11 +112,11 @@ def train(params: Params, prepared: Path = PREPARED, out: Path = MODEL) -> str:
     }
     model = Model(content, manifest)
     predicted = _predicted_holdout(model, dataset)
-    left_out = _not_monitored(dataset, predicted)
+    left_out = _not_monitored(dataset)
     manifest |= _reference(model, dataset, predicted, left_out)
-    manifest["past"] = _history(model, dataset, predicted, left_out)
+    manifest["past"] = _history(model, dataset, predicted)
     out.mkdir(parents=True, exist_ok=True)
-    rows = dataset.holdout.inputs() | predicted
+    rows = _by_series(dataset.holdout.inputs()) | predicted
     write_columns(evenly_spaced(rows, REFERENCE_ROWS), out / REFERENCE_FILE)
     for name in MODEL_FILES:
         (out / name).unlink(missing_ok=True)
@@ -328,7 +329,11 @@ def _predicted_holdout(model: Model, dataset: Dataset) -> dict[str, np.ndarray]:
     return labels | model.columns(scores) | model.watched(scores)
 
 
-def _not_monitored(dataset: Dataset, predicted: Container[str]) -> dict[str, str]:
+def _by_series(inputs: Columns) -> dict[str, np.ndarray]:
+    return {series_name(name): values for name, values in inputs.items()}
+
+
+def _not_monitored(dataset: Dataset) -> dict[str, str]:
     """Return why an input other than the key and the event time has no reference, by its name."""
     known = {*project.key_columns(), project.event_time()}
     kinds = {name: kind for name, (kind, _) in schema_types().items() if name not in known}
@@ -339,8 +344,10 @@ def _not_monitored(dataset: Dataset, predicted: Container[str]) -> dict[str, str
     for name in texts:
         count = len(set().union(*(part[name].tolist() for part in parts)))
         if count > MOST_VALUES:
-            found[name] = f"a category of {count:,} values, of which at most {MOST_VALUES:,} are"
-    return found | {name: "a name of the predictions" for name in inputs if name in predicted}
+            found[name] = (
+                f"a category of {counted(count, 'value')}, of which at most {MOST_VALUES:,} are"
+            )
+    return found
 
 
 def _reference(
@@ -351,7 +358,7 @@ def _reference(
     rows = {name: holdout[name] for name in project.inputs()}
     not_monitored = {*project.key_columns(), project.event_time()}
     names = [name for name in rows if name not in not_monitored and name not in left_out]
-    profiles = profile_columns({name: rows[name] for name in names})
+    profiles = profile_columns(_by_series({name: rows[name] for name in names}))
     golden = evenly_spaced(rows, GOLDEN_ROWS)
     scores = model.score(golden)
     return {
@@ -363,9 +370,7 @@ def _reference(
     }
 
 
-def _history(
-    model: Model, dataset: Dataset, predicted: Columns, left_out: Container[str]
-) -> dict[str, object]:
+def _history(model: Model, dataset: Dataset, predicted: Columns) -> dict[str, object]:
     """Return the reference history: months and weeks of the inputs and of the score.
 
     The model has learned from most of these rows, so its score may follow each day a little more
@@ -378,7 +383,7 @@ def _history(
     rows, holdout = dataset.read_train(project.inputs()), dataset.holdout.inputs()
     inputs = {name: np.concatenate([rows[name], holdout[name]]) for name in project.inputs()}
     times = inputs[time]
-    monitored = {n: inputs[n] for n in inputs if n in reference and n not in left_out}
+    monitored = {name: each for name, each in _by_series(inputs).items() if name in reference}
     profiles = {name: reference[name] for name in monitored}
     history = reference_history(monitored, times, profiles, whole_months(dataset.periods))
     sample = np.arange(0, row_count(rows), max(1, row_count(rows) // SCORED_ROWS))

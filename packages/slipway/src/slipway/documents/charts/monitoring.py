@@ -24,7 +24,7 @@ from slipway.documents.charts.canvas import (
     x_axis,
     y_axis,
 )
-from slipway.numbers import plain
+from slipway.numbers import counted, plain
 
 # A longer bar would not be more informative.
 PSI_TOP = 1.0
@@ -86,7 +86,7 @@ def traffic(days: Sequence[Row]) -> str:
         .mark_bar(color=MAIN, opacity=0.6)
         .encode(x=days_axis(), y=alt.Y("rows:Q", axis=y_axis("predictions a day", tickCount=4)))
     )
-    label = f"{sum(row['rows'] for row in days):,} predictions, {from_to(days)}"
+    label = f"{counted(sum(row['rows'] for row in days), 'prediction')}, {from_to(days)}"
     return draw(bars, 150, label, top=30, bottom=26)
 
 

@@ -21,6 +21,7 @@ from slipway.dataset.csv_format import FOUND, Stated
 from slipway.dataset.files import PARQUET, may_hold_rows, read_parquet_bytes
 from slipway.dataset.tables import digest
 from slipway.errors import SlipwayError
+from slipway.numbers import counted
 from slipway.predictions.files import LogFile, LogFolder, NoFolderError
 from slipway.predictions.labels.arrivals import OUTCOME, Arrivals, read_arrivals
 from slipway.storage import is_bucket, reaching
@@ -57,7 +58,7 @@ class Imported:
         counts = [f"{self.new:,} new", f"{self.unchanged:,} unchanged"]
         counts.append(f"{self.corrected:,} corrected")
         if self.unlabelled:
-            counts.append(f"{self.unlabelled:,} rows without a label yet")
+            counts.append(f"{counted(self.unlabelled, 'row')} without a label yet")
         return f"{self.source}: {', '.join(counts)}"
 
 

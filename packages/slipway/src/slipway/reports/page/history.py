@@ -10,7 +10,7 @@ from slipway.documents import charts
 from slipway.documents.document import Card, Cards, Cell, Figure, Section, Table
 from slipway.errors import SlipwayError
 from slipway.metrics.registry import Metric
-from slipway.numbers import signed
+from slipway.numbers import counted, signed
 from slipway.reports.page.components import abridged, missing, plain, section, with_interval
 from slipway.reports.page.inputs import Inputs, Interval, Release, Row
 from slipway.untrusted import as_text
@@ -63,7 +63,7 @@ def releases(inputs: Inputs) -> Section:
     ]
     head = ["release", "date", main.label, "verdict"]
     table = Table(head, rows, caption="Newest first", wide=True)
-    text = _newest(measured, main) if measured else f"{len(history)} releases."
+    text = _newest(measured, main) if measured else f"{counted(len(history), 'release')}."
     return section(key, title, text, *figures, table)
 
 

@@ -8,6 +8,7 @@ from slipway.documents import charts
 from slipway.documents.document import Cell, Figure, Section, Table
 from slipway.monitoring.distances import LARGE
 from slipway.monitoring.report import Column, DriftReport
+from slipway.numbers import counted
 from slipway.reports.page.components import missing, plain, section, span, target_of
 from slipway.reports.page.inputs import Inputs, Row
 from slipway.untrusted import quote_text
@@ -81,7 +82,7 @@ def traffic(inputs: Inputs) -> Section:
     return section(
         key,
         title,
-        f"{total:,} predictions, for {when} (the day of the event, UTC).{_faults(inputs)}",
+        f"{counted(total, 'prediction')}, for {when} (the day of the event, UTC).{_faults(inputs)}",
         Figure("traffic", charts.traffic(days), _busiest(days)),
         Figure("rates", charts.rates(days, _means(inputs), inputs.text.axis), _rates(days, inputs)),
     )

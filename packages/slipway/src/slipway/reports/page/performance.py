@@ -8,6 +8,7 @@ from slipway.documents import charts
 from slipway.documents.document import Cell, Figure, Section, Table
 from slipway.metrics.registry import Metric
 from slipway.monitoring.report import Alarm, DriftReport, EstimateWeek, Week
+from slipway.numbers import counted
 from slipway.reports.page.components import missing, plain, section
 from slipway.reports.page.inputs import Inputs, Release, Row
 
@@ -52,7 +53,7 @@ def alarms(inputs: Inputs) -> Section:
         ]
         for alarm in raised[:ALARMS_SHOWN]
     ]
-    count = f"{len(raised)} alarm{'s' if len(raised) > 1 else ''}"
+    count = counted(len(raised), "alarm")
     text = f"{count}, {len(report.active())} of them not over yet."
     table = Table(["series", "alarm on", "then"], rows, caption="Newest first", wide=True)
     return section(key, title, text, table)

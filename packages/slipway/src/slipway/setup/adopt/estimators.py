@@ -1,21 +1,21 @@
-"""Two plain estimators, of which the one that predicts better in cross-validation is written."""
+"""Boosted trees and a linear model: the one that predicts better in cross-validation is written."""
 
 from __future__ import annotations
 
 import runpy
 import tempfile
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from operator import itemgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from slipway.progress import track
 from slipway.setup.adopt.model_code import render
 from slipway.setup.adopt.plan import Plan
+from slipway.training.evaluate import NEGLIGIBLE
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,25 +28,24 @@ FOLDS = 3
 
 @dataclass(frozen=True)
 class Candidate:
-    """An estimator as code, with its section `train` and other settings to try.
-
-    Attributes
-    ----------
-    is_fast
-        Its other settings are tried as well before it is written, and not only by a search.
-    """
+    """An estimator as code, with its section `train` and other settings to try."""
 
     name: str
     text: str
     train: Mapping[str, Any]
     others: tuple[Mapping[str, Any], ...]
-    is_fast: bool = False
 
-    def variants(self) -> Iterator[Candidate]:
-        """Yield the candidate with each of its settings that are tried before it is written."""
-        yield self
-        for other in self.others if self.is_fast else ():
-            yield replace(self, train={**self.train, **other})
+    def variants(self) -> list[Candidate]:
+        """Return the candidate with each of its other settings."""
+        return [replace(self, train={**self.train, **other}) for other in self.others]
+
+
+class _Tried(NamedTuple):
+    """A candidate, its loss in cross-validation, and its scores there."""
+
+    loss: float
+    candidate: Candidate
+    scores: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -72,6 +71,9 @@ class Chosen:
 def choose_estimator(plan: Plan, features: Mapping[str, np.ndarray]) -> Chosen:
     """Return the candidate with the lower loss in cross-validation.
 
+    Its other settings are those that predict about as well as the baseline that models are compared
+    with, which is the linear candidate, or better.
+
     Rows are divided as the holdout will be: later from earlier ones by time, else by entity or at
     random.
     """
@@ -80,24 +82,45 @@ def choose_estimator(plan: Plan, features: Mapping[str, np.ndarray]) -> Chosen:
     rows = _tried(plan)
     frame = pd.DataFrame({name: values[rows] for name, values in features.items()})
     labels = plan.task.targets(plan.labels[rows])
-    tried: list[tuple[float, Candidate, np.ndarray]] = []
-    variants = [each for candidate in candidates(plan) for each in candidate.variants()]
-    for variant in track(variants, "Choosing an estimator"):
-        predicted = _predicted(variant, plan, frame, labels, rows)
-        tried.append((_loss(plan, labels, predicted), variant, predicted))
-    tried.sort(key=itemgetter(0))
-    losses = {each.name: loss for loss, each, _ in reversed(tried)}
-    _, candidate, scores = tried[0]
-    if candidate.is_fast:  # a search begins with what was nearly as good
-        rest = [each.train for _, each, _ in tried[1:] if each.name == candidate.name]
-        candidate = replace(candidate, others=tuple(rest))
-    metric = "log loss" if plan.task.is_classifier else "mean absolute error"
-    constant = {"a constant": _loss(plan, labels, _constant(plan, labels))}
-    return Chosen(candidate, losses | constant, metric, _threshold(plan, labels, scores))
+
+    def attempt(variants: Sequence[Candidate]) -> list[_Tried]:
+        found = []
+        for each in track(variants, "Choosing an estimator"):
+            scores = _predicted(each, plan, frame, labels, rows)
+            found.append(_Tried(_loss(plan, labels, scores), each, scores))
+        return found
+
+    trees, linear = candidates(plan)
+    tried = attempt([trees, linear, *linear.variants()])
+    baseline, constant = tried[1].loss, _loss(plan, labels, _constant(plan, labels))
+    best = min(tried, key=lambda each: each.loss)
+    tried.sort(key=lambda each: each.loss)
+    losses = {each.candidate.name: each.loss for each in reversed(tried)}
+    rest = [each for each in tried if each.candidate.name == best.candidate.name]
+    if best.candidate is trees:
+        rest += attempt(trees.variants())
+    # The tolerance of `slipway evaluate`, which refuses a model that is worse than its baseline.
+    limit = baseline + NEGLIGIBLE * max(constant - baseline, 0)
+    passing = sorted((each for each in rest if each.loss <= limit), key=lambda each: each.loss)
+    others = [_changes(best.candidate, each.candidate) for each in passing if each is not best]
+    return Chosen(
+        replace(best.candidate, others=tuple(others)),
+        losses | {"a constant": constant},
+        "log loss" if plan.task.is_classifier else "mean absolute error",
+        _threshold(plan, labels, best.scores),
+    )
+
+
+def _changes(one: Candidate, other: Candidate) -> dict[str, Any]:
+    """Return the settings of a candidate that another one has changed."""
+    return {name: value for name, value in other.train.items() if one.train[name] != value}
 
 
 def candidates(plan: Plan) -> list[Candidate]:
-    """Return both estimators, with settings that suit the number of rows."""
+    """Return boosted trees, with settings for the number of rows, and the linear model.
+
+    The first settings of the linear model are those of the baseline.
+    """
     is_classifier = plan.task.is_classifier
     kind = "Classifier" if is_classifier else "Regressor"
     parts = {"mixin": f"{kind}Mixin", "boosting": f"HistGradientBoosting{kind}"}
@@ -125,10 +148,9 @@ def candidates(plan: Plan) -> list[Candidate]:
             parts | {"linear": words, "regression": regression, "arguments": arguments},
         ),
         {"c": 1.0} if is_classifier else {"alpha": 1.0},
-        ({"c": 0.01}, {"c": 0.1}, {"c": 10.0})
+        ({"c": 0.01}, {"c": 0.1}, {"c": 0.5}, {"c": 10.0})
         if is_classifier
-        else ({"alpha": 10.0}, {"alpha": 100.0}, {"alpha": 1000.0}),
-        is_fast=True,
+        else ({"alpha": 2.0}, {"alpha": 10.0}, {"alpha": 100.0}, {"alpha": 1000.0}),
     )
     return [trees, linear]
 

@@ -17,8 +17,9 @@ from slipway.dataset.dependence import Dependence
 from slipway.dataset.periods import Span, local_days, starts_of, unit_of
 from slipway.errors import SlipwayError
 from slipway.metrics.clusters import FEWEST
+from slipway.numbers import counted
 from slipway.setup.adopt.table import Column, Table
-from slipway.tasks import TASKS, Task, declared_task
+from slipway.tasks import NAMES, Task, declared_task
 from slipway.tasks.base import listed
 from slipway.tasks.multiclass import MOST_CLASSES
 from slipway.training.diagnostics import DIAGNOSTICS
@@ -37,6 +38,9 @@ MOST_NUMBERED_CLASSES = 20
 
 # With more values, or fewer rows of each, hardly anything is learned from a category.
 MOST_CATEGORIES, ROWS_OF_A_CATEGORY = 250, 5
+
+# Words in the names of keys.
+KEY_WORDS = {"id", "key", "uuid", "guid", "no", "nr", "number"}
 
 # A column of which each value is in fewer rows is no entity.
 ROWS_OF_AN_ENTITY = 2
@@ -149,14 +153,15 @@ def make_plan(table: Table, request: Request) -> Plan:
     known = labels[~np.isnan(labels)]
     if len(known) < FEWEST_ROWS:
         raise SlipwayError(
-            f"{len(known):,} rows have a label (`{target.name}`); {FEWEST_ROWS} are needed",
+            f"{counted(len(known), 'row has', 'rows have')} a label (`{target.name}`); "
+            f"{FEWEST_ROWS} are needed",
             "give more rows",
         )
     task.require("labelled", target.name, known)
     if unknown := len(labels) - len(known):
         decisions.append(
             Decision(
-                f"{unknown:,} rows have no label, and nothing is learned from them",
+                f"nothing is learned from {counted(unknown, 'row')} without a label",
                 f"`{target.name}` is missing in {unknown / len(labels):.1%} of the rows",
                 "if the missing ones differ from the others, the metrics hold for the others only",
             )
@@ -243,7 +248,7 @@ def _task(target: Column, request: Request) -> tuple[Task, Any, list[Decision]]:
     if target.kind == "number" and not np.isfinite(values).all():
         count = int(np.isinf(target.values.astype("float64")).sum())
         raise SlipwayError(
-            f"`{target.name}` is infinite in {count:,} rows; a label is a finite number",
+            f"`{target.name}` is infinite in {counted(count, 'row')}; a label is a finite number",
             "correct these rows, or leave them out",
         )
     if len(values) < 2:
@@ -253,7 +258,7 @@ def _task(target: Column, request: Request) -> tuple[Task, Any, list[Decision]]:
         )
     name = request.task or _guess_task(target)
     if name not in TARGETS:
-        if name in TASKS:
+        if name in NAMES:
             what, do = "a table is not adopted for it", "adopt a regression, then see docs/model.md"
         else:
             what, do = "no such task", f"choose from: {', '.join(TARGETS)}"
@@ -267,6 +272,11 @@ def _task(target: Column, request: Request) -> tuple[Task, Any, list[Decision]]:
             )
         )
     task, positive = TARGETS[name](target, request, decisions)
+    if request.positive is not None and not task.rule(0.5):
+        raise SlipwayError(
+            f"--positive {request.positive}: the task is {name}, which has no positive value",
+            "leave it out, or add --task binary",
+        )
     return task, positive, decisions
 
 
@@ -344,7 +354,8 @@ def _positive(target: Column, request: Request, decisions: list[Decision]) -> An
     decisions.append(
         Decision(
             f"{positive!r} is what is predicted (the positive class)",
-            f"`{target.name}` is {values[0]!r} in {rows[0]:,} rows, {values[1]!r} in {rows[1]:,}",
+            f"`{target.name}` is {values[0]!r} in {counted(rows[0], 'row')}, "
+            f"{values[1]!r} in {rows[1]:,}",
             "if it is the other one, add --positive",
         )
     )
@@ -359,7 +370,9 @@ def _labels(task: Task, target: Column, positive: Any) -> np.ndarray:
     labels, bad = task.read(values)
     if bad.any():
         raise SlipwayError(
-            f"`{target.name}`: {int(bad.sum()):,} labels are not {task.expected}", task.remedy
+            f"`{target.name}`: {counted(int(bad.sum()), 'label is', 'labels are')} not "
+            f"{task.expected}",
+            task.remedy,
         )
     return labels.astype("float64")
 
@@ -408,8 +421,9 @@ def _times(table: Table) -> list[str]:
 
 def _without_gaps(column: Column) -> str:
     if column.missing.any():
+        rows = counted(int(column.missing.sum()), "row has", "rows have")
         raise SlipwayError(
-            f"--time {shown_name(column.name)}: {int(column.missing.sum()):,} rows have none",
+            f"--time {shown_name(column.name)}: {rows} none",
             "leave these rows out, name another column, or add --time none",
         )
     return column.name
@@ -449,11 +463,11 @@ def _not_a_key(column: Column) -> str:
     if column.kind not in ("text", "integer"):
         return f"its type is {column.dtype}; a key is text or a whole number in every row"
     if column.missing.any():
-        return f"{int(column.missing.sum()):,} rows have no value"
+        return f"{counted(int(column.missing.sum()), 'row has', 'rows have')} no value"
     if len(column.distinct) < len(column.values):
         values, counts = np.unique(column.values, return_counts=True)
         most = _plain(values[[counts.argmax()]])[0]
-        return f"{most!r} is in {counts.max():,} rows; a key is in one"
+        return f"{most!r} is in {counted(counts.max(), 'row')}; a key is in one"
     return ""
 
 
@@ -461,13 +475,21 @@ def _looks_like_a_key(column: Column, rows: int) -> bool:
     """Return whether a column is unique, and numbers or names the rows."""
     if _not_a_key(column):
         return False
-    words = re.split(r"[\W_]+", column.name.lower())
-    is_named = bool({"id", "key", "uuid", "guid", "no", "nr", "number"} & set(words))
-    is_named |= column.name.endswith(("ID", "Id"))
+    is_named = _is_called_as_a_key(column.name)
     if column.kind == "text":
         return is_named or bool(max(map(len, column.values)) <= 64 and " " not in column.values[0])
     first, last = column.distinct[0], column.distinct[-1]
     return is_named or bool(last - first == rows - 1)
+
+
+def _is_called_as_a_key(name: str) -> bool:
+    """Return whether a name is one of keys, such as `customer_id` or `Order No`.
+
+    "number of rooms" is a quantity.
+    """
+    words = re.split(r"[\W_]+", name.lower())
+    is_quantity = "number" in words[:-1]
+    return name.endswith(("ID", "Id")) or (not is_quantity and bool(KEY_WORDS & set(words)))
 
 
 # --- entity ---------------------------------------------------------------------------------------
@@ -486,32 +508,42 @@ def _entity(table: Table, request: Request, taken: Mapping[str | None, str]) -> 
             f"{stated}: all rows are of the same one",
             "name a column of several values, or --entity none",
         )
+    if len(column.distinct) == table.rows:
+        raise SlipwayError(
+            f"{stated}: no two rows are of the same one",
+            "name a column with repeated values, or --entity none",
+        )
     return column.name
 
 
 def entities(table: Table, request: Request) -> list[str]:
-    """Return the columns that may name what several rows are of: those of many repeated values."""
+    """Return the columns that may name what several rows are of: those of many repeated values.
+
+    Whole numbers do only if the column is called as numbers of things are: the values of a measured
+    quantity, such as an age, are repeated as well.
+    """
     taken = {request.target, request.key, request.time}
+    fewest = max(FEWEST, np.sqrt(table.rows))
     return [
         name
         for name, column in table.columns.items()
         if name not in taken
-        and column.kind in ("text", "integer")
-        and len(column.distinct) > 1
-        and len(column.distinct) >= np.sqrt(table.rows)
-        and len(column.distinct) * ROWS_OF_AN_ENTITY <= table.rows
+        and (column.kind == "text" or (column.kind == "integer" and _is_called_as_a_key(name)))
+        and fewest <= len(column.distinct) <= table.rows / ROWS_OF_AN_ENTITY
     ]
 
 
 def _name_entities(table: Table, request: Request, decisions: list[Decision]) -> None:
     """List the columns that would make rows dependent, if the user has not decided."""
     if request.entity is None and (found := entities(table, request)):
-        counts = [f"`{name}` has {len(table.columns[name].distinct):,} values" for name in found]
+        counts = [
+            f"`{name}` has {counted(len(table.columns[name].distinct), 'value')}" for name in found
+        ]
         more = f", and {len(found) - 5} more columns" if len(found) > 5 else ""
         decisions.append(
             Decision(
                 "no two rows are of the same customer, machine or place",
-                f"in {table.rows:,} rows, {', '.join(counts[:5])}{more}",
+                f"in {counted(table.rows, 'row')}, {', '.join(counts[:5])}{more}",
                 "if one of them names what several rows are of, add --entity COLUMN: without it, "
                 "intervals are too narrow",
             )
@@ -556,7 +588,8 @@ def _role(column: Column, rows: int, times: Column | None, decisions: list[Decis
     """Return what a column is used for; a column that is not used is listed."""
     if column.kind == "number" and (infinite := int(np.isinf(column.values).sum())):
         raise SlipwayError(
-            f"`{column.name}` is infinite in {infinite:,} rows; a feature is finite, or missing",
+            f"`{column.name}` is infinite in {counted(infinite, 'row')}; a feature is finite, or "
+            "missing",
             "correct these values, or leave them empty",
         )
     reason = _useless(column, rows) or (_follows(column, times) if times else "")
@@ -565,7 +598,8 @@ def _role(column: Column, rows: int, times: Column | None, decisions: list[Decis
             Decision(
                 f"`{column.name}` is not a feature",
                 reason,
-                "add it in src/model/features.py if it helps",
+                "if it helps, declare it with `before` in src/model/schema.py and add it in "
+                "features.py",
             )
         )
         return "unused"
@@ -585,7 +619,7 @@ def _useless(column: Column, rows: int) -> str:
         dates = (
             ", which look like dates: write them as 2024-12-31" if _look_like_dates(values) else ""
         )
-        return f"text with {len(values):,} different values in {rows:,} rows{dates}"
+        return f"text with {len(values):,} different values in {counted(rows, 'row')}{dates}"
     if column.kind == "number" and np.abs(values).max() > LARGEST:
         return f"its numbers are beyond those of float32, up to {np.abs(values).max():.3g}"
     if column.kind == "integer" and not _not_a_key(column) and _looks_like_a_key(column, rows):

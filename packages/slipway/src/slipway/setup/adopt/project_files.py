@@ -7,12 +7,14 @@ import shutil
 from collections.abc import Callable, Mapping
 from itertools import count
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from slipway.dataset.folder import DATA
 from slipway.errors import SlipwayError
+from slipway.numbers import counted
 from slipway.settings import Monitoring
 from slipway.setup.adopt.estimators import Chosen
 from slipway.setup.adopt.plan import Plan
@@ -29,6 +31,12 @@ PARAMS, PIPELINE = Path("params.yaml"), Path("dvc.yaml")
 
 # A loss of this share of the loss of a constant does not matter, before a person decides.
 MARGIN = 0.01
+
+# Of the same loss, what is no alarm on labelled traffic.
+EXCESS = 0.02
+
+# Of the label rate.
+RATE_GAP = 0.2
 
 # Below this share of positives, the AUC hardly shows what happens among the rows at the top.
 RARE = 0.05
@@ -111,10 +119,8 @@ def _train(chosen: Chosen) -> str:
 def _search(plan: Plan, chosen: Chosen) -> str:
     who = "`slipway search` and `slipway retrain` try" if is_retrainable(plan) else SEARCH_ALONE
     tried = "".join(f"    - {_flow(other)}\n" for other in chosen.candidate.others)
-    return (
-        f"search: # {who} each candidate on the training data\n"
-        f"  candidates: # other settings of `train`\n{tried}"
-    )
+    candidates = f" # other settings of `train`\n{tried}" if tried else " [] # none is as good\n"
+    return f"search: # {who} each candidate on the training data\n  candidates:{candidates}"
 
 
 SEARCH_ALONE = "`slipway search` tries"
@@ -127,14 +133,14 @@ def is_retrainable(plan: Plan) -> bool:
 
 def _monitoring(plan: Plan, section: str) -> str:
     """Return the section with the smallest changes that raise an alarm, as the task has them."""
-    defaults = Monitoring().model_dump()
+    values = {**Monitoring().model_dump(), **_rule(plan).alarms}
     every = "|".join({name for of_task in SMALLEST.values() for name in of_task})
     section = re.sub(rf"(?m)^  ({every}):.*\n", "", section)
     if not is_retrainable(plan):
         section = re.sub(r"(?m)^  (retrain|cooldown_days):.*\n", "", section)
         section += "  retrain: never # rows of the log need an event time and a key to be added\n"
     smallest = SMALLEST[plan.task.name].items()
-    return section + "".join(f"  {name}: {defaults[name]} # {what}\n" for name, what in smallest)
+    return section + "".join(f"  {name}: {values[name]} # {what}\n" for name, what in smallest)
 
 
 SMALLEST: Mapping[str, Mapping[str, str]] = {
@@ -167,12 +173,12 @@ NO_RULE = "  threshold: 0.5 # of a binary model\n"
 
 
 def _judge(plan: Plan) -> str:
-    primary, guards, margins = RULES[plan.task.name](plan.labels[~np.isnan(plan.labels)])
+    rule = _rule(plan)
     rows = min(200, max(50, plan.table.rows // 25))
-    limits = ", ".join(f"{name}: {value:g}" for name, value in margins.items())
+    limits = ", ".join(f"{name}: {value:g}" for name, value in rule.margins.items())
     return f"""judge: # a pull request is judged by the rule of its base
-  primary: {primary} # the metric that decides (docs/model.md#tasks)
-  guards: [{", ".join(guards)}] # further metrics that must not get worse
+  primary: {rule.primary} # the metric that decides (docs/model.md#tasks)
+  guards: [{", ".join(rule.guards)}] # further metrics that must not get worse
   margins: {{{limits}}} # a loss up to this size does not matter: yours to decide
   alpha: 0.025 # chance that "better" or "worse" is luck
   require: not worse # what may be merged: not worse, or only what is better
@@ -184,23 +190,49 @@ def _judge(plan: Plan) -> str:
 """
 
 
-Rule = tuple[str, list[str], dict[str, float]]
+class Rule(NamedTuple):
+    """How models of a table are judged, and the alarms that are not the defaults."""
+
+    primary: str
+    guards: list[str]
+    margins: dict[str, float]
+    alarms: Mapping[str, float] = MappingProxyType({})
+
+
+def _rule(plan: Plan) -> Rule:
+    return RULES[plan.task.name](plan.labels[~np.isnan(plan.labels)])
 
 
 def _binary(labels: np.ndarray) -> Rule:
-    primary = "average_precision" if labels.mean() < RARE else "auc"
-    return primary, ["log_loss"], {primary: 0.005, "log_loss": 0.005}
+    """Return smaller limits for rare positives: there, a constant has a log loss near 0."""
+    primary, defaults = "average_precision" if labels.mean() < RARE else "auc", Monitoring()
+    rates = np.array([labels.mean(), 1 - labels.mean()])
+    loss = float(-(rates * np.log(rates)).sum())
+    return Rule(
+        primary,
+        ["log_loss"],
+        {primary: 0.005, "log_loss": _at_most(0.005, MARGIN * loss)},
+        {
+            "rate_gap": _at_most(defaults.rate_gap, RATE_GAP * float(rates.min())),
+            "loss_excess": _at_most(defaults.loss_excess, EXCESS * loss),
+        },
+    )
+
+
+def _at_most(limit: float, value: float) -> float:
+    return min(limit, float(f"{value:.2g}"))
 
 
 def _multiclass(_labels: np.ndarray) -> Rule:
-    return "log_loss", ["accuracy"], {"log_loss": 0.01, "accuracy": 0.01}
+    return Rule("log_loss", ["accuracy"], {"log_loss": 0.01, "accuracy": 0.01})
 
 
 def _regression(labels: np.ndarray) -> Rule:
     """Return margins in the unit of the label: of the errors of the median and of the mean."""
     absolute = float(np.abs(labels - np.median(labels)).mean())
     margins = {"mae": MARGIN * absolute, "rmse": MARGIN * float(labels.std())}
-    return "mae", ["rmse"], {name: float(f"{value:.2g}") for name, value in margins.items()}
+    rounded = {name: float(f"{value:.2g}") for name, value in margins.items()}
+    return Rule("mae", ["rmse"], rounded)
 
 
 RULES: dict[str, Callable[[np.ndarray], Rule]] = {
@@ -265,7 +297,7 @@ def remove_starter(plan: Plan, root: Path) -> bool:
 
 
 def _about(plan: Plan) -> str:
-    rows = f"{plan.table.rows:,} rows"
+    rows = counted(plan.table.rows, "row")
     about = f"The model predicts `{plan.target.name}` ({plan.task.name}); it began with {rows}."
     return f"<!-- adopted -->\n{about}\n<!-- /adopted -->\n\n"
 

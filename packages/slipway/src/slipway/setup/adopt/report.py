@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from slipway.numbers import counted
 from slipway.setup.adopt.estimators import Chosen
 from slipway.setup.adopt.plan import Decision, Plan
 from slipway.untrusted import shown_name
@@ -12,7 +13,7 @@ MOST_NAMED = 8
 def plan_text(plan: Plan) -> str:
     """Return what the columns of a table are used for."""
     rows = {
-        "Table": f"{plan.table.rows:,} rows, {len(plan.table.columns)} columns",
+        "Table": f"{counted(plan.table.rows, 'row')}, {counted(len(plan.table.columns), 'column')}",
         "Target": f"`{plan.target.name}`, {plan.task.name}{_positive(plan)}",
         "Time": f"`{plan.time}`" if plan.time else "none: rows are held out by a hash",
         "Key": f"`{plan.key}`" if plan.key else "none: labels are joined by the prediction id",

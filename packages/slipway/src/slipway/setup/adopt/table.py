@@ -27,6 +27,7 @@ from slipway.dataset.chunks import (
 )
 from slipway.dataset.csv_format import FOUND, Stated
 from slipway.errors import SlipwayError
+from slipway.numbers import counted
 from slipway.progress import track
 from slipway.untrusted import shown, shown_name
 
@@ -310,7 +311,7 @@ def _change(texts: Sequence[pa.Array]) -> str:
     if not words:
         return "spaces around numbers are removed"
     word = max(words, key=words.__getitem__)
-    return f"{sum(words.values()):,} cells such as {shown(word)} are missing values"
+    return f"{counted(sum(words.values()), 'cell')} such as {shown(word)} are missing values"
 
 
 def _texts(texts: Sequence[pa.Array]) -> np.ndarray:

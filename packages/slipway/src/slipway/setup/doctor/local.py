@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from slipway.errors import SlipwayError
+from slipway.numbers import counted
 from slipway.repository.committed import check_repository
 from slipway.repository.git import git, names
 from slipway.repository.merge_driver import configured, install, program
@@ -143,7 +144,7 @@ def remote_committed(at: Context) -> Finding:
         return Finding("ok", "the DVC remote is not in this repository")
     listed = ("status", "--porcelain", "-z", "--untracked-files=all", "--", str(folder))
     if changed := names(at.root, *listed):
-        what = f"{folder}/ has {len(changed)} files that are not committed"
+        what = f"{folder}/ has {counted(len(changed), 'file')} not committed"
         return Finding("wrong", what, f"`git add {folder}`, then commit")
     return Finding("ok", f"{folder}/ is committed")
 

@@ -16,6 +16,7 @@ from urllib.request import Request as Asked
 from urllib.request import urlopen
 
 from slipway.errors import Refused, SlipwayError
+from slipway.numbers import counted
 from slipway.progress import spinner
 from slipway.repository.git import GitError, git, names, read_file, require_repository
 from slipway.repository.layout import MACHINE
@@ -299,4 +300,4 @@ def _make(root: Path, target: str) -> None:
 
 
 def _count(paths: Sequence[str]) -> str:
-    return "1 file" if len(paths) == 1 else f"{len(paths)} files"
+    return counted(len(paths), "file")

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from slipway.errors import SlipwayError
+from slipway.numbers import counted
 from slipway.polling import wait_until
 from slipway.release.outcome import CheckFailed, Steps, Undone, output_section
 from slipway.release.records import Record
@@ -155,7 +156,7 @@ def roll_out(
             pods = [session.pod(name_of(pod)) for pod in namespace.pods(record.image)]
             for pod in pods:
                 require_passed(smoke_test(pod), where=pod.name)
-            step.message = f"{len(pods)} pods of {record.name} passed the smoke test"
+            step.message = f"{counted(len(pods), 'pod')} of {record.name} passed the smoke test"
     except (SlipwayError, KeyboardInterrupt) as error:
         undone = _undone(error, _failed_pod(session, record.image, error))
         with session.steps.step("undo") as step:

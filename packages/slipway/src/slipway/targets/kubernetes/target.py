@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import NoReturn
 
 from slipway.errors import YES, Refused, SlipwayError
+from slipway.numbers import counted
 from slipway.release.outcome import Outcome, Steps, Undone
 from slipway.release.records import Record, current_user, find_release, now, write_releases
 from slipway.release.smoke_test import Check, expected_of, repeat_smoke_test, run_smoke_test
@@ -108,7 +109,7 @@ class KubernetesTarget:
         namespace = Namespace(rendered.namespace)
         with steps.step("stop") as step:
             send("delete", as_list(removed), "--ignore-not-found", seconds=300)
-            step.message = f"removed {len(removed)} objects"
+            step.message = f"removed {counted(len(removed), 'object')}"
         if forget:
             namespace.kubectl("delete", "configmap", RELEASES, "--ignore-not-found")
         rest = "are removed" if forget else "are kept"
@@ -235,7 +236,7 @@ def _add_release(status: Status, namespace: Namespace, deployment: Manifest) -> 
         status.live = RunningRelease(
             record=record,
             slot=NAME,
-            container=f"{len(ready)} of {len(pods)} pods",
+            container=f"{len(ready)} of {counted(len(pods), 'pod')}",
             health=fault or incomplete or HEALTHY,
             traffic=1.0 if ready else 0.0,
             restarts=_restarts(pods),

@@ -69,13 +69,19 @@ class Diagnostics(Protocol):
 
 
 def ordinal(values: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Return a feature as numbers: a category by the mean of its labels.
+    """Return a feature as numbers: a category by the shrunk mean of its labels.
 
-    The mean is shrunk, so that a rare value does not predict itself.
+    The mean is that of the other half of the rows: the text of one row does not predict itself.
     """
     if values.dtype.kind not in "OU":
         return np.nan_to_num(values)
-    _, codes = np.unique(values.astype(str), return_inverse=True)
-    rows = np.bincount(codes)
-    sums = np.bincount(codes, weights=labels) + SHRINKAGE * labels.mean()
-    return np.asarray((sums / (rows + SHRINKAGE))[codes])
+    names, codes = np.unique(values.astype(str), return_inverse=True)
+    half = np.random.default_rng(0).permutation(len(codes)) % 2
+    found = np.empty(len(codes))
+    for part in (0, 1):
+        seen, asked = codes[half != part], half == part
+        rows = np.bincount(seen, minlength=len(names))
+        sums = np.bincount(seen, weights=labels[half != part], minlength=len(names))
+        means = (sums + SHRINKAGE * labels.mean()) / (rows + SHRINKAGE)
+        found[asked] = means[codes[asked]]
+    return found

@@ -25,7 +25,8 @@ def register(fitted: Any) -> None:
         if name in NEED_ONNXMLTOOLS and not _has_onnxmltools():
             raise NotExported(
                 f"the converter of {name} is in the package onnxmltools, which is not installed",
-                "add onnxmltools to the extra `pipeline` in pyproject.toml, then `make lock`",
+                "add onnxmltools to the extra `pipeline` in pyproject.toml, then `make lock` and "
+                "`make setup`",
             )
         LIBRARIES[name]()
 
