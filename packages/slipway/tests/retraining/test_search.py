@@ -23,7 +23,7 @@ from slipway.errors import SlipwayError
 from slipway.repository.worktrees import environment
 from slipway.settings import read_params
 from slipway.training.search import Search, search
-from slipway.training.workers import ADDRESS, workers
+from slipway.workers import ADDRESS, workers
 
 SMALL = {"iterations": 15, "min_samples_leaf": 50}
 

@@ -185,13 +185,14 @@ class _Counter:
 
     def _note_lacking(self) -> None:
         """Count values that the schema requires and that are missing."""
+        known = set(self.table.column_names)
         for each in self._reference.inputs:
             name = each["name"]
             column = self.table[f"{INPUT}{name}"]
             if each["nullable"] or name == self._reference.event_time or not column.null_count:
                 continue
             empty = column.combine_chunks().is_null().to_numpy(zero_copy_only=False)
-            if f"{WRONG}{name}" in self.table.column_names:
+            if f"{WRONG}{name}" in known:
                 wrong = self.table[f"{WRONG}{name}"].combine_chunks()
                 empty &= ~wrong.to_numpy(zero_copy_only=False)
             if empty.any():
