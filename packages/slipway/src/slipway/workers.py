@@ -95,6 +95,7 @@ class _Cluster:
     def __init__(self, client: Any, address: str) -> None:
         self._client = client
         self._address = address
+        self._sent: tuple[Any, Any] | None = None
         self.where = f"Dask at {address}, {_check_workers(client, address)} workers"
 
     def run(self, work: Callable[..., Result], jobs: Jobs, shared: Any) -> Iterator[Result]:
@@ -110,7 +111,9 @@ class _Cluster:
 
     def _send(self, shared: Any) -> Any:
         """Send what all jobs share to every worker once, not with every job."""
-        return self._client.scatter([shared], broadcast=True)[0]
+        if self._sent is None or self._sent[0] is not shared:
+            self._sent = shared, self._client.scatter([shared], broadcast=True)[0]
+        return self._sent[1]
 
     def _submit(self, work: Callable[..., Result], job: tuple[Any, ...], sent: Any) -> Any:
         return self._client.submit(work, *job, sent, pure=False)
@@ -128,11 +131,11 @@ class _Cluster:
             except CancelledError:
                 # Every worker that held what is shared has died.
                 self._require_worker()
+                self._sent = None
                 future = self._submit(work, job, self._send(shared))
             except KilledWorker as error:
-                raise self._dead(
-                    f"{error.allowed_failures + 1} workers died at the same job"
-                ) from None
+                deaths = error.allowed_failures + 1
+                raise self._dead(f"{deaths} workers died at the same job") from None
             except Exception as error:  # noqa: BLE001 - the code of the job may raise anything
                 raise SlipwayError(
                     f"{self._address}: a job failed: {error!r}", "look at the worker's own log"
