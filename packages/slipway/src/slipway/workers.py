@@ -165,6 +165,11 @@ class _Cluster:
         )
 
 
+def has_cluster() -> bool:
+    """Return whether the address of a cluster is set."""
+    return bool(os.environ.get(ADDRESS))
+
+
 @contextmanager
 def workers(*, cores: bool = True) -> Iterator[Workers]:
     """Yield what runs jobs: the cluster whose address is set, or this machine.

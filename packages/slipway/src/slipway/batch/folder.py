@@ -12,12 +12,14 @@ from __future__ import annotations
 import fcntl
 import os
 import secrets
+import shutil
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from socket import gethostname
 from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -195,6 +197,7 @@ class BatchFolder:
         else:
             content = batch.model_dump_json(indent=2).encode() + b"\n"
             _replace(_written(self.path / f"{MANIFEST}.part", [content]), path)
+        shutil.rmtree(self.path / PARTIAL, ignore_errors=True)
         for name in (SCORES, REJECTED, LOG, PARTIAL):
             (self.path / name).mkdir(exist_ok=True)
         return batch
@@ -232,7 +235,8 @@ class BatchFolder:
             _replace(partial, path)
 
     def _partial(self, name: str) -> Path:
-        return self.path / PARTIAL / name
+        # Of its own process: another worker may take the job of one that is only slow.
+        return self.path / PARTIAL / f"{name}.{gethostname()}.{os.getpid()}"
 
     def _path(self, kind: str, file: int, number: int) -> Path:
         return self.path / kind / f"{kind}-{file:05}-{number:05}.parquet"

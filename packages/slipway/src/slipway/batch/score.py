@@ -11,8 +11,8 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 from datetime import UTC
-from functools import reduce
-from itertools import count
+from functools import lru_cache, reduce
+from itertools import count, repeat
 from multiprocessing import connection, get_context, parent_process
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,6 +30,7 @@ from slipway.batch.inputs import (
     find_inputs,
     opened,
     pieces,
+    spans,
 )
 from slipway.batch.records import (
     FILE_BITS,
@@ -40,7 +41,7 @@ from slipway.batch.records import (
     log_lines,
     record_ids,
 )
-from slipway.dataset.csv_format import CsvFormat
+from slipway.dataset.csv_format import CsvFormat, Stated
 from slipway.dataset.tables import take
 from slipway.dataset.zone import stated_zone
 from slipway.errors import NO, YES, SlipwayError
@@ -52,6 +53,7 @@ from slipway.serving.release import Release
 from slipway.tasks import task_of
 from slipway.times import parse_time
 from slipway.training.score import Model, read_manifest
+from slipway.workers import has_cluster, workers
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -124,7 +126,7 @@ def score_batch(
     rows
         As in `slipway.batch.inputs.find_inputs`.
     processes
-        Default: one for each core.
+        Default: one for each core. On a Dask cluster the workers score, and read the rows.
 
     Raises
     ------
@@ -179,6 +181,9 @@ class _Run:
 
     def score(self, processes: int) -> Iterator[None]:
         """Score the chunks that are left, and yield once for each."""
+        if has_cluster():
+            yield from self._on_cluster()
+            return
         work = self._work()
         first = [next(work, None), next(work, None)] if processes > 1 else [None, None]
         if first[1] is None:
@@ -225,6 +230,26 @@ class _Run:
                 "remove the folder of --out, and score it when it is no longer written to",
             )
 
+    def _on_cluster(self) -> Iterator[None]:
+        shared = _Shared(self._folder, self._batch, self._model, self._stated, Path.cwd())
+        jobs = [
+            (number, chunks)
+            for number, file in enumerate(self._batch.inputs)
+            if not self._is_complete(number)
+            for chunks in self._spans(file)
+        ]
+        with workers() as pool:
+            for written in pool.run(_score_span, jobs, shared):
+                yield from repeat(None, written)
+        for number in sorted({number for number, _ in jobs}):
+            self._require_unchanged(self._batch.inputs[number])
+
+    def _spans(self, file: InputFile) -> list[range | None]:
+        if "://" in file.path:
+            return [None]
+        with opened(file, self._spec, self._stated) as source:
+            return spans(source, self._batch.chunk_rows)
+
     def _alone(self, work: Iterator[Work]) -> Iterator[None]:
         scorer = Scorer(self._folder, self._batch, self._model)
         for each in work:
@@ -259,6 +284,7 @@ class Scorer:
         self._folder, self._batch = folder, batch
         self._model = Model.load(model)
         manifest = self._model.manifest
+        self.sha256, self.spec = self._model.sha256, manifest["inputs"]
         self._checker = Checker(manifest["inputs"], project.RULES)
         self._form = answers_of(self._model.task, manifest)
         self._review = Review(self._form, batch.uncertainty_band, known_categories(manifest))
@@ -378,6 +404,57 @@ def _repeated(text: str, times: int) -> pa.Array:
     import pyarrow as pa
 
     return pa.DictionaryArray.from_arrays(pa.array(np.zeros(times, dtype="int32")), [text])
+
+
+# --- the workers of a cluster -----------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Shared:
+    """What the jobs of a batch have in common; paths are relative to `root`."""
+
+    folder: BatchFolder
+    batch: Batch
+    model: Path
+    stated: Stated
+    root: Path
+
+    def scorer(self) -> Scorer:
+        """Return the scorer of this process.
+
+        Raises
+        ------
+        SlipwayError
+            This worker has another model.
+        """
+        folder, model = self.root / self.folder.path, self.root / self.model
+        return _scorer(folder, self.batch.model_dump_json(), model)
+
+
+@lru_cache(maxsize=1)
+def _scorer(folder: Path, content: str, model: Path) -> Scorer:
+    batch = Batch.model_validate_json(content)
+    scorer = Scorer(BatchFolder(folder), batch, model)
+    if scorer.sha256 != batch.model:
+        raise SlipwayError(
+            f"{model}: a worker has the model {scorer.sha256[:12]}, not {batch.model[:12]}",
+            "let all workers read the same folder",
+        )
+    return scorer
+
+
+def _score_span(number: int, chunks: range | None, shared: _Shared) -> int:
+    """Score those of some chunks of a file that are left; return their number."""
+    scorer, file = shared.scorer(), shared.batch.inputs[number]
+    path = file.path if "://" in file.path else (shared.root / file.path).as_posix()
+    names = [column["name"] for column in scorer.spec]
+    folder, written = BatchFolder(shared.root / shared.folder.path), 0
+    with opened(replace(file, path=path), scorer.spec, shared.stated) as source:
+        for piece in pieces(source, names, shared.batch.chunk_rows, chunks):
+            if folder.counts(number, piece.number) is None:
+                scorer.score(Work(number, file.path, piece, source.format))
+                written += 1
+    return written
 
 
 # --- the processes that score -----------------------------------------------------------

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -98,6 +99,12 @@ class Source:
                 ends.append(number)
                 held = 0
         return [range(start, end) for start, end in pairwise(ends)] or [None]
+
+    def part_of(self, start: int, stop: int) -> tuple[Part, int]:
+        """Return the row groups that hold some rows, and the first row of the first one."""
+        ends = list(accumulate(self.groups))
+        first, last = bisect_right(ends, start), bisect_left(ends, stop)
+        return range(first, min(last + 1, len(ends))), ends[first - 1] if first else 0
 
     def batches(
         self, names: Sequence[str], chunk_rows: int, part: Part = None
