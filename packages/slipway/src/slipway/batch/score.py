@@ -60,7 +60,8 @@ if TYPE_CHECKING:
 
     from slipway.settings import Params
 
-CHUNK_ROWS = 50_000
+# Rows of a chunk; of a wide table, as many as have these cells.
+CHUNK_ROWS, CHUNK_CELLS = 50_000, 10_000_000
 
 MOST_REASONS = 5  # in the summary
 
@@ -116,7 +117,7 @@ def score_batch(
     out: Path,
     model: Path,
     params: Params,
-    chunk_rows: int = CHUNK_ROWS,
+    chunk_rows: int | None = None,
     processes: int | None = None,
 ) -> Result:
     """Score all rows that a pattern names, or those that an earlier run has left.
@@ -125,6 +126,8 @@ def score_batch(
     ----------
     rows
         As in `slipway.batch.inputs.find_inputs`.
+    chunk_rows
+        Default: `CHUNK_ROWS`, or fewer.
     processes
         Default: one for each core. On a Dask cluster the workers score, and read the rows.
 
@@ -145,7 +148,7 @@ def score_batch(
             Model.load(model).sha256,
             Release.of_model(model),
             inputs,
-            chunk_rows,
+            chunk_rows or min(CHUNK_ROWS, max(CHUNK_CELLS // len(manifest["inputs"]), 1)),
             params.serve.uncertainty_band,
             params.data,
         )
