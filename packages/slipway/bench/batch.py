@@ -1,7 +1,8 @@
 """Batch scoring: rows a minute and memory, compared with a plain pandas and scikit-learn script.
 
 The script reads the file, predicts and writes keys and scores. `slipway score-batch` also checks
-each row and writes the prediction log.
+each row and writes the prediction log. `batch.py trees` compares only the model file of trees,
+which onnxruntime reads, with libraries that compile them.
 """
 
 from __future__ import annotations
@@ -16,9 +17,16 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
+from drift import SUPPORT, environment
+from drift import run as run_script
+from lightgbm import LGBMClassifier
 from support import plain_batch
 from support.measure import BIN, ROOT, machine, table
 from validate import make
+
+from slipway.training.formats.onnx import ONNX
 
 ROWS = 5_000_000
 ROUNDS = 3
@@ -61,6 +69,59 @@ def main() -> None:
     print(table([row(name, rounds, first) for name, rounds in taken.items()]))
 
 
+# Of the trees that only score, without files and checks.
+TREES, LEAVES, FEATURES = 500, 31, 20
+LEARNED, TREE_ROWS = 100_000, 200_000
+
+
+def trees() -> None:
+    """Score the same rows with the same trees: by the model file, and compiled."""
+    rng = np.random.default_rng(5)
+    names = [f"x{number}" for number in range(FEATURES)]
+    values = rng.normal(size=(TREE_ROWS, FEATURES)).astype("float32")
+    learned = pd.DataFrame(values[:LEARNED], columns=names)
+    label = values[:LEARNED, :3].sum(axis=1) + rng.normal(size=LEARNED) > 0
+    fitted = LGBMClassifier(n_estimators=TREES, num_leaves=LEAVES, verbose=-1).fit(learned, label)
+    types = dict.fromkeys(names, "number")
+    predict = ONNX.load(ONNX.export(fitted, types).content, types, ())
+    columns = {name: values[:, at] for at, name in enumerate(names)}
+    taken = []
+    for _ in range(ROUNDS):
+        start = time.perf_counter()
+        scores = predict(columns)
+        taken.append(time.perf_counter() - start)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        fitted.booster_.save_model(folder / "trees.txt")
+        np.save(folder / "rows.npy", values)
+        expected = fitted.booster_.predict(values)
+        difference = float(np.abs(scores[:, 1] - expected).max())
+        ours = {"seconds": taken, "compiled": 0.0, "difference": difference}
+        script = [environment(folder, "trees"), str(SUPPORT / "peer_trees.py")]
+        files = [str(folder / "trees.txt"), str(folder / "rows.npy"), str(ROUNDS)]
+        found = {"`model.onnx` by onnxruntime": ours} | run_script([*script, *files])
+    print("### Trees alone\n")
+    print(
+        f"{TREES} trees of {LEAVES} leaves, {FEATURES} numbers, {TREE_ROWS:,} rows in memory, all "
+        f"cores, median of {ROUNDS} rounds. {machine()}\n"
+    )
+    print(
+        table(
+            {
+                "": name,
+                "million rows a minute": f"{_a_minute(each['seconds']):.1f}",
+                "compiled in, seconds": f"{each['compiled']:.0f}" if each["compiled"] > 1 else "",
+                "largest difference": f"{each['difference']:.0e}",
+            }
+            for name, each in found.items()
+        )
+    )
+
+
+def _a_minute(seconds: list[float]) -> float:
+    return TREE_ROWS / statistics.median(seconds) * 60 / 1e6
+
+
 def measure(command: list[str]) -> Taken:
     start = time.perf_counter()
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL)
@@ -93,6 +154,10 @@ if __name__ == "__main__":
     paths = [Path(argument) for argument in sys.argv[1:]]
     if not paths:
         main()
+        print()
+        trees()
+    elif sys.argv[1:] == ["trees"]:
+        trees()
     elif len(paths) == 1:
         plain_batch.fit(*paths)
     else:

@@ -35,6 +35,7 @@ SUPPORT = Path(__file__).parent / "support"
 PEERS = {
     "evidently": ["evidently==0.7.23", "pandas<3.1"],
     "nannyml": ["nannyml==0.13.1", "statsmodels"],
+    "trees": ["lightgbm==4.7.0", "lleaves", "treelite==4.8.1", "tl2cgen"],
 }
 
 MILLION = 1_000_000

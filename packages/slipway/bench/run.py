@@ -16,7 +16,16 @@ PYPROJECT = HERE.parents[2] / "pyproject.toml"
 
 # They measure the starter's model or its tables, which `slipway adopt` removes.
 OF_THE_STARTER = frozenset(
-    ["batch", "bodies", "drift", "replication", "serve", "starter_calibration", "validate"]
+    [
+        "batch",
+        "bodies",
+        "cluster",
+        "drift",
+        "replication",
+        "serve",
+        "starter_calibration",
+        "validate",
+    ]
 )
 
 

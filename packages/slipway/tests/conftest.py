@@ -19,6 +19,7 @@ from slipway.repository.git import KEPT
 pytest_plugins = [
     "tests.services.repository",
     "tests.services.servers",
+    "tests.services.dask",
     "tests.services.engine",  # it imports the one above
 ]
 

@@ -2,9 +2,11 @@
 
     python peer_evidently.py time REFERENCE.parquet NOW.parquet
     python peer_evidently.py windows REFERENCE.parquet FOLDER
+    python peer_evidently.py once REFERENCE.parquet NOW.parquet
 
 `time` prints the seconds and the MiB that it took beyond its data; `windows` prints, for each
-parquet file of a folder, how many columns drifted and whether the data set did, as JSON.
+parquet file of a folder, how many columns drifted and whether the data set did, as JSON. `once`
+prints nothing: it is measured as a process.
 """
 
 from __future__ import annotations
@@ -39,6 +41,9 @@ def memory(what: str) -> int:
 
 def main(what: str, reference: str, other: str) -> None:
     known = pd.read_parquet(reference)
+    if what == "once":
+        drifted(pd.read_parquet(other), known)
+        return
     if what == "time":
         now = pd.read_parquet(other)
         before = memory("VmRSS")

@@ -24,7 +24,7 @@ from slipway.metrics.clusters import Clusters
 from slipway.metrics.registry import Sample
 from slipway.progress import track
 from slipway.training.periods import Period, fit_and_score, joined
-from slipway.training.workers import LIBRARIES, workers
+from slipway.workers import LIBRARIES, workers
 
 from .measure import ROOT
 

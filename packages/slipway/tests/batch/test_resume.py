@@ -19,11 +19,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from tests.batch.conftest import MODEL, Score
+from tests.services.dask import Cluster
 from tests.shadow.conftest import records
 
 from slipway.batch.folder import BatchFolder
 from slipway.errors import SlipwayError
 from slipway.repository.layout import python_path
+from slipway.workers import ADDRESS
 
 SECONDS = 60
 
@@ -91,6 +93,20 @@ def test_a_chunk_whose_files_were_renamed_in_part_is_written_again_with_the_same
     (out / "partial/scores-00000-00001.parquet").write_bytes(b"cut sho")
     score(bad_rows, chunk_rows=100)
     assert files_of(out) == complete
+
+
+def test_a_cluster_writes_the_same_files(
+    rows: Path, out: Path, score: Score, two_workers: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The rows have row groups that are larger than a chunk, and a file that is not divided."""
+    score(rows, chunk_rows=300)
+    here = {path.relative_to(out): path.read_bytes() for path in out.rglob("*.*")}
+    for path in here:
+        if path != Path("batch.json"):
+            (out / path).unlink()
+    monkeypatch.setenv(ADDRESS, two_workers.address)
+    score(rows, chunk_rows=300)
+    assert {path.relative_to(out): path.read_bytes() for path in out.rglob("*.*")} == here
 
 
 def another_model(folder: Path) -> Path:

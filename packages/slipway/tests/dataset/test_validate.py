@@ -18,6 +18,7 @@ import pytest
 from pandera.errors import SchemaErrors
 from pandera.pandas import Check, Column, DataFrameSchema
 from tests.dataset.conftest import GOOD, HERE, settings_of
+from tests.services.dask import Cluster
 
 from model.rules import RULES
 from model.schema import schema
@@ -27,6 +28,7 @@ from slipway.dataset.violations import ValidationReport, render_json, render_tex
 from slipway.errors import SlipwayError
 from slipway.schema.export import export_schema
 from slipway.settings import Params
+from slipway.workers import ADDRESS
 
 Write = Callable[..., Path]
 
@@ -113,6 +115,21 @@ def test_the_report_does_not_depend_on_the_size_of_a_chunk(
     path = write(break_at_random(good, 3), row_group_size=50)
     small = settings_of(chunk_rows)
     assert validate_files([path], small) == validate_files([path], params)
+
+
+def test_a_cluster_reads_the_parts_of_files_and_gives_the_same_report(
+    good: pd.DataFrame, write: Write, two_workers: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = [
+        write(break_at_random(good, 1), "2013-08.parquet", row_group_size=70),
+        write(break_at_random(good, 2), "2013-09.parquet", row_group_size=60),
+        write(good, "2013-10.csv"),
+    ]
+    params = settings_of(chunk_rows=100)
+    here = validate_files(files, params)
+    assert here.violations
+    monkeypatch.setenv(ADDRESS, two_workers.address)
+    assert render_json(validate_files(files, params)) == render_json(here)
 
 
 def test_all_faults_come_in_one_pass(good: pd.DataFrame, write: Write, params: Params) -> None:

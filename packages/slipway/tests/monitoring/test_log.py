@@ -13,7 +13,9 @@ from tests.monitoring.traffic import MODEL, NOW, START, draw, write_log
 
 from slipway.monitoring.counting import Form, count_by_day
 from slipway.monitoring.report import schema
+from slipway.predictions import reader
 from slipway.reference.manifest import Reference
+from slipway.workers import ADDRESS
 
 OTHER = "b" * 64
 
@@ -41,6 +43,24 @@ def test_usual_traffic_is_quiet(place, look, usual):
     assert report.faults == []
     # The newest day may still be growing, so it waits.
     assert (report.rows, report.first, report.last) == (3_400, "2024-06-01", "2024-07-04")
+
+
+def test_the_report_does_not_depend_on_where_the_pieces_of_a_log_are_read(
+    place, look, usual, two_workers, monkeypatch
+):
+    """Some records come twice, in a later piece; one of them with other content; lines are bad."""
+    write_log(place / "predictions", usual)
+    path, found = lines(place)
+    again = orjson.dumps(orjson.loads(found[40]) | {"probability": 0.9}) + b"\n"
+    path.write_bytes(b"".join([*found, b"bad\n", *found[:30], again, b"bad"]))
+    whole = look()
+    monkeypatch.setattr(reader, "PIECE", path.stat().st_size // 7)
+    here = look()
+    monkeypatch.setenv(ADDRESS, two_workers.address)
+
+    assert look() == here
+    assert (here.rows, here.faults) == (whole.rows, whole.faults)
+    assert len(here.faults) == 4
 
 
 def test_no_log_is_no_answer(look):

@@ -5,10 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,13 +13,13 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 from tests.retraining.conftest import Slipway
+from tests.services.dask import Cluster, cluster
 from tests.services.repository import edit_params
 
 from slipway.errors import SlipwayError
-from slipway.repository.worktrees import environment
 from slipway.settings import read_params
 from slipway.training.search import Search, search
-from slipway.training.workers import ADDRESS, workers
+from slipway.workers import ADDRESS, workers
 
 SMALL = {"iterations": 15, "min_samples_leaf": 50}
 
@@ -131,18 +127,17 @@ def test_a_candidate_that_makes_no_sense_is_no_answer(
 
 
 def test_a_cluster_gives_the_same_numbers(
-    fast: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    fast: Path, two_workers: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     here = searched(fast)
-    with cluster(fast, tmp_path) as address:
-        monkeypatch.setenv(ADDRESS, address)
-        there = searched(fast)
-        assert there.where == f"Dask at {address}, 2 workers"
-        assert replace(there, where="") == replace(here, where="")
+    monkeypatch.setenv(ADDRESS, two_workers.address)
+    there = searched(fast)
+    assert there.where == f"Dask at {two_workers.address}, 2 workers"
+    assert replace(there, where="") == replace(here, where="")
 
-        set_candidates(fast, [{"learning_rate": -1.0}])
-        with pytest.raises(SlipwayError, match="cannot be fitted with learning_rate -1"):
-            searched(fast)
+    set_candidates(fast, [{"learning_rate": -1.0}])
+    with pytest.raises(SlipwayError, match="cannot be fitted with learning_rate -1"):
+        searched(fast)
 
 
 def test_a_cluster_with_other_code_is_refused(
@@ -150,8 +145,8 @@ def test_a_cluster_with_other_code_is_refused(
 ) -> None:
     source = fast / "src/model/estimator.py"
     source.write_text(source.read_text("utf-8") + "\nEDITED = True\n", "utf-8")
-    with cluster(fast, tmp_path) as address:
-        monkeypatch.setenv(ADDRESS, address)
+    with cluster(fast, tmp_path) as started:
+        monkeypatch.setenv(ADDRESS, started.address)
         with pytest.raises(SlipwayError, match="2 of 2 workers have other code or libraries"):
             searched(fast)
 
@@ -162,50 +157,6 @@ def test_a_cluster_that_does_not_answer_is_told(
     monkeypatch.setenv(ADDRESS, "no address")
     with pytest.raises(SlipwayError, match="no Dask scheduler answers"):
         searched(fast)
-
-
-@contextmanager
-def cluster(tree: Path, scratch: Path) -> Iterator[str]:
-    """A scheduler and two worker processes that run the code of a tree."""
-    own = environment(tree) | {"OMP_NUM_THREADS": "1"}
-    known = scratch / "scheduler.json"
-
-    def start(part: str, *options: str) -> subprocess.Popen[bytes]:
-        module = [sys.executable, "-m", f"distributed.cli.dask_{part}"]
-        return subprocess.Popen(
-            [*module, "--scheduler-file", str(known), "--no-dashboard", *options],
-            env=own,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-
-    started = [start("scheduler", "--host", "127.0.0.1", "--port", "0")]
-    try:
-        one = ["--nthreads", "1", "--no-nanny", "--local-directory", str(scratch)]
-        started += [start("worker", *one) for _ in range(2)]
-        yield _address(known, own)
-    finally:
-        for process in started:
-            process.kill()  # a worker whose scheduler has gone would wait for it
-            process.wait(timeout=120)
-
-
-def _address(known: Path, own: dict[str, str]) -> str:
-    """Return the scheduler's address once both workers are there."""
-    code = (
-        "import sys, distributed; "
-        "client = distributed.Client(scheduler_file=sys.argv[1], timeout=240); "
-        "client.wait_for_workers(2, timeout=240); print(client.scheduler.address)"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code, str(known)],
-        env=own,
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=120,
-    )
-    return done.stdout.split()[-1]
 
 
 def be_killed(_: Any) -> float:

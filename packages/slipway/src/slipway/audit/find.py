@@ -10,7 +10,7 @@ from uuid import UUID
 
 from slipway.errors import SlipwayError
 from slipway.predictions.answers import Fields
-from slipway.predictions.files import LogFile, LogFolder, Skipped, day_of
+from slipway.predictions.files import Lines, LogFile, LogFolder, Skipped, day_of
 from slipway.predictions.record import Record, parse_record
 from slipway.untrusted import printable
 
@@ -64,7 +64,7 @@ def find_records(url: str, ids: Sequence[str]) -> list[Found]:
 
 def _records(folder: LogFolder, file: LogFile, ids: set[str]) -> Iterator[Found]:
     wanted = [f'"id":"{each}"'.encode() for each in ids]
-    for start, lines in folder.blocks(file, Skipped()):
+    for start, lines in folder.blocks(Lines(file), Skipped()):
         # Most blocks hold none of them, and a search for bytes is faster than a parser.
         if not any(each in lines for each in wanted):
             continue

@@ -14,7 +14,7 @@ from slipway.audit.sealed import SEALED, Sealed, read_sealed, write_sealed
 from slipway.errors import Refused
 from slipway.predictions.chain import Verified, verify
 from slipway.predictions.checkpoints import Checkpoint, Checkpoints
-from slipway.predictions.files import LogFile, LogFolder, Skipped
+from slipway.predictions.files import Lines, LogFile, LogFolder, Skipped
 from slipway.progress import track
 
 FAULTS_OF_A_FILE = 20
@@ -196,7 +196,7 @@ class _Audit:
             self._fault(name, 0, f"{added:,} records were added after it was complete")
 
     def _lines(self, file: LogFile, digest: object) -> Iterator[bytes]:
-        for _, lines in self._folder.blocks(file, self._skipped):
+        for _, lines in self._folder.blocks(Lines(file), self._skipped):
             digest.update(lines)  # type: ignore[attr-defined]
             yield from BytesIO(lines)
 

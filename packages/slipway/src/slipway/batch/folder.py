@@ -12,12 +12,14 @@ from __future__ import annotations
 import fcntl
 import os
 import secrets
+import shutil
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from socket import gethostname
 from typing import TYPE_CHECKING, Protocol
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -223,6 +225,7 @@ class BatchFolder:
             batch = known_batch(self.address, path.read_bytes(), batch)
         else:
             _replace(_written(self.path / f"{MANIFEST}.part", [batch.content()]), path)
+        shutil.rmtree(self.path / PARTIAL, ignore_errors=True)
         for name in (SCORES, REJECTED, LOG, PARTIAL):
             (self.path / name).mkdir(exist_ok=True)
         return batch
@@ -239,7 +242,7 @@ class BatchFolder:
     def write(self, file: int, number: int, chunk: Chunk) -> None:
         try:
             ready = [
-                (_written(self.path / PARTIAL / Path(name).name, content), self.path / name)
+                (_written(self._partial(Path(name).name), content), self.path / name)
                 for name, content in contents_of(file, number, chunk)
             ]
             for partial, path in ready:
@@ -249,6 +252,10 @@ class BatchFolder:
                 f"{self.path}: cannot be written ({error.strerror})",
                 f"free space on its disk, then {CONTINUE}",
             ) from None
+
+    def _partial(self, name: str) -> Path:
+        # Of its own process: another worker may take the job of one that is only slow.
+        return self.path / PARTIAL / f"{name}.{gethostname()}.{os.getpid()}"
 
 
 def name_of(kind: str, file: int, number: int) -> str:

@@ -195,14 +195,30 @@ def _is_accepted(kind: str, found: pa.DataType) -> bool:
     return types.is_null(found) or any(test(found) for test in accepted[kind])
 
 
-def pieces(source: Source, names: Sequence[str], chunk_rows: int) -> Iterator[Piece]:
-    """Yield the rows in order, `chunk_rows` at once, whatever the row groups of the file are."""
+def pieces(
+    source: Source, names: Sequence[str], chunk_rows: int, chunks: range | None = None
+) -> Iterator[Piece]:
+    """Yield the rows in order, `chunk_rows` at once, whatever the row groups of the file are.
+
+    Parameters
+    ----------
+    chunks
+        Those of a parquet file that are read; default: all of the file.
+    """
     import pyarrow as pa
 
+    part, number, skipped = None, 0, 0
+    if chunks is not None:
+        start, stop = chunks.start * chunk_rows, min(chunks.stop * chunk_rows, source.rows or 0)
+        part, before = source.part_of(start, stop)
+        number, skipped = chunks.start, start - before
     waiting: list[pa.RecordBatch] = []
-    number = held = 0
-    for batch in source.batches(names, chunk_rows):
+    held = -skipped
+    for batch in source.batches(names, chunk_rows, part):
         ordered = batch.select(list(names))
+        if held < 0:
+            ordered = ordered.slice(min(-held, batch.num_rows))
+            held += batch.num_rows - ordered.num_rows
         waiting.append(ordered)
         held += ordered.num_rows
         # One row more than a chunk, so that the last chunk is known to be the last.
@@ -211,8 +227,29 @@ def pieces(source: Source, names: Sequence[str], chunk_rows: int) -> Iterator[Pi
             yield Piece(number, number * chunk_rows, table.slice(0, chunk_rows), False)
             waiting = table.slice(chunk_rows).to_batches()
             number, held = number + 1, held - chunk_rows
-    if held:
-        yield Piece(number, number * chunk_rows, pa.Table.from_batches(waiting), True)
+            if chunks is not None and number == chunks.stop:
+                return
+    if held > 0:
+        last = chunks is None or (number + 1) * chunk_rows >= (source.rows or 0)
+        yield Piece(number, number * chunk_rows, pa.Table.from_batches(waiting), last)
+
+
+def spans(source: Source, chunk_rows: int) -> list[range | None]:
+    """Return chunks that follow each other, which begin in the same row groups; None: all.
+
+    A job for each span reads a row group about once.
+    """
+    found: list[range | None] = []
+    row = 0
+    for part in source.parts(chunk_rows):
+        if part is None:
+            return [None]
+        end = row + sum(source.groups[part.start : part.stop])
+        chunks = range(ceil(row / chunk_rows), ceil(end / chunk_rows))
+        if chunks:
+            found.append(chunks)
+        row = end
+    return found
 
 
 def count_chunks(rows: int | None, chunk_rows: int) -> int | None:

@@ -11,8 +11,8 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 from datetime import UTC
-from functools import reduce
-from itertools import count
+from functools import lru_cache, reduce
+from itertools import count, repeat
 from multiprocessing import connection, get_context, parent_process
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,6 +31,7 @@ from slipway.batch.inputs import (
     find_inputs,
     opened,
     pieces,
+    spans,
 )
 from slipway.batch.records import (
     FILE_BITS,
@@ -41,7 +42,7 @@ from slipway.batch.records import (
     log_lines,
     record_ids,
 )
-from slipway.dataset.csv_format import CsvFormat
+from slipway.dataset.csv_format import CsvFormat, Stated
 from slipway.dataset.tables import take
 from slipway.dataset.zone import stated_zone
 from slipway.errors import NO, YES, SlipwayError
@@ -54,13 +55,15 @@ from slipway.serving.release import Release
 from slipway.tasks import task_of
 from slipway.times import parse_time
 from slipway.training.score import Model, read_manifest
+from slipway.workers import has_cluster, workers
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from slipway.settings import Params
 
-CHUNK_ROWS = 50_000
+# Rows of a chunk; of a wide table, as many as have these cells.
+CHUNK_ROWS, CHUNK_CELLS = 50_000, 10_000_000
 
 MOST_REASONS = 5  # in the summary
 
@@ -135,7 +138,7 @@ def score_batch(
     out: str | Path,
     model: Path,
     params: Params,
-    chunk_rows: int = CHUNK_ROWS,
+    chunk_rows: int | None = None,
     processes: int | None = None,
 ) -> Result:
     """Score all rows that a pattern names, or those that an earlier run has left.
@@ -146,8 +149,10 @@ def score_batch(
         As in `slipway.batch.inputs.find_inputs`.
     out
         A folder, or a URL that fsspec writes to, such as ``s3://bucket/scores``.
+    chunk_rows
+        Default: `CHUNK_ROWS`, or fewer.
     processes
-        Default: one for each core.
+        Default: one for each core. On a Dask cluster the workers score, and read the rows.
 
     Raises
     ------
@@ -168,7 +173,7 @@ def score_batch(
             Model.load(model).sha256,
             Release.of_model(model),
             inputs,
-            chunk_rows,
+            chunk_rows or min(CHUNK_ROWS, max(CHUNK_CELLS // len(manifest["inputs"]), 1)),
             params.serve.uncertainty_band,
             params.data,
         )
@@ -204,6 +209,9 @@ class _Run:
 
     def score(self, processes: int) -> Iterator[None]:
         """Score the chunks that are left, and yield once for each."""
+        if has_cluster():
+            yield from self._on_cluster()
+            return
         work = self._work()
         first = [next(work, None), next(work, None)] if processes > 1 else [None, None]
         if first[1] is None:
@@ -251,6 +259,28 @@ class _Run:
                 "remove the folder of --out, and score it when it is no longer written to",
             )
 
+    def _on_cluster(self) -> Iterator[None]:
+        root, address = Path.cwd(), self._folder.address
+        place = address if "://" in address else str(root / address)
+        shared = _Shared(place, self._batch, self._model, self._stated, root)
+        jobs = [
+            (number, chunks)
+            for number, file in enumerate(self._batch.inputs)
+            if not self._is_complete(number)
+            for chunks in self._spans(file)
+        ]
+        with workers() as pool:
+            for written in pool.run(_score_span, jobs, shared):
+                yield from repeat(None, written)
+        for number in sorted({number for number, _ in jobs}):
+            self._require_unchanged(self._batch.inputs[number])
+
+    def _spans(self, file: InputFile) -> list[range | None]:
+        if "://" in file.path:
+            return [None]
+        with opened(file, self._spec, self._stated) as source:
+            return spans(source, self._batch.chunk_rows)
+
     def _alone(self, work: Iterator[Work]) -> Iterator[None]:
         scorer = Scorer(self._folder, self._batch, self._model)
         for each in work:
@@ -285,6 +315,7 @@ class Scorer:
         self._folder, self._batch = folder, batch
         self._model = Model.load(model)
         manifest = self._model.manifest
+        self.sha256, self.spec = self._model.sha256, manifest["inputs"]
         self._checker = Checker(manifest["inputs"], project.RULES)
         self._form = answers_of(self._model.task, manifest)
         self._review = Review(self._form, batch.uncertainty_band, known_categories(manifest))
@@ -398,6 +429,57 @@ def _repeated(text: str, times: int) -> pa.Array:
     import pyarrow as pa
 
     return pa.DictionaryArray.from_arrays(pa.array(np.zeros(times, dtype="int32")), [text])
+
+
+# --- the workers of a cluster -----------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Shared:
+    """What the jobs of a batch have in common; paths are relative to `root`."""
+
+    address: str
+    batch: Batch
+    model: Path
+    stated: Stated
+    root: Path
+
+    def scorer(self) -> Scorer:
+        """Return the scorer of this process.
+
+        Raises
+        ------
+        SlipwayError
+            This worker has another model.
+        """
+        return _scorer(self.address, self.batch.model_dump_json(), self.root / self.model)
+
+
+@lru_cache(maxsize=1)
+def _scorer(address: str, content: str, model: Path) -> Scorer:
+    batch = Batch.model_validate_json(content)
+    scorer = Scorer(place_of(address), batch, model)
+    if scorer.sha256 != batch.model:
+        raise SlipwayError(
+            f"{model}: a worker has the model {scorer.sha256[:12]}, not {batch.model[:12]}",
+            "let all workers read the same folder",
+        )
+    return scorer
+
+
+def _score_span(number: int, chunks: range | None, shared: _Shared) -> int:
+    """Score those of some chunks of a file that are left; return their number."""
+    scorer, file = shared.scorer(), shared.batch.inputs[number]
+    path = file.path if "://" in file.path else (shared.root / file.path).as_posix()
+    names = [column["name"] for column in scorer.spec]
+    folder, written = place_of(shared.address), 0
+    folder.refresh()
+    with opened(replace(file, path=path), scorer.spec, shared.stated) as source:
+        for piece in pieces(source, names, shared.batch.chunk_rows, chunks):
+            if folder.counts(number, piece.number) is None:
+                scorer.score(Work(number, file.path, piece, source.format))
+                written += 1
+    return written
 
 
 # --- the processes that score -----------------------------------------------------------

@@ -215,9 +215,14 @@ def score_batch(
     ],
     model: Model = Path("build/model"),
     chunk_rows: Annotated[
-        int,
-        typer.Option(min=1, max=2**20, metavar="ROWS", help="Rows that are scored at once."),
-    ] = 50_000,
+        int | None,
+        typer.Option(
+            min=1,
+            max=2**20,
+            metavar="ROWS",
+            help="Rows that are scored at once; default: 50,000, or fewer of a wide table.",
+        ),
+    ] = None,
     processes: Annotated[
         int | None,
         typer.Option(min=1, metavar="NUMBER", help="Processes that score; default: the cores."),
@@ -242,6 +247,8 @@ def score_batch(
     After an interruption, run the same command again: no row is lost or scored twice. A folder
     has the scores of one model and of the same files: with another model, or a file that was
     added or changed, the command ends with exit code 2.
+
+    With DASK_SCHEDULER_ADDRESS the workers of that Dask cluster score (docs/scale.md).
 
     Reads build/model, src/model, params.yaml and the rows; writes the folder.
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -43,6 +45,10 @@ LOCAL_TIME = f"^(?:{times.LOCAL_PATTERN})$"
 MOST_DIGITS = 38
 
 
+Part = range | None
+"""Row groups of a parquet file; None: all rows."""
+
+
 class Cells(NamedTuple):
     """The cells of a column as Arrow values, and which texts could not be read as its type."""
 
@@ -70,6 +76,8 @@ class Source:
         Names of more than one column.
     format
         How a CSV file is written; None of a parquet file.
+    groups
+        The rows of each row group of a parquet file.
     """
 
     path: Path
@@ -77,9 +85,36 @@ class Source:
     repeated: list[str]
     rows: int | None
     format: CsvFormat | None = None
+    groups: tuple[int, ...] = ()
 
-    def batches(self, names: Sequence[str], chunk_rows: int) -> Iterator[pa.RecordBatch]:
+    def parts(self, rows: int) -> list[Part]:
+        """Return row groups that follow each other, of at least some rows together, and the rest.
+
+        A CSV file is one part.
+        """
+        ends, held = [0], 0
+        for number, count in enumerate(self.groups, 1):
+            held += count
+            if held >= rows or number == len(self.groups):
+                ends.append(number)
+                held = 0
+        return [range(start, end) for start, end in pairwise(ends)] or [None]
+
+    def part_of(self, start: int, stop: int) -> tuple[Part, int]:
+        """Return the row groups that hold some rows, and the first row of the first one."""
+        ends = list(accumulate(self.groups))
+        first, last = bisect_right(ends, start), bisect_left(ends, stop)
+        return range(first, min(last + 1, len(ends))), ends[first - 1] if first else 0
+
+    def batches(
+        self, names: Sequence[str], chunk_rows: int, part: Part = None
+    ) -> Iterator[pa.RecordBatch]:
         """Yield the rows in order, at most `chunk_rows` at once.
+
+        Parameters
+        ----------
+        part
+            Row groups of a parquet file; default: all rows.
 
         Raises
         ------
@@ -90,7 +125,7 @@ class Source:
             if self.format:
                 yield from _csv_batches(self.path, names, chunk_rows, self.format)
             else:
-                yield from _parquet_batches(self.path, names, chunk_rows)
+                yield from _parquet_batches(self.path, names, chunk_rows, part)
 
 
 def open_source(path: Path, stated: Stated = FOUND, numbers: Iterable[str] = ()) -> Source:
@@ -112,7 +147,7 @@ def open_source(path: Path, stated: Stated = FOUND, numbers: Iterable[str] = ())
         raise SlipwayError(
             f"{path}: none of {', '.join(READ)}", "convert it: `DataFrame.to_parquet(path)`"
         )
-    written = None
+    written, groups = None, ()
     if is_csv(path):
         check_first_bytes(path)
         written = find_format(path, stated, numbers)
@@ -121,16 +156,22 @@ def open_source(path: Path, stated: Stated = FOUND, numbers: Iterable[str] = ())
     else:
         with open_parquet(path) as file:
             schema, rows = file.schema_arrow, file.metadata.num_rows
+            groups = tuple(
+                file.metadata.row_group(at).num_rows for at in range(file.num_row_groups)
+            )
     types = dict(zip(reversed(schema.names), reversed(schema.types), strict=True))
     ordered = {name: types[name] for name in dict.fromkeys(schema.names)}
     repeated = [name for name in ordered if schema.names.count(name) > 1]
-    return Source(path, ordered, repeated, rows, written)
+    return Source(path, ordered, repeated, rows, written, groups)
 
 
-def _parquet_batches(path: Path, names: Sequence[str], chunk_rows: int) -> Iterator[pa.RecordBatch]:
+def _parquet_batches(
+    path: Path, names: Sequence[str], chunk_rows: int, part: Part
+) -> Iterator[pa.RecordBatch]:
     # Buffered: else a whole column of a row group is in memory.
     with open_parquet(path, buffer_size=PARQUET_BUFFER, pre_buffer=False) as file:
-        for batch in file.iter_batches(batch_size=chunk_rows, columns=list(names)):
+        groups = None if part is None else list(part)
+        for batch in file.iter_batches(chunk_rows, groups, columns=list(names)):
             batch.validate(full=True)  # Reading alone accepts text that is not UTF-8.
             yield batch
 

@@ -7,17 +7,16 @@ every failing value and cannot see beyond a chunk.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
-from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from slipway import project
-from slipway.dataset.chunks import Source, Values, open_source, values_of, without_zone
+from slipway.dataset.chunks import Part, Source, Values, open_source, values_of, without_zone
 from slipway.dataset.csv_format import DECIMALS
 from slipway.dataset.files import READ, Listing, list_folder
 from slipway.dataset.folder import list_data
@@ -42,6 +41,7 @@ from slipway.schema.expected import NOUNS, describe
 from slipway.schema.export import column_type, export_schema
 from slipway.times import EARLIEST, END, RANGE
 from slipway.untrusted import folded, shown, shown_name
+from slipway.workers import workers
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -53,6 +53,12 @@ if TYPE_CHECKING:
 MOST_ROWS = 5
 MOST_EXAMPLES = 3
 MOST_UNKNOWN = 20
+
+# Rows of a file that fail a check, and whose values may be examples.
+MOST_TRIED = 100
+
+# Cells of a chunk: a wide table has fewer rows in one.
+MOST_CELLS = 10_000_000
 
 # Keys confirmed at once when hashes are equal: limits the memory for repeated keys.
 KEYS_AT_ONCE = 500_000
@@ -85,7 +91,8 @@ def validate_files(
 
     Notes
     -----
-    Memory: a chunk of `validate.chunk_rows` rows, and 8 bytes a row to find repeated keys.
+    Memory: a chunk of `validate.chunk_rows` rows, and 8 bytes a row to find repeated keys. Files
+    are scanned in parts, on a Dask cluster if its address is set (`slipway.workers`).
     """
     plan = _Plan(project.schema(), now or datetime.now(UTC))
     if plan.event_time is None:
@@ -95,8 +102,7 @@ def validate_files(
     numbers = [name for name, (kind, _) in plan.types.items() if kind == "number"]
     sources = [open_source(path, params.data, numbers) for path in listing.read]
     scans = [_FileScan(plan, source) for source in sources]
-    for scan, batch in track(_batches(scans, params), "Validating", _count(sources, params)):
-        scan.add(batch)
+    _scan_files(scans, plan, params)
     _find_repeated_keys(scans, params)
     # A file may have a part of a period.
     is_whole = any(_are_same(path, data) for path in paths or [data])
@@ -166,7 +172,7 @@ def _violation_of_file(
 
 def _unit_of(scans: Sequence[_FileScan]) -> Unit | None:
     """Return the unit of the periods that some rows have; None if no row has a time."""
-    days = [day for scan in scans for day in scan.days]
+    days = [day for scan in scans for day in scan.found.days]
     return unit_of(np.array(days, dtype="datetime64[D]")) if days else None
 
 
@@ -174,7 +180,7 @@ def _rows_of_periods(scans: Sequence[_FileScan], unit: Unit) -> dict[str, tuple[
     """Return for each period, by name in the order of time, its rows and the first of its files."""
     rows: dict[np.datetime64, tuple[int, str]] = {}
     for scan in scans:
-        for day, count in scan.days.items():
+        for day, count in scan.found.days.items():
             start = starts_of(np.array([day], dtype="datetime64[D]"), unit)[0]
             before, file = rows.get(start, (0, scan.file().file))
             rows[start] = (before + count, file)
@@ -191,17 +197,37 @@ def _violations_of_periods(
             yield _violation_of_file(file, "rows_per_month", name, expected, count)
 
 
-def _batches(scans: list[_FileScan], params: Params) -> Iterator[tuple[_FileScan, pa.RecordBatch]]:
-    for scan in scans:
-        for batch in scan.source.batches(scan.columns, params.validate_.chunk_rows):
-            yield scan, batch
+def _scan_files(scans: Sequence[_FileScan], plan: _Plan, params: Params) -> None:
+    """Scan all parts of all files."""
+    chunk_rows = params.validate_.chunk_rows
+    jobs = [(at, part) for at, scan in enumerate(scans) for part in scan.source.parts(chunk_rows)]
+    shared = _Shared(plan, [scan.source for scan in scans], chunk_rows, Path.cwd())
+    with workers(cores=False) as pool:
+        found = track(pool.run(_scan_part, jobs, shared), "Validating", len(jobs))
+        for (at, _), part in zip(jobs, found, strict=True):
+            scans[at].found.merge(part)
 
 
-def _count(sources: list[Source], params: Params) -> int | None:
-    rows = [source.rows for source in sources]
-    known = [count for count in rows if count is not None]
-    chunk = params.validate_.chunk_rows
-    return sum(ceil(count / chunk) for count in known) if len(known) == len(rows) else None
+@dataclass(frozen=True)
+class _Shared:
+    """What all jobs have in common; paths of files are relative to `root`."""
+
+    plan: _Plan
+    sources: Sequence[Source]
+    chunk_rows: int
+    root: Path
+
+
+def _scan_part(number: int, part: Part, shared: _Shared) -> _Found:
+    """Return what is found in a part of a file."""
+    source = shared.sources[number]
+    if Path.cwd() != shared.root:
+        source = replace(source, path=shared.root / source.path)
+    scan = _FileScan(shared.plan, source)
+    rows = min(shared.chunk_rows, max(MOST_CELLS // max(len(scan.columns), 1), 1))
+    for batch in source.batches(scan.columns, rows, part):
+        scan.add(batch)
+    return scan.found
 
 
 class _Plan:
@@ -221,6 +247,10 @@ class _Plan:
         inputs = {column["name"]: np.empty(0, column["dtype"]) for column in spec}
         self.rules = [self._rule(check, inputs) for check in schema.checks]
 
+    def __reduce__(self) -> tuple[Callable[[datetime], _Plan], tuple[datetime]]:
+        """A worker has the same schema; a check of the user's may not be sent."""
+        return _plan_at, (self.now,)
+
     def _rule(self, check: Check, inputs: Mapping[str, np.ndarray]) -> _Rule:
         name = str(check.name)
         expected = " ".join(str(check.error or name).split())
@@ -230,6 +260,10 @@ class _Plan:
             return _Rule(name, expected, partial(_passes_rule, name, rule), read, read)
         # The columns that it reads are unknown, so it needs all of them.
         return _Rule(name, expected, partial(_passes_whole, check), list(self.columns), [])
+
+
+def _plan_at(now: datetime) -> _Plan:
+    return _Plan(project.schema(), now)
 
 
 def _require_names(
@@ -271,42 +305,86 @@ class _Rule:
 
 @dataclass
 class _Tally:
-    """The rows of one file that fail one check."""
+    """The rows of one file, or of a part of it, that fail one check.
+
+    `examples` are values of the first `MOST_TRIED` of these rows, with the position among them. So
+    they do not depend on the chunks and parts in which a file is read.
+    """
 
     column: str
     check: str
     expected: str
     count: int = 0
     rows: list[int] = field(default_factory=list)
-    examples: list[str] = field(default_factory=list)
+    examples: dict[str, int] = field(default_factory=dict)
     rule: bool = False
 
     def add(self, bad: np.ndarray, offset: int, show: Callable[[int], str]) -> None:
         """Count rows of a chunk, given as positions in it; `offset` is the chunk's first row."""
-        self.count += len(bad)
         self.rows += [offset + at for at in bad[: MOST_ROWS - len(self.rows)].tolist()]
-        for at in bad[:100].tolist() if len(self.examples) < MOST_EXAMPLES else ():
-            example = show(at)
-            if example not in self.examples and len(self.examples) < MOST_EXAMPLES:
-                self.examples.append(example)
+        for number, at in enumerate(bad[: max(MOST_TRIED - self.count, 0)].tolist(), self.count):
+            if len(self.examples) == MOST_EXAMPLES:
+                break
+            self.examples.setdefault(show(at), number)
+        self.count += len(bad)
+
+    def merge(self, later: _Tally, offset: int) -> None:
+        """Add the tally of a later part, whose first row is `offset`."""
+        self.rows += [offset + row for row in later.rows[: MOST_ROWS - len(self.rows)]]
+        for example, number in later.examples.items():
+            if len(self.examples) < MOST_EXAMPLES and self.count + number < MOST_TRIED:
+                self.examples.setdefault(example, self.count + number)
+        self.count += later.count
+
+
+@dataclass
+class _Found:
+    """What was found in the rows of a file, or of a part of it.
+
+    `empty` has the missing values by column, `days` the rows by day of the event, `hashes` those of
+    the keys.
+    """
+
+    rows: int = 0
+    tallies: dict[tuple[str, str, str], _Tally] = field(default_factory=dict)
+    empty: dict[str, int] = field(default_factory=dict)
+    days: dict[np.datetime64, int] = field(default_factory=dict)
+    hashes: list[np.ndarray] = field(default_factory=list)
+    without_zone: bool = False
+
+    def tally(self, column: str, check: str, expected: str, *, rule: bool = False) -> _Tally:
+        new = _Tally(column, check, expected, rule=rule)
+        return self.tallies.setdefault((column, check, expected), new)
+
+    def merge(self, later: _Found) -> None:
+        """Add what was found in the part that follows."""
+        for each in later.tallies.values():
+            self.tally(each.column, each.check, each.expected, rule=each.rule).merge(
+                each, self.rows
+            )
+        for mine, theirs in ((self.empty, later.empty), (self.days, later.days)):
+            _add_counts(mine, theirs)
+        self.hashes += later.hashes
+        self.without_zone |= later.without_zone
+        self.rows += later.rows
+
+
+def _add_counts(mine: dict[Any, int], theirs: Mapping[Any, int]) -> None:
+    for name, count in theirs.items():
+        mine[name] = mine.get(name, 0) + count
 
 
 class _FileScan:
-    """One file, and the violations found in it so far."""
+    """One file, and what was found in it so far."""
 
     def __init__(self, plan: _Plan, source: Source) -> None:
         self.source = source
         self.columns = [name for name in plan.columns if name in source.types]
-        self.hashes: list[np.ndarray] = []
-        self.rows = 0
+        self.found = _Found(empty=dict.fromkeys(self.columns, 0))
         self._plan = plan
         self._name = source.path.as_posix()
-        self._tallies: dict[tuple[str, str, str], _Tally] = {}
-        self._empty = dict.fromkeys(self.columns, 0)
         self._mistyped = {name for name in self.columns if not self._has_its_type(name)}
         self._comparable = [name for name in self.columns if self._can_be_checked(name)]
-        self.days: dict[np.datetime64, int] = {}
-        self._without_zone = False
         self._repeats = 0
         self._first_repeats: list[tuple[int, str, tuple[str, int]]] = []
 
@@ -349,10 +427,12 @@ class _FileScan:
         if self._plan.event_time is not None and self._plan.event_time in columns:
             self._check_time(self._plan.event_time, columns[self._plan.event_time].series)
         if self.has_keys:
-            self.hashes.append(_hashes(keys_of([columns[name].series for name in self._plan.key])))
+            self.found.hashes.append(
+                _hashes(keys_of([columns[name].series for name in self._plan.key]))
+            )
         for name in set(self.columns) - columns.keys():
-            self._empty[name] += batch.column(name).null_count
-        self.rows += batch.num_rows
+            self.found.empty[name] += batch.column(name).null_count
+        self.found.rows += batch.num_rows
 
     def keys(self, batch: pa.RecordBatch) -> pd.Series:
         return keys_of([self._values(name, batch).series for name in self._plan.key])
@@ -361,8 +441,8 @@ class _FileScan:
         at = batch.schema.names.index(name)
         kind, dtype = self._plan.types[name]
         zone = self._plan.zone_of_times
-        if self.source.format and kind == "timestamp" and zone and not self._without_zone:
-            self._without_zone = without_zone(batch.column(at))
+        if self.source.format and kind == "timestamp" and zone and not self.found.without_zone:
+            self.found.without_zone = without_zone(batch.column(at))
         return values_of(batch.column(at), kind, dtype, self.source.format, zone)
 
     def _check_column(self, name: str, values: Values) -> None:
@@ -371,7 +451,7 @@ class _FileScan:
         if unreadable.any():
             self._fail(name, "type", self._readable(name), np.flatnonzero(unreadable), text)
         empty = series.isna().to_numpy() & ~unreadable
-        self._empty[name] += int(empty.sum())
+        self.found.empty[name] += int(empty.sum())
         if empty.any() and not column.nullable:
             self._fail(name, "not_nullable", "a value in every row", np.flatnonzero(empty), None)
         if self._plan.types[name][0] == "timestamp":
@@ -405,10 +485,10 @@ class _FileScan:
         read = {name: _plain_numbers(columns[name].series.iloc[at]) for name in rule.reads}
         broken = at[~rule.holds(pd.DataFrame(read))]
         if len(broken):
-            tally = self._tally(rule.column, rule.name, rule.expected, rule=True)
+            tally = self.found.tally(rule.column, rule.name, rule.expected, rule=True)
             tally.add(
                 broken,
-                self.rows,
+                self.found.rows,
                 lambda row: ", ".join(
                     f"{n} {shown(columns[n].series.iloc[row])}" for n in rule.named
                 ),
@@ -430,8 +510,10 @@ class _FileScan:
             return
         _, bad, found = project.read_labels(read)
         if bad.any():
-            tally = self._tally(project.TARGET, "label", f"a label of {project.task().expected}")
-            tally.add(at[bad], self.rows, lambda row: shown(found[at == row].tolist()[0]))
+            tally = self.found.tally(
+                project.TARGET, "label", f"a label of {project.task().expected}"
+            )
+            tally.add(at[bad], self.found.rows, lambda row: shown(found[at == row].tolist()[0]))
 
     def _with_values(self, names: Sequence[str], columns: Mapping[str, Values]) -> np.ndarray:
         """Return the rows of a chunk in which none of these columns has another violation."""
@@ -449,17 +531,13 @@ class _FileScan:
         moments = known.dt.tz_convert(None).to_numpy()
         found, counts = np.unique(local_days(moments, self._plan.zone), return_counts=True)
         for day, count in zip(found, counts.tolist(), strict=True):
-            self.days[day] = self.days.get(day, 0) + count
+            self.found.days[day] = self.found.days.get(day, 0) + count
 
     def _fail(
         self, column: str, check: str, expected: str, bad: np.ndarray, values: pd.Series | None
     ) -> None:
-        tally = self._tally(column, check, expected)
-        tally.add(bad, self.rows, lambda at: "" if values is None else shown(values.iloc[at]))
-
-    def _tally(self, column: str, check: str, expected: str, *, rule: bool = False) -> _Tally:
-        new = _Tally(column, check, expected, rule=rule)
-        return self._tallies.setdefault((column, check, expected), new)
+        tally = self.found.tally(column, check, expected)
+        tally.add(bad, self.found.rows, lambda at: "" if values is None else shown(values.iloc[at]))
 
     def add_repeated(self, row: int, key: Any, first: tuple[str, int]) -> None:
         """Count a row whose key occurred before, in another row of this or another file."""
@@ -470,15 +548,15 @@ class _FileScan:
 
     def file(self) -> File:
         written = self.source.format.text() if self.source.format else ""
-        if self._without_zone:
+        if self.found.without_zone:
             written += f", times without a zone in {self._plan.zone_of_times}"
-        return File(self._name, self.rows, written)
+        return File(self._name, self.found.rows, written)
 
     def violations(self) -> list[Violation]:
         """Return all violations of the file: of its columns first, then of its values."""
         order = {name: at for at, name in enumerate(self._plan.columns)}
         values = sorted(
-            self._tallies.values(), key=lambda tally: order.get(tally.column, len(order))
+            self.found.tallies.values(), key=lambda tally: order.get(tally.column, len(order))
         )
         tallies = [
             *self._of_the_file(),
@@ -495,30 +573,35 @@ class _FileScan:
             check=tally.check,
             rule=tally.rule,
             count=tally.count,
-            share=round(tally.count / max(self.rows, 1), 6),
+            share=round(tally.count / max(self.found.rows, 1), 6),
             rows=tally.rows,
             examples=[example for example in tally.examples if example],
             expected=tally.expected,
         )
 
     def _of_the_file(self) -> Iterator[_Tally]:
-        if not self.rows:
+        if not self.found.rows:
             yield _Tally("", "no_rows", "at least one row")
         for name in (name for name in self._plan.columns if name not in self.columns):
             yield _Tally(
-                name, "missing_column", f"a column of type {self._expected_type(name)}", self.rows
+                name,
+                "missing_column",
+                f"a column of type {self._expected_type(name)}",
+                self.found.rows,
             )
         unknown = [name for name in self.source.types if name not in self._plan.columns]
         total = f" ({len(unknown):,} are)" if len(unknown) > MOST_UNKNOWN else ""
         for name in unknown[:MOST_UNKNOWN]:
             expected = f"no column outside the schema{total}{self._hint(name)}"
-            yield _Tally(name[:80], "unknown_column", expected, self.rows)
+            yield _Tally(name[:80], "unknown_column", expected, self.found.rows)
         for name in self.source.repeated[:MOST_UNKNOWN]:
-            yield _Tally(name[:80], "repeated_column", "every column once", self.rows)
+            yield _Tally(name[:80], "repeated_column", "every column once", self.found.rows)
         for name in self.columns:
             if name in self._mistyped:
                 found = str(self.source.types[name])[:80]
-                yield _Tally(name, "type", self._expected_type(name), self.rows, [], [found])
+                yield _Tally(
+                    name, "type", self._expected_type(name), self.found.rows, [], {found: 0}
+                )
 
     def _hint(self, unknown: str) -> str:
         """Return the missing column that an unknown one may be, or why it has no name."""
@@ -533,10 +616,10 @@ class _FileScan:
         return {"string": "text", "timestamp": "timestamp[us, tz=UTC]"}.get(kind, dtype)
 
     def _of_missing_values(self) -> Iterator[_Tally]:
-        for name, empty in self._empty.items():
+        for name, empty in self.found.empty.items():
             column = self._plan.columns[name]
             limit = (column.metadata or {}).get("max_missing", 1.0)
-            if column.nullable and empty > limit * self.rows:
+            if column.nullable and empty > limit * self.found.rows:
                 yield _Tally(name, "max_missing", f"at most {limit:.1%} empty", empty)
 
     def _of_repeated_keys(self) -> Iterator[_Tally]:
@@ -546,7 +629,7 @@ class _FileScan:
             again = f"{key} is also row {row:,} of {shown_name(file)}"
             names = ", ".join(self._plan.key)
             expected = f"every {shown_columns(names)} once; {again}"
-            examples = list(keys[:MOST_EXAMPLES])
+            examples = dict.fromkeys(keys[:MOST_EXAMPLES], 0)
             yield _Tally(names, "unique", expected, self._repeats, list(rows), examples)
 
 
@@ -614,13 +697,13 @@ def _find_repeated_keys(scans: list[_FileScan], params: Params) -> None:
     Hashes of 64 bits find the candidates. The keys themselves are then read again and compared,
     so that two keys with the same hash are not a violation.
     """
-    parts = [part for scan in scans for part in scan.hashes]
+    parts = [part for scan in scans for part in scan.found.hashes]
     if not parts:
         return
     hashes = np.concatenate(parts)
     parts.clear()
     for scan in scans:
-        scan.hashes.clear()
+        scan.found.hashes.clear()
     hashes.sort()
     met = np.unique(hashes[1:][hashes[1:] == hashes[:-1]])
     del hashes

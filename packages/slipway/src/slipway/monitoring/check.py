@@ -40,6 +40,7 @@ from slipway.training.score import MODEL, read_manifest
 from slipway.untrusted import shorten
 
 if TYPE_CHECKING:
+    import pandas as pd
     import pyarrow as pa
 
     from slipway.monitoring.performance import LabelChecks
@@ -109,7 +110,9 @@ class _Check:
         labels = _Labels(self.manifest, self.params, self.model)
         form = Form.of(self.manifest)
         settings, reference = self.params.drift, self.reference
-        counts = count_by_day(self.log, reference, self.now, settings.memory_mb, form, labels.add)
+        counts = count_by_day(
+            self.log, reference, self.now, settings.memory_mb, form, labels.add, keys=labels.any
+        )
         days, elsewhere = counts.latest_span(settings.min_rows)
         calendar = _calendar(counts, days, self.now)
         parts = self._facts(counts, elsewhere, labels.faults)
@@ -271,14 +274,12 @@ class _Labels:
     """Joins labels that have arrived with the predictions as they are read."""
 
     def __init__(self, manifest: Mapping[str, Any], params: Params, model: Path) -> None:
-        import pandas as pd
-
         from slipway.monitoring.labelled import Join
         from slipway.monitoring.performance import label_monitor
         from slipway.predictions.labels.store import labels_place, read_labels
 
-        path, task = model / REFERENCE_FILE, task_of(manifest)
-        self._reference = pd.read_parquet(path) if path.is_file() else None
+        task = task_of(manifest)
+        self._reference = _predicted(model / REFERENCE_FILE, manifest)
         self._manifest, self._params = manifest, params
         self._monitor = label_monitor(self._reference, manifest, task)
         self.series = len(self._monitor.series)
@@ -286,14 +287,18 @@ class _Labels:
         unknown = labels["label"].isna()
         self.faults = _unknown(labels["stored"][unknown].tolist())
         labels = labels[~unknown]
-        self._any = len(labels) > 0
+        self.any = len(labels) > 0
         self._join = Join(labels, self._monitor.edges)
 
     def add(
-        self, keys: pa.ChunkedArray, days: np.ndarray, scores: np.ndarray, watched: np.ndarray
+        self,
+        keys: pa.ChunkedArray | None,
+        days: np.ndarray,
+        scores: np.ndarray,
+        watched: np.ndarray,
     ) -> None:
         """Add predictions; without labels their keys are not needed."""
-        known = keys.to_numpy(zero_copy_only=False) if self._any else None
+        known = None if keys is None else keys.to_numpy(zero_copy_only=False)
         self._join.add(known, days, scores, watched)
 
     def check(self, rate: float) -> LabelChecks:
@@ -303,6 +308,19 @@ class _Labels:
         settings = self._params.evaluate
         before = holdout_metrics(self._reference, settings, self._monitor, self._manifest)
         return check_labels(self._join.predictions(), self._monitor, self._params, rate, before)
+
+
+def _predicted(path: Path, manifest: Mapping[str, Any]) -> pd.DataFrame | None:
+    """Return labels, predictions and times of the stored rows of the holdout, if there are any."""
+    import pandas as pd
+    import pyarrow.parquet as pq
+
+    if not path.is_file():
+        return None
+    # Of the inputs there may be thousands.
+    wanted, stored = {"label", manifest["event_time"]}, pq.read_schema(path).names
+    names = [name for name in stored if name in wanted or name.startswith(SCORE)]
+    return pd.read_parquet(path, columns=names)
 
 
 def _unknown(labels: Sequence[Any]) -> list[str]:

@@ -21,20 +21,27 @@ from slipway.monitoring.daily_counts import (
 )
 from slipway.monitoring.violations import broken
 from slipway.predictions.answers import Answers, answers_of
-from slipway.predictions.files import Count
+from slipway.predictions.files import Count, LogFolder
 from slipway.predictions.reader import (
+    CONTENT,
+    ID,
     INPUT,
     ROW,
     UNREADABLE,
     WRONG,
     Batch,
+    Piece,
     only,
-    read_batches,
+    pieces_of,
+    read_pieces,
     read_times,
 )
+from slipway.predictions.seen import Seen
+from slipway.progress import track
 from slipway.reference.manifest import Reference, Series
 from slipway.reference.profile import DECIDED, PREDICTED, SCORE, bin_numbers, series_name
 from slipway.tasks import Task, task_of
+from slipway.workers import workers
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -43,10 +50,10 @@ EPOCH = np.datetime64("1970-01-01", "D")
 
 DAY = 24 * 3600 * 1_000_000  # microseconds
 
-# The position of a record in the log.
-PLACE = "place"
+Predictions = tuple["pa.ChunkedArray | None", np.ndarray, np.ndarray, np.ndarray]
+"""Keys, if they are needed, days, scores and watched numbers of some records."""
 
-AddPredictions = Callable[["pa.ChunkedArray", np.ndarray, np.ndarray, np.ndarray], None]
+AddPredictions = Callable[["pa.ChunkedArray | None", np.ndarray, np.ndarray, np.ndarray], None]
 
 
 def count_by_day(
@@ -56,34 +63,107 @@ def count_by_day(
     megabytes: int,
     form: Form,
     add: AddPredictions | None = None,
+    *,
+    keys: bool = True,
 ) -> DailyCounts:
-    """Count a log by day of the event.
+    """Count a log by day of the event, on a Dask cluster if its address is set.
 
     Parameters
     ----------
     megabytes
-        Memory to use, approximately.
+        Memory to use, approximately; on a cluster, of each job.
     form
         The task of the model, and how it answers.
     add
         Called with keys, days in the time zone of the model, scores and watched numbers of the
         model's records, in the order of the log.
+    keys
+        Whether it needs the keys; otherwise they are None.
 
     Raises
     ------
     SlipwayError
         The log cannot be read.
     """
-    whole = DailyCounts(unseen={name: {} for name in reference.series})
-    for batch in read_batches(url, whole.skipped, reference.inputs, megabytes=megabytes):
-        counter = _Counter(reference, now, batch, whole, form)
-        if add is not None and len(counter.dates):
+    folder = LogFolder(url)
+    whole, seen = DailyCounts(), Seen()
+    whole.skipped.unread |= folder.unread
+    pieces = pieces_of(folder.files)
+    shared = _Shared(folder, reference, now, megabytes, form, add is not None, keys)
+    with workers(cores=False) as pool:
+        found = pool.run(_count_piece, ((piece, None) for piece in pieces), shared)
+        for piece, part in zip(pieces, track(found, "Reading the log", len(pieces)), strict=True):
+            known = seen.known(part.ids, *part.ends)
+            if len(known[0]):
+                # Some records were in an earlier piece, which alone counts.
+                (part,) = pool.run(_count_piece, [(piece, (*known, *part.ends))], shared)
+            seen.add(part.ids, part.contents, *part.ends)
+            if add is not None:
+                for predictions in part.predictions:
+                    add(*predictions)
+            whole.merge(part.counts)
+    return whole
+
+
+@dataclass(frozen=True)
+class _Shared:
+    """What the jobs of all pieces have in common."""
+
+    folder: LogFolder
+    reference: Reference
+    now: datetime
+    megabytes: int
+    form: Form
+    predictions: bool
+    keys: bool
+
+
+@dataclass
+class _PieceCounts:
+    """The counts of a piece of the log.
+
+    `ids` and `contents` are the hashes of its records, as `Seen` takes them, `ends` their lowest
+    and highest id.
+    """
+
+    counts: DailyCounts
+    ids: np.ndarray
+    contents: np.ndarray
+    ends: tuple[str, str]
+    predictions: list[Predictions]
+
+
+def _count_piece(
+    piece: Piece, known: tuple[np.ndarray, np.ndarray, str, str] | None, shared: _Shared
+) -> _PieceCounts:
+    """Count a piece without the records that are known from earlier ones."""
+    import pyarrow.compute as pc
+
+    whole, seen = DailyCounts(), Seen()
+    if known is not None:
+        seen.add(*known)
+    ids, contents = ([np.empty(0, dtype="uint64")] for _ in range(2))
+    ends: list[str] = []
+    predictions: list[Predictions] = []
+    inputs, megabytes = shared.reference.inputs, shared.megabytes
+    for batch in read_pieces(
+        shared.folder, [piece], whole.skipped, seen, inputs, megabytes=megabytes
+    ):
+        if not batch.table.num_rows:
+            continue
+        ids.append(batch.table[ID].to_numpy())
+        contents.append(batch.table[CONTENT].to_numpy())
+        ends += pc.min_max(batch.table["id"]).as_py().values()
+        counter = _Counter(shared.reference, shared.now, batch, whole, shared.form)
+        if shared.predictions and len(counter.dates):
+            key = counter.table["key"] if shared.keys else None
             watched = counter.predicted[SCORE].to_numpy()
             moments = counter.moments.astype("datetime64[us]")
-            days = local_days(moments, reference.time_zone)
-            add(counter.table["key"], days, counter.scores, watched)
+            days = local_days(moments, shared.reference.time_zone)
+            predictions.append((key, days, counter.scores, watched))
         whole.merge(counter.counts)
-    return whole
+    found = np.concatenate(ids), np.concatenate(contents)
+    return _PieceCounts(whole, *found, (min(ends, default=""), max(ends, default="")), predictions)
 
 
 @dataclass(frozen=True)
@@ -121,10 +201,8 @@ class _Counter:
         import pyarrow as pa
 
         self._reference, self._batch, self._whole = reference, batch, whole
-        records = batch.table.num_rows
-        self.counts = DailyCounts(records=records)
-        place = pa.array(np.arange(whole.records, whole.records + records))
-        table = self._of_this_model(batch.table.append_column(PLACE, place))
+        self.counts = DailyCounts()
+        table = self._of_this_model(batch.table)
         moments, usable = self._moments(table, now)
         self._note(whole.skipped.untimed, moments == UNREADABLE, table)
         table, moments = only(table, pa.array(usable)), moments[usable]
@@ -189,13 +267,14 @@ class _Counter:
 
     def _note_lacking(self) -> None:
         """Count values that the schema requires and that are missing."""
+        known = set(self.table.column_names)
         for each in self._reference.inputs:
             name = each["name"]
             column = self.table[f"{INPUT}{name}"]
             if each["nullable"] or name == self._reference.event_time or not column.null_count:
                 continue
             empty = column.combine_chunks().is_null().to_numpy(zero_copy_only=False)
-            if f"{WRONG}{name}" in self.table.column_names:
+            if f"{WRONG}{name}" in known:
                 wrong = self.table[f"{WRONG}{name}"].combine_chunks()
                 empty &= ~wrong.to_numpy(zero_copy_only=False)
             if empty.any():
@@ -211,7 +290,7 @@ class _Counter:
             values[name] = count(series, column)
         for name, breaks in broken(table, self._reference.inputs).items():
             cells.put("broken", series_name(name), breaks)
-        cells.sample(values, table[PLACE].to_numpy())
+        cells.sample(values, table[ID].to_numpy())
 
     def _column(self, name: str, table: pa.Table) -> pa.Array:
         if name in PREDICTED:
@@ -283,10 +362,7 @@ class _Cells:
             if value:
                 getattr(self._counts.days[number], what)[name] = value
 
-    def sample(self, values: dict[str, np.ndarray], place: np.ndarray) -> None:
-        from pandas.util import hash_array
-
-        keys = hash_array(place)
+    def sample(self, values: dict[str, np.ndarray], keys: np.ndarray) -> None:
         skipped = max(0, len(self._days) - SAMPLE_DAYS)
         for position, number in enumerate(self._days[skipped:], skipped):
             rows = np.flatnonzero(self._day == position)

@@ -55,7 +55,8 @@ class Day:
 class Sample:
     """A random sample of the rows of a day, which does not depend on how the log was read.
 
-    The rows with the smallest sampling keys are kept. Arrays have shape (rows,).
+    The rows with the smallest sampling keys, the hashes of their ids, are kept. Arrays have shape
+    (rows,).
     """
 
     keys: np.ndarray
@@ -98,7 +99,6 @@ class DailyCounts:
     skipped: Skipped = field(default_factory=Skipped)
     wrong: dict[str, int] = field(default_factory=dict)
     lacking: dict[str, Count] = field(default_factory=dict)
-    records: int = 0
     ahead: int = 0
     early: int = 0
     undated: int = 0
@@ -118,10 +118,13 @@ class DailyCounts:
             del self.samples[number]
         _add_names(self.others, part.others, MORE)
         for name, counts in part.unseen.items():
-            _add_names(self.unseen[name], counts)
+            _add_names(self.unseen.setdefault(name, {}), counts)
         for name, count in part.wrong.items():
             self.wrong[name] = self.wrong.get(name, 0) + count
-        for name in ("records", "ahead", "early", "undated", "back"):
+        self.skipped.merge(part.skipped)
+        for name, lacking in part.lacking.items():
+            self.lacking.setdefault(name, Count()).merge(lacking)
+        for name in ("ahead", "early", "undated", "back"):
             setattr(self, name, getattr(self, name) + getattr(part, name))
         if part.written[0]:
             first, last = self.written

@@ -60,6 +60,10 @@ class Count:
             self.first = where()
         self.number += number
 
+    def merge(self, later: Count) -> None:
+        """Add the occurrences of a later part of the log."""
+        self.add(later.number, lambda: later.first)
+
 
 @dataclass
 class Skipped:
@@ -88,6 +92,14 @@ class Skipped:
             self.unreadable.add(1, where)
         else:
             self.torn += 1
+
+    def merge(self, later: Skipped) -> None:
+        """Add the account of a later part of the log."""
+        self.unread |= later.unread
+        for name in ("unnamed", "records", "torn", "repeated"):
+            setattr(self, name, getattr(self, name) + getattr(later, name))
+        for name in ("unreadable", "differing", "untimed", "unscored"):
+            getattr(self, name).merge(getattr(later, name))
 
     def sentences(self) -> list[str]:
         """Return a sentence for each kind of line or file that was left out, the worst first."""
@@ -156,6 +168,18 @@ class LogFile:
         return shown_name(self.path)
 
 
+@dataclass(frozen=True)
+class Lines:
+    """The lines of a file that begin at a byte of it or later, and before another byte.
+
+    Without an `end` they are all further ones, also those that were written meanwhile.
+    """
+
+    file: LogFile
+    start: int = 0
+    end: int | None = None
+
+
 class NoFolderError(SlipwayError):
     """The folder does not exist: nothing was logged yet, or the address is wrong."""
 
@@ -213,19 +237,20 @@ class LogFolder:
             raise OSError("no longer a regular file")
         return os.fdopen(handle, "rb", buffering=0)
 
-    def blocks(self, file: LogFile, skipped: Skipped) -> Iterator[tuple[int, bytes]]:
-        """Yield a file in blocks of whole lines, each with the byte where it begins.
+    def blocks(self, lines: Lines, skipped: Skipped) -> Iterator[tuple[int, bytes]]:
+        """Yield lines in blocks of whole ones, each with the byte where it begins.
 
         A line longer than `MOST_RECORD` is counted and never held in memory. A file that cannot be
         read to its end is added to `skipped`.
         """
+        file = lines.file
         try:
             with self.open(file) as source:
-                for start, lines in _blocks(source):
-                    if lines is None:
+                for start, block in _blocks(source, lines.start, lines.end):
+                    if block is None:
                         skipped.unreadable.add(1, partial(self._too_long, file, start))
                     else:
-                        yield start, lines
+                        yield start, block
         except OSError as error:
             skipped.unread[file.shown] = _reason(error)
 
@@ -295,25 +320,33 @@ def shown_name(path: str) -> str:
     return end if len(path) <= LETTERS * 2 else f"…{end[1:]}"
 
 
-def _blocks(source: IO[bytes]) -> Iterator[tuple[int, bytes | None]]:
+def _blocks(source: IO[bytes], first: int, end: int | None) -> Iterator[tuple[int, bytes | None]]:
     """Yield whole lines, None for a line that is too long, and at last a line without an end."""
     start, rest, over = 0, b"", False
-    while block := source.read(BLOCK):
+    if first:
+        # The line that this byte is in, or ends, begins before `first`.
+        start, over = source.seek(first - 1), True
+    while (end is None or start < end) and (block := source.read(BLOCK)):
         if over:
-            end = block.find(b"\n") + 1
-            start += end or len(block)
-            if not end:
+            line_end = block.find(b"\n") + 1
+            start += line_end or len(block)
+            if not line_end:
                 continue
-            block, over = block[end:], False
+            block, over = block[line_end:], False
         whole = rest + block
         cut = whole.rfind(b"\n") + 1
+        if end is not None and start + cut > end:
+            cut = whole.find(b"\n", max(end - 1 - start, 0)) + 1 if start < end else 0
+            if cut:
+                yield start, whole[:cut]
+            return
         if cut:
             yield start, whole[:cut]
         start, rest = start + cut, whole[cut:]
         if len(rest) > MOST_RECORD:
             yield start, None
             start, rest, over = start + len(rest), b"", True
-    if rest:
+    if rest and (end is None or start < end):
         yield start, rest
 
 

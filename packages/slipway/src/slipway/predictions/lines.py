@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from slipway.predictions.files import LogFile, LogFolder, Skipped, day_of
+from slipway.predictions.files import Lines, LogFile, LogFolder, Skipped, day_of
 from slipway.predictions.record import Record, is_smoke_test, parse_record
 from slipway.predictions.seen import Seen
 
@@ -47,7 +47,7 @@ class Records:
 
     def _lines(self, files: Iterable[LogFile]) -> Iterator[_Line]:
         for file in files:
-            for start, lines in self._folder.blocks(file, self.skipped):
+            for start, lines in self._folder.blocks(Lines(file), self.skipped):
                 for line in BytesIO(lines):
                     record = parse_record(line)
                     if record is not None:

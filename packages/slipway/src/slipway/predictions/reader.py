@@ -1,7 +1,7 @@
 """The prediction log as tables, batch by batch: the reader of whole logs.
 
 DuckDB parses with every core, but opening a file costs it milliseconds, and a line as much memory
-as it is long. So the log is first cut into pieces of whole lines, each in one temporary file. Where
+as it is long. So the log is read in pieces of whole lines, each in one temporary file. Where
 DuckDB finds a line that is not a record, or a value of a wrong type, the rest of that piece is
 parsed line by line with `parse_record`, so that only the wrong line is lost, and is named.
 """
@@ -9,7 +9,7 @@ parsed line by line with `parse_record`, so that only the wrong line is lost, an
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -23,7 +23,7 @@ import numpy as np
 import orjson
 
 from slipway.errors import SlipwayError
-from slipway.predictions.files import BLOCK, MOST_RECORD, LogFile, LogFolder, Skipped
+from slipway.predictions.files import BLOCK, MOST_RECORD, Lines, LogFile, LogFolder, Skipped
 from slipway.predictions.record import (
     ANSWER,
     ANSWERS,
@@ -58,13 +58,15 @@ WRONG = "wrong."
 # The position of a record in its piece.
 ROW = "row"
 
-# Rows of a batch: whole vectors of DuckDB that fit into the caches of a core.
-ROWS = 6 * 2048
+# Rows of a batch: whole vectors of DuckDB that fit into the caches of a core; of a wide table, as
+# many as have these cells, but one vector at least.
+VECTOR, ROWS, CELLS = 2048, 6 * 2048, 2_000_000
 
 PIECE = 64 * 2**20
 
-# Memory that a command takes beyond its imports, and what each thread that reads adds (measured).
-COMMAND_MB, THREAD_MB = 100, 50
+# Memory that a command takes beyond its imports, and what each thread that reads adds, and that
+# again for each input (measured).
+COMMAND_MB, THREAD_MB, INPUT_MB = 100, 50, 0.1
 
 DEFAULT_MB = 300
 
@@ -166,7 +168,8 @@ def _frame(table: pa.Table) -> tuple[pd.DataFrame, list[str]]:
 class Batch:
     """Consecutive records of the log, each of which is read for the first time.
 
-    The `table` has `id`, `time`, `key`, `model`, `proof`, further fields as asked, `row`, `input`
+    The `table` has `id`, `time`, `key`, `model`, `proof`, further fields as asked, `row`, the
+    hashes `ID` and `CONTENT`, `input`
     (the row as it was sent, as JSON, if asked), ``input.<name>``, and ``wrong.<name>`` where an
     input has values of a wrong type, which are read as missing. An answer is in `probability`,
     `value`, `quantile`, `probabilities` and `decision` (as JSON); those that it lacks are missing.
@@ -224,18 +227,60 @@ def read_batches(
     SlipwayError
         The log cannot be read.
     """
-    import duckdb
-
     folder = LogFolder(url)
     skipped.unread |= folder.unread
-    threads = max(1, min(os.cpu_count() or 1, (megabytes - COMMAND_MB) // THREAD_MB))
-    layout, seen = _Layout(inputs, fields, sent=sent), Seen()
+    pieces = track(pieces_of(folder.files), "Reading the log")
+    yield from read_pieces(
+        folder, pieces, skipped, Seen(), inputs, fields=fields, sent=sent, megabytes=megabytes
+    )
+
+
+Piece = Sequence[Lines]
+"""Lines of the log that are read at once."""
+
+
+def pieces_of(files: Sequence[LogFile]) -> list[Piece]:
+    """Divide a log into pieces of about `PIECE` bytes, by the sizes of its files."""
+    pieces: list[Piece] = []
+    lines: list[Lines] = []
+    size = PIECE
+    for file in files:
+        starts = range(0, max(file.size, 1), PIECE)
+        for start in starts:
+            end = start + PIECE if start != starts[-1] else None
+            length = (file.size if end is None else end) - start
+            if size + length > PIECE:
+                pieces.append(lines := [])
+                size = 0
+            lines.append(Lines(file, start, end))
+            size += length
+    return pieces
+
+
+def read_pieces(
+    folder: LogFolder,
+    pieces: Iterable[Piece],
+    skipped: Skipped,
+    seen: Seen,
+    inputs: Inputs = (),
+    *,
+    fields: Sequence[str] = (),
+    sent: bool = False,
+    megabytes: int = DEFAULT_MB,
+) -> Iterator[Batch]:
+    """Yield the records of some pieces whose ids were not seen; as `read_batches`."""
+    import duckdb
+
+    of_thread = THREAD_MB + INPUT_MB * len(inputs)
+    threads = max(1, min(os.cpu_count() or 1, int((megabytes - COMMAND_MB) // of_thread)))
+    layout = _Layout(inputs, fields, sent=sent)
     with (
         duckdb.connect(config={"threads": threads}) as database,
         NamedTemporaryFile(prefix="slipway-log-", suffix=".jsonl") as file,
     ):
-        for piece in _pieces(folder, file, skipped):
-            for table in _of_piece(piece, layout, database, skipped):
+        for lines in pieces:
+            piece = _copy(folder, lines, file, skipped)
+            for table in _of_piece(piece, layout, database, skipped) if piece.size else ():
                 skipped.records += table.num_rows
                 batch = Batch(table, piece)
                 yield Batch(layout.flat(_new(batch, seen, skipped)), piece)
@@ -294,19 +339,15 @@ class _Piece:
         return [places[row] for row in rows]
 
 
-def _pieces(folder: LogFolder, file: IO[bytes], skipped: Skipped) -> Iterator[_Piece]:
+def _copy(folder: LogFolder, lines: Piece, file: IO[bytes], skipped: Skipped) -> _Piece:
+    """Copy lines to a file, in place of what it has."""
+    file.seek(0)
     piece = _Piece(folder, file)
-    for each in track(folder.files, "Reading the log"):
-        for start, lines in folder.blocks(each, skipped):
-            if piece.size and piece.size + len(lines) > PIECE:
-                piece.close()
-                yield piece
-                file.seek(0)
-                piece = _Piece(folder, file)
-            piece.add(each, start, lines)
-    if piece.size:
-        piece.close()
-        yield piece
+    for each in lines:
+        for start, block in folder.blocks(each, skipped):
+            piece.add(each.file, start, block)
+    piece.close()
+    return piece
 
 
 @contextmanager
@@ -335,7 +376,7 @@ def _of_piece(
             maximum_object_size=MOST_RECORD + BLOCK,
         )
         typed = whole.project(layout.projection)
-        for batch in typed.project(HASHED).to_arrow_reader(ROWS):
+        for batch in typed.project(HASHED).to_arrow_reader(layout.rows):
             if not layout.are_records(batch):
                 break
             rows = pa.array(np.arange(done, done + batch.num_rows))
@@ -357,7 +398,7 @@ def _line_by_line(
 ) -> Iterator[pa.Table]:
     """Yield the records of a piece without the first `done` ones."""
     rest = islice(enumerate(piece.lines()), done, None)
-    while some := list(islice(rest, ROWS)):
+    while some := list(islice(rest, layout.rows)):
         records, rows = [], []
         for row, (part, start, line) in some:
             record = parse_record(line)
@@ -382,6 +423,12 @@ class _Layout:
         names = {*ALWAYS, *fields}
         self._kinds = {each.name: each.kind for each in FIELDS if each.name in names}
         self._kinds["key"] = _key_kind(inputs)
+
+    @property
+    def rows(self) -> int:
+        """The rows of a batch."""
+        whole = CELLS // max(len(self._inputs), 1) // VECTOR * VECTOR
+        return min(max(whole, VECTOR), ROWS)
 
     @property
     def columns(self) -> dict[str, str]:
@@ -472,7 +519,7 @@ class _Layout:
         """Return a table with a column for each input."""
         import pyarrow as pa
 
-        left_out = {FITS, ID, CONTENT} | (set() if self._sent else {"input"})
+        left_out = {FITS} | (set() if self._sent else {"input"})
         columns = {name: table[name] for name in table.column_names if name not in left_out}
         if not self._as_json:
             nested = table["input"].combine_chunks()

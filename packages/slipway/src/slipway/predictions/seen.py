@@ -82,6 +82,18 @@ class Seen:
             self._keep(_Run(low, high, len(kept), 0, np.stack([ids[kept], contents[kept]])))
         return new, differs
 
+    def known(self, ids: np.ndarray, low: str, high: str) -> tuple[np.ndarray, np.ndarray]:
+        """Return those of some ids that were added before, and the contents of their records."""
+        met = [np.empty((2, 0), dtype="uint64")]
+        for run in self._runs:
+            if run.low <= high and low <= run.high and len(ids):
+                known, contents = self._pairs(run)
+                at = np.minimum(np.searchsorted(known, ids), run.rows - 1)
+                same = known[at] == ids
+                met.append(np.stack([ids[same], contents[at[same]]]))
+        found = np.concatenate(met, axis=1)
+        return found[0], found[1]
+
     def _compare(
         self,
         run: _Run,

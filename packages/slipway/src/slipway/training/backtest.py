@@ -38,8 +38,8 @@ from slipway.progress import track
 from slipway.repository.pointers import data_revision
 from slipway.training.periods import Period, fit_and_score, joined
 from slipway.training.scores import read_scores, score_columns
-from slipway.training.workers import workers
 from slipway.untrusted import shorten, shown_name
+from slipway.workers import workers
 
 if TYPE_CHECKING:
     from slipway.settings import Params

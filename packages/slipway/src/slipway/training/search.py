@@ -25,7 +25,7 @@ from slipway.metrics.registry import ALL, Options, Sample
 from slipway.numbers import counted, plain
 from slipway.progress import track
 from slipway.training.periods import Period, fit_and_score, joined
-from slipway.training.workers import workers
+from slipway.workers import workers
 
 if TYPE_CHECKING:
     from slipway.settings import Params

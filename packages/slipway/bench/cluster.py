@@ -1,0 +1,237 @@
+"""Two workers of a Dask cluster on this machine, next to the machine alone: time, memory, bytes.
+
+Each command runs alone and on two workers of one thread, each of which is killed by Dask if it
+takes more than `LIMIT`. Their answers must be the same. A third run loses a worker to `kill -9`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+from distributed import Client, SchedulerPlugin
+from support.measure import BIN, PACKAGE, ROOT, machine, table
+from validate import make
+
+from slipway.repository.worktrees import environment
+from slipway.workers import ADDRESS
+
+sys.path.insert(0, str(PACKAGE))
+from tests.services.dask import Cluster
+
+VALIDATED, SCORED = 10_000_000, 1_600_000
+
+LIMIT = "1 GiB"
+
+# Share of the files that are written before a worker is killed.
+KILLED_AT = 0.3
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What one run took: memory of the largest process, results of the workers, both in MiB."""
+
+    seconds: float
+    memory: float
+    results: float = 0.0
+
+
+class Results(SchedulerPlugin):  # type: ignore[misc]
+    """Adds up the bytes of all results, which the workers send."""
+
+    name = "results"
+
+    def __init__(self) -> None:
+        self.total = 0
+
+    def transition(self, _: str, start: str, finish: str, *__: Any, **more: Any) -> None:
+        if (start, finish) == ("processing", "memory"):
+            self.total += more.get("nbytes") or 0
+
+
+def main(validated: int = VALIDATED, scored: int = SCORED) -> None:
+    with tempfile.TemporaryDirectory(prefix="slipway-") as name:
+        folder = Path(name)
+        rows, more = folder / "rows.parquet", folder / "more.parquet"
+        make(rows, validated)
+        make(more, scored)
+        found = compare(folder, rows, more)
+    print("## More than one machine\n")
+    print(
+        f"{validated:,} rows are validated, {scored:,} scored; the log is that of the scores. Two "
+        f"workers of one thread on this machine, with `--memory-limit {LIMIT}`; one run each. "
+        f"{machine()}\n"
+    )
+    print(table(found))
+
+
+def compare(folder: Path, rows: Path, more: Path) -> list[dict[str, str]]:
+    report, out, log = folder / "validation.json", folder / "out", folder / "out/log"
+    batch = ["score-batch", "--rows", str(more), "--out", str(out)]
+    commands: dict[str, tuple[list[str], Callable[[], str]]] = {
+        f"validate {_size(rows)}": (
+            ["validate", str(rows), "--json", str(report)],
+            lambda: _digest([report]),
+        ),
+        f"score-batch {_size(more)}": (batch, lambda: _digest(sorted(out.rglob("*.*")))),
+    }
+    drift = ["drift", "--log", str(log), "--json", str(folder / "drift.json")]
+    found = []
+    with started(folder) as cluster:
+        for name, (command, answer) in commands.items():
+            found += both(name, command, answer, cluster, out)
+        killed = killed_on_the_way(batch, commands[f"score-batch {_size(more)}"][1], cluster, out)
+        found.append(row("the same, and a worker killed", "two workers", killed))
+        answer = lambda: _digest([folder / "drift.json"])  # noqa: E731
+        found += both(f"drift {_size(log)}", drift, answer, cluster, out)
+    return found
+
+
+def both(
+    name: str, command: list[str], answer: Callable[[], str], cluster: Cluster, out: Path
+) -> list[dict[str, str]]:
+    """Run a command here and on the cluster, which must answer the same."""
+    alone = run(command)
+    expected = answer()
+    if command[0] == "score-batch":
+        keep_manifest(out)
+    there = on_cluster(command, cluster)
+    if answer() != expected:
+        sys.exit(f"{name}: another answer on the cluster")
+    return [row(name, "this machine", alone), row("", "two workers", there)]
+
+
+def killed_on_the_way(
+    command: list[str], answer: Callable[[], str], cluster: Cluster, out: Path
+) -> Taken:
+    """Kill a worker when a part of the files is there; all must be there in the end."""
+    expected, files = answer(), len(list(out.glob("scores/*")))
+    keep_manifest(out)
+    victim = psutil.Process(cluster.processes[1].pid).children(recursive=True)[-1]
+
+    def kill() -> None:
+        while len(list(out.glob("scores/*"))) < KILLED_AT * files:
+            time.sleep(0.05)
+        victim.send_signal(signal.SIGKILL)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    taken = on_cluster(command, cluster)
+    killer.join()
+    if answer() != expected:
+        sys.exit("a worker was killed, and the files are others")
+    return taken
+
+
+def keep_manifest(out: Path) -> None:
+    """Remove the results of a batch, whose ids are those of its manifest."""
+    for part in ("scores", "rejected", "log"):
+        shutil.rmtree(out / part)
+
+
+class started:  # noqa: N801 - a context
+    """A scheduler and two workers, each with a process that starts it again."""
+
+    def __init__(self, folder: Path) -> None:
+        scratch = folder / "dask"
+        scratch.mkdir()
+        self._cluster = Cluster(scratch, environment(ROOT) | {"OMP_NUM_THREADS": "1", ADDRESS: ""})
+
+    def __enter__(self) -> Cluster:
+        own = self._cluster
+        own.start("scheduler", "--host", "127.0.0.1", "--port", "0")
+        limits = ["--nthreads", "1", "--memory-limit", LIMIT.replace(" ", "")]
+        for _ in range(2):
+            own.start("worker", *limits, "--local-directory", str(own.scratch))
+        own.wait(2)
+        return own
+
+    def __exit__(self, *_: object) -> None:
+        for process in self._cluster.processes[::-1]:
+            process.terminate()
+            process.wait(timeout=120)
+
+
+def run(command: list[str], address: str = "") -> Taken:
+    """Run a command of slipway that answers yes or no."""
+    start = time.perf_counter()
+    process = subprocess.Popen(
+        [str(BIN / "slipway"), *command],
+        cwd=ROOT,
+        env=environment(ROOT) | {ADDRESS: address},
+        stdout=subprocess.DEVNULL,
+    )
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    # Drift of rows of the past, which nobody has asked for, is inconclusive.
+    if process.returncode not in (0, 1, 2 if command[0] == "drift" else 1):
+        sys.exit(f"slipway {' '.join(command)} ended with {process.returncode}")
+    return Taken(time.perf_counter() - start, usage.ru_maxrss / 1024)
+
+
+def on_cluster(command: list[str], cluster: Cluster) -> Taken:
+    with Client(cluster.address, set_as_default=False) as client:
+        client.run(_forget_peak)
+        client.register_plugin(Results())
+        taken = run(command, cluster.address)
+        results = client.run_on_scheduler(_bytes_of_results)
+        peak = max(client.run(_peak).values())
+        client.unregister_scheduler_plugin(Results.name)
+    return Taken(taken.seconds, peak, results / 2**20)
+
+
+def _forget_peak() -> None:
+    Path("/proc/self/clear_refs").write_text("5")
+
+
+def _peak() -> float:
+    status = Path("/proc/self/status").read_text("utf-8")
+    found = re.search(r"VmHWM:\s+(\d+)", status)
+    return int(found[1]) / 1024 if found else 0.0
+
+
+def _bytes_of_results(dask_scheduler: Any) -> int:
+    return int(dask_scheduler.plugins[Results.name].total)
+
+
+def _digest(paths: list[Path]) -> str:
+    digest = hashlib.sha256()
+    for path in paths:
+        if path.is_file():
+            digest.update(path.name.encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
+def _size(path: Path) -> str:
+    files = [path] if path.is_file() else path.rglob("*")
+    return (
+        f"({sum(each.stat().st_size for each in files) / 2**20:,.0f} MiB)" if path.exists() else ""
+    )
+
+
+def row(name: str, where: str, taken: Taken) -> dict[str, str]:
+    print(name, where, taken, file=sys.stderr, flush=True)
+    return {
+        "`slipway`": name,
+        "": where,
+        "seconds": f"{taken.seconds:.0f}",
+        "peak memory of a process, MiB": f"{taken.memory:,.0f}",
+        "results, MiB": f"{taken.results:,.1f}" if where != "this machine" else "",
+    }
+
+
+if __name__ == "__main__":
+    main(*(int(argument.replace("_", "")) for argument in sys.argv[1:]))
