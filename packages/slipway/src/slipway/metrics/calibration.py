@@ -155,6 +155,22 @@ def mean_curve(
     ]
 
 
+@dataclass(frozen=True)
+class Curves:
+    """The calibration curves of a sample, in bins of equal count."""
+
+    sample: Sample
+    bins: int
+
+    def of_rates(self, outcomes: np.ndarray, scores: np.ndarray) -> list[dict[str, float]]:
+        """As `rate_curve`."""
+        return rate_curve(self.sample, outcomes, scores, self.bins)
+
+    def of_means(self, scores: np.ndarray) -> list[dict[str, float]]:
+        """As `mean_curve`."""
+        return mean_curve(self.sample, scores, self.bins)
+
+
 def _rows_of_bins(scores: np.ndarray, bins: int) -> Iterator[np.ndarray]:
     in_bin = bins_of(scores, bins)
     return (np.flatnonzero(in_bin == each) for each in range(int(in_bin.max()) + 1))

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from slipway.metrics import stats
-from slipway.metrics.calibration import rate_curve
-from slipway.metrics.sample import Predictions, Sample
 from slipway.training.diagnostics.base import Axes, Table, ordinal
+
+if TYPE_CHECKING:
+    from slipway.metrics.calibration import Curves
+    from slipway.tasks.predictions import Predictions
 
 
 class MulticlassDiagnostics:
@@ -38,12 +40,13 @@ class MulticlassDiagnostics:
 
         return LogisticRegression(solver="newton-cg", tol=1e-8, max_iter=1_000)
 
-    def plots(self, sample: Sample, model: Predictions, bins: int) -> dict[str, Table]:
-        right, probability = _decided(sample.labels, model)
+    def plots(self, curves: Curves, model: Predictions) -> dict[str, Table]:
+        labels = curves.sample.labels
+        right, probability = _decided(labels, model)
         return {
-            "calibration": rate_curve(sample, right, probability, bins),
-            "confusion": _confusion(sample.labels, model),
-            "class_calibration": _class_calibration(sample, model, bins),
+            "calibration": curves.of_rates(right, probability),
+            "confusion": _confusion(labels, model),
+            "class_calibration": _class_calibration(curves, model),
         }
 
     def of_slice(self, labels: np.ndarray, model: Predictions) -> dict[str, str]:
@@ -73,11 +76,11 @@ def _confusion(labels: np.ndarray, model: Predictions) -> Table:
     ]
 
 
-def _class_calibration(sample: Sample, model: Predictions, bins: int) -> Table:
+def _class_calibration(curves: Curves, model: Predictions) -> Table:
     """Return the calibration curve of each class against all others."""
     return [
         {"class": each, **point}
         for each in range(model.scores.shape[1])
-        for is_class in [(sample.labels == each).astype("float64")]
-        for point in rate_curve(sample, is_class, model.scores[:, each], bins)
+        for is_class in [(curves.sample.labels == each).astype("float64")]
+        for point in curves.of_rates(is_class, model.scores[:, each])
     ]
