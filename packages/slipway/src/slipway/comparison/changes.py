@@ -119,7 +119,7 @@ def data_changes(
     )
 
 
-def _inputs(reference: Mapping[str, Any]) -> dict[str, Any]:
+def _inputs(reference: Mapping[str, Any]) -> Mapping[str, Any]:
     return {name: profile for name, profile in reference.items() if name not in PREDICTED}
 
 

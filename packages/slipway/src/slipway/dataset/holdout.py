@@ -13,7 +13,6 @@ from slipway.dataset.csv_format import Stated
 from slipway.dataset.periods import Unit, parse_name, starts_of
 from slipway.dataset.table import HELD_OUT, Table, by_column, by_hash, by_time
 from slipway.errors import SlipwayError
-from slipway.numbers import counted
 from slipway.untrusted import shown, shown_name
 
 if TYPE_CHECKING:
@@ -100,7 +99,7 @@ def _by_hash(files: Sequence[Path], rule: Holdout, stated: Stated) -> Table:
     if len(table.names) < 2 or HELD_OUT not in table.names:
         what = "every row is held out" if HELD_OUT in table.names else "no row is held out"
         raise SlipwayError(
-            f"{what} by the {table.by}, of {counted(int(table.rows.sum()), 'row')}",
+            f"{what} by the {table.by} (rows: {int(table.rows.sum()):,})",
             f"set another `share` in `prepare.holdout` of params.yaml, or name a column with more "
             f"values in `CLUSTERS` of {project.SCHEMA}",
         )
@@ -116,7 +115,7 @@ def _refuse_a_begun_period(table: Table, held: int) -> None:
     usual, rows = float(np.median(table.rows[:-held])), int(table.rows[-held:].sum())
     if rows < FEWEST_ROWS * usual * held:
         raise SlipwayError(
-            f"{counted(rows, 'row')} would be held out, of {' and '.join(table.names[-held:])}; a "
+            f"too few rows would be held out: {rows:,}, of {' and '.join(table.names[-held:])}; a "
             f"{table.unit} before has {usual:,.0f}",
             "check `TIME_ZONE` in src/model/schema.py, in which periods begin; or set "
             "`prepare.holdout` in params.yaml to a share, or to more periods",

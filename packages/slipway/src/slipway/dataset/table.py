@@ -26,7 +26,6 @@ from slipway.dataset.reader import read_rows, schema_types
 from slipway.dataset.tables import to_columns
 from slipway.dataset.zone import time_zone
 from slipway.errors import SlipwayError
-from slipway.numbers import counted
 from slipway.untrusted import shown_name
 
 if TYPE_CHECKING:
@@ -320,7 +319,7 @@ def _event_times(path: Path, stated: Stated) -> np.ndarray:
             see,
         )
     if column.null_count or not len(column):
-        what = f"is empty in {counted(column.null_count, 'row')}" if len(column) else "has no rows"
+        what = f"is empty (rows: {column.null_count:,})" if len(column) else "has no rows"
         raise SlipwayError(f"{path}: column {shown_name(name)}, the event time, {what}", see)
     return np.asarray(column.cast(pa.timestamp("us")).to_numpy())
 

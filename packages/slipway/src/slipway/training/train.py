@@ -28,7 +28,6 @@ from slipway.dataset.tables import (
 )
 from slipway.dataset.zone import time_zone
 from slipway.errors import SlipwayError, first_line
-from slipway.numbers import counted
 from slipway.reference.domain_classifier import NO_WEEKS, past_weeks
 from slipway.reference.history import no_history, reference_history
 from slipway.reference.profile import MOST_VALUES, profile, profile_columns, series_name
@@ -344,9 +343,7 @@ def _not_monitored(dataset: Dataset) -> dict[str, str]:
     for name in texts:
         count = len(set().union(*(part[name].tolist() for part in parts)))
         if count > MOST_VALUES:
-            found[name] = (
-                f"a category of {counted(count, 'value')}, of which at most {MOST_VALUES:,} are"
-            )
+            found[name] = f"a category of {count:,} values, of which at most {MOST_VALUES:,} are"
     return found
 
 

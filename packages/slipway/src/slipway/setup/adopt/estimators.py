@@ -111,7 +111,7 @@ def choose_estimator(plan: Plan, features: Mapping[str, np.ndarray]) -> Chosen:
     )
 
 
-def _changes(one: Candidate, other: Candidate) -> dict[str, Any]:
+def _changes(one: Candidate, other: Candidate) -> Mapping[str, Any]:
     """Return the settings of a candidate that another one has changed."""
     return {name: value for name, value in other.train.items() if one.train[name] != value}
 
