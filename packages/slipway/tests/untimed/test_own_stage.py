@@ -42,7 +42,8 @@ def joined_once(visits: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     (repository / "src/join.py").write_text(script, "utf-8")
     pipeline = yaml.safe_load((repository / "dvc.yaml").read_text("utf-8"))
     for other in pipeline["stages"].values():
-        other["deps"] = ["build/table" if name == "data" else name for name in other["deps"]]
+        if "data" in other["deps"]:
+            other["deps"].append("build/table")
     pipeline["stages"] = stage | pipeline["stages"]
     (repository / "dvc.yaml").write_text(yaml.safe_dump(pipeline, sort_keys=False), "utf-8")
     edit_params(repository, **settings)
@@ -84,6 +85,22 @@ def test_a_model_of_joined_rows_is_rebuilt_and_judged(joined: Path) -> None:
     assert report.champion is not None
     assert report.champion.model != report.challenger.model
     assert len(report.periods) == 2
+
+
+def test_the_example_of_a_request_has_the_joined_columns(joined: Path) -> None:
+    done = slipway(joined, "schema")
+    assert done.returncode == 0, done.stderr
+    assert '"beds": ' in done.stdout
+
+
+def test_data_that_changes_no_joined_row_leaves_no_model_of_other_data(joined: Path) -> None:
+    with (joined / "data/clinics.csv").open("a", encoding="utf-8") as file:
+        file.write("closed,10\n")
+    run(["dvc", "add", "-q", "data"], joined)
+    run(["dvc", "repro", "-q"], joined)
+    commit(joined, "Add a clinic without visits")
+    done = slipway(joined, "verify-lock")
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_a_change_of_the_script_is_one_of_the_procedure_and_makes_the_rows_again(
