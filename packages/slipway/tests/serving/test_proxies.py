@@ -36,6 +36,7 @@ class Recorder(BaseHTTPRequestHandler):
     """Answers everything, and keeps what it was asked."""
 
     asked: ClassVar[list[tuple[str, str]]] = []
+    protocol_version = "HTTP/1.1"  # which does not announce that it closes the connection
 
     def do_GET(self) -> None:
         self.asked.append((self.path, self.headers.get("Proxy-Authorization", "")))
@@ -44,6 +45,7 @@ class Recorder(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
+        self.close_connection = True
 
     def do_CONNECT(self) -> None:
         self.asked.append((self.path, self.headers.get("Proxy-Authorization", "")))
@@ -88,6 +90,12 @@ def test_the_health_check_of_the_image_asks_no_proxy(dead_proxy, server):
     done = subprocess.run([sys.executable, *command[1:]], check=False, capture_output=True)
     assert done.returncode == 0, shlex.join(command) + done.stderr.decode()
     assert server[1] == [("/readyz", "")]
+
+
+def test_a_connection_that_the_service_closed_while_rows_were_read_is_opened_again(server):
+    service = Service(f"http://{server[0]}")
+    for _ in range(2):  # the server of the test closes each connection after its answer
+        assert service.manifest() == {}
 
 
 def test_another_machine_is_asked_through_the_proxy(server, monkeypatch):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import textwrap
@@ -42,7 +43,8 @@ def joined_once(visits: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     (repository / "src/join.py").write_text(script, "utf-8")
     pipeline = yaml.safe_load((repository / "dvc.yaml").read_text("utf-8"))
     for other in pipeline["stages"].values():
-        other["deps"] = ["build/table" if name == "data" else name for name in other["deps"]]
+        if "data" in other["deps"]:
+            other["deps"].append("build/table")
     pipeline["stages"] = stage | pipeline["stages"]
     (repository / "dvc.yaml").write_text(yaml.safe_dump(pipeline, sort_keys=False), "utf-8")
     edit_params(repository, **settings)
@@ -84,6 +86,21 @@ def test_a_model_of_joined_rows_is_rebuilt_and_judged(joined: Path) -> None:
     assert report.champion is not None
     assert report.champion.model != report.challenger.model
     assert len(report.periods) == 2
+
+
+def test_the_example_of_a_request_has_the_joined_columns(joined: Path) -> None:
+    done = slipway(joined, "schema")
+    assert done.returncode == 0, done.stderr
+    assert '"beds": ' in done.stdout
+
+
+def test_data_that_changes_no_joined_row_makes_the_model_of_other_data_stale(joined: Path) -> None:
+    with (joined / "data/clinics.csv").open("a", encoding="utf-8") as file:
+        file.write("closed,10\n")
+    run(["dvc", "add", "-q", "data"], joined)
+    run(["dvc", "repro", "-q", "join"], joined)
+    stale = run(["dvc", "status", "--json"], joined)
+    assert {"train", "backtest"} <= json.loads(stale).keys()
 
 
 def test_a_change_of_the_script_is_one_of_the_procedure_and_makes_the_rows_again(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from slipway import project
@@ -59,11 +60,12 @@ def example_row(params: Params) -> dict[str, Any]:
     SlipwayError
         There is none, or a file cannot be read.
     """
-    for file in list_data().read:
+    for file in list_data(Path(params.data.folder)).read:
         columns = read_columns([file], [column["name"] for column in _columns()], params.data)
         for row in as_rows(take(columns, slice(0, 1))):
             return row
-    raise SlipwayError("data/: no row", "add files that have rows, or run `make data`")
+    no_row = f"{params.data.folder}/: no row"
+    raise SlipwayError(no_row, "add files that have rows, or run `make data`")
 
 
 def curl(row: Mapping[str, Any]) -> str:

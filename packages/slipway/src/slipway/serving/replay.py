@@ -155,7 +155,7 @@ def _is_sent(kind: pa.DataType) -> bool:
 
 
 class Service:
-    """A connection to a running service, kept open."""
+    """A connection to a running service, kept open between predictions."""
 
     def __init__(self, url: str) -> None:
         self._url = url
@@ -171,6 +171,8 @@ class Service:
         status, answer = self.send("GET", "/model")
         if status != http.client.OK or "manifest" not in answer:
             raise self._refusal(status, answer)
+        # Reading the rows may take longer than the service keeps a connection without a request.
+        self._connection.close()
         manifest: Row = answer["manifest"]
         return manifest
 
