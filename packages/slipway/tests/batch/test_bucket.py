@@ -141,7 +141,7 @@ def test_after_a_kill_no_row_is_lost_or_scored_twice(
     rows /= "second.csv"
     whole = score(rows, out=tmp_path / "whole")
     chunks = whole.counts.scored // CHUNK_ROWS
-    process, until = start(rows, store.url), time.monotonic() + SECONDS
+    process, until = start(rows, store.url, processes=1), time.monotonic() + SECONDS
     while len(scored(store)) < 2 and process.poll() is None:
         assert time.monotonic() < until
     process.kill()
@@ -150,7 +150,7 @@ def test_after_a_kill_no_row_is_lost_or_scored_twice(
     before = {path: store.files.cat_file(path) for path in scored(store)}
     assert 2 <= len(before) < chunks
 
-    process = start(rows, store.url)
+    process = start(rows, store.url, processes=1)
     output, _ = process.communicate(timeout=SECONDS)
     assert process.returncode == YES, output.decode()
     assert {path: store.files.cat_file(path) for path in before} == before

@@ -36,9 +36,9 @@ def files_of(folder: Path) -> dict[str, bytes]:
     return {p.name: p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
 
 
-def start(rows: Path, out: Path | str) -> subprocess.Popen[bytes]:
+def start(rows: Path, out: Path | str, processes: int = 2) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "slipway", "score-batch", "--rows", str(rows)]
-    command += ["--out", str(out), "--chunk-rows", str(CHUNK_ROWS), "--processes", "2"]
+    command += ["--out", str(out), "--chunk-rows", str(CHUNK_ROWS), "--processes", str(processes)]
     environment = os.environ | {"PYTHONPATH": python_path(Path.cwd())}
     return subprocess.Popen(
         command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT

@@ -31,8 +31,8 @@ WRITE = {
     "deploy.yml": {
         "verify": ["id-token"],
         "image": ["attestations", "id-token", "packages"],
-        "staging": ["deployments"],
-        "production": ["deployments"],
+        "staging": ["deployments", "id-token"],
+        "production": ["deployments", "id-token"],
         "release": ["contents"],
     },
     "drift.yml": {
@@ -47,7 +47,7 @@ WRITE = {
         "retrain": ["id-token"],
         "propose": ["contents", "pull-requests"],
     },
-    "rollback.yml": {"rollback": ["deployments"]},
+    "rollback.yml": {"rollback": ["deployments", "id-token"]},
     "update-lock.yml": {"commit": ["contents"]},
     "upgrade.yml": {"propose": ["contents", "pull-requests"]},
 }
@@ -189,7 +189,10 @@ def test_a_job_asks_a_cloud_for_access_before_it_reads_and_with_that_permission_
     reads = [
         at
         for at, command in enumerate(runs)
-        if re.search(r"slipway (reproduce|verify|log fetch|drift|retrain|score-batch)\b", command)
+        if re.search(
+            r"slipway (github login|reproduce|verify|log fetch|drift|retrain|score-batch)\b",
+            command,
+        )
     ]
     if asks:
         assert max(asks) < min(reads)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import threading
@@ -17,6 +18,7 @@ from typer.testing import CliRunner
 
 from slipway.cli import app
 from slipway.errors import SlipwayError
+from slipway.github.cloud_registry import cloud_login
 from slipway.github.stores import Access, Job, connect
 
 AWS = "AWS_ROLE_ARN=arn:aws:iam::123456789012:role/slipway-read\nAWS_REGION=eu-central-1"
@@ -48,10 +50,16 @@ class Handler(BaseHTTPRequestHandler):
         self._send(200 if known else 401, json.dumps({"value": f"token for {audience}"}))
 
     def do_POST(self) -> None:
+        if "X-Amz-Target" in self.headers:  # ECR
+            self.rfile.read(int(self.headers["Content-Length"]))
+            password = base64.b64encode(b"AWS:of-the-registry").decode()
+            return self._send(
+                200, json.dumps({"authorizationData": [{"authorizationToken": password}]})
+            )
         sent = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
         trusted = sent["WebIdentityToken"] == ["token for sts.amazonaws.com"]
         trusted &= sent["RoleArn"][0].endswith("slipway-read")
-        self._send(200, STS) if trusted else self._send(403, DENIED)
+        return self._send(200, STS) if trusted else self._send(403, DENIED)
 
     def _send(self, status: int, text: str) -> None:
         self.send_response(status)
@@ -128,6 +136,24 @@ def test_azures_command_keeps_a_token_for_the_storage(ask, tmp_path, monkeypatch
     assert "token for api://AzureADTokenExchange" in login
     assert "https://storage.azure.com/.default" in token
     assert access.environment["AZURE_STORAGE_ACCOUNT"] == "account"
+
+
+def test_a_registry_of_a_cloud_has_a_password_for_the_role_of_the_job(
+    ask, issuer, tmp_path, monkeypatch
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL_ECR", issuer)
+    for name, value in ask(AWS).environment.items():
+        monkeypatch.setenv(name, value)
+    assert cloud_login("1234.dkr.ecr.eu-central-1.amazonaws.com") == ("AWS", "of-the-registry")
+
+    az = tmp_path / "az"
+    az.write_text('#!/bin/sh\ntest "$4" = team && echo of-azure\n', "utf-8")
+    az.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    assert cloud_login("team.azurecr.io")[1] == "of-azure"
+    assert cloud_login("registry.example") == ("", "")
+    with pytest.raises(SlipwayError, match="az"):
+        cloud_login("other.azurecr.io")
 
 
 @pytest.mark.parametrize("store", [AWS, GOOGLE, AZURE])

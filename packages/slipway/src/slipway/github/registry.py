@@ -31,7 +31,8 @@ def log_in(environment: Mapping[str, str]) -> tuple[str, str]:
     """Log in to the registry; return its repository for images, and a message.
 
     The token of the job is sent to GHCR only. For any other host, SLIPWAY_REGISTRY_USER and
-    SLIPWAY_REGISTRY_TOKEN are used; without them there is no login.
+    SLIPWAY_REGISTRY_TOKEN are used, or the credentials of a cloud if SLIPWAY_REGISTRY_STORE is set;
+    without them there is no login.
 
     Raises
     ------
@@ -44,6 +45,10 @@ def log_in(environment: Mapping[str, str]) -> tuple[str, str]:
     if host != GHCR:
         user = environment.get("SLIPWAY_REGISTRY_USER", "")
         token = environment.get("SLIPWAY_REGISTRY_TOKEN", "")
+    if not token and environment.get("SLIPWAY_REGISTRY_STORE"):
+        from slipway.github.cloud_registry import cloud_login  # not in the standard library
+
+        user, token = cloud_login(host)
     if not token:
         return repository, f"{host}: no token is set, so the existing login is used"
     docker("login", "--username", user or "token", "--password-stdin", host, stdin=token)

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from slipway.errors import SlipwayError
 from slipway.github.api import Api
+from slipway.github.az import az
 
 GUIDE = "docs/cloud.md"
 
@@ -35,8 +35,6 @@ PASSED_ON = {"AWS_REGION", "AWS_ENDPOINT_URL"}
 
 AZURE_SCOPE = "https://storage.azure.com/.default"
 AZURE_AUDIENCE = "api://AzureADTokenExchange"
-
-SECONDS = 120
 
 
 @dataclass
@@ -186,35 +184,9 @@ def _azure(job: Job, settings: Mapping[str, str], access: Access) -> None:
     client, tenant = settings["AZURE_CLIENT_ID"], _required(settings, "AZURE_TENANT_ID")
     login = ["login", "--service-principal", "--username", client, "--tenant", tenant]
     login += ["--federated-token", job.token(AZURE_AUDIENCE), "--allow-no-subscriptions"]
-    _az(*login)
-    _az("account", "get-access-token", "--scope", AZURE_SCOPE)
+    az(*login, "--output", "none")
+    az("account", "get-access-token", "--scope", AZURE_SCOPE, "--output", "none")
     access.message = f"Azure: the application {client}, for an hour"
-
-
-def _az(*arguments: str) -> None:
-    try:
-        done = subprocess.run(
-            ["az", *arguments, "--output", "none"],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=SECONDS,
-            check=False,
-        )
-    except FileNotFoundError:
-        raise SlipwayError(
-            "`az` is not installed", f"install it on your runner; see {GUIDE}"
-        ) from None
-    except subprocess.TimeoutExpired:
-        raise SlipwayError(
-            f"`az {arguments[0]}` took more than {SECONDS} s", "run the job again"
-        ) from None
-    if done.returncode:
-        reason = " ".join(done.stderr.split())[-300:]
-        raise SlipwayError(
-            f"Azure does not accept this job: {reason}",
-            f"compare the federated credential with {GUIDE}",
-        )
 
 
 def _azure_account(account: str) -> dict[str, str]:
