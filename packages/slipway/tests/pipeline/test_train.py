@@ -11,7 +11,7 @@ from sklearn.preprocessing import FunctionTransformer
 
 from model import estimator as estimator_module
 from model import schema as schema_module
-from slipway.dataset.folder import list_data
+from slipway.dataset.folder import DATA, list_data
 from slipway.dataset.holdout import divide
 from slipway.dataset.split import Dataset
 from slipway.dataset.tables import digest, read_columns, take
@@ -81,7 +81,7 @@ def _by_key(params):
     prepare = params.prepare.model_copy(update={"holdout_months": None})
     validate = type(params.validate_)()
     settings = params.model_copy(update={"prepare": prepare, "validate_": validate})
-    found = list_data()
+    found = list_data(DATA)
     table, held = divide(found.read, settings)
     return Dataset(table, held)
 
