@@ -264,7 +264,7 @@ def test_a_row_that_was_asked_twice_counts_once_with_its_last_answer():
 
 
 def test_what_was_passed_over_is_said():
-    assert "7 requests that other models answered were skipped" in to_text(reported(answers()))
+    assert "skipped: 7 requests that other models answered" in to_text(reported(answers()))
 
 
 def test_the_report_is_json_and_the_texts_say_the_same_numbers():

@@ -83,29 +83,36 @@ def choose_estimator(plan: Plan, features: Mapping[str, np.ndarray]) -> Chosen:
     frame = pd.DataFrame({name: values[rows] for name, values in features.items()})
     labels = plan.task.targets(plan.labels[rows])
 
-    def attempt(variants: Sequence[Candidate]) -> list[_Tried]:
+    def attempt(variants: Sequence[Candidate], folds: int = FOLDS) -> list[_Tried]:
         found = []
         for each in track(variants, "Choosing an estimator"):
-            scores = _predicted(each, plan, frame, labels, rows)
+            scores = _predicted(each, plan, frame, labels, rows, folds)
             found.append(_Tried(_loss(plan, labels, scores), each, scores))
         return found
 
     trees, linear = candidates(plan)
     tried = attempt([trees, linear, *linear.variants()])
-    baseline, constant = tried[1].loss, _loss(plan, labels, _constant(plan, labels))
+    baseline, constant = tried[1].scores, _constant(plan, labels)
+
+    def passes(each: _Tried) -> bool:
+        # As `slipway evaluate` compares a model with its baseline, on the rows that were predicted.
+        blank = np.isnan(each.scores)
+        theirs, least = (
+            _loss(plan, labels, np.where(blank, np.nan, scores)) for scores in (baseline, constant)
+        )
+        return each.loss <= theirs + NEGLIGIBLE * max(least - theirs, 0)
+
     best = min(tried, key=lambda each: each.loss)
     tried.sort(key=lambda each: each.loss)
     losses = {each.candidate.name: each.loss for each in reversed(tried)}
     rest = [each for each in tried if each.candidate.name == best.candidate.name]
     if best.candidate is trees:
-        rest += attempt(trees.variants())
-    # The tolerance of `slipway evaluate`, which refuses a model that is worse than its baseline.
-    limit = baseline + NEGLIGIBLE * max(constant - baseline, 0)
-    passing = sorted((each for each in rest if each.loss <= limit), key=lambda each: each.loss)
+        rest += attempt(trees.variants(), folds=1)  # enough to see that they are as good
+    passing = sorted(filter(passes, rest), key=lambda each: each.loss)
     others = [_changes(best.candidate, each.candidate) for each in passing if each is not best]
     return Chosen(
         replace(best.candidate, others=tuple(others)),
-        losses | {"a constant": constant},
+        losses | {"a constant": _loss(plan, labels, constant)},
         "log loss" if plan.task.is_classifier else "mean absolute error",
         _threshold(plan, labels, best.scores),
     )
@@ -165,14 +172,25 @@ def _tried(plan: Plan) -> np.ndarray:
 
 
 def _predicted(
-    candidate: Candidate, plan: Plan, frame: pd.DataFrame, labels: np.ndarray, rows: np.ndarray
+    candidate: Candidate,
+    plan: Plan,
+    frame: pd.DataFrame,
+    labels: np.ndarray,
+    rows: np.ndarray,
+    folds: int,
 ) -> np.ndarray:
-    """Return the scores of each row by a fit without it; NaN for one that no fold predicts."""
+    """Return the scores of each row by a fit without it; NaN for one that no fold predicts.
+
+    Parameters
+    ----------
+    folds
+        Of all, the last ones that are predicted.
+    """
     build = _builder(candidate.text)
     categories = plan.named("category")
     shape = (len(labels), len(plan.task.classes)) if plan.task.classes else (len(labels),)
     scores = np.full(shape, np.nan)
-    for learned, predicted in _folds(plan, rows, labels):
+    for learned, predicted in list(_folds(plan, rows, labels))[-folds:]:
         if plan.task.is_classifier and len(np.unique(labels[learned])) < 2:
             continue  # the oldest rows may have one class
         with warnings.catch_warnings():
