@@ -26,6 +26,8 @@ from support import plain_batch
 from support.measure import BIN, ROOT, machine, table
 from validate import make
 
+from slipway.batch.score import CHUNK_ROWS
+from slipway.dataset.tables import take
 from slipway.training.formats.onnx import ONNX
 
 ROWS = 5_000_000
@@ -88,7 +90,11 @@ def trees() -> None:
     taken = []
     for _ in range(ROUNDS):
         start = time.perf_counter()
-        scores = predict(columns)
+        # In chunks, as `slipway score-batch`.
+        chunks = range(0, TREE_ROWS, CHUNK_ROWS)
+        scores = np.concatenate(
+            [predict(take(columns, slice(at, at + CHUNK_ROWS))) for at in chunks]
+        )
         taken.append(time.perf_counter() - start)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

@@ -19,10 +19,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import psutil
-from distributed import Client, SchedulerPlugin
+from distributed import Client
 from support.measure import BIN, PACKAGE, ROOT, machine, table
 from validate import make
 
@@ -42,24 +41,11 @@ KILLED_AT = 0.3
 
 @dataclass(frozen=True)
 class Taken:
-    """What one run took: memory of the largest process, results of the workers, both in MiB."""
+    """What one run took: memory of the largest process, bytes between processes, both in MiB."""
 
     seconds: float
     memory: float
-    results: float = 0.0
-
-
-class Results(SchedulerPlugin):  # type: ignore[misc]
-    """Adds up the bytes of all results, which the workers send."""
-
-    name = "results"
-
-    def __init__(self) -> None:
-        self.total = 0
-
-    def transition(self, _: str, start: str, finish: str, *__: Any, **more: Any) -> None:
-        if (start, finish) == ("processing", "memory"):
-            self.total += more.get("nbytes") or 0
+    moved: float = 0.0
 
 
 def main(validated: int = VALIDATED, scored: int = SCORED) -> None:
@@ -185,12 +171,11 @@ def run(command: list[str], address: str = "") -> Taken:
 def on_cluster(command: list[str], cluster: Cluster) -> Taken:
     with Client(cluster.address, set_as_default=False) as client:
         client.run(_forget_peak)
-        client.register_plugin(Results())
+        before = _bytes_moved()
         taken = run(command, cluster.address)
-        results = client.run_on_scheduler(_bytes_of_results)
+        moved = _bytes_moved() - before
         peak = max(client.run(_peak).values())
-        client.unregister_scheduler_plugin(Results.name)
-    return Taken(taken.seconds, peak, results / 2**20)
+    return Taken(taken.seconds, peak, moved / 2**20)
 
 
 def _forget_peak() -> None:
@@ -203,8 +188,9 @@ def _peak() -> float:
     return int(found[1]) / 1024 if found else 0.0
 
 
-def _bytes_of_results(dask_scheduler: Any) -> int:
-    return int(dask_scheduler.plugins[Results.name].total)
+def _bytes_moved() -> int:
+    """Return the bytes of the loopback device, also of other programs."""
+    return int(psutil.net_io_counters(pernic=True)["lo"].bytes_sent)
 
 
 def _digest(paths: list[Path]) -> str:
@@ -229,7 +215,7 @@ def row(name: str, where: str, taken: Taken) -> dict[str, str]:
         "": where,
         "seconds": f"{taken.seconds:.0f}",
         "peak memory of a process, MiB": f"{taken.memory:,.0f}",
-        "results, MiB": f"{taken.results:,.1f}" if where != "this machine" else "",
+        "moved, MiB": f"{taken.moved:,.0f}" if where != "this machine" else "",
     }
 
 

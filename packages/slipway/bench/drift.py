@@ -35,7 +35,7 @@ SUPPORT = Path(__file__).parent / "support"
 PEERS = {
     "evidently": ["evidently==0.7.23", "pandas<3.1"],
     "nannyml": ["nannyml==0.13.1", "statsmodels"],
-    "trees": ["lightgbm==4.7.0", "lleaves", "treelite==4.8.1", "tl2cgen"],
+    "trees": ["lightgbm==4.7.0", "lleaves", "llvmlite<0.45", "treelite==4.8.1", "tl2cgen"],
 }
 
 MILLION = 1_000_000

@@ -145,6 +145,7 @@ class Prepare(Section):
     origins: Count = 4
     max_feature_auc: Annotated[float, Field(gt=0.5, le=1)] = 0.95
     max_label_missing: Share = 0.1
+    sample_rows: Count | None = None
 
     @model_validator(mode="after")
     def _has_one_holdout(self) -> Prepare:

@@ -14,6 +14,7 @@ from slipway.dataset.split import Dataset
 from slipway.dataset.tables import digest, files_of, keys_digest, read_columns, read_json
 from slipway.errors import Refused, SlipwayError
 from slipway.settings import Holdout, read_params
+from slipway.training.periods import Period, joined
 from slipway.training.prepare import check_leak, prepare
 
 
@@ -47,6 +48,26 @@ def test_rows_without_a_label_are_left_out_and_counted(project):
     assert cancelled > 0
     assert split.holdout.unlabelled == cancelled
     assert split.holdout.rows == len(rows) - cancelled
+
+
+def test_a_sample_of_the_training_rows_is_evenly_spaced_and_the_holdout_is_whole(project):
+    params = read_params()
+    whole, file = prepare(params), project / "build/prepared/train.parquet"
+    keys = read_columns([file])["key"].tolist()
+    section = params.prepare.model_copy(update={"sample_rows": 500})
+    split = prepare(params.model_copy(update={"prepare": section}))
+
+    places = [keys.index(key) for key in read_columns([file])["key"].tolist()]
+    assert len(places) == 500
+    assert set(np.diff(places)) <= {len(keys) // 500, len(keys) // 500 + 1}
+    assert (split.train, split.holdout) == (whole.train, whole.holdout)
+    assert "500 of the training rows" in split.summary()
+    periods = [
+        Period({"x": np.arange(9.0)}, np.arange(9.0)),
+        Period({"x": np.array([9.0])}, np.array([9.0])),
+    ]
+    assert joined(periods, 4).labels.tolist() == [0, 3, 6, 9]
+    assert joined(periods, 20).labels.tolist() == joined(periods).labels.tolist()
 
 
 def test_holdout_rows_of_entities_seen_in_training_are_counted(project, monkeypatch):

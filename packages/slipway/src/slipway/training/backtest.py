@@ -216,7 +216,8 @@ def _write_scores(
     known = [LabelledRows.of(rows).known() for rows in dataset.table.read_each(dataset.learned)]
     keys = [project.row_keys(rows.columns) for rows in known]
     periods = [Period.of(rows) for rows in known]
-    jobs = [(params.train, [*origin.learned], [*origin.scored]) for origin in origins]
+    most = params.prepare.sample_rows
+    jobs = [(params.train, most, [*origin.learned], [*origin.scored]) for origin in origins]
     records = []
     with workers() as pool:
         results = track(pool.run(_try, jobs, periods), "Backtesting", len(jobs))
@@ -228,11 +229,16 @@ def _write_scores(
 
 
 def _try(
-    train: Mapping[str, Any], learned: list[int], scored: list[int], periods: Sequence[Period]
+    train: Mapping[str, Any],
+    most: int | None,
+    learned: list[int],
+    scored: list[int],
+    periods: Sequence[Period],
 ) -> np.ndarray | str:
     """Return the scores at an origin, or why there are none, in a sentence."""
     task = project.task()
-    past, later = (joined(periods[at] for at in part) for part in (learned, scored))
+    past = joined((periods[at] for at in learned), most)
+    later = joined(periods[at] for at in scored)
     try:
         for name, part in (("learned", past), ("scored", later)):
             task.require(name, project.TARGET, part.labels)

@@ -10,6 +10,7 @@ import numpy as np
 
 from slipway import project
 from slipway.dataset.labelled import LabelledRows
+from slipway.dataset.split import evenly_spaced
 from slipway.training.train import fit, scores_of
 from slipway.user_code import user_code
 
@@ -26,13 +27,17 @@ class Period:
         return cls(project.features(rows.inputs()), rows.labels)
 
 
-def joined(periods: Iterable[Period]) -> Period:
-    """Return the rows of some periods as one."""
+def joined(periods: Iterable[Period], most: int | None = None) -> Period:
+    """Return the rows of some periods as one; at most `most` of them, evenly spaced."""
     parts = list(periods)
     features = {
         name: np.concatenate([part.features[name] for part in parts]) for name in parts[0].features
     }
-    return Period(features, np.concatenate([part.labels for part in parts]))
+    labels = np.concatenate([part.labels for part in parts])
+    if most is not None and most < len(labels):
+        labels = evenly_spaced({"label": labels}, most)["label"]
+        features = evenly_spaced(features, most)
+    return Period(features, labels)
 
 
 def fit_and_score(train: Mapping[str, Any], learned: Period, later: Period) -> np.ndarray:

@@ -15,7 +15,7 @@ from slipway.dataset.dependence import Dependence, column_of
 from slipway.dataset.files import NotRead
 from slipway.dataset.folder import named
 from slipway.dataset.labelled import LabelledRows
-from slipway.dataset.split import Dataset
+from slipway.dataset.split import Dataset, evenly_spaced
 from slipway.dataset.table import FOLD, HELD_OUT, TIME
 from slipway.dataset.tables import PREPARED, write_columns, write_json
 from slipway.errors import Refused
@@ -108,16 +108,24 @@ def prepare(params: Params, out: Path = PREPARED) -> Split:
     features = project.features(training.inputs())
     check_leak(features, training.labels, params.prepare.max_feature_auc)
     columns = {"key": project.row_keys(training.columns), "label": training.labels}
-    write_columns(columns | _named(features), out / "train.parquet")
+    columns |= _named(features)
+    most = params.prepare.sample_rows or len(training.labels)
+    write_columns(evenly_spaced(columns, most), out / "train.parquet")
     held_out = _labelled("holdout", dataset.holdout, limit)
     split = Split(
         train=_part(dataset, dataset.learned, training, rows.unlabelled),
         holdout=_part(dataset, dataset.held_out, held_out, dataset.holdout.unlabelled),
         not_read=list(dataset.not_read),
-        notes=[*_notes_on_keys(), *_notes_on_entities(dataset, training, held_out)],
+        notes=[
+            *_notes_on_sample(most, len(training.labels)),
+            *_notes_on_keys(),
+            *_notes_on_entities(dataset, training, held_out),
+        ],
     )
+    sample = {"sample_rows": most} if most < len(training.labels) else {}
     write_json(
-        {"train": split.train.record(), "holdout": split.holdout.record()}, out / "split.json"
+        {"train": split.train.record() | sample, "holdout": split.holdout.record()},
+        out / "split.json",
     )
     return split
 
@@ -175,6 +183,11 @@ def _part(dataset: Dataset, parts: range, rows: LabelledRows, unlabelled: int) -
 
 def _ends(times: np.ndarray) -> tuple[str, str]:
     return f"{times.min()}Z", f"{times.max()}Z"
+
+
+def _notes_on_sample(most: int, rows: int) -> Iterator[str]:
+    if most < rows:
+        yield f"models are fitted on {most:,} of the training rows, evenly spaced"
 
 
 def _notes_on_keys() -> Iterator[str]:

@@ -117,7 +117,7 @@ def search(params: Params, folder: Path | None = None, out: Path | None = SEARCH
     ]
     threshold = params.evaluate.threshold
     jobs = [
-        ({**params.train, **changes}, metric, threshold, learned, held)
+        ({**params.train, **changes}, metric, threshold, params.prepare.sample_rows, learned, held)
         for changes in candidates
         for learned, held in folds
     ]
@@ -186,13 +186,14 @@ def _try(
     train: Mapping[str, Any],
     metric: str,
     threshold: float,
+    most: int | None,
     learned: list[int],
     held: int,
     periods: list[Period],
 ) -> float:
     """Fit on some periods and return the metric on a later one."""
     try:
-        scores = fit_and_score(train, joined(periods[at] for at in learned), periods[held])
+        scores = fit_and_score(train, joined((periods[at] for at in learned), most), periods[held])
     except SlipwayError as error:
         raise SlipwayError(
             f"cannot be fitted with {named(train)}: {' '.join(str(error).split())[:300]}",
