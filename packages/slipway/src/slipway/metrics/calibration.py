@@ -155,6 +155,20 @@ def mean_curve(
     ]
 
 
+@dataclass(frozen=True)
+class BinCurves:
+    """The curves of some rows; `rate_curve` and `mean_curve` describe them."""
+
+    sample: Sample
+    bins: int
+
+    def rates(self, outcomes: np.ndarray, scores: np.ndarray) -> list[dict[str, float]]:
+        return rate_curve(self.sample, outcomes, scores, self.bins)
+
+    def means(self, scores: np.ndarray) -> list[dict[str, float]]:
+        return mean_curve(self.sample, scores, self.bins)
+
+
 def _rows_of_bins(scores: np.ndarray, bins: int) -> Iterator[np.ndarray]:
     in_bin = bins_of(scores, bins)
     return (np.flatnonzero(in_bin == each) for each in range(int(in_bin.max()) + 1))

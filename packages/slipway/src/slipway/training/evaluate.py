@@ -13,6 +13,7 @@ from slipway.dataset.dependence import Dependence
 from slipway.dataset.split import Dataset
 from slipway.dataset.tables import round_floats, row_count, write_columns, write_json
 from slipway.errors import Refused
+from slipway.metrics.calibration import BinCurves
 from slipway.metrics.registry import ALL, Options, Sample, headline_of, metrics_of
 from slipway.numbers import plain, signed
 from slipway.training.diagnostics import DIAGNOSTICS
@@ -181,8 +182,9 @@ def write_plots(
     """Write the data of the plots that `dvc plots` draws."""
     task = project.task()
     model = task.predictions(scores, params.evaluate.threshold)
+    curves = BinCurves(sample, params.evaluate.bins)
     tables: dict[str, Sequence[Mapping[str, object]]] = {
-        **DIAGNOSTICS[task.name].plots(sample, model, params.evaluate.bins),
+        **DIAGNOSTICS[task.name].plots(sample.labels, model, curves),
         "slices": slice_table(rows, sample, scores, params),
     }
     # A model without slices has a file with the header alone.

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from slipway.metrics.sample import Predictions, Sample
+from slipway.tasks.predictions import Predictions
+
+if TYPE_CHECKING:
+    from slipway.metrics.calibration import BinCurves
 
 Table = Sequence[Mapping[str, object]]
 """The rows of a CSV file."""
@@ -61,7 +64,7 @@ class Diagnostics(Protocol):
     def estimator(self) -> Any:
         """Return the regressor or classifier of the baseline on the same features, not fitted."""
 
-    def plots(self, sample: Sample, model: Predictions, bins: int) -> dict[str, Table]:
+    def plots(self, labels: np.ndarray, model: Predictions, curves: BinCurves) -> dict[str, Table]:
         """Return the tables of the plots, by file name."""
 
     def of_slice(self, labels: np.ndarray, model: Predictions) -> dict[str, str]:

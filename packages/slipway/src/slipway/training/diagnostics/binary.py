@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from slipway.metrics import stats
-from slipway.metrics.calibration import rate_curve
-from slipway.metrics.sample import Predictions, Sample
+from slipway.tasks.predictions import Predictions
 from slipway.training.diagnostics.base import Axes, Table, ordinal
+
+if TYPE_CHECKING:
+    from slipway.metrics.calibration import BinCurves
 
 ROC_POINTS = 101
 
@@ -39,11 +41,10 @@ class BinaryDiagnostics:
 
         return LogisticRegression(solver="newton-cholesky", tol=1e-10)
 
-    def plots(self, sample: Sample, model: Predictions, bins: int) -> dict[str, Table]:
-        labels = sample.labels
+    def plots(self, labels: np.ndarray, model: Predictions, curves: BinCurves) -> dict[str, Table]:
         return {
             "roc": _roc(labels, model.scores),
-            "calibration": rate_curve(sample, labels, model.scores, bins),
+            "calibration": curves.rates(labels, model.scores),
             "scores": _score_histogram(labels, model.scores),
         }
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from slipway.metrics import stats
-from slipway.metrics.calibration import rate_curve
-from slipway.metrics.sample import Predictions, Sample
+from slipway.tasks.predictions import Predictions
 from slipway.training.diagnostics.base import Axes, Table, ordinal
+
+if TYPE_CHECKING:
+    from slipway.metrics.calibration import BinCurves
 
 
 class MulticlassDiagnostics:
@@ -38,12 +40,12 @@ class MulticlassDiagnostics:
 
         return LogisticRegression(solver="newton-cg", tol=1e-8, max_iter=1_000)
 
-    def plots(self, sample: Sample, model: Predictions, bins: int) -> dict[str, Table]:
-        right, probability = _decided(sample.labels, model)
+    def plots(self, labels: np.ndarray, model: Predictions, curves: BinCurves) -> dict[str, Table]:
+        right, probability = _decided(labels, model)
         return {
-            "calibration": rate_curve(sample, right, probability, bins),
-            "confusion": _confusion(sample.labels, model),
-            "class_calibration": _class_calibration(sample, model, bins),
+            "calibration": curves.rates(right, probability),
+            "confusion": _confusion(labels, model),
+            "class_calibration": _class_calibration(labels, model, curves),
         }
 
     def of_slice(self, labels: np.ndarray, model: Predictions) -> dict[str, str]:
@@ -73,11 +75,11 @@ def _confusion(labels: np.ndarray, model: Predictions) -> Table:
     ]
 
 
-def _class_calibration(sample: Sample, model: Predictions, bins: int) -> Table:
+def _class_calibration(labels: np.ndarray, model: Predictions, curves: BinCurves) -> Table:
     """Return the calibration curve of each class against all others."""
     return [
         {"class": each, **point}
         for each in range(model.scores.shape[1])
-        for is_class in [(sample.labels == each).astype("float64")]
-        for point in rate_curve(sample, is_class, model.scores[:, each], bins)
+        for is_class in [(labels == each).astype("float64")]
+        for point in curves.rates(is_class, model.scores[:, each])
     ]

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from slipway.metrics.calibration import rate_curve
-from slipway.metrics.sample import Predictions, Sample
+from slipway.tasks.predictions import Predictions
 from slipway.training.diagnostics.base import Axes, Table
 from slipway.training.diagnostics.regression import RegressionDiagnostics
+
+if TYPE_CHECKING:
+    from slipway.metrics.calibration import BinCurves
 
 
 class QuantileDiagnostics(RegressionDiagnostics):
@@ -32,10 +34,10 @@ class QuantileDiagnostics(RegressionDiagnostics):
     def constant(self, described: Mapping[str, Any], rows: int, training_rows: int) -> np.ndarray:
         return np.full(rows, float(described["at_quantile"]))
 
-    def plots(self, sample: Sample, model: Predictions, bins: int) -> dict[str, Table]:
-        covered = (sample.labels <= model.scores).astype("float64")
-        curve = rate_curve(sample, covered, model.scores, bins)
-        return super().plots(sample, model, bins) | {
+    def plots(self, labels: np.ndarray, model: Predictions, curves: BinCurves) -> dict[str, Table]:
+        covered = (labels <= model.scores).astype("float64")
+        curve = curves.rates(covered, model.scores)
+        return super().plots(labels, model, curves) | {
             "calibration": [
                 {"coverage" if name == "label_rate" else name: value for name, value in row.items()}
                 for row in curve

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from slipway.metrics.calibration import mean_curve
-from slipway.metrics.sample import Predictions, Sample
+from slipway.tasks.predictions import Predictions
 from slipway.training.diagnostics.base import Axes, Table, ordinal
+
+if TYPE_CHECKING:
+    from slipway.metrics.calibration import BinCurves
 
 # Rows whose pairs are counted: the share of pairs has an error of about 0.003.
 RANKED_ROWS = 20_000
@@ -51,10 +53,10 @@ class RegressionDiagnostics:
 
         return Ridge(alpha=1.0, tol=1e-10)  # many categories are a sparse matrix
 
-    def plots(self, sample: Sample, model: Predictions, bins: int) -> dict[str, Table]:
+    def plots(self, labels: np.ndarray, model: Predictions, curves: BinCurves) -> dict[str, Table]:
         return {
-            "calibration": mean_curve(sample, model.scores, bins),
-            "residuals": _residuals(sample.labels, model.scores),
+            "calibration": curves.means(model.scores),
+            "residuals": _residuals(labels, model.scores),
         }
 
     def of_slice(self, labels: np.ndarray, model: Predictions) -> dict[str, str]:
