@@ -21,7 +21,8 @@ def test_every_file_fits_the_schema() -> None:
 
 
 def test_a_file_that_lacks_a_column_is_refused(tmp_path: Path) -> None:
-    params, file = read_params(), list_data().read[0]
+    params = read_params()
+    file = list_data(Path(params.data.folder)).read[0]
     rows = read_rows([file], stated=params.data).drop_columns(project.inputs()[-1])
     broken = tmp_path / "broken.parquet"
     pq.write_table(rows, broken)

@@ -13,7 +13,7 @@ DATA = Path("data")
 MOST_NAMED = 5
 
 
-def list_data(folder: Path) -> Listing:
+def list_data(folder: Path = DATA) -> Listing:
     """Return the files of a data folder that are read, by name, and its other files.
 
     Raises

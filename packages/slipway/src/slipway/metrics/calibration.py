@@ -156,7 +156,7 @@ def mean_curve(
 
 
 @dataclass(frozen=True)
-class Curves:
+class BinCurves:
     """The calibration curves of a sample, in bins of equal count."""
 
     sample: Sample

@@ -13,7 +13,7 @@ from slipway.dataset.dependence import Dependence
 from slipway.dataset.split import Dataset
 from slipway.dataset.tables import round_floats, row_count, write_columns, write_json
 from slipway.errors import Refused
-from slipway.metrics.calibration import Curves
+from slipway.metrics.calibration import BinCurves
 from slipway.metrics.registry import ALL, Options, Sample, headline_of, metrics_of
 from slipway.numbers import counted, plain, signed
 from slipway.training.diagnostics import DIAGNOSTICS
@@ -184,7 +184,7 @@ def write_plots(
     task = project.task()
     model = task.predictions(scores, params.evaluate.threshold)
     tables: dict[str, Sequence[Mapping[str, object]]] = {
-        **DIAGNOSTICS[task.name].plots(Curves(sample, params.evaluate.bins), model),
+        **DIAGNOSTICS[task.name].plots(BinCurves(sample, params.evaluate.bins), model),
         "slices": slice_table(rows, sample, scores, params),
     }
     # A model without slices has a file with the header alone.

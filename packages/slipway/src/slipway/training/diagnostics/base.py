@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 if TYPE_CHECKING:
-    from slipway.metrics.calibration import Curves
+    from slipway.metrics.calibration import BinCurves
     from slipway.tasks.predictions import Predictions
 
 
@@ -64,7 +64,7 @@ class Diagnostics(Protocol):
     def estimator(self) -> Any:
         """Return the regressor or classifier of the baseline on the same features, not fitted."""
 
-    def plots(self, curves: Curves, model: Predictions) -> dict[str, Table]:
+    def plots(self, curves: BinCurves, model: Predictions) -> dict[str, Table]:
         """Return the tables of the plots, by file name."""
 
     def of_slice(self, labels: np.ndarray, model: Predictions) -> dict[str, str]:

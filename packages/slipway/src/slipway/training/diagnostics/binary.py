@@ -11,7 +11,7 @@ from slipway.metrics import stats
 from slipway.training.diagnostics.base import Axes, Table, ordinal
 
 if TYPE_CHECKING:
-    from slipway.metrics.calibration import Curves
+    from slipway.metrics.calibration import BinCurves
     from slipway.tasks.predictions import Predictions
 
 ROC_POINTS = 101
@@ -41,7 +41,7 @@ class BinaryDiagnostics:
 
         return LogisticRegression(solver="newton-cholesky", tol=1e-10)
 
-    def plots(self, curves: Curves, model: Predictions) -> dict[str, Table]:
+    def plots(self, curves: BinCurves, model: Predictions) -> dict[str, Table]:
         labels = curves.sample.labels
         return {
             "roc": _roc(labels, model.scores),

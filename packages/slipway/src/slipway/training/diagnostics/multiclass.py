@@ -11,7 +11,7 @@ from slipway.metrics import stats
 from slipway.training.diagnostics.base import Axes, Table, ordinal
 
 if TYPE_CHECKING:
-    from slipway.metrics.calibration import Curves
+    from slipway.metrics.calibration import BinCurves
     from slipway.tasks.predictions import Predictions
 
 
@@ -40,7 +40,7 @@ class MulticlassDiagnostics:
 
         return LogisticRegression(solver="newton-cg", tol=1e-8, max_iter=1_000)
 
-    def plots(self, curves: Curves, model: Predictions) -> dict[str, Table]:
+    def plots(self, curves: BinCurves, model: Predictions) -> dict[str, Table]:
         labels = curves.sample.labels
         right, probability = _decided(labels, model)
         return {
@@ -76,7 +76,7 @@ def _confusion(labels: np.ndarray, model: Predictions) -> Table:
     ]
 
 
-def _class_calibration(curves: Curves, model: Predictions) -> Table:
+def _class_calibration(curves: BinCurves, model: Predictions) -> Table:
     """Return the calibration curve of each class against all others."""
     return [
         {"class": each, **point}

@@ -11,7 +11,7 @@ from slipway.training.diagnostics.base import Axes, Table
 from slipway.training.diagnostics.regression import RegressionDiagnostics
 
 if TYPE_CHECKING:
-    from slipway.metrics.calibration import Curves
+    from slipway.metrics.calibration import BinCurves
     from slipway.tasks.predictions import Predictions
 
 
@@ -34,7 +34,7 @@ class QuantileDiagnostics(RegressionDiagnostics):
     def constant(self, described: Mapping[str, Any], rows: int, training_rows: int) -> np.ndarray:
         return np.full(rows, float(described["at_quantile"]))
 
-    def plots(self, curves: Curves, model: Predictions) -> dict[str, Table]:
+    def plots(self, curves: BinCurves, model: Predictions) -> dict[str, Table]:
         covered = (curves.sample.labels <= model.scores).astype("float64")
         curve = curves.of_rates(covered, model.scores)
         return super().plots(curves, model) | {

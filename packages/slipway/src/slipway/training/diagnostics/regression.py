@@ -10,7 +10,7 @@ import numpy as np
 from slipway.training.diagnostics.base import Axes, Table, ordinal
 
 if TYPE_CHECKING:
-    from slipway.metrics.calibration import Curves
+    from slipway.metrics.calibration import BinCurves
     from slipway.tasks.predictions import Predictions
 
 # Rows whose pairs are counted: the share of pairs has an error of about 0.003.
@@ -53,7 +53,7 @@ class RegressionDiagnostics:
 
         return Ridge(alpha=1.0, tol=1e-10)  # many categories are a sparse matrix
 
-    def plots(self, curves: Curves, model: Predictions) -> dict[str, Table]:
+    def plots(self, curves: BinCurves, model: Predictions) -> dict[str, Table]:
         return {
             "calibration": curves.of_means(model.scores),
             "residuals": _residuals(curves.sample.labels, model.scores),
