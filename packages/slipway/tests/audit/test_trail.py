@@ -12,9 +12,10 @@ from tests.audit.conftest import Predicted
 
 from slipway.audit.find import find_records
 from slipway.audit.replay import Decider, replay
-from slipway.audit.run import Output, Question, predictions
+from slipway.audit.run import Question, predictions
 from slipway.audit.trail import Trail, trail
 from slipway.audit.what_if import boundary, read_assignment, what_if
+from slipway.documents.output import Output
 from slipway.errors import NO, YES, SlipwayError
 from slipway.release.records import Record
 from slipway.repository.git import resolve

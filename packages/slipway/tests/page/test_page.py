@@ -8,6 +8,7 @@ import pytest
 from tests.page.conftest import commit
 from typer.testing import CliRunner
 
+from slipway.catalogue.releases import released_by_git
 from slipway.cli import app
 from slipway.documents import charts
 from slipway.errors import SlipwayError
@@ -17,7 +18,6 @@ from slipway.reports.page import page
 from slipway.reports.page.calibration import calibration_of
 from slipway.reports.page.components import span
 from slipway.reports.page.days import known_labels, read_days
-from slipway.reports.page.inputs import released_by_git
 from slipway.repository.worktrees import run
 from slipway.settings import read_params
 
@@ -108,7 +108,7 @@ def test_a_commit_whose_metrics_cannot_be_read_is_no_release(copy):
     (copy / "reports/metrics.json").write_text("not JSON")
     commit(copy, "Break the metrics")
 
-    assert [release.name for release in released_by_git()] == ["Start", "#12"]
+    assert [release.name for release in released_by_git(Path())] == ["Start", "#12"]
 
 
 def test_drift_is_told_with_what_moved(site):

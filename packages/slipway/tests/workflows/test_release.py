@@ -13,6 +13,7 @@ from tests.services.repository import commit
 from tests.workflows.api import REPOSITORY
 from tests.workflows.scripts import start
 
+from slipway.catalogue.releases import RELEASES
 from slipway.dataset.tables import digest, write_json
 from slipway.documents.markdown import to_markdown
 from slipway.errors import Refused, SlipwayError
@@ -21,7 +22,6 @@ from slipway.github import registry
 from slipway.github.deployment import record_deployment
 from slipway.github.publish_image import may_attest, publish_image_outputs
 from slipway.github.release import publish
-from slipway.release.records import RELEASES
 from slipway.reports.model_card import card
 from slipway.repository.worktrees import run
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import ChainMap
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,9 +17,7 @@ from slipway.audit.trail import trail
 from slipway.audit.trail_document import Audit, audit_document
 from slipway.audit.verify import seal_log, verify_log
 from slipway.audit.what_if import boundary, read_assignment, what_if
-from slipway.documents.document import Document
-from slipway.documents.html import to_html
-from slipway.documents.text import to_text
+from slipway.documents.output import Output
 from slipway.errors import NO, YES, SlipwayError
 
 
@@ -37,34 +35,10 @@ class Question:
         return bool(self.what_if or self.boundary)
 
 
-@dataclass(frozen=True)
-class Output:
-    """Where the answer goes: the terminal, and files if they are named."""
-
-    echo: Callable[[str], object]
-    json: Path | None = None
-    html: Path | None = None
-
-    def write(self, documents: Sequence[Document], content: bytes) -> None:
-        for document in documents:
-            self.echo(to_text(document))
-        _write(self.json, content)
-        if self.html is not None:
-            if len(documents) != 1:
-                raise SlipwayError("--html is of one prediction", "name one id, or use --json")
-            _write(self.html, to_html(documents[0]).encode())
-
-
-def _write(path: Path | None, content: bytes) -> None:
-    if path is not None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
-
-
 def verify(log: str, checkpoints: str, output: Output) -> int:
     """Verify a log; return the exit code."""
     found = verify_log(log, checkpoints)
-    output.write([log_document(found)], found.model_dump_json(indent=1).encode() + b"\n")
+    output.write([log_document(found)], found.model_dump_json(indent=1).encode())
     return found.exit_code
 
 
@@ -89,7 +63,7 @@ def predictions(root: Path, log: str, question: Question, output: Output) -> int
     if question.needs_model:
         audits = [_with_variations(root, found[0], audits[0], question)]
     documents = [audit_document(audit) for audit in audits]
-    output.write(documents, AUDITS.dump_json(audits, indent=1) + b"\n")
+    output.write(documents, AUDITS.dump_json(audits, indent=1))
     return NO if any(each and each.result == "different" for each in again) else YES
 
 

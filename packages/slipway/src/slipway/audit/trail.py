@@ -13,34 +13,15 @@ import orjson
 from pydantic import BaseModel
 
 from slipway.audit.find import Found
+from slipway.catalogue.commits import Commit, read_commit
+from slipway.catalogue.releases import RELEASES
 from slipway.comparison.record import JUDGEMENTS
 from slipway.dataset.tables import read_json
 from slipway.errors import SlipwayError
 from slipway.predictions.answers import Fields
-from slipway.release.records import RELEASES, Record
-from slipway.repository.git import git, names, read_file, resolve
-from slipway.repository.pointers import LOCK, POINTER
-from slipway.reproduction.lock import outputs
-from slipway.texts import parse_yaml
+from slipway.release.records import Record
+from slipway.repository.git import names, read_file, resolve
 from slipway.times import time_or_none
-from slipway.training.score import MODEL
-
-REQUIREMENTS = "requirements.lock"
-
-_COMMIT = ("hash", "author", "date", "subject")
-
-
-class Commit(BaseModel):
-    """The commit of the model: who made it, and the stored hashes that it names."""
-
-    hash: str
-    author: str
-    date: str
-    subject: str
-    data_md5: str = ""
-    model_md5: str = ""
-    requirements: str = ""
-    params: Fields = {}
 
 
 class Verdict(BaseModel):
@@ -110,9 +91,7 @@ def _add_commit(root: Path, commit: str, made: Trail) -> None:
     except SlipwayError as error:
         made.unknown.append(f"commit: {error}; {error.do}")
         return
-    shown = git(root, "show", "-s", "--format=%H%x00%an%x00%aI%x00%s", known).strip()
-    about = dict(zip(_COMMIT, shown.split("\0"), strict=True))
-    made.commit = Commit.model_validate(about | _locked(root, known))
+    made.commit = read_commit(root, known)
     if made.data and made.commit.data_md5 not in ("", made.data):
         made.unknown.append(
             f"data: the record names {made.data}, and the commit {made.commit.data_md5}"
@@ -120,23 +99,6 @@ def _add_commit(root: Path, commit: str, made: Trail) -> None:
     made.verdicts = list(_verdicts(root, known, made.model))
     if not made.verdicts:
         made.unknown.append("verdict: the repository has no record of a judgement of this model")
-
-
-def _locked(root: Path, commit: str) -> Fields:
-    """Return what the lock files of a commit name."""
-    lock = parse_yaml(read_file(root, commit, str(LOCK)) or "{}", str(LOCK)) or {}
-    stages = lock.get("stages", {})
-    pointer = parse_yaml(read_file(root, commit, str(POINTER)) or "{}", str(POINTER)) or {}
-    params: Fields = {}
-    for stage in stages.values():
-        for values in (stage.get("params") or {}).values():
-            params |= values
-    return {
-        "data_md5": next((str(out["md5"]) for out in pointer.get("outs", ())), ""),
-        "model_md5": outputs(stages).get(str(MODEL), ""),
-        "requirements": git(root, "rev-parse", f"{commit}:{REQUIREMENTS}").strip(),
-        "params": params,
-    }
 
 
 def _verdicts(root: Path, commit: str, model: str) -> Iterator[Verdict]:

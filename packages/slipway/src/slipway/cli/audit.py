@@ -54,6 +54,7 @@ def audit(
     Example: slipway audit 01a22911-a8df-7361-b11f-481a8c512114 --replay
     """
     from slipway.audit import run
+    from slipway.documents.output import Output
     from slipway.errors import SlipwayError
     from slipway.monitoring.check import log_place
     from slipway.settings import read_params
@@ -63,7 +64,7 @@ def audit(
             "one of an id, --verify and --seal is needed", "see `slipway audit --help`"
         )
     place = log or log_place(read_params())
-    output = run.Output(typer.echo, json, html)
+    output = Output(typer.echo, json, html)
     if ids:
         question = run.Question(ids, tuple(what_if or ()), boundary, replay=replay)
         raise typer.Exit(run.predictions(Path(), place, question, output))

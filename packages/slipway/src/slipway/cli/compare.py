@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from slipway.cli.catalogue import experiments
 from slipway.cli.options import Base, HtmlFile
 from slipway.errors import NO, YES
 
@@ -104,4 +105,4 @@ def report(
         typer.echo(text)
 
 
-COMMANDS: list[Callable[..., Any]] = [reproduce, verify_lock, judge, report]
+COMMANDS: list[Callable[..., Any]] = [reproduce, verify_lock, judge, report, experiments]

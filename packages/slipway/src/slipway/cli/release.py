@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from slipway.actions import in_actions
+from slipway.cli.catalogue import releases
 from slipway.cli.options import Target
 
 if TYPE_CHECKING:
@@ -197,4 +198,14 @@ def _end(outcome: Outcome) -> NoReturn:
     raise typer.Exit(outcome.exit_code)
 
 
-COMMANDS: list[Callable[..., Any]] = [verify, build, deploy, rollback, status, stop, serve, replay]
+COMMANDS: list[Callable[..., Any]] = [
+    verify,
+    build,
+    deploy,
+    rollback,
+    status,
+    stop,
+    releases,
+    serve,
+    replay,
+]

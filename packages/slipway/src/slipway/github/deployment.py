@@ -10,9 +10,9 @@ import os
 from pathlib import Path
 from typing import Any
 
+from slipway.catalogue.releases import RELEASES
 from slipway.dataset.tables import read_json
 from slipway.github.api import Api
-from slipway.release.records import RELEASES
 
 LONGEST = 140  # characters, of a description
 

@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
+from slipway.catalogue.releases import METRICS, RELEASES
 from slipway.dataset.tables import read_json, write_json
 from slipway.errors import Refused, SlipwayError
 from slipway.release.image.record import ImageRecord
@@ -23,9 +24,7 @@ from slipway.release.verified import VERIFIED, Verified
 from slipway.repository.git import git
 
 VERSION = 1
-RELEASES = Path("build/releases.json")
 REPORT = Path("build/report.json")
-METRICS = Path("reports/metrics.json")
 
 SHORTEST_COMMIT = 7  # characters of a commit that name a release
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from textwrap import shorten
 
+from slipway.catalogue.releases import Interval, Release
 from slipway.comparison.report import current
 from slipway.documents import charts
 from slipway.documents.document import Card, Cards, Cell, Figure, Section, Table
@@ -12,7 +13,7 @@ from slipway.errors import SlipwayError
 from slipway.metrics.registry import Metric
 from slipway.numbers import counted, signed
 from slipway.reports.page.components import abridged, missing, plain, section, with_interval
-from slipway.reports.page.inputs import Inputs, Interval, Release, Row
+from slipway.reports.page.inputs import Inputs, Row
 from slipway.untrusted import as_text
 
 CARD_LINES = 3

@@ -3,28 +3,22 @@
 from __future__ import annotations
 
 import csv
-import json
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
-
 from slipway import project
-from slipway.comparison.record import JUDGEMENTS
+from slipway.catalogue.releases import METRICS, Release, read_releases
 from slipway.dataset.files import list_folder
 from slipway.dataset.tables import read_json
 from slipway.errors import Refused, SlipwayError
 from slipway.metrics.registry import ALL, Metric, headline_of
 from slipway.monitoring.check import log_place
 from slipway.monitoring.report import DriftReport
-from slipway.numbers import plain
 from slipway.predictions.labels.store import labels_place
 from slipway.reports.page.days import Traffic, known_labels, read_days
 from slipway.reports.task_texts import TASK_TEXTS, TaskText, headline_metric
-from slipway.repository.git import git, names
 from slipway.tasks import Task, task_of
 from slipway.training.score import MANIFEST_FILE, MODEL
 
@@ -33,58 +27,13 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]
 
-METRICS = Path("reports/metrics.json")
 PLOTS = Path("reports/plots")
-RELEASES = Path("build/releases.json")
 VERDICTS = Path("build/reports")
 DRIFT = Path("build/drift.json")
 MAKE_DRIFT = "slipway drift --json build/drift.json"
 
-HISTORY = 30
-SHORT = 20
-
 # Columns of the plots' data that are text, even if they look like numbers.
 NAMES = ("slice", "value")
-
-
-class Interval(BaseModel):
-    model_config = ConfigDict(frozen=True)
-
-    value: float
-    low: float
-    high: float
-
-    def cell(self) -> tuple[str, str]:
-        """Return the value, and below it the interval."""
-        value, low, high = (plain(each, 3) for each in (self.value, self.low, self.high))
-        return value, f"{low} to {high}"
-
-
-class Release(BaseModel):
-    """A release.
-
-    Attributes
-    ----------
-    metrics
-        By name, on the holdout of its commit; None if unknown.
-    event
-        *deployed* or *rolled back*; empty if unknown.
-    """
-
-    model_config = ConfigDict(frozen=True)
-
-    name: str
-    metrics: dict[str, Interval] | None = None
-    commit: str = ""
-    date: str = ""
-    subject: str = ""
-    model_sha256: str = ""
-    verdict: str = ""
-    event: str = ""
-
-    @property
-    def day(self) -> str:
-        return self.date[:10]
 
 
 @dataclass(frozen=True)
@@ -157,7 +106,7 @@ def read_inputs(
         manifest=manifest,
         metrics=_json(METRICS, "dvc repro"),
         plots={path.stem: read_table(path) for path in PLOTS.glob("*.csv")},
-        releases=_released() or released_by_git(),
+        releases=read_releases(Path()),
         verdicts=verdicts,
         drift=_drift_report(),
         days=traffic.days,
@@ -190,55 +139,6 @@ def read_table(path: Path) -> list[Row]:
         ]
 
 
-def released_by_git() -> list[Release]:
-    """Return the commits of this branch that changed the metrics, as releases.
-
-    A release is named after its pull request, a short subject or the commit. Model and verdict are
-    those of the judgement that the commit added, if it added exactly one.
-    """
-    shown = ("log", f"-{HISTORY}", "--first-parent", "--format=%H %cI %s")
-    try:
-        lines = git(Path(), *shown, "--", str(METRICS)).splitlines()
-    except SlipwayError:
-        return []  # no git repository, or no commit yet
-    releases = [_release(*line.split(" ", 2)) for line in reversed(lines)]
-    return [release for release in releases if release]
-
-
-def _release(commit: str, date: str, subject: str) -> Release | None:
-    metrics = (_json_at(commit, str(METRICS)) or {}).get("model")
-    if not metrics:
-        return None  # deleted in this commit, or in an earlier format
-    name = _short_name(commit, subject)
-    release = {"name": name, "subject": subject, "commit": commit, "date": date}
-    added = ("show", "-z", "-m", "--first-parent", "--diff-filter=A", "--name-only", "--format=")
-    records = names(Path(), *added, commit, "--", str(JUDGEMENTS))
-    judged = [found for name in records if (found := _json_at(commit, name))]
-    # A judgement has a record for each of its periods.
-    if len({(found.get("model"), found.get("verdict")) for found in judged}) == 1:
-        release |= {"model_sha256": judged[0]["model"], "verdict": judged[0]["verdict"]}
-    try:
-        return Release.model_validate(release | {"metrics": metrics})
-    except ValidationError:
-        return None
-
-
-def _short_name(commit: str, subject: str) -> str:
-    request = re.search(r"#\d+", subject)
-    if request:
-        return request.group()
-    subject = subject.removeprefix("Merge ")
-    return subject if len(subject) <= SHORT else commit[:7]
-
-
-def _json_at(commit: str, path: str) -> Row | None:
-    try:
-        found = json.loads(git(Path(), "show", f"{commit}:{path}"))
-    except (SlipwayError, ValueError):
-        return None
-    return found if isinstance(found, dict) else None
-
-
 def _task(model: Path, manifest: Row | None) -> Task:
     """Return the task of the model; refuse one that the reports of the repository do not have."""
     declared = project.task()
@@ -263,27 +163,6 @@ def _traffic(params: Params, log: str, labels: list[Path] | None, manifest: Row 
     else:
         known = known_labels(labels)
     return read_days(log or log_place(params), manifest, known)
-
-
-def _released() -> list[Release]:
-    """Return the recorded releases, with the metrics of their commits."""
-    try:
-        found = TypeAdapter(list[Release]).validate_python(_json(RELEASES, "slipway deploy") or [])
-        return [_with_metrics(release) for release in found]
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        place = ".".join(map(str, first["loc"]))
-        raise SlipwayError(
-            f"{RELEASES}: not a list of releases: {place}: {first['msg']}",
-            "correct it, or delete it: then the page shows the releases that git knows",
-        ) from None
-
-
-def _with_metrics(release: Release) -> Release:
-    if release.metrics or not release.commit:
-        return release
-    metrics = (_json_at(release.commit, str(METRICS)) or {}).get("model")
-    return Release.model_validate(release.model_dump() | {"metrics": metrics})
 
 
 def _json(path: Path, made_by: str) -> Any:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from slipway.catalogue.releases import Release
 from slipway.documents import charts
 from slipway.documents.document import Cell, Figure, Section, Table
 from slipway.metrics.registry import Metric
 from slipway.monitoring.report import Alarm, DriftReport, EstimateWeek, Week
 from slipway.numbers import counted
 from slipway.reports.page.components import missing, plain, section
-from slipway.reports.page.inputs import Inputs, Release, Row
+from slipway.reports.page.inputs import Inputs, Row
 
 ALARMS_SHOWN = 30
 

@@ -1,0 +1,1 @@
+"""What was tried and what was released, from git and its records alone."""
