@@ -18,6 +18,7 @@ PYPROJECT = HERE.parents[2] / "pyproject.toml"
 OF_THE_STARTER = frozenset(
     [
         "batch",
+        "batch_kills",
         "bodies",
         "cluster",
         "drift",
