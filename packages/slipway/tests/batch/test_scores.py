@@ -20,6 +20,7 @@ from slipway import project
 from slipway.dataset.tables import as_rows, read_columns
 from slipway.errors import NO, YES, SlipwayError
 from slipway.monitoring.check import drift
+from slipway.predictions.chain import ADDED
 from slipway.predictions.files import Skipped
 from slipway.predictions.reader import read_batches, read_log
 from slipway.schema.validator import RowValidator
@@ -73,7 +74,7 @@ def test_the_records_are_those_of_the_service(
     pq.write_table(table.set_column(at, "dest", pa.array(unseen, table.schema.types[at])), path)
     score(path)
     write_log(tmp_path / "service", model, rows_as_sent(path))
-    of_the_run = ("id", "time", "data", "commit", "n", "salt", "link")
+    of_the_run = ("id", "time", "data", "commit", *ADDED)
     ours, service = (
         {record["key"]: {n: v for n, v in record.items() if n not in of_the_run} for record in log}
         for log in (records(out / "log"), records(tmp_path / "service"))

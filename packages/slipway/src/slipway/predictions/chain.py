@@ -25,6 +25,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from hashlib import sha256
 
+ADDED = ("n", "salt", "link")
+"""The fields of a line that are not of its record."""
+
 _SALT = 16  # bytes
 
 _LINKED = re.compile(

@@ -294,6 +294,6 @@ def _read_scores(path: Path, origin: OriginRecord) -> np.ndarray:
         raise SlipwayError(f"{path}: other keys than {RECORD_FILE} has", REMEDY)
     if wrong := int(task.invalid(scores).sum()):
         raise SlipwayError(
-            f"{path}: {counted(wrong, 'score is', 'scores are')} not {task.valid_scores}", REMEDY
+            f"{path}: {wrong:,} of {len(scores):,} scores are not {task.valid_scores}", REMEDY
         )
     return scores
