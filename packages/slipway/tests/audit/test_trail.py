@@ -91,7 +91,7 @@ def test_the_chain_names_commit_data_and_parameters(predicted: Predicted) -> Non
     assert made.commit.hash == resolve(predicted.root, "HEAD")
     pointer = read_yaml(predicted.root / POINTER)["outs"][0]["md5"]
     assert made.data == made.commit.data_md5 == pointer
-    assert "train" in made.commit.params
+    assert "train.l2" in made.commit.params
     assert made.input == predicted.records[0]["input"]
 
 
