@@ -20,9 +20,9 @@ import pandas as pd
 from support.measure import BIN, ROOT, machine
 from validate import make
 
-ROWS, CHUNK = 1_000_000, 2_000
+ROWS, CHUNK = 4_000_000, 5_000
 KILLS = 20
-LONGEST = 6.0  # seconds until a run is killed
+LONGEST = 5.0  # seconds until a run is killed
 
 
 def main() -> None:
