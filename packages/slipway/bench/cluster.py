@@ -18,6 +18,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -81,7 +82,7 @@ def compare(folder: Path, rows: Path, more: Path) -> list[dict[str, str]]:
             found += both(name, command, answer, cluster, out)
         killed = killed_on_the_way(batch, commands[f"score-batch {_size(more)}"][1], cluster, out)
         found.append(row("the same, and a worker killed", "two workers", killed))
-        answer = lambda: _digest([folder / "drift.json"])  # noqa: E731
+        answer = partial(_digest, [folder / "drift.json"])
         found += both(f"drift {_size(log)}", drift, answer, cluster, out)
     return found
 
@@ -162,7 +163,7 @@ def run(command: list[str], address: str = "") -> Taken:
     )
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
-    # Drift of rows of the past, which nobody has asked for, is inconclusive.
+    # Drift of rows of the past is inconclusive.
     if process.returncode not in (0, 1, 2 if command[0] == "drift" else 1):
         sys.exit(f"slipway {' '.join(command)} ended with {process.returncode}")
     return Taken(time.perf_counter() - start, usage.ru_maxrss / 1024)

@@ -164,6 +164,15 @@ def test_the_decision_differs_on_the_two_sides_of_each_boundary(
     assert all(place.decision == record["decision"] for place in places)
 
 
+def test_a_field_that_changes_no_decision_has_no_boundary(
+    predicted: Predicted, model: Decider
+) -> None:
+    surest = min(predicted.records, key=lambda record: float(record["probability"]))
+    (found,) = find_records(str(predicted.log), [surest["id"]])
+
+    assert boundary(found, "distance", model).changes == []
+
+
 def test_a_variation_without_a_change_has_the_answer_that_was_given(
     predicted: Predicted, model: Decider
 ) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from hashlib import sha256
 from io import BytesIO
@@ -140,7 +140,7 @@ class _Audit:
         point, seal = self._known.get(file.name), self._sealed.get(file.name)
         bytes_read = sha256()
         lengths = [end.records for end in (point, seal) if end is not None]
-        chain = verify(file.name, self._lines(file, bytes_read), lengths)
+        chain = verify(file.name, self._lines(file, bytes_read.update), lengths)
         self.found.files += 1
         self.found.records += chain.records + chain.unlinked
         self.found.erased += chain.erased
@@ -195,9 +195,9 @@ class _Audit:
             added = chain.records - end.records
             self._fault(name, 0, f"{added:,} records were added after it was complete")
 
-    def _lines(self, file: LogFile, digest: object) -> Iterator[bytes]:
+    def _lines(self, file: LogFile, note: Callable[[bytes], None]) -> Iterator[bytes]:
         for _, lines in self._folder.blocks(Lines(file), self._skipped):
-            digest.update(lines)  # type: ignore[attr-defined]
+            note(lines)
             yield from BytesIO(lines)
 
     def _fault(self, name: str, line: int, what: str) -> None:

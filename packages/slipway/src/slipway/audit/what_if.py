@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -147,7 +148,7 @@ def _of_number(found: Found, column: Mapping[str, Any], model: Decider) -> Bound
     decisions = _decisions(found, field, [own, *values], model)
     changes = list(_changes(values, decisions[1:]))
     for _ in range(REFINED):
-        changes = [_refined(found, column, change, model) for change in changes]
+        changes = _refined(found, column, changes, model)
     if own is not None:
         changes.sort(key=lambda change: abs(change.after - own))
     return Boundary(
@@ -159,10 +160,18 @@ def _of_number(found: Found, column: Mapping[str, Any], model: Decider) -> Bound
     )
 
 
-def _refined(found: Found, column: Mapping[str, Any], change: Change, model: Decider) -> Change:
-    values = _between(change.before, change.after, whole=column["type"] == "integer")
-    decisions = _decisions(found, column["name"], values, model)
-    return next(_changes(values, decisions), change)
+def _refined(
+    found: Found, column: Mapping[str, Any], changes: Sequence[Change], model: Decider
+) -> list[Change]:
+    """Return changes between values that are nearer to each other; all are scored in one call."""
+    whole = column["type"] == "integer"
+    grids = [_between(change.before, change.after, whole=whole) for change in changes]
+    values = [value for grid in grids for value in grid]
+    decisions = iter(_decisions(found, column["name"], values, model) if values else ())
+    return [
+        next(_changes(grid, list(islice(decisions, len(grid)))), change)
+        for grid, change in zip(grids, changes, strict=True)
+    ]
 
 
 def _changes(values: Sequence[Any], decisions: Sequence[Any]) -> Iterator[Change]:

@@ -46,7 +46,7 @@ class Experiment(BaseModel):
     name
         That of the experiment of DVC, or the subject of the commit.
     model, champion
-        The first digits of the sha256 of what was judged, and of what it was compared with.
+        The first digits of the sha256 of the model that was judged, and of its champion.
     value
         Of the primary metric on the newest period.
     settings

@@ -68,8 +68,9 @@ def in_order(found: Sequence[Experiment], order: str) -> list[Experiment]:
 
 def _key(value: object) -> tuple[bool, float, str]:
     """Return what sorts numbers as numbers, and before texts."""
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return not is_number, float(value) if is_number else 0.0, str(value)  # type: ignore[arg-type]
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return False, float(value), ""
+    return True, 0.0, str(value)
 
 
 def _badness(each: Experiment) -> tuple[bool, str, float]:

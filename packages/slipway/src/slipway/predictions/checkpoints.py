@@ -54,7 +54,7 @@ class Checkpoints:
             self._system, self._folder = fsspec.core.url_to_fs(url)
 
     def prepare(self, log: Path) -> None:
-        """Make the folder, and find out whether it can be written and is not the log's."""
+        """Make the folder; refuse that of the log."""
         with reaching(self.url, _WHAT):
             self._system.makedirs(self._folder, exist_ok=True)
         if Path(self._folder).resolve() == log.resolve():
