@@ -78,6 +78,22 @@ def test_all_files_are_committed_and_the_files_of_the_starter_are_kept_aside(
     assert run(["dvc", "status", "--cloud"], root).strip().endswith("in sync.")
 
 
+def test_a_table_that_the_pipeline_refuses_changes_no_file(
+    adopted: tuple[Path, str], tmp_path: Path
+) -> None:
+    root, _ = adopted
+    lines = [
+        f"{row % 7},{row % 5},{int(row == 0)}" for row in range(40)
+    ]  # no second one to hold out
+    table = tmp_path / "rare.csv"
+    table.write_text("\n".join(["speed,weight,failed", *lines]), "utf-8")
+    done = slipway(root, "adopt", str(table), "--target", "failed", "--yes")
+    assert done.returncode == 2
+    assert "`failed`" in done.stderr
+    assert not run(["git", "status", "--porcelain"], root)
+    assert not (root / "data" / table.name).exists()
+
+
 def test_a_change_of_it_is_judged(adopted: tuple[Path, str], tmp_path: Path) -> None:
     root = Path(shutil.copytree(adopted[0], tmp_path / "repository", symlinks=True))
     edit_params(root, train={"c": 0.5})

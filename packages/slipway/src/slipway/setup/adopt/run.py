@@ -22,7 +22,7 @@ from slipway.protected.paths import REMOTE
 from slipway.repository.git import git, names
 from slipway.repository.layout import MODEL_CODE
 from slipway.repository.pointers import LOCK, POINTER
-from slipway.repository.worktrees import run
+from slipway.repository.worktrees import copy_of_worktree, run
 from slipway.settings import read_params
 from slipway.setup.adopt.ask import Ask, plan_by_asking
 from slipway.setup.adopt.estimators import Chosen, choose_estimator
@@ -118,6 +118,7 @@ def adopt(root: Path, plan: Plan) -> Adopted:
     """
     require_committed(root)
     chosen = choose_estimator(plan, features_of(plan))
+    _rehearse(root, plan, chosen)
     try:
         old = _write(root, plan, chosen)
     except SlipwayError as error:
@@ -128,20 +129,44 @@ def adopt(root: Path, plan: Plan) -> Adopted:
     return Adopted(chosen, old)
 
 
+def _rehearse(root: Path, plan: Plan, chosen: Chosen) -> None:
+    """Run the stages that judge the table in a copy: what they refuse must change no file.
+
+    Raises
+    ------
+    SlipwayError
+        A stage refuses the table.
+    """
+    with spinner("Preparing the rows in a copy"), copy_of_worktree(root) as copy:
+        _write_table(copy, plan, chosen)
+        try:
+            run(["dvc", "repro", "--quiet", "prepare"], copy)
+        except SlipwayError as error:
+            raise SlipwayError(
+                f"nothing was written: {error}", "change the table or the options, then retry"
+            ) from error
+
+
 def _write(root: Path, plan: Plan, chosen: Chosen) -> Path | None:
     """Write the files and run the pipeline; return where the files that were in data/ are."""
-    write_model(plan, chosen.candidate.text, root / MODEL)
-    _format(root)
-    old = write_data(plan, root)
-    write_params(plan, chosen, root)
+    old = _write_table(root, plan, chosen)
     write_plots(plan, root)
     if remove_starter(plan, root):
         with spinner("Compiling requirements.lock"):
             run(["make", "lock"], root)
     with spinner("Running the pipeline"):
-        run(["dvc", "add", "--quiet", str(DATA)], root)
         run(["dvc", "repro", "--quiet"], root)
     _renew_remote(root)
+    return old
+
+
+def _write_table(root: Path, plan: Plan, chosen: Chosen) -> Path | None:
+    """Write what `prepare` reads; return where the files that were in data/ are."""
+    write_model(plan, chosen.candidate.text, root / MODEL)
+    _format(root)
+    old = write_data(plan, root)
+    write_params(plan, chosen, root)
+    run(["dvc", "add", "--quiet", str(DATA)], root)
     return old
 
 
