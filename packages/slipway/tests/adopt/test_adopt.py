@@ -82,9 +82,8 @@ def test_a_table_that_the_pipeline_refuses_changes_no_file(
     adopted: tuple[Path, str], tmp_path: Path
 ) -> None:
     root, _ = adopted
-    lines = [
-        f"{row % 7},{row % 5},{int(row == 0)}" for row in range(40)
-    ]  # no second one to hold out
+    # One positive: the rows to train on or the held-out rows have none.
+    lines = [f"{row % 70 / 10},{row % 50 / 7:.3f},{int(row == 0)}" for row in range(200)]
     table = tmp_path / "rare.csv"
     table.write_text("\n".join(["speed,weight,failed", *lines]), "utf-8")
     done = slipway(root, "adopt", str(table), "--target", "failed", "--yes")
