@@ -414,6 +414,13 @@ def test_what_the_token_may_not_see_is_counted_and_named(look: Look, github: Ser
     assert text.endswith("4 checks could not run.")
 
 
+def test_an_answer_that_is_not_understood_is_one_unknown_check(look: Look) -> None:
+    found = look(**{"actions/workflows": {"message": "moved"}})
+
+    assert not_ok(found) == [("workflows", "unknown")]
+    assert exit_code(found) == 2
+
+
 def test_every_check_of_a_github_that_does_not_answer_is_counted(params: Params) -> None:
     reason = SlipwayError("team/flights cannot be read", "gh auth status")
 
