@@ -57,7 +57,7 @@ lint: $(READY) $(GITHUB) ## Check style, types and settings, as pre-commit and C
 $(GITHUB): $(READY) Makefile $(shell find .github 2>/dev/null)
 	@rm -f $@
 	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.dependabot .github/dependabot.yml
-	$(BIN)/zizmor --quiet --no-progress --offline --strict-collection --persona=pedantic .github
+	RUST_LOG=error $(BIN)/zizmor --quiet --no-progress --offline --strict-collection --persona=pedantic .github
 ifneq ($(ACTIONS),)
 	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-actions $(ACTIONS)
 endif

@@ -24,9 +24,11 @@ from slipway.metrics.clusters import Clusters
 from slipway.metrics.registry import Sample
 from slipway.progress import track
 from slipway.training.periods import Period, fit_and_score, joined
-from slipway.workers import LIBRARIES, workers
+from slipway.workers import workers
 
 from .measure import ROOT
+
+LIBRARIES = ("duckdb", "numpy", "pandas", "pyarrow", "scikit-learn")
 
 CODE, CACHE = ROOT / "src/model", ROOT / "build/replication"
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import CancelledError
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from importlib.metadata import version
+from functools import lru_cache
+from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -23,7 +24,9 @@ MOST_CORES = "LOKY_MAX_CPU_COUNT"
 
 SECONDS = 20
 
-LIBRARIES = ("duckdb", "numpy", "pandas", "pyarrow", "scikit-learn")
+CODE = "code"
+
+FIX = "start `dask worker` again, in this environment, with PYTHONPATH naming src/ of this commit"
 
 # Jobs that wait at the scheduler for each thread of the workers: results that were computed ahead
 # are held in the memory of the workers.
@@ -112,11 +115,12 @@ class _Cluster:
     def _send(self, shared: Any) -> Any:
         """Send what all jobs share to every worker once, not with every job."""
         if self._sent is None or self._sent[0] is not shared:
-            self._sent = shared, self._client.scatter([shared], broadcast=True)[0]
+            sent = (identity(), shared)
+            self._sent = shared, self._client.scatter([sent], broadcast=True)[0]
         return self._sent[1]
 
     def _submit(self, work: Callable[..., Result], job: tuple[Any, ...], sent: Any) -> Any:
-        return self._client.submit(work, *job, sent, pure=False)
+        return self._client.submit(_work, work, *job, sent, pure=False)
 
     def _result(
         self, work: Callable[..., Result], job: tuple[Any, ...], future: Any, shared: Any
@@ -207,33 +211,55 @@ def workers(*, cores: bool = True) -> Iterator[Workers]:
 
 
 def identity() -> dict[str, str]:
-    """Return a hash of the code and the versions of the libraries, which determine the results."""
+    """Return a hash of the code, and the versions of the packages: they determine the results."""
     import model
     import slipway
 
+    return _identity(tuple(Path(str(package.__file__)).parent for package in (model, slipway)))
+
+
+@lru_cache(maxsize=1)
+def _identity(packages: tuple[Path, ...]) -> dict[str, str]:
+    # Once for each process: a worker goes on with what it has imported when files change.
     digest = hashlib.sha256()
-    for package in (model, slipway):
-        top = Path(str(package.__file__)).parent
+    for top in packages:
         for path in sorted(top.rglob("*.py")):
             digest.update(path.relative_to(top).as_posix().encode() + b"\0" + path.read_bytes())
-    return {"code": digest.hexdigest()} | {name: version(name) for name in LIBRARIES}
+    installed = {each.name.lower(): each.version for each in distributions() if each.name}
+    return installed | {CODE: digest.hexdigest()}
+
+
+def difference(own: Mapping[str, str], theirs: Mapping[str, str]) -> str:
+    """Return what a worker has in another version, as text; '' if its results are the same."""
+    if own[CODE] != theirs[CODE]:
+        return "other code in src/model or slipway"
+    # A package that only one of them has either changes no result, or cannot be imported.
+    other = sorted(name for name in own.keys() & theirs.keys() if own[name] != theirs[name])
+    return f"{other[0]} {theirs[other[0]]} instead of {own[other[0]]}" if other else ""
+
+
+def _work(work: Callable[..., Result], *arguments: Any) -> Result:
+    """Run a job on a worker, which may have joined after the command began."""
+    *job, (expected, shared) = arguments
+    if found := difference(expected, identity()):
+        raise SlipwayError(f"a worker that has joined since has {found}", FIX)
+    return work(*job, shared)
 
 
 def _check_workers(client: Any, address: str) -> int:
     """Return the number of workers; refuse those that would give other results."""
-    fix = "start `dask worker` in this environment, with PYTHONPATH naming src/ of this commit"
     try:
         found = client.run(identity)
     except Exception as error:  # noqa: BLE001 - a worker may raise anything
-        raise SlipwayError(f"{address}: a worker cannot run this code: {error!r}", fix) from None
+        raise SlipwayError(f"{address}: a worker cannot run this code: {error!r}", FIX) from None
     if not found:
-        raise SlipwayError(f"{address}: the scheduler has no worker", fix)
+        raise SlipwayError(f"{address}: the scheduler has no worker", FIX)
     own = identity()
-    other = sorted(worker for worker, theirs in found.items() if theirs != own)
-    if other:
+    differences = {worker: difference(own, theirs) for worker, theirs in found.items()}
+    if other := sorted(worker for worker, what in differences.items() if what):
         raise SlipwayError(
-            f"{address}: {len(other)} of {len(found)} workers have other code or libraries, "
-            f"such as {other[0]}",
-            fix,
+            f"{address}: {len(other)} of {len(found)} workers have other code or libraries: "
+            f"{other[0]} has {differences[other[0]]}",
+            FIX,
         )
     return len(found)

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import fsspec
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -17,6 +18,7 @@ from tests.services.servers import Server
 from tests.shadow.conftest import Write, records
 
 from slipway import project
+from slipway.batch.inputs import find_inputs
 from slipway.dataset.tables import as_rows, read_columns
 from slipway.errors import NO, YES, SlipwayError
 from slipway.monitoring.check import drift
@@ -159,6 +161,31 @@ def test_drift_reads_the_log_and_leaves_nothing_out(
     assert skipped.sentences() == []
     report = drift(read_params(), str(out / "log"), MODEL, now=datetime.now(UTC))
     assert report.exit_code in (YES, NO)
+
+
+def test_no_table_of_a_folder_is_left_out_in_silence_here_or_elsewhere(tmp_path: Path) -> None:
+    rows = tmp_path / "rows"
+    (rows / "_old").mkdir(parents=True)
+    for name in ("a[1].csv", "notes.txt", "_old/b.csv"):
+        (rows / name).write_text("n\n1\n", "utf-8")
+    system = fsspec.filesystem("memory")
+    system.put(f"{rows}/", "/rows/", recursive=True)
+
+    for top in (str(rows), "memory:///rows"):
+        [file] = find_inputs(top)
+        assert file.path.endswith("/rows/a[1].csv")
+        assert find_inputs(file.path) == [file]
+        assert len(find_inputs(f"{top}/**/**/*.csv")) == 2
+    for name in ("c.csv.gz", "d.parquet/part-0", "2026/e.csv"):
+        (rows / name).parent.mkdir(exist_ok=True)
+        (rows / name).write_text("n\n1\n", "utf-8")
+        system.pipe(f"/rows/{name}", b"n\n1\n")
+        for top in (str(rows), "memory:///rows"):
+            with pytest.raises(SlipwayError, match=name.partition("/")[0]):
+                find_inputs(top)
+        shutil.rmtree(rows / name.partition("/")[0], ignore_errors=True)
+        (rows / name).unlink(missing_ok=True)
+        system.rm(f"/rows/{name.partition('/')[0]}", recursive=True)
 
 
 def test_files_in_a_bucket_are_scored_alike(

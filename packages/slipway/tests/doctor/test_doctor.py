@@ -15,6 +15,7 @@ from slipway.repository.git import git
 from slipway.repository.merge_driver import configured
 from slipway.repository.worktrees import run
 from slipway.settings import read_params
+from slipway.setup.doctor import run as doctor
 from slipway.setup.doctor.registry import CHECKS
 from slipway.setup.doctor.run import examine, repository_of
 
@@ -38,9 +39,14 @@ def test_without_github_the_clone_is_checked_and_the_rest_is_counted(clone: Path
 
 
 def test_without_a_token_each_check_of_github_is_unknown(
-    clone: Path, monkeypatch: pytest.MonkeyPatch
+    clone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("PATH", "/usr/bin:/bin")
+    gh = tmp_path / "bin/gh"  # one that waits for a keyring
+    gh.parent.mkdir()
+    gh.write_text('#!/bin/sh\n[ "$1" = auth ] && exec sleep 60\necho gh version 2.60.0\n', "utf-8")
+    gh.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{gh.parent}:/usr/bin:/bin")
+    monkeypatch.setattr(doctor, "SECONDS", 0.5)
     git(clone, "remote", "set-url", "origin", "git@github.com:team/flights.git")
 
     found = {each.id: each for each in examine(clone, read_params(), {})}

@@ -34,6 +34,8 @@ RULES: list[dict[str, Any]] = [
 
 SELECTED = {"deployment_branch_policy": {"custom_branch_policies": True}}
 
+POLICIES = "environments/{}/deployment-branch-policies"
+
 REVIEWED = {"protection_rules": [{"type": "required_reviewers"}]}
 
 # GitHub's answer to a request for rules, where the plan has none.
@@ -56,6 +58,11 @@ def workflows(state: str = "active") -> dict[str, Any]:
     return {"workflows": listed}
 
 
+def only(*names: str) -> dict[str, Any]:
+    """The branches that may use an environment."""
+    return {"branch_policies": [{"name": name, "type": "branch"} for name in names]}
+
+
 def in_order() -> dict[str, Any]:
     """What GitHub returns for a repository without problems."""
     return {
@@ -67,6 +74,7 @@ def in_order() -> dict[str, Any]:
         "environments/staging": SELECTED,
         "environments/production": SELECTED | REVIEWED,
         "environments/watch": SELECTED,
+        **{POLICIES.format(name): only("main") for name in ("staging", "production", "watch")},
         "pages": {"build_type": "workflow", "html_url": "https://team.github.io/flights/"},
         PACKAGE: {"visibility": "public"},
     }
@@ -114,9 +122,12 @@ BROKEN: list[tuple[str, str, Any, str]] = [
     ("target-variable", "actions/variables/SLIPWAY_PRODUCTION_TARGET", None, "no live target"),
     ("batch", "actions/variables/SLIPWAY_BATCH_OUT", {"value": "s3://b"}, "SLIPWAY_BATCH_ROWS"),
     ("retrain-pull-requests", "actions/permissions/workflow", {}, "may not open pull requests"),
+    ("app", "actions/variables/SLIPWAY_APP_ID", {"value": "Iv1"}, "no secret SLIPWAY_APP_KEY"),
     ("pages", "pages", {"build_type": "legacy"}, "GitHub Pages publishes a branch"),
     ("environment-staging", "environments/staging", None, "does not exist"),
     ("environment-staging", "environments/staging", {}, "workflows of every branch"),
+    ("environment-watch", POLICIES.format("watch"), only("main", "*"), "every branch"),
+    ("environment-watch", POLICIES.format("watch"), only("trunk"), "main may not use"),
     ("environment-production", "environments/production", SELECTED, "no required reviewers"),
     ("environment-production", "environments/production", REVIEWED, "workflows of every branch"),
     ("environment-watch", "environments/watch", SELECTED | REVIEWED, "each drift check waits"),
@@ -157,6 +168,17 @@ def test_results_of_batches_are_kept_and_the_share_of_bad_rows_is_one(
     )
 
     assert not_ok(found) == ([] if kind == "ok" else [("batch", kind)])
+
+
+@pytest.mark.parametrize(
+    ("place", "kind"),
+    [("environments/watch/secrets", "ok"), ("actions/secrets", "wrong")],
+)
+def test_the_key_of_an_app_is_in_its_environment(look: Look, place: str, kind: str) -> None:
+    secrets = {"secrets": [{"name": "SLIPWAY_APP_KEY"}]}
+    found = look(**{"actions/variables/SLIPWAY_APP_ID": {"value": "Iv1"}, place: secrets})
+
+    assert not_ok(found) == ([] if kind == "ok" else [("app", kind)])
 
 
 @pytest.mark.parametrize("rules", [[], RULES[:1], RULES[1:]])
@@ -343,8 +365,19 @@ class TestFix:
         assert all(line.startswith("done: ") for line in repair(changes))
 
         assert not_ok(look(again=True)) == [("environment-production", "wrong")]  # who reviews?
-        assert github.watched.settings["environments/staging"]["branches"] == ["main"]
+        allowed = github.watched.settings[POLICIES.format("staging")]["branch_policies"]
+        assert allowed == [{"name": "main"}]
         assert repairs(look(again=True)) == []
+
+    def test_an_environment_whose_repair_was_interrupted_gets_its_branch(
+        self, look: Look, github: Server
+    ) -> None:
+        found = look(**{POLICIES.format("watch"): only()})
+        assert not_ok(found) == [("environment-watch", "wrong")]
+
+        assert [line[:5] for line in repair(repairs(found))] == ["done:"]
+
+        assert not_ok(look(again=True)) == []
 
     @pytest.mark.parametrize(
         ("thing", "now"),
@@ -379,6 +412,13 @@ def test_what_the_token_may_not_see_is_counted_and_named(look: Look, github: Ser
     text = to_text(found)
     assert all(name in text for name in unknown)
     assert text.endswith("4 checks could not run.")
+
+
+def test_an_answer_that_is_not_understood_is_one_unknown_check(look: Look) -> None:
+    found = look(**{"actions/workflows": {"message": "moved"}})
+
+    assert not_ok(found) == [("workflows", "unknown")]
+    assert exit_code(found) == 2
 
 
 def test_every_check_of_a_github_that_does_not_answer_is_counted(params: Params) -> None:

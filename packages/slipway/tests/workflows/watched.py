@@ -18,9 +18,11 @@ BOT = {"login": "github-actions[bot]", "type": "Bot"}
 ADA = {"login": "ada", "type": "User"}
 
 SETTINGS = (
-    r"(?:actions/(?:permissions|runners|variables|workflows|runs/\d+$)|pages|environments"
-    r"|meta|user|orgs/)"
+    r"(?:actions/(?:permissions|runners|secrets|organization-secrets|variables|workflows"
+    r"|runs/\d+$)|pages|environments|meta|user|orgs/)"
 )
+
+POLICIES = "deployment-branch-policies"
 
 Answer = tuple[int, Any]
 
@@ -96,7 +98,7 @@ class Watched:
             "POST rulesets": self._create_ruleset,
             r"PUT actions/workflows/([\w.-]+)/enable": self._enable_workflow,
             r"PUT environments/(\w+)": self._put_environment,
-            r"POST environments/(\w+)/deployment-branch-policies": self._add_branch,
+            rf"POST environments/(\w+)/{POLICIES}": self._add_branch,
         }
 
     def _change_repository(self, _: Any, __: Any, body: Any) -> Answer:
@@ -123,10 +125,11 @@ class Watched:
     def _put_environment(self, at: Any, _: Any, body: Any) -> Answer:
         # As GitHub does: what the body does not name is gone.
         self.settings[f"environments/{at[0]}"] = {"protection_rules": []} | body
+        self.settings[f"environments/{at[0]}/{POLICIES}"] = {"branch_policies": []}
         return 200, self.settings[f"environments/{at[0]}"]
 
     def _add_branch(self, at: Any, _: Any, body: Any) -> Answer:
-        self.settings[f"environments/{at[0]}"].setdefault("branches", []).append(body["name"])
+        self.settings[f"environments/{at[0]}/{POLICIES}"]["branch_policies"].append(body)
         return 200, body
 
     def _list_issues(self, _: Any, query: Mapping[str, str], __: Any) -> Answer:

@@ -13,7 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 from slipway.dataset.chunks import Source
 from slipway.dataset.csv_format import Stated
-from slipway.dataset.files import READ, list_folder, require_columns, require_file
+from slipway.dataset.files import (
+    READ,
+    list_folder,
+    may_hold_rows,
+    require_columns,
+    require_file,
+)
 from slipway.dataset.reader import open_table
 from slipway.errors import SlipwayError
 from slipway.schema.checks import RowSchema
@@ -22,6 +28,7 @@ from slipway.untrusted import shown_name
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    from fsspec import AbstractFileSystem
 
 # Fields of fsspec's description of a remote file that change with its content.
 VERSIONS = ("ETag", "etag", "LastModified", "last_modified", "updated", "mtime")
@@ -73,18 +80,15 @@ def find_inputs(pattern: str) -> list[InputFile]:
             f"{pattern}: no file matches",
             "name a file, a folder or a pattern, such as `--rows 'rows/*.parquet'`",
         )
-    return sorted(found, key=lambda file: file.path)
+    # `a/**/**` matches a file several times.
+    return sorted({file.path: file for file in found}.values(), key=lambda file: file.path)
 
 
 def _local(pattern: str) -> list[InputFile]:
     path = Path(pattern)
     if path.is_dir():
         listing = list_folder(path)
-        if lost := [file.text() for file in listing.not_read if file.may_hold_rows]:
-            raise SlipwayError(
-                f"{path}/: not read: {', '.join(lost[:5])}",
-                "convert or move them, or name the files to score with a pattern",
-            )
+        _require_all_read(f"{path}/", [e.text() for e in listing.not_read if e.may_hold_rows])
         paths = listing.read
     elif path.exists():
         paths = [path]
@@ -106,8 +110,9 @@ def _remote(pattern: str) -> list[InputFile]:
         system, path = fsspec.core.url_to_fs(pattern)
         system.invalidate_cache()  # else a file that has changed meanwhile is not noticed
         if system.isdir(path):
-            about = {str(each["name"]): each for each in system.ls(path, detail=True)}
-            about = {name: each for name, each in about.items() if _is_table(name)}
+            about = _remote_folder(system, str(path), pattern)
+        elif system.isfile(path):  # its name may have the letters of a pattern
+            about = {str(path): system.info(path)}
         else:
             about = system.glob(path, detail=True)
         # With user and host, which `unstrip_protocol` drops.
@@ -124,8 +129,32 @@ def _remote(pattern: str) -> list[InputFile]:
         ]
 
 
-def _is_table(name: str) -> bool:
-    return not name.rpartition("/")[2].startswith((".", "_")) and name.lower().endswith(READ)
+def _remote_folder(system: AbstractFileSystem, path: str, address: str) -> dict[str, Any]:
+    """Return the tables of a folder by name; refuse one that is not read, as in a local folder."""
+    about, lost = {}, []
+    for each in system.ls(path, detail=True):
+        full = str(each["name"]).rstrip("/")
+        name = full.rpartition("/")[2]
+        if full == path.rstrip("/") or name.startswith((".", "_")):
+            continue
+        if each["type"] == "directory":
+            inside = (str(e).rpartition("/")[2] for e in system.ls(full, detail=False))
+            if may_hold_rows(name) or any(map(may_hold_rows, inside)):
+                lost.append(f"{shown_name(name)} (a folder; folders are not searched)")
+        elif name.lower().endswith(READ):
+            about[str(each["name"])] = each
+        elif may_hold_rows(name):
+            lost.append(f"{shown_name(name)} (only {', '.join(READ)} files are read)")
+    _require_all_read(address, lost)
+    return about
+
+
+def _require_all_read(folder: str, lost: Sequence[str]) -> None:
+    if lost:
+        raise SlipwayError(
+            f"{folder}: not read: {', '.join(lost[:5])}",
+            "convert or move them, or name the files to score with a pattern",
+        )
 
 
 def _version(about: dict[str, Any]) -> str:

@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from slipway.errors import SlipwayError
+from slipway.errors import SlipwayError, first_line
 from slipway.github.api import Api
 from slipway.repository.committed import check_repository
 from slipway.settings import Params
@@ -135,6 +135,9 @@ def _run(each: Check, at: Context) -> Result:
     except SlipwayError as error:
         do = error.do or "fix the cause, then run `slipway doctor` again"
         return Finding("unknown", f"not checked: {last_line(error)}", do)
+    except Exception as error:  # noqa: BLE001 - GitHub may answer anything; the others are shown
+        do = "if no setting explains it, report the error"
+        return Finding("unknown", f"not checked: {first_line(error)}", do)
 
 
 def last_line(error: Exception) -> str:

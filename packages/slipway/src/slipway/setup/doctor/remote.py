@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from fnmatch import fnmatchcase
 from functools import partial
 from typing import Any
 
@@ -25,6 +26,8 @@ SETTINGS = "docs/github-settings.md"
 RULESET = ".github/rulesets/main.json"
 
 GATE = "All checks"
+
+APP, APP_KEY = "SLIPWAY_APP_ID", "SLIPWAY_APP_KEY"
 
 # A schedule whose last run is older than this does not work.
 LATE = timedelta(days=3)
@@ -238,11 +241,38 @@ def retrain_pull_requests(at: Context) -> Finding:
         what = "`monitoring.retrain` in params.yaml is never: retrain runs are not started"
         return Finding("note", what, "nothing, if that is intended")
     github = at.on_github
-    if github.variable("SLIPWAY_APP_ID"):
+    if github.variable(APP):
         return Finding("ok", "retrain runs open pull requests as your own app")
     if github.api.get("actions/permissions/workflow").get("can_approve_pull_request_reviews"):
         return Finding("ok", "retrain runs may open pull requests")
     return Finding("wrong", "retrain runs may not open pull requests")
+
+
+@check(
+    "app",
+    reason="each job that uses the app fails when it asks for its token",
+    fix=f"set the secret {APP_KEY} of the environment watch ({SETTINGS})",
+    needs=("github",),
+)
+def app(at: Context) -> Finding:
+    github = at.on_github
+    if not github.variable(APP):
+        return Finding("ok", f"no app is used: {APP} is not set")
+    if APP_KEY in _secrets(github, "environments/watch/secrets"):
+        return Finding("ok", "the environment watch has the key of your own app")
+    places = ("actions/secrets", "actions/organization-secrets")
+    if not any(APP_KEY in _secrets(github, place) for place in places):
+        return Finding("wrong", f"{APP} is set, and there is no secret {APP_KEY}")
+    if github.plan.has_rules:
+        what = f"workflows of every branch can use the secret {APP_KEY}"
+        return Finding("wrong", what, "move it to the environment watch")
+    return Finding("ok", "the repository has the key of your own app")
+
+
+def _secrets(github: GitHub, place: str) -> set[str]:
+    """Return the names of secrets; GitHub shows no value."""
+    found = github.api.find(place, per_page=100) or {"secrets": []}
+    return {str(secret["name"]) for secret in found["secrets"]}
 
 
 @check(
@@ -281,6 +311,8 @@ def _environment(name: str, at: Context) -> Finding:
         do = f"Settings → Environments → {name} → Deployment branches: {github.branch}"
         # The call replaces all rules of the environment: there must be none to lose.
         return Finding("wrong", what, do, None if rules else repair)
+    if wrong := _branches(github, name, environment["deployment_branch_policy"]):
+        return wrong
     reviewed = any(rule["type"] == "required_reviewers" for rule in rules)
     wrong = REVIEWERS.get(name, _no_rule)(github, reviewed)
     return wrong or Finding("ok", f"the environment {name} is set up")
@@ -291,6 +323,27 @@ def _restrict(github: GitHub, name: str) -> None:
     policy = {"protected_branches": False, "custom_branch_policies": True}
     github.api.put(f"environments/{name}", deployment_branch_policy=policy)
     github.api.post(f"environments/{name}/deployment-branch-policies", {"name": github.branch})
+
+
+def _branches(github: GitHub, name: str, policy: Mapping[str, Any]) -> Finding | None:
+    """Return what is wrong with the names of the branches that may use an environment."""
+    if not policy.get("custom_branch_policies"):
+        return None
+    policies = f"environments/{name}/deployment-branch-policies"
+    listed = github.api.get(policies, per_page=100)["branch_policies"]
+    if any(not entry["name"].strip("*/") for entry in listed):
+        what = f"workflows of every branch can use the environment {name}: a rule allows `*`"
+        do = f"Settings → Environments → {name} → Deployment branches: {github.branch} only"
+        return Finding("wrong", what, do)
+    allowed = [each["name"] for each in listed if each.get("type", "branch") == "branch"]
+    if any(fnmatchcase(github.branch, pattern) for pattern in allowed):
+        return None
+    what = f"{github.branch} may not use the environment {name}, so its jobs fail"
+    add = partial(github.api.post, policies, {"name": github.branch})
+    # Without any branch, the change that made it was interrupted; others are a decision.
+    repair = None if listed else Repair(f"let {github.branch} use the environment {name}", add)
+    do = f"Settings → Environments → {name} → Deployment branches: add {github.branch}"
+    return Finding("wrong", what, do, repair)
 
 
 def _production(github: GitHub, reviewed: bool) -> Finding | None:

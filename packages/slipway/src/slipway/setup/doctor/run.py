@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
-import subprocess
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +16,7 @@ from slipway.setup.doctor import local, machine, remote
 from slipway.setup.doctor.finding import Finding, Repair
 from slipway.setup.doctor.registry import CHECKS, Context, GitHub
 from slipway.setup.doctor.registry import examine as run_checks
+from slipway.tool import Tool
 
 GITHUB = "github.com"
 
@@ -129,9 +128,8 @@ def _token(environment: Mapping[str, str]) -> str:
     for name in ("GITHUB_TOKEN", "GH_TOKEN"):
         if environment.get(name):
             return environment[name]
-    if not shutil.which("gh"):
+    gh = Tool("gh", install="install it", check="`gh auth status`", advice={})
+    try:
+        return gh.run("auth", "token", seconds=SECONDS).strip()
+    except SlipwayError:  # it is missing, has no token, or waits for a keyring
         return ""
-    done = subprocess.run(
-        ["gh", "auth", "token"], capture_output=True, text=True, timeout=SECONDS, check=False
-    )
-    return done.stdout.strip() if done.returncode == 0 else ""
