@@ -24,7 +24,7 @@ from fsspec import AbstractFileSystem
 from tests.services.projects import ROOT
 
 PLACES = [".services/bin", ".services/node_modules/.bin"]
-SECONDS_TO_START = 30
+SECONDS_TO_START = 90
 
 # Read when gcsfs is imported: otherwise it asks Google what kind of bucket the emulator's is.
 PLAIN_BUCKETS = {"GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT": "false"}

@@ -122,6 +122,7 @@ def _save(
     folder: Path, release: Path, manifest: Mapping[str, Any], requirements: list[str]
 ) -> None:
     import mlflow.pyfunc
+    import pandas as pd
     from mlflow.models import ModelSignature
     from mlflow.types.schema import AnyType, ColSpec, Schema
 
@@ -133,6 +134,7 @@ def _save(
         artifacts={RELEASE: str(release)},
         pip_requirements=requirements,
         signature=ModelSignature(inputs=Schema(columns)),
+        input_example=pd.DataFrame([manifest["golden"][0]["row"]]),
         metadata={"model_sha256": manifest["model"]["sha256"]},
     )
 
