@@ -69,7 +69,7 @@ class ReleasedModel(PythonModel):  # type: ignore[misc, unused-ignore]
         self,
         context: PythonModelContext,  # noqa: ARG002 - the interface of MLflow
         model_input: pd.DataFrame,
-        params: dict[str, Any] | None = None,  # noqa: ARG002
+        params: Any = None,  # noqa: ARG002
     ) -> pd.DataFrame:
         """Return the answer to each row; raises ValueError if a row is not valid."""
         rows = [
