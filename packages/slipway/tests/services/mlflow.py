@@ -18,6 +18,9 @@ from slipway.export.packed import machine_archive, packed
 from slipway.repository.git import resolve
 
 
+SECONDS_TO_START = 240  # it makes a database first: eight seconds of a core that nothing else uses
+
+
 @dataclass(frozen=True)
 class MlflowServer:
     """A server, and a copy of its database from before anything was written to it."""
@@ -37,7 +40,7 @@ def mlflow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowSe
         *("--backend-store-uri", f"sqlite:///{folder}/mlflow.db"),
         *("--artifacts-destination", str(folder / "artifacts")),
     ]
-    with running(command, port, folder):
+    with running(command, port, folder, SECONDS_TO_START):
         shutil.copy(folder / "mlflow.db", folder / "empty.db")
         yield MlflowServer(f"http://127.0.0.1:{port}", folder / "empty.db")
 
