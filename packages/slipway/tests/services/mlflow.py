@@ -17,7 +17,6 @@ from slipway.export.mlflow_store import QUIET
 from slipway.export.packed import machine_archive, packed
 from slipway.repository.git import resolve
 
-
 SECONDS_TO_START = 240  # it makes a database first: eight seconds of a core that nothing else uses
 
 
