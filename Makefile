@@ -78,6 +78,8 @@ build/model/manifest.json: | $(READY)
 # No header, annotation or index line: the lock is the same wherever it is compiled.
 COMPILE = $(BIN)/uv pip compile $(UPGRADE) --quiet --universal --python-version 3.11 \
 	--generate-hashes --no-emit-index-url --no-annotate --no-header
+# Packages of which MLflow 3.17, which only the tests install, takes no version as new as the lock's.
+NEWER = importlib-metadata pyarrow
 LOCK = $(COMPILE) pyproject.toml $(if $(FOLDER),--no-emit-package slipway-ml)
 
 lock: $(READY) ## Pin the packages of pyproject.toml by hash (UPGRADE=--upgrade for newer versions)
@@ -87,7 +89,7 @@ lock: $(READY) ## Pin the packages of pyproject.toml by hash (UPGRADE=--upgrade 
 	$(BIN)/python -m slipway.stages
 ifneq ($(wildcard $(MACHINE)/tests),)
 	$(COMPILE) $(MACHINE)/pyproject.toml --extra test --constraint requirements.lock \
-		--output-file $(MACHINE)/requirements-test.lock
+		--override <(printf '%s\n' $(NEWER)) --output-file $(MACHINE)/requirements-test.lock
 endif
 
 clean: ## Remove generated files, except .venv and data

@@ -20,11 +20,14 @@ pytest_plugins = [
     "tests.services.repository",
     "tests.services.servers",
     "tests.services.dask",
+    "tests.services.mlflow",
     "tests.services.engine",  # it imports the one above
 ]
 
-# Processes that share the cores train no faster with threads, and wait for each other.
+# Processes that share the cores train no faster with threads or further processes, each of which
+# imports scikit-learn, and wait for each other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("LOKY_MAX_CPU_COUNT", "1")
 
 # Folders whose tests need the Docker engine, with an image that takes a minute to make: the first
 # of the second group do not need it, so that no worker waits.

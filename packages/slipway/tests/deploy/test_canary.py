@@ -145,6 +145,8 @@ def test_a_live_version_that_does_not_answer_is_not_healthy(
 ) -> None:
     place = make_place()
     assert place.deploy(candidate("hangs")).ok  # the first has nobody to be compared with
-    assert place.status()["live"]["traffic"] == 1
-    assert not place.is_healthy()
-    assert "/predict" in place.status_text()
+    found = place.typed_status()  # asked once: it waits for an answer
+    assert found.live is not None
+    assert found.live.traffic == 1
+    assert found.exit_code == 1
+    assert "/predict" in found.to_text()

@@ -22,6 +22,8 @@ from slipway.repository.layout import MACHINE
 from slipway.repository.worktrees import run
 from slipway.stages import FILE, text
 
+MYPY = ".mypy_cache"
+
 SCRIPT = [".github/scripts/run-module", "slipway.github.placeholder", "--help"]
 
 
@@ -130,7 +132,12 @@ def _is_source(line: str) -> bool:
 
 
 def copy_environment(fork: Path) -> None:
-    """Copy .venv: 250 packages that `make setup` need not fetch again."""
+    """Copy .venv: 250 packages that `make setup` need not fetch again, nor mypy read again.
+
+    What mypy has kept of this repository's own code is of other content, and so not used.
+    """
+    if (ROOT / MYPY).is_dir():
+        shutil.copytree(ROOT / MYPY, fork / MYPY)
     own = Path(sys.prefix)
     try:
         shutil.copytree(own, fork / ".venv", symlinks=True, copy_function=os.link)

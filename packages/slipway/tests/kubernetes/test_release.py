@@ -241,7 +241,7 @@ def test_a_candidate_that_fails_gets_no_traffic_and_changes_nothing(
 def test_a_rollout_that_stands_still_is_taken_back_and_says_why(place: Place, alone, live, faulty):
     images = place.images()
     place.image(faulty("ready only alone"), commit_of("ready only alone"))
-    place.wait_at_most(20)
+    place.wait_at_most(8)
 
     outcome = place.deploy()
     place.wait_at_most(120)

@@ -108,7 +108,8 @@ def test_the_record_names_the_data_and_the_settings(fast: Path) -> None:
     assert record.train == read_params().train
 
 
-def test_one_core_writes_the_same_bytes_as_all(fast: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_core_writes_the_same_bytes_as_two(fast: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOKY_MAX_CPU_COUNT", "2")
     backtest(read_params())
     first = files_of(BACKTEST)
     monkeypatch.setenv("LOKY_MAX_CPU_COUNT", "1")

@@ -21,7 +21,7 @@ from slipway.errors import SlipwayError
 from slipway.repository.worktrees import run
 from slipway.settings import read_params
 from slipway.training.search import Search, search
-from slipway.workers import ADDRESS, difference, workers
+from slipway.workers import ADDRESS, MOST_CORES, difference, workers
 
 SMALL = {"iterations": 15, "min_samples_leaf": 50}
 
@@ -131,6 +131,7 @@ def test_a_candidate_that_makes_no_sense_is_no_answer(
 def test_a_cluster_gives_the_same_numbers(
     fast: Path, two_workers: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv(MOST_CORES, "2")
     here = searched(fast)
     monkeypatch.setenv(ADDRESS, two_workers.address)
     there = searched(fast)
@@ -201,7 +202,8 @@ def test_a_worker_that_is_killed_is_no_answer_and_memory_is_named(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.delenv(ADDRESS, raising=False)
+    monkeypatch.setenv(MOST_CORES, "2")  # with one, this process would be the worker
     with workers() as found, pytest.raises(SlipwayError, match="memory") as error:
         list(found.run(be_killed, [(), ()], None))
     assert error.value.exit_code == 2
-    assert "LOKY_MAX_CPU_COUNT" in error.value.do
+    assert MOST_CORES in error.value.do

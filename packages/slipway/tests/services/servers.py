@@ -68,21 +68,23 @@ def free_port() -> int:
 
 
 @contextmanager
-def running(command: list[str], port: int, folder: Path) -> Iterator[None]:
+def running(
+    command: list[str], port: int, folder: Path, seconds: float = SECONDS_TO_START
+) -> Iterator[None]:
     """Run a server until the block ends; the block starts when the port answers."""
     log = folder / "log"
     with log.open("wb") as output:
         process = subprocess.Popen(command, cwd=folder, stdout=output, stderr=subprocess.STDOUT)
     try:
-        _wait(process, port, log)
+        _wait(process, port, log, seconds)
         yield
     finally:
         process.terminate()
         process.wait(SECONDS_TO_START)
 
 
-def _wait(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
-    deadline = time.monotonic() + SECONDS_TO_START
+def _wait(process: subprocess.Popen[bytes], port: int, log: Path, seconds: float) -> None:
+    deadline = time.monotonic() + seconds
     while process.poll() is None and time.monotonic() < deadline:
         with socket.socket() as client:
             if client.connect_ex(("127.0.0.1", port)) == 0:

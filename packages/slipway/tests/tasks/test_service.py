@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from tests.services.batches import batch_records, check_batch
+from tests.services.mlflow import pyfunc_of
 from tests.services.projects import ROOT
 
 from slipway.predictions.answers import (
@@ -98,6 +99,15 @@ def test_a_stored_row_scores_again_to_the_same_answer_in_the_environment_of_its_
     results = [audit["replay"] for audit in json.loads(out.read_bytes())]
     assert {each["result"] for each in results} == {"identical"}
     assert [each["id"] for each in results] == ids
+
+
+def test_a_pyfunc_answers_as_the_service(served: Served, main_branch: Path) -> None:
+    rows = [example["row"] for example in served.manifest["golden"]]
+
+    answers = pyfunc_of(main_branch).predict(pd.DataFrame(rows)).to_dict("records")
+
+    expected = [{k: v for k, v in each.items() if k != "id"} for each in served.predict(rows)]
+    assert answers == expected
 
 
 def test_the_table_of_a_log_has_the_scores_of_the_task(served: Served) -> None:

@@ -123,7 +123,8 @@ class Act:
             "ARTIFACTS": str(self.artifacts),
             "GIT_ORIGIN": str(self.origin),
             "TESTS_BIN": str(Path(sys.executable).parent),
-            "OMP_NUM_THREADS": os.environ["OMP_NUM_THREADS"],  # threads on busy cores only wait
+            # Threads and processes on busy cores only wait.
+            **{name: os.environ[name] for name in ("OMP_NUM_THREADS", "LOKY_MAX_CPU_COUNT")},
             "SSL_CERT_FILE": self.github.certificate,
             "NODE_EXTRA_CA_CERTS": self.github.certificate,
             **{name: value for name, value in self.tools.items() if name.isupper()},

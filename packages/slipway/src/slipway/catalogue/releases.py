@@ -99,8 +99,19 @@ def recorded_releases(root: Path) -> list[Release]:
 def _with_metrics(root: Path, release: Release) -> Release:
     if release.metrics or not release.commit:
         return release
-    metrics = (_json_at(root, release.commit, str(METRICS)) or {}).get("model")
-    return Release.model_validate(release.model_dump() | {"metrics": metrics})
+    return release.model_copy(update={"metrics": metrics_of(root, release.commit)})
+
+
+def metrics_of(root: Path, commit: str) -> dict[str, Interval] | None:
+    """Return the metrics of a commit's model on its holdout; None if it has none.
+
+    Raises
+    ------
+    ValidationError
+        They are not metrics.
+    """
+    metrics = (_json_at(root, commit, str(METRICS)) or {}).get("model")
+    return TypeAdapter(dict[str, Interval] | None).validate_python(metrics)
 
 
 def released_by_git(root: Path) -> list[Release]:

@@ -14,6 +14,7 @@ from typer.main import get_command
 
 from slipway.cli import (
     compare,
+    export,
     github,
     labels,
     log,
@@ -48,7 +49,7 @@ app = typer.Typer(
 GROUPS: dict[str, tuple[list[Callable[..., Any]], dict[str, typer.Typer]]] = {
     "Pipeline": (pipeline.COMMANDS, {}),
     "Compare": (compare.COMMANDS, {"shadow": shadow.app}),
-    "Release": (release.COMMANDS, {}),
+    "Release": (release.COMMANDS, {"export": export.app}),
     "Monitor": (monitor.COMMANDS, {"labels": labels.app, "log": log.app}),
     "Project": (project.COMMANDS, {"github": github.app}),
 }

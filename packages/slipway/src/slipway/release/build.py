@@ -75,7 +75,7 @@ def check_requirements(tree: Path) -> None:
     """
     manifest = read_manifest(tree / MODEL)
     needed: dict[str, str] = manifest["model"].get("packages", {})
-    locked = _locked(read_text(tree / REQUIREMENTS))
+    locked = locked_versions(read_text(tree / REQUIREMENTS))
     missing = [name for name in needed if canonicalize_name(name) not in locked]
     other = [
         f"{name} {'/'.join(sorted(versions))} instead of {version}"
@@ -97,7 +97,7 @@ def check_requirements(tree: Path) -> None:
         )
 
 
-def _locked(lock: str) -> dict[str, set[str]]:
+def locked_versions(lock: str) -> dict[str, set[str]]:
     """Return the versions of each package of a lock: several if they differ by platform."""
     found: dict[str, set[str]] = {}
     for name, version in LOCKED.findall(lock):

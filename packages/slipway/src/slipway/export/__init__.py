@@ -1,0 +1,1 @@
+"""Releases and judgements in the form of other systems."""
