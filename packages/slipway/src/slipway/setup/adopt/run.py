@@ -33,6 +33,7 @@ from slipway.setup.adopt.project_files import (
     PIPELINE,
     remove_starter,
     write_data,
+    write_pages,
     write_params,
     write_plots,
 )
@@ -130,6 +131,7 @@ def adopt(root: Path, plan: Plan) -> Adopted:
 
 def _write(root: Path, plan: Plan, chosen: Chosen) -> Path | None:
     """Write the files and run the pipeline; return where the files that were in data/ are."""
+    write_pages(plan, root)
     write_model(plan, chosen.candidate.text, root / MODEL)
     _format(root)
     old = write_data(plan, root)
