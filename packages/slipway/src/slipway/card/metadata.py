@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from io import StringIO
-from typing import Any
 
 from slipway.card.check import Front
 from slipway.card.content import Card
@@ -22,7 +21,7 @@ METRIC_TYPES |= {"r2": "r_squared"}
 TAGS = ("tabular", "slipway")
 
 
-def metadata(card: Card) -> dict[str, Any]:
+def metadata(card: Card) -> Mapping[str, object]:
     """Return the metadata block of a card."""
     front = Front.of(card.page) if card.page else Front()
     kind = "classification" if card.task.is_classifier else "regression"
@@ -69,7 +68,7 @@ def _metrics(measured: Mapping[str, Mapping[str, float]]) -> Sequence[Mapping[st
     ]
 
 
-def front_matter(block: Mapping[str, Any]) -> str:
+def front_matter(block: Mapping[str, object]) -> str:
     """Return a metadata block as YAML between two lines of ``---``."""
     from ruamel.yaml import YAML
 
