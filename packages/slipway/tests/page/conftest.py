@@ -18,11 +18,11 @@ from tests.monitoring.traffic import write_records
 from tests.services.projects import FLIGHTS, ROOT
 
 from slipway import project
+from slipway.card.written import CARD
 from slipway.dataset.make import write_month
 from slipway.dataset.tables import as_rows, read_columns, write_json
 from slipway.errors import Refused
 from slipway.monitoring.check import drift
-from slipway.card.written import CARD
 from slipway.predictions.labels.store import import_labels
 from slipway.predictions.record import stamp
 from slipway.reports.page import page
