@@ -21,6 +21,7 @@ from slipway.documents.markdown import to_markdown
 from slipway.errors import SlipwayError
 from slipway.reports.model_card import as_file, as_json, document
 from slipway.setup.starter import OF_THE_STARTER
+from slipway.texts import read_yaml
 
 TARGETS: Mapping[str, Mapping[str, Any]] = {
     "binary": {"task": "binary"},
@@ -245,6 +246,13 @@ def test_fairness_is_shown_if_it_was_measured(root: Path) -> None:
     shown = to_markdown(document(Card(card.manifest, measured, [], None)))
     assert "selection_rate_difference" in shown
     assert "0.1000 (0.0500 to 0.2000)" in shown
+
+
+def test_a_release_checks_the_card_after_the_model_was_rebuilt() -> None:
+    steps = read_yaml(ROOT / ".github/workflows/deploy.yml")["jobs"]["verify"]["steps"]
+    commands = [step.get("run", "") for step in steps]
+    (check,) = [at for at, text in enumerate(commands) if text.endswith("slipway card --check")]
+    assert any("slipway verify" in text for text in commands[:check])
 
 
 def test_card_and_canvas_of_the_starter_are_written() -> None:

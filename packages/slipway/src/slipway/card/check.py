@@ -171,8 +171,8 @@ def _equal(claimed: object, true: object) -> bool:
     if isinstance(true, list):
         names = claimed if isinstance(claimed, list) else [claimed]
         return sorted(map(str, names)) == sorted(map(str, true))
-    if true is None or claimed is None:
-        return str(claimed).lower() in ("none", "null") if true is None else claimed is true
+    if true is None:
+        return str(claimed).lower() in ("none", "null")
     if isinstance(true, int | float):
         try:
             return math.isclose(float(str(claimed)), true, rel_tol=1e-9)
