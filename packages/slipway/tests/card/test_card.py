@@ -253,6 +253,7 @@ def test_a_release_checks_the_card_after_the_model_was_rebuilt() -> None:
     commands = [step.get("run", "") for step in steps]
     (check,) = [at for at, text in enumerate(commands) if text.endswith("slipway card --check")]
     assert any("slipway verify" in text for text in commands[:check])
+    assert steps[check]["if"] == "vars.SLIPWAY_PRODUCTION_TARGET != ''"
 
 
 def test_card_and_canvas_of_the_starter_are_written() -> None:
