@@ -168,9 +168,73 @@ class Prepare(Section):
         return self.period
 
 
+Cost = Annotated[float, Field(ge=0)]
+
+MAY_DIFFER = 0.005
+"""Of a threshold or quantile from that of the costs: two decimals are enough."""
+
+
+class Costs(Section):
+    """What a wrong answer costs, in any unit; a right one costs nothing.
+
+    Attributes
+    ----------
+    false_positive, false_negative
+        Of a row that is called positive, or is not, and is the other.
+    over, under
+        Of a number that is predicted one unit too high, or too low.
+    classes
+        True class, decided class: cost; a pair that is not named costs 1.
+    """
+
+    false_positive: Cost | None = None
+    false_negative: Cost | None = None
+    over: Cost | None = None
+    under: Cost | None = None
+    classes: dict[str, dict[str, Cost]] | None = None
+
+    @model_validator(mode="after")
+    def _names_one(self) -> Costs:
+        pairs = (self.false_positive, self.false_negative), (self.over, self.under)
+        given = [
+            pair for pair in (*pairs, (self.classes,)) if any(each is not None for each in pair)
+        ]
+        if len(given) != 1 or None in given[0]:
+            raise ValueError(
+                "expected one of: false_positive and false_negative; over and under; classes"
+            )
+        if self.classes is None and not any(given[0]):
+            raise ValueError("both costs are 0: no rule is better than another")
+        return self
+
+    @property
+    def task(self) -> Literal["binary", "multiclass", "regression"]:
+        """The task that has such errors; a quantile has those of a regression."""
+        if self.classes is not None:
+            return "multiclass"
+        return "binary" if self.false_positive is not None else "regression"
+
+    @property
+    def level(self) -> float | None:
+        """The threshold, or quantile, at which expected costs are lowest; None for classes.
+
+        Notes
+        -----
+        A row of probability p is called positive if p x false_negative ≥ (1 - p) x false_positive
+        (Elkan 2001, *The Foundations of Cost-Sensitive Learning*). The expected cost of a number is
+        lowest at its under / (under + over) quantile (Koenker and Bassett 1978).
+        """
+        if self.false_positive is not None and self.false_negative is not None:
+            return self.false_positive / (self.false_positive + self.false_negative)
+        if self.over is not None and self.under is not None:
+            return self.under / (self.under + self.over)
+        return None
+
+
 class Evaluate(Section):
     confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
     threshold: Share = 0.5
+    costs: Costs | None = None
     bins: Annotated[int, Field(ge=2, le=100)] = 10
     precision: Annotated[float, Field(gt=0, lt=1)] = 0.9
 

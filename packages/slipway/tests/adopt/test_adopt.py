@@ -93,6 +93,16 @@ def test_a_table_that_the_pipeline_refuses_changes_no_file(
     assert not (root / "data" / table.name).exists()
 
 
+def test_card_and_canvas_are_to_be_filled_in_and_nothing_contradicts_the_model(
+    adopted: tuple[Path, str],
+) -> None:
+    root, _ = adopted
+    for command in ("card", "canvas"):
+        done = slipway(root, command, "--check")
+        assert done.returncode == 1, done.stderr
+        assert all("to be filled in" in line for line in done.stdout.splitlines())
+
+
 def test_a_change_of_it_is_judged(adopted: tuple[Path, str], tmp_path: Path) -> None:
     root = Path(shutil.copytree(adopted[0], tmp_path / "repository", symlinks=True))
     edit_params(root, train={"c": 0.5})

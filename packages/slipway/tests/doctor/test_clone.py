@@ -17,11 +17,13 @@ from tests.doctor.conftest import finding
 from tests.services.projects import ROOT
 from tests.services.repository import edit_params
 
+from slipway.card.written import CARD, write_prompts
 from slipway.release.status import RunningRelease, Status
 from slipway.repository.git import git
 from slipway.repository.merge_driver import DRIVER, install
 from slipway.repository.pointers import read_stages
 from slipway.repository.worktrees import environment, run
+from slipway.settings import read_params
 from slipway.setup.doctor.codeowners import owners, write
 from slipway.setup.doctor.registry import CHECKS, Context, examine
 from slipway.setup.doctor.run import repair, repairs
@@ -165,6 +167,18 @@ def no_attribute(root: Path) -> None:
     (root / ".gitattributes").write_text("", "utf-8")
 
 
+def empty_card(root: Path) -> None:
+    (root / CARD).unlink()
+    write_prompts(root, CARD, "late", "binary")
+
+
+def contradiction(root: Path) -> None:
+    folder = root / "build/model"
+    folder.mkdir(parents=True)
+    manifest = {"target": {"name": "on_time"}, "key": None, "event_time": "scheduled_departure"}
+    (folder / "manifest.json").write_text(json.dumps(manifest), "utf-8")
+
+
 BROKEN = [
     ("dvc-files", "wrong", conflict, "in conflict"),
     ("lock", "wrong", stale_parameter, "dvc.lock is stale: params.yaml: train"),
@@ -182,6 +196,8 @@ BROKEN = [
     ("merge-driver", "note", lambda _: None, "no merge driver in this clone"),
     ("merge-driver", "note", missing_driver, "/moved/dvc"),
     ("merge-driver", "note", no_attribute, ".gitattributes"),
+    ("model-card", "note", empty_card, "Intended use"),
+    ("model-card", "wrong", contradiction, "target: on_time"),
     ("package", "wrong", lambda _: None, "runs the code of"),
 ]
 
@@ -205,7 +221,7 @@ def test_what_is_broken_in_a_clone_is_found_with_a_reason_and_a_fix(
 
 
 def test_each_check_of_a_clone_was_seen_to_fail() -> None:
-    elsewhere = {"disk", "docker", "live-target", "tools"}  # of this machine: tests below
+    elsewhere = {"decision-costs", "disk", "docker", "live-target", "tools"}  # tests below
     assert {name for name, *_ in BROKEN} | elsewhere == OF_THE_CLONE
 
 
@@ -260,6 +276,15 @@ def test_a_target_that_is_not_named_is_unknown(at: At, monkeypatch: pytest.Monke
     context = replace(context, params=context.params.model_copy(update={"deploy": deploy}))
 
     assert finding("live-target", context).kind == "unknown"
+
+
+def test_a_threshold_that_costs_more_than_it_has_to_is_noted(at: At, clone: Path) -> None:
+    edit_params(
+        clone, evaluate={"threshold": 0.5, "costs": {"false_positive": 1, "false_negative": 3}}
+    )
+    context = replace(at(clone), params=read_params(clone / "params.yaml"))
+    found = finding("decision-costs", context)
+    assert (found.kind, "0.25" in found.what) == ("note", True)
 
 
 def test_another_version_of_slipway_is_named(tmp_path: Path, at: At) -> None:

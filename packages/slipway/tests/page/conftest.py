@@ -18,6 +18,7 @@ from tests.monitoring.traffic import write_records
 from tests.services.projects import FLIGHTS, ROOT
 
 from slipway import project
+from slipway.card.written import CARD
 from slipway.dataset.make import write_month
 from slipway.dataset.tables import as_rows, read_columns, write_json
 from slipway.errors import Refused
@@ -86,8 +87,11 @@ def _write_inputs(world: Path) -> None:
         write_month(rows.iloc[:: len(rows) // ROWS].head(ROWS), world / f"data/{month}.parquet")
     for name in ("data.dvc", "requirements.lock"):
         shutil.copy(ROOT / name, world)
+    (world / CARD).parent.mkdir(parents=True)
+    shutil.copy(FLIGHTS / CARD, world / CARD)
     params = yaml.safe_load((FLIGHTS / "params.yaml").read_text("utf-8"))
     params["train"] |= {"iterations": 60, "learning_rate": 0.1}
+    params["evaluate"] |= {"costs": {"false_positive": 3, "false_negative": 7}}
     (world / "params.yaml").write_text(yaml.safe_dump(params), "utf-8")
 
 

@@ -23,6 +23,7 @@ from slipway.settings import read_params
 
 CHARTS = {
     "calibration",
+    "costs",
     "drift",
     "drift-days",
     "gaps",
@@ -64,6 +65,16 @@ def test_the_page_names_the_model_that_runs(site, world):
     assert f"md5 {manifest['data']['md5']}" in text
     assert "9,000 rows" not in text  # unlabelled rows are not trained on
     assert f"{manifest['train']['rows']:,} rows, 2013-06 to 2013-08" in text
+
+
+def test_the_card_is_on_the_page_and_whole_in_a_file_of_its_own(site):
+    shown = section((site / "index.html").read_text("utf-8"), "card")
+
+    assert "Everything else." in shown
+    assert 'href="card.html"' in shown
+    whole = (site / "card.html").read_text("utf-8")
+    assert "Everything else." in whole
+    assert "Slices on which it is weakest" in whole
 
 
 def test_verdicts_stand_there_in_the_reports_own_words(site):

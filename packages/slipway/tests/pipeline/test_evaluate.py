@@ -141,4 +141,4 @@ def test_the_same_rows_and_model_give_the_same_reports(trained):
     evaluate(read_params())
 
     assert first == {path: path.read_bytes() for path in first}
-    assert len(first) == 5
+    assert len(first) == 6

@@ -24,6 +24,7 @@ from slipway.dataset.make import write_month
 from slipway.predictions.reader import read_log
 from slipway.serving.start import serving
 from slipway.settings import read_params
+from slipway.training.evaluate import evaluate
 from slipway.training.prepare import prepare
 from slipway.training.score import Model
 from slipway.training.train import train
@@ -67,6 +68,7 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with contextlib.chdir(tree):
         prepare(read_params())
         train(read_params())
+        evaluate(read_params())
     return tree
 
 

@@ -76,8 +76,10 @@ def test_it_holds_the_model_its_settings_and_the_machine_and_nothing_else(bento)
     # The file that is in the tree and in no commit is why its tag ends in -dirty.
     assert held - package - {"slipway/extra.py"} == {
         "bentofile.yaml",
+        "model/card.md",
         "params.yaml",
         "requirements-serve.lock",
+        "build/model/card.json",
         "build/model/manifest.json",
         "build/model/model.onnx",
         "build/model/release.json",
@@ -107,11 +109,14 @@ def test_it_serves_with_its_own_code_and_model(bento, tree, golden, tmp_path):
     environment = os.environ | {"SLIPWAY_LOG": str(tmp_path), "SLIPWAY_TOKENS": ""}
     with serving(tree, bento.tag, environment=environment) as running:
         about = httpx.get(f"{running.url}/model").json()
+        card = httpx.get(f"{running.url}/card").json()
         answer = httpx.post(f"{running.url}/predict", json=golden[0]["row"]).json()
 
     assert about["sha256"] == bento.model_sha256
     assert about["commit"] == bento.tag.removeprefix("slipway:")
     assert about["built_at"]
+    assert card["model"]["sha256"] == bento.model_sha256
+    assert card["written"]["Out of scope"] == "Everything else."
     assert answer["probability"] == golden[0]["probability"]
 
 

@@ -115,6 +115,10 @@ def test_an_unknown_path_is_404_bentomls_own_pages_included(service, path):
     refusal(service.client.get(path), 404, "not_found")
 
 
+def test_a_service_of_a_working_tree_has_no_card(service):
+    refusal(service.client.get("/card"), 404, "no_card")
+
+
 def test_unknown_paths_make_no_new_series(service):
     service.client.get("/metrics")  # which counts itself from now on
     before = service.client.get("/metrics").text.count("\n")

@@ -49,7 +49,10 @@ def test_what_reached_production_becomes_a_release_with_card_and_sbom(releasing,
     for said in ("### ✅ Model `", "| AUC |", "Limits", "| verdict | Unchanged", image["image"]):
         assert said in release["body"]
     names = {name for _, name in github.released.assets}
-    assert names == {"manifest.json", "sbom.json", "verified.json", "image.json"}
+    assert names == {
+        *("card.json", "card.md", "image.json", "manifest.json"),
+        *("sbom.json", "verified.json"),
+    }
     sbom = json.loads(github.released.assets[release["id"], "sbom.json"])
     assert sbom["bomFormat"] == "CycloneDX"
     assert len(releasing.containers()) == 2  # the release and its proxy

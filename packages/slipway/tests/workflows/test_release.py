@@ -375,7 +375,10 @@ class TestPublish:
         assert release["target_commitish"] == COMMIT
         assert release["name"].startswith("2026-11-21")
         names = {name for _, name in github.released.assets}
-        assert names == {"manifest.json", "sbom.json", "verified.json", "image.json"}
+        assert names == {
+            *("card.json", "card.md", "image.json", "manifest.json"),
+            *("sbom.json", "verified.json"),
+        }
 
     def test_it_says_what_was_reviewed_and_how_to_come_back(self, released, api, github):
         publish(api, released, "2026-11-20", "https://github.com")

@@ -1,4 +1,4 @@
-"""`slipway experiments` and `slipway releases`: what was tried, and what ran."""
+"""What was tried, what ran, and what it is for: experiments, releases, card and canvas."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from slipway.cli.options import HtmlFile, JsonFile
+from slipway.cli.options import HtmlFile, JsonFile, MarkdownFile
 
 
 def experiments(
@@ -73,3 +73,97 @@ def releases(
         raise SlipwayError("one release was named", "name two to compare them, or none")
     content = TypeAdapter(list[Release]).dump_json(found, indent=1)
     Output(typer.echo, json, html).write([document], content)
+
+
+def card(
+    check: Annotated[
+        bool,
+        typer.Option("--check", help="List what is not written, or contradicts the manifest."),
+    ] = False,
+    new: Annotated[
+        bool, typer.Option("--new", help="Write src/model/card.md with prompts to fill in.")
+    ] = False,
+    markdown: MarkdownFile = None,
+    json: JsonFile = None,
+    html: HtmlFile = None,
+) -> None:
+    """Show the model card, or check what people wrote of it. Exit codes: 0 complete, 1 not.
+
+    Without --check the exit code is 0. Reads src/model/card.md, build/model, reports/metrics.json
+    and reports/plots/slices.csv. The Markdown file begins with metadata for the Hugging Face Hub.
+
+    Example: slipway card --check
+    """
+    from slipway import project
+    from slipway.card.check import check_card, report
+    from slipway.card.content import Card
+    from slipway.card.written import CARD, new_page
+    from slipway.documents.output import Output
+    from slipway.documents.text import to_text
+    from slipway.errors import NO, YES
+    from slipway.reports import model_card
+    from slipway.training.score import MODEL, read_manifest
+
+    root = Path()
+    if new:
+        made = new_page(root, CARD, project.TARGET, project.task().name)
+        typer.echo(f"{made}: fill it in, then `slipway card --check`")
+        return
+    if check:
+        findings = check_card(root, read_manifest(root / MODEL))
+        typer.echo(report(findings))
+        raise typer.Exit(NO if findings else YES)
+    content = Card.read(root)
+    if markdown:
+        markdown.parent.mkdir(parents=True, exist_ok=True)
+        markdown.write_text(model_card.as_file(content), "utf-8")
+    document = model_card.document(content)
+    typer.echo(to_text(document.unfolded()))
+    Output(str, json, html).write([document], model_card.as_json(content).rstrip())
+
+
+def canvas(
+    check: Annotated[
+        bool,
+        typer.Option(
+            "--check", help="List what is not written, and where threshold and costs disagree."
+        ),
+    ] = False,
+    new: Annotated[
+        bool, typer.Option("--new", help="Write docs/canvas.md with prompts to fill in.")
+    ] = False,
+    markdown: MarkdownFile = None,
+    json: JsonFile = None,
+    html: HtmlFile = None,
+) -> None:
+    """Show the ML canvas with current numbers, or check it. Exit codes: 0 complete, 1 not.
+
+    Without --check the exit code is 0. Reads docs/canvas.md, params.yaml, build/model and reports/.
+
+    Example: slipway canvas --html build/canvas.html
+    """
+    from slipway import project
+    from slipway.card.written import CANVAS, new_page
+    from slipway.documents.markdown import to_markdown
+    from slipway.documents.output import Output
+    from slipway.documents.text import to_text
+    from slipway.errors import NO, YES
+    from slipway.reports import canvas
+    from slipway.settings import read_params
+
+    root = Path()
+    if new:
+        made = new_page(root, CANVAS, project.TARGET, project.task().name)
+        typer.echo(f"{made}: fill it in, then `slipway canvas`")
+        return
+    content = canvas.Canvas.read(root, read_params())
+    if check:
+        findings = content.findings()
+        typer.echo("\n".join(findings) or f"{CANVAS}: complete; threshold and costs agree")
+        raise typer.Exit(NO if findings else YES)
+    document = canvas.document(content)
+    if markdown:
+        markdown.parent.mkdir(parents=True, exist_ok=True)
+        markdown.write_text(to_markdown(document), "utf-8")
+    typer.echo(to_text(document.unfolded()))
+    Output(str, json, html).write([document], canvas.as_json(content))

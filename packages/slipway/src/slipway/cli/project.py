@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from slipway.cli.catalogue import canvas
 from slipway.cli.options import JsonFile
 
 
@@ -242,4 +243,4 @@ def upgrade(
     typer.echo(upgrading.next_steps(plan, checked=check))
 
 
-COMMANDS: list[Callable[..., Any]] = [adopt, demo, doctor, upgrade]
+COMMANDS: list[Callable[..., Any]] = [adopt, canvas, demo, doctor, upgrade]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from slipway.actions import in_actions
-from slipway.cli.catalogue import releases
+from slipway.cli.catalogue import card, releases
 from slipway.cli.options import Target
 
 if TYPE_CHECKING:
@@ -206,6 +206,7 @@ COMMANDS: list[Callable[..., Any]] = [
     status,
     stop,
     releases,
+    card,
     serve,
     replay,
 ]

@@ -7,7 +7,7 @@ our own. A string block whose lines begin with ``- `` is a list.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 # A text, or a text and a note below it.
 Cell = str | tuple[str, str]
@@ -139,3 +139,12 @@ class Document:
     sections: Sequence[Section]
     foot: Sequence[str]
     warning: Sequence[str] = ()
+
+    def unfolded(self) -> Document:
+        """Return the document with its sections as blocks, for a terminal."""
+        blocks = [
+            block
+            for section in self.sections
+            for block in ("", f"**{section.title}**", *section.blocks)
+        ]
+        return replace(self, blocks=[*self.blocks, *blocks], sections=[])

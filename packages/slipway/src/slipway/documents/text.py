@@ -1,10 +1,10 @@
-"""A document for a terminal: headline, paragraphs, lists and tables. Sections are left out."""
+"""A document for a terminal: headline, paragraphs, lists, tables, captions; no sections."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from slipway.documents.document import ICONS, Cell, Document, Missing, Table
+from slipway.documents.document import ICONS, Cell, Document, Figure, Missing, Table
 from slipway.untrusted import as_text
 
 
@@ -17,6 +17,8 @@ def to_text(document: Document) -> str:
             lines += _table(block)
         elif isinstance(block, str | Missing):
             lines.append(as_text(block if isinstance(block, str) else block.text))
+        elif isinstance(block, Figure):
+            lines.append(as_text(block.caption))
     return "\n".join(lines)
 
 

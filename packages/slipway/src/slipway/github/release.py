@@ -7,12 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from slipway.card.content import Card
 from slipway.documents.document import Table
 from slipway.documents.markdown import to_markdown
 from slipway.github.api import Api
 from slipway.release.image.record import IMAGE, ImageRecord
 from slipway.release.verified import VERIFIED, Verified, check_verified
-from slipway.reports.model_card import card
+from slipway.reports.model_card import as_file, as_json, document
 from slipway.training.score import MANIFEST_FILE, MODEL
 from slipway.untrusted import quote, quote_text
 
@@ -23,7 +24,11 @@ FILES = {
     "report.json": Path("build/report.json"),
     "verified.json": VERIFIED,
     "image.json": IMAGE,
+    "card.md": Path("build/card.md"),
+    "card.json": Path("build/card.json"),
 }
+
+GUIDE = "how a model is released: docs/release.md"
 
 
 def publish(api: Api, root: Path, day: str, server: str) -> str:
@@ -44,10 +49,13 @@ def publish(api: Api, root: Path, day: str, server: str) -> str:
     image = ImageRecord.read(root)
     verified = check_verified(root, image)
     short = image.commit[:7]
+    content = Card.read(root)
+    (root / FILES["card.md"]).write_text(as_file(content, [GUIDE]), "utf-8")
+    (root / FILES["card.json"]).write_bytes(as_json(content))
     body = {
         "target_commitish": image.commit,
         "name": f"{day} ({short})",
-        "body": _text(root, image, verified, f"{server}/{api.repository}"),
+        "body": _text(content, image, verified, f"{server}/{api.repository}"),
     }
     known = _find(api, short)
     if known:
@@ -90,7 +98,7 @@ def _recorded(verified: Verified) -> str:
     return f"sha256 `{recorded}`, equivalent"
 
 
-def _text(root: Path, image: ImageRecord, verified: Verified, home: str) -> str:
+def _text(content: Card, image: ImageRecord, verified: Verified, home: str) -> str:
     review = verified.reviewed
     rows = [
         ["commit", f"[`{image.commit[:7]}`]({home}/commit/{image.commit})"],
@@ -103,5 +111,5 @@ def _text(root: Path, image: ImageRecord, verified: Verified, home: str) -> str:
         ["dvc.lock", f"{verified.lock}: rebuilt from its inputs"],
     ]
     again = f"To return to this release: `slipway rollback --to {image.commit[:7]}`."
-    about = card(root, ["how a model is released: docs/release.md"])
+    about = document(content, [GUIDE])
     return to_markdown(replace(about, blocks=[Table(["", ""], rows), again, *about.blocks]))

@@ -11,14 +11,16 @@ from pathlib import Path
 
 from packaging.utils import canonicalize_name
 
+from slipway.card.content import METRICS, Card
 from slipway.dataset.tables import files_of
 from slipway.errors import SlipwayError
 from slipway.release.machine import Wheel, unpack_machine
 from slipway.release.verified import VERIFIED, Verified
+from slipway.reports.model_card import as_json
 from slipway.repository.pointers import LOCK, read_stages
 from slipway.repository.worktrees import environment
 from slipway.reproduction.lock import folder_md5, outputs
-from slipway.serving.release import Release, verify_model
+from slipway.serving.release import CARD_FILE, Release, verify_model
 from slipway.serving.start import BENTOS
 from slipway.texts import read_text
 from slipway.training.formats.registry import format_of, model_path
@@ -57,6 +59,8 @@ def build(tree: Path = Path()) -> BuiltBento:
     shutil.rmtree(bento, ignore_errors=True)
     _bentoml_build(tree, release.commit)
     release.write(bento / "src" / MODEL)
+    if (tree / METRICS).exists():
+        (bento / "src" / MODEL / CARD_FILE).write_bytes(as_json(Card.read(tree)))
     machine = unpack_machine(tree, bento / "src")
     _check_included(tree, bento / "src")
     # BentoML accepts a link to a model.

@@ -1,34 +1,35 @@
 """The model card: purpose, quality, data, inputs and limits of a model.
 
-All of it comes from the model's manifest and the committed reports. Its parts follow Mitchell et
-al., *Model Cards for Model Reporting* (2019).
+People write `src/model/card.md`; all else comes from the model's manifest and the committed
+reports. Its parts follow Mitchell et al., *Model Cards for Model Reporting* (2019).
 """
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Mapping
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from slipway.card.content import Card
+from slipway.card.metadata import front_matter, metadata
 from slipway.dataset.periods import called
-from slipway.dataset.tables import read_json
 from slipway.documents.document import Block, Document, Section, Table
+from slipway.documents.markdown import to_markdown
 from slipway.metrics.registry import ALL
 from slipway.numbers import plain
 from slipway.reports.messages import months
 from slipway.reports.reasons import NAMES
 from slipway.reports.task_texts import headline_metric, text_of
 from slipway.tasks import task_of
-from slipway.training.score import MODEL, read_manifest
 from slipway.untrusted import quote, quote_text
-
-METRICS = Path("reports/metrics.json")
-
-SLICES = Path("reports/plots/slices.csv")
 
 # The slices with the worst values.
 WEAKEST = 8
+
+# Letters of a paragraph that people wrote.
+LONGEST = 2_000
 
 BASELINES = {
     "base_rate": "always the average",
@@ -51,21 +52,93 @@ def card(root: Path, foot: list[str]) -> Document:
     SlipwayError
         The manifest or the metrics are missing.
     """
-    manifest = read_manifest(root / MODEL)
-    metrics = read_json(root / METRICS, "dvc repro")
+    return document(Card.read(root), foot)
+
+
+def document(content: Card, foot: Sequence[str] = ()) -> Document:
+    """Return a card as a document."""
+    manifest, metrics = content.manifest, content.metrics
     return Document(
         "good",
         f"Model {quote(manifest['model']['sha256'][:12])}: {quote(manifest['target']['name'])}",
         [_purpose(manifest), _quality(metrics), _decision(manifest, metrics)],
         [
-            Section("Slices on which it is weakest", _slices(root, manifest)),
-            Section("Data", [_data(manifest)]),
+            *_written(content),
+            Section("Slices on which it is weakest", _slices(content)),
+            *_fairness(metrics),
+            Section("Data", [labels_table(manifest)]),
             Section("Inputs", [_inputs(manifest)]),
             Section("Limits", [_limits(manifest)]),
             Section("Identity", [_identity(manifest)]),
         ],
         foot,
     )
+
+
+def as_json(content: Card) -> bytes:
+    """Return a card as JSON; the same content gives the same bytes."""
+    found = content.to_json(metadata(content))
+    return json.dumps(found, indent=1, ensure_ascii=False).encode() + b"\n"
+
+
+def as_file(content: Card, foot: Sequence[str] = ()) -> str:
+    """Return a card as a Markdown file with the metadata that the Hugging Face Hub reads."""
+    return front_matter(metadata(content)) + to_markdown(document(content, foot))
+
+
+def _written(content: Card) -> Iterator[Section]:
+    """Yield the sections that people wrote, as text: links and tables in them are not rendered."""
+    for title, text in content.written.items():
+        yield Section(quote_text(title, 80, code=False), list(written_blocks(text)))
+
+
+def written_blocks(text: str) -> Iterator[Block]:
+    """Yield the paragraphs and lists of a text that people wrote."""
+    for part in text.split("\n\n"):
+        points = [line for line in _unwrapped(part) if line]
+        if points and all(line.startswith(("- ", "* ")) for line in points):
+            yield "\n".join(f"- {quote_text(line[2:], LONGEST)}" for line in points)
+        elif points:
+            yield quote_text(" ".join(points), LONGEST)
+
+
+def _unwrapped(part: str) -> list[str]:
+    """Return the points of a list, or the paragraph, each on one line."""
+    lines: list[str] = []
+    for line in re.sub(r"\*\*|^#+ +", "", part, flags=re.MULTILINE).splitlines():
+        if not lines or line.startswith(("- ", "* ")):
+            lines.append(line.strip())
+        else:
+            lines[-1] = f"{lines[-1]} {line.strip()}"
+    return lines
+
+
+def _fairness(metrics: Mapping[str, Any]) -> list[Section]:
+    """Return the section on protected groups, if `fairness` of metrics.json has estimates."""
+    rows = [
+        [*(quote(part) for part in (path[0], " ".join(path[1:]))), _ends(estimate)]
+        for path, estimate in _estimates(metrics.get("fairness"))
+    ]
+    head = ["group", "measure", f"on the holdout, with {metrics['confidence']:.0%} intervals"]
+    return [Section("Fairness", [Table(head, rows)])] if rows else []
+
+
+def _estimates(
+    found: object, path: tuple[str, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], Mapping[str, float]]]:
+    """Yield the estimates in nested mappings, each with its keys."""
+    if not isinstance(found, Mapping):
+        return
+    if {"value", "low", "high"} <= found.keys():
+        yield path, found
+        return
+    for key, part in found.items():
+        yield from _estimates(part, (*path, str(key)))
+
+
+def _ends(estimate: Mapping[str, float]) -> str:
+    value, low, high = (plain(estimate[name]) for name in ("value", "low", "high"))
+    return f"{value} ({low} to {high})"
 
 
 def _purpose(manifest: Manifest) -> str:
@@ -78,17 +151,15 @@ def _quality(metrics: Mapping[str, Any]) -> Table:
     names = list(metrics["model"])
     baselines = {key: name for key, name in BASELINES.items() if key in metrics}
     rows = [
-        [NAMES.get(name, name), _interval(name, metrics["model"][name])]
-        + [
-            _interval(name, metrics[key][name]) if name in metrics[key] else "-"
-            for key in baselines
-        ]
+        [NAMES.get(name, name), interval(name, metrics["model"][name])]
+        + [interval(name, metrics[key][name]) if name in metrics[key] else "-" for key in baselines]
         for name in names
     ]
     return Table(["on the holdout", "this model", *baselines.values()], rows)
 
 
-def _interval(metric: str, estimate: Mapping[str, float]) -> str:
+def interval(metric: str, estimate: Mapping[str, float]) -> str:
+    """Return a value of a metric with its interval."""
     shown = ALL[metric].shown if metric in ALL else plain
     value, low, high = (shown(estimate[name]) for name in ("value", "low", "high"))
     return f"{value} ({low} to {high})"
@@ -102,13 +173,10 @@ def _decision(manifest: Manifest, metrics: Mapping[str, Any]) -> str:
     )
 
 
-def _slices(root: Path, manifest: Manifest) -> list[Block]:
-    if not (root / SLICES).exists():
-        return ["No slice was measured."]
-    text = text_of(manifest)
+def _slices(content: Card) -> list[Block]:
+    text = text_of(content.manifest)
     metric, (column, heading) = headline_metric(text), text.outcome
-    with (root / SLICES).open(encoding="utf-8", newline="") as file:
-        measured = [row for row in csv.DictReader(file) if row[metric.key]]
+    measured = [row for row in content.slices if row.get(metric.key)]
     weakest = sorted(measured, key=lambda row: metric.sign * float(row[metric.key]))[:WEAKEST]
     if not weakest:
         return ["No slice is large enough to be measured."]
@@ -117,7 +185,7 @@ def _slices(root: Path, manifest: Manifest) -> list[Block]:
             quote(f"{row['slice']}={row['value']}"),
             f"{int(row['rows']):,}",
             text.shown(float(row[column])),
-            _interval(
+            interval(
                 metric.key,
                 {
                     "value": float(row[metric.key]),
@@ -131,7 +199,9 @@ def _slices(root: Path, manifest: Manifest) -> list[Block]:
     return [Table(["slice", "rows", heading, metric.label], rows, frozenset({1, 2}))]
 
 
-def _data(manifest: Manifest) -> Table:
+def labels_table(manifest: Manifest) -> Table:
+    """Return rows and labels of training data and holdout."""
+
     def part(name: str) -> list[str]:
         rows = manifest[name]
         unlabelled = f"{rows['unlabelled']:,}" if "unlabelled" in rows else "-"

@@ -36,7 +36,7 @@ from slipway.serving.http import (
 )
 from slipway.serving.metrics import CONTENT_TYPE, OTHER, LogState, Metrics
 from slipway.serving.predict import BadRows, Predictor, human_review, row_validator
-from slipway.serving.release import Release, verify_model
+from slipway.serving.release import CARD_FILE, Release, verify_model
 from slipway.settings import Serve, read_params
 from slipway.training.score import MANIFEST_FILE, MODEL, Model, read_manifest
 
@@ -123,9 +123,11 @@ class Api:
             "manifest": manifest,
         }
         self._about = Answer(200, orjson.dumps(about), headers=self._named)
+        self._card = MODEL / CARD_FILE
         self._endpoints: dict[str, tuple[str, Endpoint]] = {
             "/predict": ("POST", self._predict),
             "/model": ("GET", self._describe),
+            "/card": ("GET", self._show_card),
             "/metrics": ("GET", self._measure),
             "/livez": ("GET", self._live),
             "/readyz": ("GET", self._ready),
@@ -200,6 +202,12 @@ class Api:
 
     async def _describe(self, _scope: Scope, _receive: Receive) -> Answer:
         return self._about
+
+    async def _show_card(self, _scope: Scope, _receive: Receive) -> Answer:
+        if not self._card.is_file():
+            message = "only a built service has its card: `slipway card` shows it"
+            raise Refusal(404, "no_card", message)
+        return Answer(200, self._card.read_bytes(), headers=self._named)
 
     async def _measure(self, _scope: Scope, _receive: Receive) -> Answer:
         state = await self._log_state()

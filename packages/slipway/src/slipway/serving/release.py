@@ -15,6 +15,9 @@ from slipway.training.score import read_manifest
 
 RELEASE_FILE = "release.json"
 
+# The model card, which `slipway build` writes next to the model.
+CARD_FILE = "card.json"
+
 # The files that determine the service; a change in another file leaves the release clean.
 SHIPPED = (
     "bentofile.yaml",

@@ -16,6 +16,7 @@ from slipway.errors import Refused
 from slipway.metrics.calibration import BinCurves
 from slipway.metrics.registry import ALL, Options, Sample, headline_of, metrics_of
 from slipway.numbers import counted, plain, signed
+from slipway.training.decision_costs import cost_curve, cost_lines, decision_costs, disagreement
 from slipway.training.diagnostics import DIAGNOSTICS
 from slipway.training.score import MODEL, Model
 from slipway.training.scores import score_columns
@@ -70,10 +71,14 @@ def evaluate(params: Params, model: Path = MODEL, reports: Path = REPORTS) -> st
     task = project.task()
     counts = {"rows": len(labels), **task.describe(labels)}
     levels = {**task.rule(params.evaluate.threshold), "confidence": params.evaluate.confidence}
-    write_json({**counts, **levels, **round_floats(models)}, reports / "metrics.json")
+    costs = decision_costs(sample, scores, params.evaluate, task)
+    of_costs = {"costs": costs} if costs else {}
+    metrics = {**counts, **levels, **round_floats(models | of_costs)}
+    write_json(metrics, reports / "metrics.json")
     write_plots(holdout.columns, sample, scores, params, reports / "plots")
     open_cases = check_baselines(sample, scores, baselines, params.evaluate)
-    return _summary(counts, models, open_cases)
+    notes = [*open_cases, *cost_lines(costs), disagreement(params.evaluate, task)]
+    return _summary(counts, models, filter(None, notes))
 
 
 def measure(
@@ -187,9 +192,12 @@ def write_plots(
         **DIAGNOSTICS[task.name].plots(BinCurves(sample, params.evaluate.bins), model),
         "slices": slice_table(rows, sample, scores, params),
     }
-    # A model without slices has a file with the header alone.
+    if task.name == "binary":
+        tables["costs"] = cost_curve(sample, scores, params.evaluate)
+    # A model without slices, or without costs, has a file with the header alone.
     headers = {name: list(table[0]) for name, table in tables.items() if table}
     headers.setdefault("slices", list(_slice_row("", "", sample, scores, params)))
+    headers.setdefault("costs", ["threshold", "cost", "low", "high"])
     folder.mkdir(parents=True, exist_ok=True)
     for name, table in tables.items():
         _write_csv(round_floats(table), headers[name], folder / f"{name}.csv")

@@ -216,6 +216,36 @@ def scores(histogram: Sequence[Row], threshold: float, target: str) -> str:
     return draw(alt.layer(mark(threshold), areas, lines), 180, label, top=44)
 
 
+def costs(curve: Sequence[Row], threshold: float, derived: float) -> str:
+    """Return the expected cost of a row by threshold, with its interval.
+
+    Parameters
+    ----------
+    curve
+        With `threshold`, `cost`, `low` and `high`.
+    threshold
+        That of the service: dashed.
+    derived
+        That of the costs: a dot.
+    """
+    import altair as alt
+
+    x = alt.X("threshold:Q", axis=x_axis("threshold", format="%"))
+    base = chart_of(curve).encode(x=x)
+    band = base.mark_area(color=MAIN, opacity=0.18).encode(
+        y=alt.Y("low:Q", axis=y_axis("expected cost of a row", format=NUMBER)), y2="high:Q"
+    )
+    line = base.mark_line(color=MAIN, strokeWidth=2).encode(y="cost:Q")
+    nearest = min(curve, key=lambda row: abs(row["threshold"] - derived))
+    dot = chart_of([nearest]).mark_point(filled=True, size=70, color=OTHER, opacity=1)
+    chart = alt.layer(band, mark(threshold), line, dot.encode(x="threshold:Q", y="cost:Q"))
+    label = (
+        f"Expected cost of a row by threshold: {plain(nearest['cost'])} at {derived:.0%}, that of "
+        f"the costs; the service has {threshold:.0%}"
+    )
+    return draw(chart, 180, label)
+
+
 def slices(
     rows: Sequence[Row], overall: float, metric: str, label: str, worse: Sequence[bool]
 ) -> str:

@@ -22,7 +22,7 @@ def page(
     labels: list[Path] | None = None,
     model: Path = MODEL,
 ) -> Path:
-    """Write ``index.html`` and each of its charts as SVG; return the page's path.
+    """Write ``index.html``, each of its charts as SVG and ``card.html``; return the page's path.
 
     The page needs no other file and no network.
 
@@ -41,17 +41,22 @@ def page(
     SlipwayError
         A file that exists cannot be read.
     """
-    from slipway.documents.html import to_page
+    from slipway.documents.html import to_html, to_page
+    from slipway.reports.model_card import document as card_document
+    from slipway.reports.page.card import CARD_PAGE
     from slipway.reports.page.inputs import read_inputs
     from slipway.reports.page.sections import document
 
-    content = document(read_inputs(params, out, log, labels, model))
+    inputs = read_inputs(params, out, log, labels, model)
+    content = document(inputs)
     out.mkdir(parents=True, exist_ok=True)
     for section in content.sections:
         for block in section.blocks:
             if isinstance(block, Figure):
                 svg = charts.standalone(block.svg)
                 (out / f"{block.name}.svg").write_text(svg, "utf-8")
+    if inputs.card:
+        (out / CARD_PAGE).write_text(to_html(card_document(inputs.card)), "utf-8")
     index = out / "index.html"
     index.write_text(to_page(content, KICKER), "utf-8")
     return index

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from slipway import project
+from slipway.card.content import Card
 from slipway.catalogue.releases import METRICS, Release, read_releases
 from slipway.dataset.files import list_folder
 from slipway.dataset.tables import read_json
@@ -71,6 +72,7 @@ class Inputs:
     no_traffic: str
     log_faults: Sequence[str]
     full_reports: dict[str, str]
+    card: Card | None = None
 
     @property
     def text(self) -> TaskText:
@@ -112,6 +114,7 @@ def read_inputs(
         days=traffic.days,
         no_traffic=traffic.missing,
         log_faults=traffic.faults,
+        card=Card.read(Path(), model) if manifest and METRICS.exists() else None,
         full_reports={
             name: f"reports/{name}.html"
             for name in verdicts

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from slipway.documents import charts
 from slipway.documents.document import Cell, Figure, Section, Table
 from slipway.metrics.registry import Metric, metrics_of
+from slipway.reports.costs import cost_figures
 from slipway.reports.page.calibration import calibration
 from slipway.reports.page.components import (
     listed,
@@ -39,6 +40,7 @@ def quality(inputs: Inputs) -> Section:
         histogram = inputs.plots["scores"]
         svg = charts.scores(histogram, metrics["threshold"], name)
         figures.append(Figure("scores", svg, _scores(histogram, metrics, target)))
+    figures += cost_figures(inputs.plots.get("costs", []), metrics)
     return section(key, title, _headline(inputs, metrics), *figures, _metric_table(inputs, metrics))
 
 

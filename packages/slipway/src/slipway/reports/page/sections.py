@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from slipway.documents.document import Document
+from slipway.reports.page.card import card
 from slipway.reports.page.components import target_of
 from slipway.reports.page.header import header
 from slipway.reports.page.history import releases, verdicts
@@ -32,6 +33,7 @@ def document(inputs: Inputs) -> Document:
             performance(inputs),
             alarms(inputs),
             traffic(inputs),
+            card(inputs),
         ],
         foot=[FOOT],
     )

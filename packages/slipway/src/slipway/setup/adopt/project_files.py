@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from slipway.card.written import CANVAS, CARD, Page, write_prompts
 from slipway.dataset.folder import DATA
 from slipway.errors import SlipwayError
 from slipway.numbers import counted
@@ -68,6 +69,16 @@ def _set_aside(folder: Path, parent: Path) -> Path:
     """Move a folder to a free name: files that DVC does not track would be lost otherwise."""
     number = next(n for n in count(1) if not (parent / f"replaced-{folder.name}-{n}").exists())
     return folder.rename(parent / f"replaced-{folder.name}-{number}")
+
+
+def write_pages(plan: Plan, root: Path) -> None:
+    """Write model card and canvas with prompts, unless people have written those of this target."""
+    page, canvas = Page.read(root, CARD), root / CANVAS
+    is_starter = canvas.is_file() and OF_THE_STARTER.search(read_text(canvas))
+    if page and page.front.get("target") == plan.target.name and not is_starter:
+        return
+    for path in (CARD, CANVAS):
+        write_prompts(root, path, plan.target.name, plan.task.name)
 
 
 def write_params(plan: Plan, chosen: Chosen, root: Path) -> None:
@@ -161,7 +172,7 @@ SMALLEST: Mapping[str, Mapping[str, str]] = {
 
 
 def _evaluate(chosen: Chosen) -> str:
-    comment = " # probability from which a row is positive; weigh the costs of both errors"
+    comment = " # probability from which a row is positive; costs of errors: docs/card.md#costs"
     rule = f"  threshold: {chosen.threshold}{comment}\n" if chosen.threshold else ""
     return (
         "evaluate:\n  confidence: 0.95 # level of every interval\n"

@@ -33,6 +33,7 @@ from slipway.setup.adopt.project_files import (
     PIPELINE,
     remove_starter,
     write_data,
+    write_pages,
     write_params,
     write_plots,
 )
@@ -149,6 +150,7 @@ def _rehearse(root: Path, plan: Plan, chosen: Chosen) -> None:
 
 def _write(root: Path, plan: Plan, chosen: Chosen) -> Path | None:
     """Write the files and run the pipeline; return where the files that were in data/ are."""
+    write_pages(plan, root)
     old = _write_table(root, plan, chosen)
     write_plots(plan, root)
     if remove_starter(plan, root):

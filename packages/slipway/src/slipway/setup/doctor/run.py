@@ -12,7 +12,7 @@ from slipway.errors import INCONCLUSIVE, NO, YES, SlipwayError
 from slipway.github.api import Api
 from slipway.repository.git import git
 from slipway.settings import Params
-from slipway.setup.doctor import local, machine, remote
+from slipway.setup.doctor import local, machine, model, remote
 from slipway.setup.doctor.finding import Finding, Repair
 from slipway.setup.doctor.registry import CHECKS, Context, GitHub
 from slipway.setup.doctor.registry import examine as run_checks
@@ -28,7 +28,7 @@ ADDRESS = re.compile(
 SECONDS = 10
 
 # The modules whose import registers their checks.
-MODULES = (machine, local, remote)
+MODULES = (machine, local, model, remote)
 
 
 def examine(root: Path, params: Params, environment: Mapping[str, str]) -> list[Finding]:

@@ -26,6 +26,7 @@ class BinaryDiagnostics:
         Axes("calibration", "mean_score", "label_rate", "Calibration on the holdout"),
         Axes("roc", "false_positive_rate", "true_positive_rate", "ROC on the holdout"),
         Axes("scores", "score", "rows", "Scores by label"),
+        Axes("costs", "threshold", "cost", "Expected cost by threshold"),
         Axes("slices", "auc", "value", "AUC by slice", "scatter"),
     )
 
