@@ -97,9 +97,9 @@ class Explainer:
             Baseline and contributions do not sum up to the raw value, or the prediction does not
             follow from it.
         """
-        predicted = self._predicted(row)[0]
-        output, name = self._output(predicted, explained_class)
-        found = self._source.explain(row, self._predicted(row), output)
+        predicted = self._predicted(row)
+        output, name = self._output(predicted[0], explained_class)
+        found = self._source.explain(row, predicted, output)
         return Explanation(
             method=found.method,
             exact=found.errors is None,
@@ -113,7 +113,7 @@ class Explainer:
             contributions=_listed(row, found),
             raw=found.raw,
             last_step=found.last_step,
-            prediction=float(predicted[output]),
+            prediction=float(predicted[0, output]),
             reason=self._source.reason,
         )
 
@@ -163,11 +163,14 @@ class _Found:
         last_step: LastStep,
     ) -> None:
         self.method: Method = method
-        self.baseline, self.contributions, self.errors = baseline, contributions, errors
-        self.raw = raw
+        self.baseline, self.errors, self.raw = baseline, errors, raw
         self.last_step: LastStep = last_step
-        if not abs(baseline + contributions.sum() - raw) <= TOLERANCE * max(1.0, abs(raw)):
+        sizes = np.abs(contributions)
+        rest = raw - baseline - contributions.sum()
+        if not abs(rest) <= TOLERANCE * max(1.0, abs(baseline) + sizes.sum()):
             raise ArithmeticError("baseline and contributions do not sum up to the raw value")
+        # shap computes the weights of TreeExplainer in float32: a rest of about 1e-8 of the sizes.
+        self.contributions = contributions + rest * sizes / (sizes.sum() or 1.0)
 
 
 class _Source(Protocol):
@@ -192,7 +195,9 @@ class _Additive:
         self._positive = len(seen) == 2
         raw = self._raw([part.encode(background) for part in parts])
         if raw.shape != predicted.shape:
-            raise NotAdditive(f"the model has {predicted.shape[1]} outputs, and {raw.shape[1]} sums")
+            raise NotAdditive(
+                f"the model has {predicted.shape[1]} outputs, and {raw.shape[1]} sums"
+            )
         self._link: Link = link_of(raw, predicted, classes=bool(seen), members=len(parts))
         self._baseline = self._mean([part.attribution.baseline[None] for part in parts])[0]
 

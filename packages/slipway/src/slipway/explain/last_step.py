@@ -14,8 +14,9 @@ from slipway.training.formats.choose import PARITY
 if TYPE_CHECKING:
     from slipway.explain.explanation import LastStep
 
-# Of the raw values and the predictions of the background rows, if a mean of members is explained.
-LEAST_RANK_CORRELATION = 0.95
+# Of raw values and predictions of the background rows, if the function between them is not read.
+# The probability of one of several classes also depends on the others, so that it is not 1.
+LEAST_RANK_CORRELATION = 0.8
 
 Apply = Callable[[np.ndarray], np.ndarray]
 
@@ -70,14 +71,14 @@ def link_of(raw: np.ndarray, predicted: np.ndarray, *, classes: bool, members: i
         The predictions do not follow from the raw values.
     """
     scale = 1.0 if classes else float(predicted.std()) or 1.0
-    if members == 1:
-        for name, apply in _functions(classes, raw.shape[1]).items():
-            link = Link(name, apply, scale)
-            if not link.differs(raw, predicted):
-                return link
-        if raw.shape[1] == 1 and _is_monotone(raw[:, 0], predicted[:, 0], PARITY * scale):
-            return Link("calibration", None)
-    lowest = min(map(_rank_correlation, raw.T, predicted.T))
+    for name, apply in _functions(classes, raw.shape[1]).items():
+        link = Link(name, apply, scale)
+        if not link.differs(raw, predicted):
+            return link
+    one = members == 1 and raw.shape[1] == 1
+    if one and _is_monotone(raw[:, 0], predicted[:, 0], PARITY * scale):
+        return Link("calibration", None)
+    lowest = min(map(_rank_correlation, _margins(raw).T, predicted.T))
     if not lowest >= LEAST_RANK_CORRELATION:
         raise NotAdditive("the predictions do not follow from the trees or the linear model alone")
     return Link("calibration" if members == 1 else "mean of members", None)
@@ -98,6 +99,14 @@ def _logistic(raw: np.ndarray) -> np.ndarray:
 def _softmax(raw: np.ndarray) -> np.ndarray:
     powers = np.exp(raw - raw.max(1, keepdims=True))
     return np.asarray(powers / powers.sum(1, keepdims=True))
+
+
+def _margins(raw: np.ndarray) -> np.ndarray:
+    """Return by how much the score of a class exceeds the highest of the others."""
+    if raw.shape[1] == 1:
+        return raw
+    highest = [np.delete(raw, at, axis=1).max(1) for at in range(raw.shape[1])]
+    return np.asarray(raw - np.stack(highest, axis=1))
 
 
 def _worst(one: np.ndarray, other: np.ndarray) -> float:

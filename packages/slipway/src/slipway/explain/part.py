@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 if TYPE_CHECKING:
+    from types import ModuleType
+
     from slipway.explain.explanation import Method
     from slipway.project import Columns
 
@@ -42,6 +44,23 @@ class Part:
     attribution: Attribution
 
 
+def load_shap() -> ModuleType:
+    """Return the module shap, without a compiler for its loops.
+
+    They are short here, and to compile them with numba takes some twenty seconds in each process.
+    """
+    from numba import config
+
+    before = config.DISABLE_JIT
+    config.DISABLE_JIT = True
+    try:
+        import shap
+    finally:
+        config.DISABLE_JIT = before
+    module: ModuleType = shap
+    return module
+
+
 class Trees:
     """Trees by shap's TreeExplainer.
 
@@ -56,8 +75,7 @@ class Trees:
     method: Method = "TreeExplainer"
 
     def __init__(self, trees: Any, background: np.ndarray) -> None:
-        import shap
-
+        shap = load_shap()
         # "interventional" has the mean of these rows as its baseline. The alternative needs how
         # many training rows reached each node, which an ONNX file does not have.
         self._explainer = shap.TreeExplainer(
@@ -92,8 +110,7 @@ class Linear:
     def __init__(
         self, coefficients: np.ndarray, intercepts: np.ndarray, background: np.ndarray
     ) -> None:
-        import shap
-
+        shap = load_shap()
         self._coefficients, self._intercepts = coefficients, intercepts
         self._explainers = [
             shap.LinearExplainer(each, background)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from slipway.explain.part import load_shap
+
 if TYPE_CHECKING:
     from slipway.explain.explanation import Method
     from slipway.project import Columns
@@ -28,8 +30,7 @@ class Sampling:
     """
 
     def __init__(self, predict: Predict, background: Columns) -> None:
-        import shap
-
+        shap = load_shap()
         self._predict, self._background = predict, background
         self._rows = len(next(iter(background.values())))
         self._table: Columns = background
@@ -37,8 +38,11 @@ class Sampling:
         self.method: Method = "ExactExplainer" if self.exact else "PermutationExplainer"
         numbers = np.repeat(np.arange(self._rows)[:, None], len(background), axis=1)
         masker = shap.maskers.Independent(numbers, max_samples=self._rows)
-        explainer = shap.ExactExplainer if self.exact else shap.PermutationExplainer
-        self._explainer = explainer(self._of_numbers, masker, seed=0)
+        self._explainer = (
+            shap.ExactExplainer(self._of_numbers, masker)
+            if self.exact
+            else shap.PermutationExplainer(self._of_numbers, masker, seed=0)
+        )
         self.baseline = predict(background).mean(0)
 
     def contributions(self, row: Columns) -> tuple[np.ndarray, np.ndarray | None]:
@@ -52,7 +56,7 @@ class Sampling:
         }
         asked = np.full((1, features), self._rows)
         if self.exact:
-            return self._shaped(self._explainer(asked).values[0]), None
+            return self._shaped(self._explainer(asked, silent=True).values[0]), None
         evaluations = PERMUTATIONS * (2 * features + 1)
         found = self._explainer(asked, max_evals=evaluations, error_bounds=True, silent=True)
         # Each permutation is walked in both directions.
