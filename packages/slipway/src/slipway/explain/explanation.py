@@ -75,12 +75,15 @@ class Explanation(BaseModel):
     reason: str = ""
 
 
+INSTALL = (
+    f"add `{EXTRA}` to the extras of slipway-ml in `dependencies` of pyproject.toml, then "
+    "`make lock` and `make setup` (docs/explain.md)"
+)
+
+
 def require_packages() -> None:
     """Raise `NotInstalled` if the packages of the extra are missing."""
     missing = [name for name in PACKAGES if find_spec(name) is None]
     if missing:
-        raise NotInstalled(
-            f"explanations need packages that are not installed: {', '.join(missing)}",
-            f"add `{EXTRA}` to the extras of slipway-ml in `dependencies` of pyproject.toml, "
-            "then `make lock` and `make setup` (docs/explain.md)",
-        )
+        names = ", ".join(missing)
+        raise NotInstalled(f"explanations need packages that are not installed: {names}", INSTALL)

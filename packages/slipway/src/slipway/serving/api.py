@@ -6,10 +6,12 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from itertools import accumulate
 from pathlib import Path
+from urllib.parse import parse_qs
 
 import orjson
 
@@ -20,7 +22,8 @@ from slipway.predictions.checkpoints import CHECKPOINTS, Checkpoints
 from slipway.predictions.writer import LogUnavailable, PredictionLog
 from slipway.schema.validator import Fault, Faults, TooManyRows
 from slipway.serving import LOG, SMOKE_SECRET, TOKENS
-from slipway.serving.auth import SmokeTest, Tokens
+from slipway.serving.auth import Right, SmokeTest, Tokens
+from slipway.serving.explain import Explanations
 from slipway.serving.http import (
     Answer,
     BodyBudget,
@@ -41,6 +44,9 @@ from slipway.settings import Serve, read_params
 from slipway.training.score import MANIFEST_FILE, MODEL, Model, read_manifest
 
 OPEN = ("/livez", "/readyz")
+
+# The right that a token needs; /model and unknown paths answer each known token.
+NEEDED = {"/predict": Right.PREDICT, "/explain": Right.EXPLAIN, "/metrics": Right.METRICS}
 
 # Keys of the manifest with rows of the training data or their distribution.
 NOT_SHOWN = ("golden", "reference", "past")
@@ -72,6 +78,7 @@ def check_start() -> None:
     manifest, settings = read_manifest(MODEL), read_params().serve
     row_validator(manifest, settings)
     human_review(manifest, settings)
+    Tokens(os.environ.get(TOKENS, ""))
     open_log(settings)
 
 
@@ -108,6 +115,7 @@ class Api:
         self._metrics = Metrics(model.sha256, release, answers)
         self._log = open_log(settings, self._metrics.log_waits_since)
         self._predictor = Predictor(model, settings, release, self._log, self._metrics)
+        self._explanations = Explanations(model)
         self._tokens = Tokens(os.environ.get(TOKENS, ""))
         self._smoke_test = SmokeTest(os.environ.get(SMOKE_SECRET, ""))
         self._outage = Outage()
@@ -125,6 +133,7 @@ class Api:
         self._about = Answer(200, orjson.dumps(about), headers=self._named)
         self._endpoints: dict[str, tuple[str, Endpoint]] = {
             "/predict": ("POST", self._predict),
+            "/explain": ("POST", self._explain),
             "/model": ("GET", self._describe),
             "/metrics": ("GET", self._measure),
             "/livez": ("GET", self._live),
@@ -158,7 +167,7 @@ class Api:
     def _endpoint(self, scope: Scope) -> Endpoint:
         path, method = scope["path"], scope["method"]
         if path not in OPEN:
-            self._tokens.check(scope)
+            self._tokens.check(scope, NEEDED.get(path))
         if path not in self._endpoints:
             raise Refusal(404, "not_found", f"ask for one of {', '.join(self._endpoints)}")
         expected, endpoint = self._endpoints[path]
@@ -183,12 +192,8 @@ class Api:
 
     async def _predict_request(self, request: Request) -> Answer:
         try:
-            answer = await self._predictor.predict(request)
-        except BadRows as bad:
-            raise _refuse_rows(bad.faults) from None
-        except TooManyRows as many:
-            message = f"{many.rows} rows in one request: send {self._max_rows:,} at most"
-            raise Refusal(413, "too_many_rows", message) from None
+            with _refusing_rows(self._max_rows):
+                answer = await self._predictor.predict(request)
         except LogUnavailable as fault:
             if not request.smoke_test:
                 self._metrics.log_failed()
@@ -197,6 +202,15 @@ class Api:
             raise Refusal(503, "log_unavailable", message) from None
         self._outage.ended()
         return Answer(200, answer, headers=self._named)
+
+    async def _explain(self, scope: Scope, receive: Receive) -> Answer:
+        check_json(scope)
+        query = parse_qs(scope["query_string"].decode("latin-1"))
+        explained_class = query.get("class", [""])[0]
+        with self._budget.hold() as take, _refusing_rows(1):
+            body = as_utf8(await read_body(scope, receive, self._max_bytes, take))
+            explained = await self._explanations.explain(body, explained_class)
+        return Answer(200, explained, headers=self._named)
 
     async def _describe(self, _scope: Scope, _receive: Receive) -> Answer:
         return self._about
@@ -251,6 +265,18 @@ class Outage:
         message = "the prediction log is written again after %.0f s; requests refused: %d"
         logger.warning(message, seconds, self._refused)
         self._since, self._refused = None, 0
+
+
+@contextmanager
+def _refusing_rows(most: int) -> Iterator[None]:
+    """Convert the faults of a request's rows to refusals."""
+    try:
+        yield
+    except BadRows as bad:
+        raise _refuse_rows(bad.faults) from None
+    except TooManyRows as many:
+        message = f"{many.rows} rows in one request: send {most:,} at most"
+        raise Refusal(413, "too_many_rows", message) from None
 
 
 def _refuse_rows(faults: Faults) -> Refusal:
