@@ -12,7 +12,8 @@ from slipway.errors import SlipwayError
 
 
 def test_a_prediction_of_the_log_is_explained_as_it_was_answered(predicted: Predicted, tmp_path):
-    record, lines = predicted.records[7], []
+    record = predicted.records[7]
+    lines: list[str] = []
     output = Output(lines.append, tmp_path / "e.json", tmp_path / "e.html")
 
     code = explain(predicted.root, str(predicted.log), record["id"], "", output)
@@ -35,11 +36,11 @@ def test_a_record_that_the_model_did_not_predict_is_not_explained(predicted: Pre
     changed = predicted.write(record | {"probability": record["probability"] / 2})
 
     with pytest.raises(SlipwayError, match="another model"):
-        explain_by(*find_records(str(changed), [record["id"]]), model)
+        explain_by(find_records(str(changed), [record["id"]])[0], model)
 
 
 def test_a_class_that_the_model_does_not_have_is_refused_in_one_sentence(predicted, model):
-    found = find_records(str(predicted.log), [predicted.records[7]["id"]])
+    (found,) = find_records(str(predicted.log), [predicted.records[7]["id"]])
 
     with pytest.raises(SlipwayError, match="late-ish"):
-        explain_by(*found, model, "late-ish")
+        explain_by(found, model, "late-ish")

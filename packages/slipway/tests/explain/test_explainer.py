@@ -238,6 +238,12 @@ def rows(features: Frame, start: int, end: int) -> Frame:
 def made(estimator: Any, task: str, format_name: str, features: Frame) -> Made:
     """Fit an estimator and explain its model file."""
     fitted = estimator.fit(pd.DataFrame(features), TARGETS[task])
+    model, content = model_of(fitted, task, format_name, features)
+    return Made(Explainer(model, content, rows(features, 0, BACKGROUND)), fitted, features)
+
+
+def model_of(fitted: Any, task: str, format_name: str, features: Frame) -> tuple[Model, bytes]:
+    """Return the model of a fitted estimator, and its file."""
     types = {
         name: "number" if values.dtype.kind == "f" else "category"
         for name, values in features.items()
@@ -257,8 +263,7 @@ def made(estimator: Any, task: str, format_name: str, features: Frame) -> Made:
         },
         "features": [{"name": name, "type": kind} for name, kind in types.items()],
     }
-    model = Model(exported.content, manifest)
-    return Made(Explainer(model, exported.content, rows(features, 0, BACKGROUND)), fitted, features)
+    return Model(exported.content, manifest), exported.content
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -6,6 +6,7 @@ from slipway.documents.document import Document
 from slipway.reports.page.components import target_of
 from slipway.reports.page.header import header
 from slipway.reports.page.history import releases, verdicts
+from slipway.reports.page.importance import importance
 from slipway.reports.page.inputs import Inputs
 from slipway.reports.page.monitoring import drift, traffic
 from slipway.reports.page.performance import alarms, performance
@@ -28,6 +29,7 @@ def document(inputs: Inputs) -> Document:
             releases(inputs),
             quality(inputs),
             slices(inputs),
+            importance(inputs),
             drift(inputs),
             performance(inputs),
             alarms(inputs),
