@@ -247,6 +247,7 @@ def test_without_labels_the_page_says_that_none_have_arrived(copy):
         ("releases", "commit reports/metrics.json"),
         ("quality", "<code>dvc repro</code>"),
         ("slices", "<code>dvc repro</code>"),
+        ("importance", "slipway judge --base main"),
         ("drift", "slipway drift --json build/drift.json"),
         ("performance", "<code>slipway labels import FILE</code>"),
         ("alarms", "slipway drift --json build/drift.json"),
