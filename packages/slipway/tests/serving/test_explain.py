@@ -24,6 +24,7 @@ TWO = "predict+metrics:secret of two"
 ROUTES = {
     "/predict": ("POST", Right.PREDICT),
     "/explain": ("POST", Right.EXPLAIN),
+    "/log": ("GET", Right.LOG),
     "/metrics": ("GET", Right.METRICS),
     "/model": ("GET", None),
     "/nothing": ("GET", None),
@@ -122,10 +123,26 @@ def test_a_token_with_scopes_gets_403_on_each_route_of_another_right(explaining,
         )
 
         has_right = needed is None or needed in token.partition(":")[0].split("+")
-        expected = 404 if path == "/nothing" else 200
+        expected = 404 if path in ("/nothing", "/log") else 200
         assert answer.status_code == (expected if has_right else 403), (path, token)
         if not has_right:
             assert answer.json()["error"]["code"] == "forbidden"
+
+
+def test_a_record_is_read_by_its_id_with_a_token_that_names_the_scope_of_the_log(explaining, row):
+    answer = explaining.predict(row).json()
+    path = f"/log?id={answer['id']}"
+    allowed = {"Authorization": f"Bearer {SCOPED[Right.LOG]}"}
+
+    record = explaining.client.get(path, headers=allowed).json()
+
+    assert (record["id"], record["input"]) == (answer["id"], row)
+    assert explaining.client.get(path).status_code == 403
+    assert explaining.client.get("/log?id=another", headers=allowed).status_code == 404
+
+
+def test_without_tokens_nobody_reads_the_log(open_service):
+    assert open_service.client.get("/log?id=any").status_code == 403
 
 
 def test_the_secret_of_a_token_without_its_scopes_is_unknown(explaining):

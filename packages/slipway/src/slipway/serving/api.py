@@ -19,6 +19,7 @@ from slipway import project
 from slipway.dataset.tables import digest
 from slipway.predictions.answers import answers_of
 from slipway.predictions.checkpoints import CHECKPOINTS, Checkpoints
+from slipway.predictions.ids import find_record
 from slipway.predictions.writer import LogUnavailable, PredictionLog
 from slipway.schema.validator import Fault, Faults, TooManyRows
 from slipway.serving import LOG, SMOKE_SECRET, TOKENS
@@ -46,7 +47,12 @@ from slipway.training.score import MANIFEST_FILE, MODEL, Model, read_manifest
 OPEN = ("/livez", "/readyz")
 
 # The right that a token needs; /model and unknown paths answer each known token.
-NEEDED = {"/predict": Right.PREDICT, "/explain": Right.EXPLAIN, "/metrics": Right.METRICS}
+NEEDED = {
+    "/predict": Right.PREDICT,
+    "/explain": Right.EXPLAIN,
+    "/log": Right.LOG,
+    "/metrics": Right.METRICS,
+}
 
 # Keys of the manifest with rows of the training data or their distribution.
 NOT_SHOWN = ("golden", "reference", "past")
@@ -85,7 +91,7 @@ def check_start() -> None:
 def open_log(
     settings: Serve, waits_since: Callable[[float | None], None] = lambda _: None
 ) -> PredictionLog:
-    folder = Path(os.environ.get(LOG) or settings.log)
+    folder = log_folder(settings)
     second = Checkpoints(url) if (url := os.environ.get(CHECKPOINTS, "")) else None
     if second is not None:
         second.prepare(folder)
@@ -95,6 +101,10 @@ def open_log(
         waits_since=waits_since,
         checkpoints=second,
     )
+
+
+def log_folder(settings: Serve) -> Path:
+    return Path(os.environ.get(LOG) or settings.log)
 
 
 class Api:
@@ -114,6 +124,7 @@ class Api:
         answers = answers_of(model.task, model.manifest)
         self._metrics = Metrics(model.sha256, release, answers)
         self._log = open_log(settings, self._metrics.log_waits_since)
+        self._log_url = str(log_folder(settings))
         self._predictor = Predictor(model, settings, release, self._log, self._metrics)
         self._explanations = Explanations(model)
         self._tokens = Tokens(os.environ.get(TOKENS, ""))
@@ -134,6 +145,7 @@ class Api:
         self._endpoints: dict[str, tuple[str, Endpoint]] = {
             "/predict": ("POST", self._predict),
             "/explain": ("POST", self._explain),
+            "/log": ("GET", self._read_log),
             "/model": ("GET", self._describe),
             "/metrics": ("GET", self._measure),
             "/livez": ("GET", self._live),
@@ -205,12 +217,18 @@ class Api:
 
     async def _explain(self, scope: Scope, receive: Receive) -> Answer:
         check_json(scope)
-        query = parse_qs(scope["query_string"].decode("latin-1"))
-        explained_class = query.get("class", [""])[0]
+        explained_class = _queried(scope, "class")
         with self._budget.hold() as take, _refusing_rows(1):
             body = as_utf8(await read_body(scope, receive, self._max_bytes, take))
             explained = await self._explanations.explain(body, explained_class)
         return Answer(200, explained, headers=self._named)
+
+    async def _read_log(self, scope: Scope, _receive: Receive) -> Answer:
+        given = _queried(scope, "id")
+        record = await asyncio.to_thread(find_record, self._log_url, given)
+        if record is None:
+            raise Refusal(404, "no_such_prediction", "ask as /log?id=ID, with the id of an answer")
+        return Answer(200, orjson.dumps(record))
 
     async def _describe(self, _scope: Scope, _receive: Receive) -> Answer:
         return self._about
@@ -265,6 +283,12 @@ class Outage:
         message = "the prediction log is written again after %.0f s; requests refused: %d"
         logger.warning(message, seconds, self._refused)
         self._since, self._refused = None, 0
+
+
+def _queried(scope: Scope, name: str) -> str:
+    """Return a value of the query of a request; empty without it."""
+    query = parse_qs(scope["query_string"].decode("latin-1"))
+    return query.get(name, [""])[0]
 
 
 @contextmanager

@@ -23,6 +23,11 @@ class Right(StrEnum):
     PREDICT = "predict"
     EXPLAIN = "explain"
     METRICS = "metrics"
+    LOG = "log"
+
+
+# The log has the inputs of other callers: only a token that names its scope reads it.
+WITHOUT_SCOPES = frozenset(Right) - {Right.LOG}
 
 
 class Tokens:
@@ -33,7 +38,7 @@ class Tokens:
     listed
         Comma separated, as in the environment variable SLIPWAY_TOKENS. A token that begins with
         scopes and a colon, such as ``predict+explain:secret``, has these rights alone; another one
-        has all of them.
+        has all of them but to read the log.
 
     Raises
     ------
@@ -58,6 +63,8 @@ class Tokens:
         """
         if not self._rights:
             _check_loopback(scope)
+            if needed not in (None, *WITHOUT_SCOPES):
+                raise _forbidden(needed)
             return
         scheme, _, token = header(scope, b"authorization").partition(b" ")
         given = _digest(token.strip())
@@ -70,7 +77,7 @@ class Tokens:
                 headers=((b"www-authenticate", b"Bearer"),),
             )
         if needed is not None and not any(needed in rights for rights in known):
-            raise Refusal(403, "forbidden", f"this token does not have the scope `{needed}`")
+            raise _forbidden(needed)
 
 
 class SmokeTest:
@@ -94,17 +101,21 @@ def is_loopback(host: str) -> bool:
         return False
 
 
+def _forbidden(needed: Right | None) -> Refusal:
+    return Refusal(403, "forbidden", f"this needs a token with the scope `{needed}`")
+
+
 def _rights(token: str) -> frozenset[Right]:
     scopes = SCOPES.match(token)
     if scopes is None:
-        return frozenset(Right)
+        return WITHOUT_SCOPES
     try:
         return frozenset(map(Right, scopes["scopes"].split("+")))
     except ValueError:
         raise SlipwayError(
             f"SLIPWAY_TOKENS: a token begins with the scopes {shown(scopes['scopes'])}, and the "
             f"scopes are {', '.join(Right)}",
-            "correct them, or choose a token without a colon, which has all rights",
+            "correct them, or choose a token without a colon",
         ) from None
 
 
