@@ -89,10 +89,10 @@ def explain_by(found: Found, model: Decider, explained_class: str = "") -> Expla
             check=False,
         )
         if done.returncode:
-            message = (done.stderr.strip() or "no message").splitlines()[0]
+            what, *do = (done.stderr.strip() or "no message").splitlines()
             raise SlipwayError(
-                f"the prediction cannot be explained: {message.removeprefix('slipway explain: ')}",
-                "see docs/explain.md",
+                f"the prediction cannot be explained: {what.removeprefix('slipway: ')}",
+                do[0].strip(" →") if do else "see docs/explain.md",
             )
         explanation = Explanation.model_validate_json(out.read_bytes())
     recorded = _recorded(found, explanation)
