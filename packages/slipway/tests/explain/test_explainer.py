@@ -57,6 +57,7 @@ def table(numbers: int = 2) -> tuple[Frame, dict[str, np.ndarray]]:
 
 
 FEATURES, TARGETS = table()
+LABELS = (TARGETS["binary"], 1 - TARGETS["binary"])
 MISSING = FEATURES | {"n0": np.where(np.arange(ROWS) % 7, FEATURES["n0"], np.float32("nan"))}
 
 
@@ -344,6 +345,20 @@ def test_sampled_contributions_have_an_error_each_and_still_sum_up():
     assert max(error for error in errors.values() if error is not None) > 0
     total = explained.baseline.value + sum(each.contribution for each in explained.contributions)
     assert total == pytest.approx(explained.prediction, abs=1e-9)
+
+
+def test_trees_that_do_not_give_the_predictions_are_not_explained():
+    features = rows(FEATURES, 0, BACKGROUND)
+    right, wrong = (ordinal(histogram()).fit(pd.DataFrame(FEATURES), each) for each in LABELS)
+    model, content = model_of(right, "binary", "onnx", FEATURES)
+    _, other = model_of(wrong, "binary", "onnx", FEATURES)
+
+    of_its_own = Explainer(model, content, features).explain(rows(FEATURES, 30, 31))
+    of_another = Explainer(model, other, features).explain(rows(FEATURES, 30, 31))
+
+    assert of_its_own.method == "TreeExplainer"
+    assert of_another.method == "ExactExplainer"
+    assert of_another.prediction == of_its_own.prediction
 
 
 def test_without_the_extra_an_explainer_is_refused_with_what_to_install(monkeypatch):
