@@ -88,7 +88,8 @@ lock: $(READY) ## Pin the packages of pyproject.toml by hash (UPGRADE=--upgrade 
 	@$(MAKE) --no-print-directory setup
 	$(BIN)/python -m slipway.stages
 ifneq ($(wildcard $(MACHINE)/tests),)
-	$(COMPILE) $(MACHINE)/pyproject.toml --extra test --constraint requirements.lock \
+	$(COMPILE) $(MACHINE)/pyproject.toml --extra test --extra explain \
+		--constraint requirements.lock \
 		--override <(printf '%s\n' $(NEWER)) --output-file $(MACHINE)/requirements-test.lock
 endif
 

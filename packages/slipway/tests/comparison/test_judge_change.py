@@ -42,6 +42,10 @@ def test_a_champion_against_itself_is_not_worse_and_uses_nothing_up(
     assert report["champion"]["model"] == report["challenger"]["model"]
     assert report["champion"]["origin"] == "restored by hash"
     assert report["holdout"]["uses"] == 0
+    for each in report["permutation_importance"]:
+        assert each["low"] <= each["decrease"] <= each["high"]
+        loss = {"value": each["decrease"], "low": each["low"], "high": each["high"]}
+        assert each["champion"] == loss
     assert not (repository / JUDGEMENTS).exists()
 
 

@@ -99,6 +99,24 @@ def test_a_report_that_contradicts_itself_is_not_believed(copy):
     assert "1 of 3 may be merged" in told
 
 
+def test_the_newest_judgement_of_the_live_model_has_its_importance(copy):
+    assert "No judgement of this model yet" in section(html(), "importance")
+    model = json.loads(Path("build/model/manifest.json").read_text())["model"]["sha256"]
+    path = Path("build/reports/better.json")
+    report = json.loads(path.read_text())
+    report["challenger"]["model"] = model
+    loss = {"value": 0.0123, "low": 0.011, "high": 0.013}
+    report["permutation_importance"] = [
+        {"feature": "distance", "decrease": 0.1, "low": 0.05, "high": 0.15, "champion": loss}
+    ]
+    path.write_text(json.dumps(report))
+
+    text = section(html(), "importance")
+
+    for shown in ("distance", "0.1000", "0.0500 to 0.1500", "0.0123", "0.0110 to 0.0130"):
+        assert shown in text
+
+
 def test_releases_come_from_git_where_nobody_wrote_them_down(site, world):
     told = section((site / "index.html").read_text("utf-8"), "releases")
 
@@ -240,6 +258,7 @@ def test_without_labels_the_page_says_that_none_have_arrived(copy):
         ("releases", "commit reports/metrics.json"),
         ("quality", "<code>dvc repro</code>"),
         ("slices", "<code>dvc repro</code>"),
+        ("importance", "slipway judge --base main"),
         ("drift", "slipway drift --json build/drift.json"),
         ("performance", "<code>slipway labels import FILE</code>"),
         ("alarms", "slipway drift --json build/drift.json"),

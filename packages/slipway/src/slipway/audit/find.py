@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from io import BytesIO
-from uuid import UUID
 
 from slipway.errors import SlipwayError
 from slipway.predictions.answers import Fields
-from slipway.predictions.files import Lines, LogFile, LogFolder, Skipped, day_of
-from slipway.predictions.record import Record, parse_record
+from slipway.predictions.files import LogFile, LogFolder, day_of
+from slipway.predictions.ids import days_of, records_with
+from slipway.predictions.record import Record
 from slipway.untrusted import printable
 
 
@@ -45,11 +43,11 @@ def find_records(url: str, ids: Sequence[str]) -> list[Found]:
     """
     folder, missing = LogFolder(url), set(ids)
     found: dict[str, Found] = {}
-    days = {day for each in ids for day in _days_of(each)}
+    days = {day for each in ids for day in days_of(each)}
     for file in sorted(folder.files, key=lambda file: day_of(file) not in days):
         if not missing:
             break
-        for each in _records(folder, file, missing):
+        for each in _found(folder, file, missing):
             found.setdefault(each.id, each)
         missing -= found.keys()
     if missing:
@@ -62,27 +60,6 @@ def find_records(url: str, ids: Sequence[str]) -> list[Found]:
     return [found[each] for each in ids]
 
 
-def _records(folder: LogFolder, file: LogFile, ids: set[str]) -> Iterator[Found]:
-    wanted = [f'"id":"{each}"'.encode() for each in ids]
-    for start, lines in folder.blocks(Lines(file), Skipped()):
-        # Most blocks hold none of them, and a search for bytes is faster than a parser.
-        if not any(each in lines for each in wanted):
-            continue
-        at = start
-        for line in BytesIO(lines):
-            record = parse_record(line)
-            if record is not None and record["id"] in ids:
-                yield Found(record, file, at)
-            at += len(line)
-
-
-def _days_of(given: str) -> set[str]:
-    """Return the days of a UUID of version 7 in UTC; the clock may have passed midnight since."""
-    try:
-        uuid = UUID(given)
-    except ValueError:
-        return set()
-    if uuid.version != 7:
-        return set()
-    moment = datetime.fromtimestamp((uuid.int >> 80) / 1000, UTC)
-    return {f"{moment + timedelta(minutes=minutes):%Y-%m-%d}" for minutes in (-1, 0, 1)}
+def _found(folder: LogFolder, file: LogFile, ids: set[str]) -> Iterator[Found]:
+    for start, record in records_with(folder, file, ids):
+        yield Found(record, file, start)

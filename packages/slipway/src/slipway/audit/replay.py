@@ -56,13 +56,7 @@ class Decider:
         SlipwayError
             A row is not one of the schema of that model, or its code cannot score it.
         """
-        validator = RowValidator(self.manifest["inputs"], {}, max(len(rows), 1))
-        # Each alone: rows of one request need different keys.
-        parsed = [_parse(validator, row) for row in rows]
-        columns = {
-            name: np.concatenate([each.columns[name] for each in parsed])
-            for name in parsed[0].columns
-        }
+        columns = self.columns(rows)
         with tempfile.TemporaryDirectory(prefix=PREFIX) as folder:
             given, out = Path(folder) / "rows.parquet", Path(folder) / "scores.parquet"
             write_columns(columns, given)
@@ -73,6 +67,22 @@ class Decider:
                 "the record may be of another model",
             )
         return [self.answers.answer(score) for score in scores.tolist()]
+
+    def columns(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, np.ndarray]:
+        """Return rows, as they were sent, as the columns of the model's schema.
+
+        Raises
+        ------
+        SlipwayError
+            A row is not one of that schema.
+        """
+        validator = RowValidator(self.manifest["inputs"], {}, max(len(rows), 1))
+        # Each alone: rows of one request need different keys.
+        parsed = [_parse(validator, row) for row in rows]
+        return {
+            name: np.concatenate([each.columns[name] for each in parsed])
+            for name in parsed[0].columns
+        }
 
 
 @contextmanager

@@ -70,3 +70,32 @@ def audit(
         raise typer.Exit(run.predictions(Path(), place, question, output))
     code = run.seal(place, checkpoints, output) if seal else run.verify(place, checkpoints, output)
     raise typer.Exit(code)
+
+
+def explain(
+    given: Annotated[str, typer.Argument(metavar="ID", help="Id of a prediction.")],
+    explained_class: Annotated[
+        str,
+        typer.Option("--class", metavar="NAME", help="Class to explain; default: the predicted."),
+    ] = "",
+    log: Log = "",
+    json: JsonFile = None,
+    html: HtmlFile = None,
+) -> None:
+    """Show what each feature adds to a prediction. Exit codes: 0 explained, 2 not.
+
+    With the model that made it and the code of its commit, by SHAP: exact for trees and linear
+    models, else sampled with a stated error. The extra `explain` is needed (docs/explain.md).
+
+    Reads the prediction log, and the model of the commit from the cache or remote.
+
+    Example: slipway explain 01a22911-a8df-7361-b11f-481a8c512114 --html explanation.html
+    """
+    from slipway.audit import explain
+    from slipway.documents.output import Output
+    from slipway.monitoring.check import log_place
+    from slipway.settings import read_params
+
+    place = log or log_place(read_params())
+    output = Output(typer.echo, json, html)
+    raise typer.Exit(explain.explain(Path(), place, given, explained_class, output))

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from slipway.cli.audit import audit
+from slipway.cli.audit import audit, explain
 from slipway.cli.options import HtmlFile, JsonFile, Log, MarkdownFile, Model
 
 
@@ -85,4 +85,4 @@ def retrain(
     raise typer.Exit(result.exit_code)
 
 
-COMMANDS: list[Callable[..., Any]] = [drift, page, retrain, audit]
+COMMANDS: list[Callable[..., Any]] = [drift, page, retrain, audit, explain]

@@ -36,7 +36,7 @@ def costs(champion: Path | None, challenger: Path, features: Columns, rule: Rule
     the median of `ROUNDS` rows. Only the model file is timed, not the features. A champion that
     does not run with the code of this commit is not timed; its own commit scores it.
     """
-    loaded = {"champion": _load_champion(champion, features), "challenger": Model.load(challenger)}
+    loaded = {"champion": load_champion(champion, features), "challenger": Model.load(challenger)}
     models = {name: model for name, model in loaded.items() if model}
     times = _row_times(list(models.values()), features)
     medians = dict(zip(models, times, strict=True))
@@ -54,13 +54,13 @@ def costs(champion: Path | None, challenger: Path, features: Columns, rule: Rule
     )
 
 
-def _load_champion(folder: Path | None, features: Columns) -> Model | None:
+def load_champion(folder: Path | None, features: Columns) -> Model | None:
     """Return the champion if it runs here, with features and types of another commit; else None."""
     if folder is None:
         return None
     try:
         model = Model.load(folder)
-        model.predict(_features_for(model, take(features, slice(0, 1))))
+        model.predict(features_for(model, take(features, slice(0, 1))))
     except Exception:  # noqa: BLE001 - its estimator may raise anything
         return None
     return model
@@ -73,23 +73,24 @@ def _row_times(models: list[Model], features: Columns) -> list[float]:
     for turn in range(ROUNDS):
         row = take(features, np.array([turn % count]))
         for model, taken in zip(models, times, strict=True):
-            inputs = _features_for(model, row)
+            inputs = features_for(model, row)
             start = perf_counter()
             model.score_features(inputs)
             taken.append((perf_counter() - start) * 1000)
     return [median(taken) for taken in times]
 
 
-def _features_for(model: Model, row: Columns) -> dict[str, np.ndarray]:
+def features_for(model: Model, rows: Columns) -> dict[str, np.ndarray]:
+    """Return the features of a model; one that only the other model has is 0 or empty."""
+    count = len(next(iter(rows.values())))
     return {
-        feature["name"]: row.get(feature["name"], _placeholder(feature["type"]))
+        feature["name"]: rows.get(feature["name"], _placeholder(feature["type"], count))
         for feature in model.manifest["features"]
     }
 
 
-def _placeholder(kind: str) -> np.ndarray:
-    """Return a value for a feature that only the other model has."""
-    return np.array([0], "float32") if kind == "number" else np.array([""], object)
+def _placeholder(kind: str, count: int) -> np.ndarray:
+    return np.zeros(count, "float32") if kind == "number" else np.full(count, "", object)
 
 
 def _megabytes(folder: Path) -> float:

@@ -435,11 +435,35 @@ class Cost(Part):
         return {"row_ms": self.row_ms, "model_mb": self.model_mb}
 
 
+class Loss(Part):
+    """What a metric loses, with its interval; without one, the rows are too few for it."""
+
+    value: Number
+    low: Number | None = None
+    high: Number | None = None
+
+
 class Importance(Part):
-    """What the task's first headline metric loses when a feature is shuffled."""
+    """What the task's first headline metric loses when a feature is shuffled.
+
+    Attributes
+    ----------
+    low, high
+        Ends of the interval.
+    champion
+        The loss of the champion on the same rows; None if it does not have the feature, or its
+        features are not those of this commit's code.
+    """
 
     feature: Name
     decrease: Number = Field(validation_alias=AliasChoices("decrease", "auc_decrease", "auc_lost"))
+    low: Number | None = None
+    high: Number | None = None
+    champion: Loss | None = None
+
+    @property
+    def loss(self) -> Loss:
+        return Loss(value=self.decrease, low=self.low, high=self.high)
 
 
 class FileChanges(Part):

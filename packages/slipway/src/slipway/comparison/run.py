@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypedDict, cast, get_args
+from typing import TYPE_CHECKING, Any, TypedDict, cast, get_args
 
 import numpy as np
 from pydantic import ValidationError
@@ -17,9 +17,9 @@ from slipway.comparison.baselines import Champion, best_champions, find_champion
 from slipway.comparison.changes import changes, data_changes
 from slipway.comparison.compare import ScoredModel
 from slipway.comparison.core import Findings, judge, with_verdict
-from slipway.comparison.cost import costs
+from slipway.comparison.cost import costs, features_for, load_champion
 from slipway.comparison.periods import ScoredPeriod, compared, score_periods
-from slipway.comparison.permutation_importance import permutation_importance
+from slipway.comparison.permutation_importance import losses_of, permutation_importance
 from slipway.comparison.report import (
     Behaviour,
     Changes,
@@ -29,6 +29,7 @@ from slipway.comparison.report import (
     Importance,
     Judgement,
     LockStatus,
+    Loss,
     Period,
     Rule,
 )
@@ -40,11 +41,16 @@ from slipway.dataset.origins import Origin
 from slipway.dataset.split import Dataset
 from slipway.dataset.tables import digest, take, write_json
 from slipway.errors import SlipwayError
+from slipway.metrics.sample import Sample
 from slipway.progress import spinner
 from slipway.repository.git import resolve
 from slipway.repository.pointers import check_conflicts, data_revision
 from slipway.settings import Params, explain, read_params
+from slipway.training.formats.choose import PARITY
 from slipway.training.score import MANIFEST_FILE, MODEL, Model
+
+if TYPE_CHECKING:
+    from slipway.project import Columns
 
 # Evenly spaced rows for the behaviours and the permutation importance: enough to estimate a
 # share within a percent.
@@ -114,7 +120,7 @@ def _judge(
         findings = Findings(
             holdout=_holdout(root, commit, champion, model, rule, shown),
             periods=shown,
-            **_probe(model, champion, holdout.rows, rule),
+            **_probe(model, champion, holdout.rows, rule, dependence),
             data=data,
             changes=changed,
             lock=lock,
@@ -145,15 +151,38 @@ class Probes(TypedDict):
     permutation_importance: list[Importance]
 
 
-def _probe(model: Model, champion: Champion, rows: LabelledRows, rule: Rule) -> Probes:
-    sample = _spread(len(rows.labels))
-    probed = LabelledRows(take(rows.columns, sample), rows.labels[sample])
+def _probe(
+    model: Model, champion: Champion, rows: LabelledRows, rule: Rule, dependence: Dependence
+) -> Probes:
+    at = _spread(len(rows.labels))
+    probed = LabelledRows(take(rows.columns, at), rows.labels[at])
     features = project.features(probed.inputs())
+    sample = Sample.of(probed.labels.astype("float64"), dependence.clusters(probed.columns))
+    confidence = 1 - 2 * rule.alpha
     return Probes(
         behaviours=check_behaviours(model, probed.inputs()),
         cost=costs(champion.folder, MODEL, features, rule),
-        permutation_importance=permutation_importance(model, features, probed.labels),
+        permutation_importance=permutation_importance(
+            model,
+            features,
+            sample,
+            confidence,
+            _losses_of_champion(champion, at, features, sample, confidence),
+        ),
     )
+
+
+def _losses_of_champion(
+    champion: Champion, at: np.ndarray, features: Columns, sample: Sample, confidence: float
+) -> dict[str, Loss] | None:
+    """Return the importance of the champion's features; None if this code computes other ones."""
+    model = load_champion(champion.folder, features)
+    if model is None or champion.scored is None or champion.scored.scores is None:
+        return None
+    own = features_for(model, features)
+    if not np.allclose(model.score_features(own), champion.scored.scores[at], rtol=PARITY):
+        return None
+    return losses_of(model, own, sample, confidence)
 
 
 def _origins(

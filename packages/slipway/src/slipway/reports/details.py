@@ -19,6 +19,7 @@ from slipway.documents.document import Block, Chart, Section, Table
 from slipway.metrics.clusters import DAY
 from slipway.metrics.registry import headline_of
 from slipway.numbers import counted, plain, signed
+from slipway.reports.importance import importance_table, meaning
 from slipway.reports.messages import learned_before, level, months, parts_of
 from slipway.reports.reasons import NAMES, newest_part
 from slipway.untrusted import quote
@@ -296,13 +297,9 @@ def _bin(curve: list[Bin], number: int) -> list[str]:
 
 
 def _permutation_importance(report: Judgement, limit: int) -> Section | None:
-    rows = [
-        [quote(row.feature), plain(row.decrease)] for row in report.permutation_importance[:limit]
-    ]
-    name = NAMES[headline_of(report.task)[0]]
-    text = f"Loss in {name} if a feature is shuffled. Correlated features share their importance."
-    table = Table(["feature", f"loss in {name}"], rows, frozenset({1}))
-    return Section("Permutation importance", [text, table]) if rows else None
+    shown = report.permutation_importance[:limit]
+    table = importance_table(shown, report.task, 1 - 2 * report.rule.alpha)
+    return Section("Permutation importance", [meaning(report.task), table]) if shown else None
 
 
 def _interval(difference: Difference) -> str:

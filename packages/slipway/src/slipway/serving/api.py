@@ -6,10 +6,12 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from itertools import accumulate
 from pathlib import Path
+from urllib.parse import parse_qs
 
 import orjson
 
@@ -17,10 +19,12 @@ from slipway import project
 from slipway.dataset.tables import digest
 from slipway.predictions.answers import answers_of
 from slipway.predictions.checkpoints import CHECKPOINTS, Checkpoints
+from slipway.predictions.ids import find_record
 from slipway.predictions.writer import LogUnavailable, PredictionLog
 from slipway.schema.validator import Fault, Faults, TooManyRows
 from slipway.serving import LOG, SMOKE_SECRET, TOKENS
-from slipway.serving.auth import SmokeTest, Tokens
+from slipway.serving.auth import Right, SmokeTest, Tokens
+from slipway.serving.explain import Explanations
 from slipway.serving.http import (
     Answer,
     BodyBudget,
@@ -41,6 +45,14 @@ from slipway.settings import Serve, read_params
 from slipway.training.score import MANIFEST_FILE, MODEL, Model, read_manifest
 
 OPEN = ("/livez", "/readyz")
+
+# The right that a token needs; /model and unknown paths answer each known token.
+NEEDED = {
+    "/predict": Right.PREDICT,
+    "/explain": Right.EXPLAIN,
+    "/log": Right.LOG,
+    "/metrics": Right.METRICS,
+}
 
 # Keys of the manifest with rows of the training data or their distribution.
 NOT_SHOWN = ("golden", "reference", "past")
@@ -72,13 +84,14 @@ def check_start() -> None:
     manifest, settings = read_manifest(MODEL), read_params().serve
     row_validator(manifest, settings)
     human_review(manifest, settings)
+    Tokens(os.environ.get(TOKENS, ""))
     open_log(settings)
 
 
 def open_log(
     settings: Serve, waits_since: Callable[[float | None], None] = lambda _: None
 ) -> PredictionLog:
-    folder = Path(os.environ.get(LOG) or settings.log)
+    folder = log_folder(settings)
     second = Checkpoints(url) if (url := os.environ.get(CHECKPOINTS, "")) else None
     if second is not None:
         second.prepare(folder)
@@ -88,6 +101,10 @@ def open_log(
         waits_since=waits_since,
         checkpoints=second,
     )
+
+
+def log_folder(settings: Serve) -> Path:
+    return Path(os.environ.get(LOG) or settings.log)
 
 
 class Api:
@@ -107,7 +124,9 @@ class Api:
         answers = answers_of(model.task, model.manifest)
         self._metrics = Metrics(model.sha256, release, answers)
         self._log = open_log(settings, self._metrics.log_waits_since)
+        self._log_url = str(log_folder(settings))
         self._predictor = Predictor(model, settings, release, self._log, self._metrics)
+        self._explanations = Explanations(model)
         self._tokens = Tokens(os.environ.get(TOKENS, ""))
         self._smoke_test = SmokeTest(os.environ.get(SMOKE_SECRET, ""))
         self._outage = Outage()
@@ -126,6 +145,8 @@ class Api:
         self._card = MODEL / CARD_FILE
         self._endpoints: dict[str, tuple[str, Endpoint]] = {
             "/predict": ("POST", self._predict),
+            "/explain": ("POST", self._explain),
+            "/log": ("GET", self._read_log),
             "/model": ("GET", self._describe),
             "/card": ("GET", self._show_card),
             "/metrics": ("GET", self._measure),
@@ -160,7 +181,7 @@ class Api:
     def _endpoint(self, scope: Scope) -> Endpoint:
         path, method = scope["path"], scope["method"]
         if path not in OPEN:
-            self._tokens.check(scope)
+            self._tokens.check(scope, NEEDED.get(path))
         if path not in self._endpoints:
             raise Refusal(404, "not_found", f"ask for one of {', '.join(self._endpoints)}")
         expected, endpoint = self._endpoints[path]
@@ -185,12 +206,8 @@ class Api:
 
     async def _predict_request(self, request: Request) -> Answer:
         try:
-            answer = await self._predictor.predict(request)
-        except BadRows as bad:
-            raise _refuse_rows(bad.faults) from None
-        except TooManyRows as many:
-            message = f"{many.rows} rows in one request: send {self._max_rows:,} at most"
-            raise Refusal(413, "too_many_rows", message) from None
+            with _refusing_rows(self._max_rows):
+                answer = await self._predictor.predict(request)
         except LogUnavailable as fault:
             if not request.smoke_test:
                 self._metrics.log_failed()
@@ -199,6 +216,21 @@ class Api:
             raise Refusal(503, "log_unavailable", message) from None
         self._outage.ended()
         return Answer(200, answer, headers=self._named)
+
+    async def _explain(self, scope: Scope, receive: Receive) -> Answer:
+        check_json(scope)
+        explained_class = _queried(scope, "class")
+        with self._budget.hold() as take, _refusing_rows(1):
+            body = as_utf8(await read_body(scope, receive, self._max_bytes, take))
+            explained = await self._explanations.explain(body, explained_class)
+        return Answer(200, explained, headers=self._named)
+
+    async def _read_log(self, scope: Scope, _receive: Receive) -> Answer:
+        given = _queried(scope, "id")
+        record = await asyncio.to_thread(find_record, self._log_url, given)
+        if record is None:
+            raise Refusal(404, "no_such_prediction", "ask as /log?id=ID, with the id of an answer")
+        return Answer(200, orjson.dumps(record))
 
     async def _describe(self, _scope: Scope, _receive: Receive) -> Answer:
         return self._about
@@ -259,6 +291,24 @@ class Outage:
         message = "the prediction log is written again after %.0f s; requests refused: %d"
         logger.warning(message, seconds, self._refused)
         self._since, self._refused = None, 0
+
+
+def _queried(scope: Scope, name: str) -> str:
+    """Return a value of the query of a request; empty without it."""
+    query = parse_qs(scope["query_string"].decode("latin-1"))
+    return query.get(name, [""])[0]
+
+
+@contextmanager
+def _refusing_rows(most: int) -> Iterator[None]:
+    """Convert the faults of a request's rows to refusals."""
+    try:
+        yield
+    except BadRows as bad:
+        raise _refuse_rows(bad.faults) from None
+    except TooManyRows as many:
+        message = f"{many.rows} rows in one request: send {most:,} at most"
+        raise Refusal(413, "too_many_rows", message) from None
 
 
 def _refuse_rows(faults: Faults) -> Refusal:

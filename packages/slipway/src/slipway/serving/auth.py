@@ -6,12 +6,28 @@ import hashlib
 import hmac
 import ipaddress
 import re
+from enum import StrEnum
 
+from slipway.errors import SlipwayError
 from slipway.serving.http import Refusal, Scope, header
 from slipway.untrusted import shown
 
 HOST = re.compile(r"(?:\[(?P<address>[^]]+)\]|(?P<name>[^]:[]*))(?::[0-9]*)?")
+SCOPES = re.compile(r"(?P<scopes>[a-z]+(?:\+[a-z]+)*):")
 SMOKE_TEST = b"x-slipway-smoke-test"
+
+
+class Right(StrEnum):
+    """What a token may do; the values are the scopes before the colon of a token."""
+
+    PREDICT = "predict"
+    EXPLAIN = "explain"
+    METRICS = "metrics"
+    LOG = "log"
+
+
+# The log has the inputs of other callers: only a token that names its scope reads it.
+WITHOUT_SCOPES = frozenset(Right) - {Right.LOG}
 
 
 class Tokens:
@@ -20,31 +36,48 @@ class Tokens:
     Parameters
     ----------
     listed
-        Comma separated, as in the environment variable SLIPWAY_TOKENS.
+        Comma separated, as in the environment variable SLIPWAY_TOKENS. A token that begins with
+        scopes and a colon, such as ``predict+explain:secret``, has these rights alone; another one
+        has all of them but to read the log.
+
+    Raises
+    ------
+    SlipwayError
+        A token begins with scopes of which one is not known.
     """
 
     def __init__(self, listed: str) -> None:
         tokens = [token.strip() for token in listed.split(",")]
-        self._digests = [_digest(token.encode()) for token in tokens if token]
+        self._rights = [(_digest(token.encode()), _rights(token)) for token in tokens if token]
 
     def __bool__(self) -> bool:
-        return bool(self._digests)
+        return bool(self._rights)
 
-    def check(self, scope: Scope) -> None:
-        """Refuse a request without a known token, in constant time."""
-        if not self._digests:
+    def check(self, scope: Scope, needed: Right | None) -> None:
+        """Refuse a request without a known token that has a right, in constant time.
+
+        Parameters
+        ----------
+        needed
+            None: each known token will do.
+        """
+        if not self._rights:
             _check_loopback(scope)
+            if needed not in (None, *WITHOUT_SCOPES):
+                raise _forbidden(needed)
             return
         scheme, _, token = header(scope, b"authorization").partition(b" ")
         given = _digest(token.strip())
-        known = [hmac.compare_digest(given, digest) for digest in self._digests]
-        if scheme.lower() != b"bearer" or not any(known):
+        known = [rights for digest, rights in self._rights if hmac.compare_digest(given, digest)]
+        if scheme.lower() != b"bearer" or not known:
             raise Refusal(
                 401,
                 "unauthorized",
                 "send a known token: Authorization: Bearer <token>",
                 headers=((b"www-authenticate", b"Bearer"),),
             )
+        if needed is not None and not any(needed in rights for rights in known):
+            raise _forbidden(needed)
 
 
 class SmokeTest:
@@ -66,6 +99,24 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def _forbidden(needed: Right | None) -> Refusal:
+    return Refusal(403, "forbidden", f"this needs a token with the scope `{needed}`")
+
+
+def _rights(token: str) -> frozenset[Right]:
+    scopes = SCOPES.match(token)
+    if scopes is None:
+        return WITHOUT_SCOPES
+    try:
+        return frozenset(map(Right, scopes["scopes"].split("+")))
+    except ValueError:
+        raise SlipwayError(
+            f"SLIPWAY_TOKENS: a token begins with the scopes {shown(scopes['scopes'])}, and the "
+            f"scopes are {', '.join(Right)}",
+            "correct them, or choose a token without a colon",
+        ) from None
 
 
 def _digest(token: bytes) -> bytes:

@@ -7,6 +7,7 @@ from slipway.reports.page.card import card
 from slipway.reports.page.components import target_of
 from slipway.reports.page.header import header
 from slipway.reports.page.history import releases, verdicts
+from slipway.reports.page.importance import importance
 from slipway.reports.page.inputs import Inputs
 from slipway.reports.page.monitoring import drift, traffic
 from slipway.reports.page.performance import alarms, performance
@@ -29,6 +30,7 @@ def document(inputs: Inputs) -> Document:
             releases(inputs),
             quality(inputs),
             slices(inputs),
+            importance(inputs),
             drift(inputs),
             performance(inputs),
             alarms(inputs),
