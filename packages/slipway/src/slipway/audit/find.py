@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from uuid import UUID
 
+from slipway.audit.sealed import read_sealed
 from slipway.errors import SlipwayError
 from slipway.predictions.answers import Fields
 from slipway.predictions.files import Lines, LogFile, LogFolder, Skipped, day_of
@@ -56,7 +57,7 @@ def find_records(url: str, ids: Sequence[str]) -> list[Found]:
         first = printable(min(missing), "?")
         more = f", nor {len(missing) - 1:,} others" if len(missing) > 1 else ""
         raise SlipwayError(
-            f"{url}: no prediction has the id {first}{more}",
+            f"{url}: no prediction has the id {first}{more}{_removed_on(min(missing))}",
             "use the `id` of an answer or of a record, and the log of the service that gave it",
         )
     return [found[each] for each in ids]
@@ -74,6 +75,15 @@ def _records(folder: LogFolder, file: LogFile, ids: set[str]) -> Iterator[Found]
             if record is not None and record["id"] in ids:
                 yield Found(record, file, at)
             at += len(line)
+
+
+def _removed_on(given: str) -> str:
+    """Return that retention has removed files of the day of an id; "" if it has not."""
+    days = tuple(_days_of(given))
+    for each in read_sealed().values():
+        if each.removed and days and each.file.startswith(days):
+            return f"; files of its day were removed after their retention, on {each.removed}"
+    return ""
 
 
 def _days_of(given: str) -> set[str]:

@@ -18,6 +18,7 @@ from slipway.comparison.champion import Built, build, has_model, tree_of
 from slipway.dataset.tables import write_columns
 from slipway.errors import SlipwayError
 from slipway.predictions.answers import Answers, Fields, answers_of, flat_score
+from slipway.predictions.personal import require_rows
 from slipway.repository.git import PREFIX, resolve
 from slipway.schema.validator import Rows, RowValidator
 from slipway.tasks import task_of
@@ -56,6 +57,7 @@ class Decider:
         SlipwayError
             A row is not one of the schema of that model, or its code cannot score it.
         """
+        require_rows(self.manifest["inputs"], "replay")
         validator = RowValidator(self.manifest["inputs"], {}, max(len(rows), 1))
         # Each alone: rows of one request need different keys.
         parsed = [_parse(validator, row) for row in rows]

@@ -48,6 +48,7 @@ from slipway.dataset.zone import stated_zone
 from slipway.errors import NO, YES, SlipwayError
 from slipway.numbers import counted
 from slipway.predictions.answers import Answers, answers_of
+from slipway.predictions.personal import Mask
 from slipway.predictions.record import VERSION
 from slipway.progress import track
 from slipway.serving.human_review import Review, known_categories
@@ -322,6 +323,7 @@ class Scorer:
         self._types = answer_types(self._model.task)
         self._key = project.key_names(manifest["key"])
         self._key_type = key_type(manifest["inputs"])
+        self._mask = Mask(manifest["inputs"], self._key)
         self._about = {
             "time": batch.started,
             "model": batch.model,
@@ -386,7 +388,9 @@ class Scorer:
                  for found in reasons], pa.string(),
             ),
         }  # fmt: skip
-        lines = log_lines(ids, answers, keys, input_texts(checked.sent), self._about)
+        logged = self._mask.table(checked.sent) if self._mask else checked.sent
+        names = [self._mask.key(key) for key in keys] if self._key else ids
+        lines = log_lines(ids, answers, names, input_texts(logged), self._about)
         name = f"{self._started.astimezone(UTC).date()}_{ids[0]}.jsonl" if ids else ""
         counts = self._count(work, checked, answers, listed)
         return Chunk(pa.table(columns), _rejected(work, checked.faults), name, lines, counts)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import fcntl
 import logging
 import os
 import threading
@@ -286,6 +287,9 @@ class _File:
         self.path = folder / f"{day}_{Ids().next(datetime.now(UTC))}.jsonl"
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL
         self._handle = os.open(self.path, flags, 0o640)
+        # `LogFolder.in_use` sees it; the system takes it away if this process is killed.
+        with suppress(OSError):  # not every network file system has locks
+            fcntl.flock(self._handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
         self._chain = Chain(self.path.name)
         self._size = 0
         if sync:

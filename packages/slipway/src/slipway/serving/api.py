@@ -35,7 +35,13 @@ from slipway.serving.http import (
     respond,
 )
 from slipway.serving.metrics import CONTENT_TYPE, OTHER, LogState, Metrics
-from slipway.serving.predict import BadRows, Predictor, human_review, row_validator
+from slipway.serving.predict import (
+    BadRows,
+    Predictor,
+    human_review,
+    personal_mask,
+    row_validator,
+)
 from slipway.serving.release import Release, verify_model
 from slipway.settings import Serve, read_params
 from slipway.training.score import MANIFEST_FILE, MODEL, Model, read_manifest
@@ -72,6 +78,7 @@ def check_start() -> None:
     manifest, settings = read_manifest(MODEL), read_params().serve
     row_validator(manifest, settings)
     human_review(manifest, settings)
+    personal_mask(manifest)
     open_log(settings)
 
 
