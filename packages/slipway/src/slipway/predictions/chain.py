@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from hashlib import sha256
 
@@ -84,9 +84,12 @@ class Chain:
     ----------
     name
         The file's name, without its folder.
+    draw
+        Returns a number of random bytes, for the salts.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, draw: Callable[[int], bytes] = os.urandom) -> None:
+        self._draw = draw
         self.records = 0
         self._link = start_of(name)
 
@@ -98,7 +101,7 @@ class Chain:
     def extend(self, lines: bytes) -> bytes:
         """Return whole records, each a JSON object on a line, as the next lines of the file."""
         records = lines.split(b"\n")[:-1]
-        salts = os.urandom(_SALT * len(records)).hex()
+        salts = self._draw(_SALT * len(records)).hex()
         linked = []
         for place, record in enumerate(records):
             salt = salts[2 * _SALT * place : 2 * _SALT * (place + 1)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
@@ -16,6 +16,9 @@ from slipway.predictions.record import Record
 from slipway.project import SCHEMA
 from slipway.schema.export import export_schema
 from slipway.untrusted import shown_name
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 # A shorter text, or a number, occurs in files by chance.
 LEAST_IN_BYTES = 4
@@ -88,8 +91,8 @@ class Subject:
 
     def is_in(self, content: bytes) -> bool:
         """Return whether a file has a value or a key of this subject, also in compressed pages."""
-        if content[:4] == b"PAR1":
-            return self._is_in_parquet(content)
+        if content[:4] == b"PAR1" and (found := self._is_in_parquet(content)) is not None:
+            return found
         try:
             return self._is_in_json(orjson.loads(content), "")
         except ValueError:
@@ -97,18 +100,20 @@ class Subject:
         words = {w for w in self._values | self.keys if len(w) >= LEAST_IN_BYTES and not _number(w)}
         return any(word.encode() in content and _has_word(word, content) for word in words)
 
-    def _is_in_parquet(self, content: bytes) -> bool:
+    def _is_in_parquet(self, content: bytes) -> bool | None:
+        """Return whether a column has it; None if it is not a whole parquet file."""
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        table = pq.read_table(pa.BufferReader(content))
-        for name, column in zip(table.column_names, table.columns, strict=True):
-            found = column.combine_chunks()
-            if pa.types.is_dictionary(found.type):
-                found = found.dictionary
-            if any(self._is_it(value, name) for value in found.unique().to_pylist()):
-                return True
-        return False
+        try:
+            table = pq.ParquetFile(pa.BufferReader(content)).read()
+            return any(
+                self._is_it(value, name)
+                for name, column in zip(table.column_names, table.columns, strict=True)
+                for value in _values(column)
+            )
+        except (pa.ArrowException, OSError, ValueError):
+            return None
 
     def _is_in_json(self, value: Any, name: str) -> bool:
         if isinstance(value, Mapping):
@@ -128,6 +133,19 @@ class Subject:
         if isinstance(value, str) and not _number(value):
             return self.has_value(value) or self.has_key(value)
         return (own == self.column and self.has_value(value)) or (is_key and self.has_key(value))
+
+
+def _values(column: pa.ChunkedArray) -> list[object]:
+    """Return the values of a column of texts or numbers, each once; of others none."""
+    from pyarrow import types
+
+    found = column.combine_chunks()
+    if types.is_dictionary(found.type):
+        found = found.dictionary
+    has_words = types.is_string(found.type) or types.is_large_string(found.type)
+    has_numbers = types.is_integer(found.type) or types.is_floating(found.type)
+    values: list[object] = found.unique().to_pylist() if has_words or has_numbers else []
+    return values
 
 
 def _number(text: str) -> bool:

@@ -82,18 +82,21 @@ def check_start() -> None:
     open_log(settings)
 
 
-def open_log(
-    settings: Serve, waits_since: Callable[[float | None], None] = lambda _: None
-) -> PredictionLog:
+def open_log(settings: Serve, metrics: Metrics | None = None) -> PredictionLog:
+    """Return the log of a worker; without metrics, to try whether it can be written."""
     folder = Path(os.environ.get(LOG) or settings.log)
     second = Checkpoints(url) if (url := os.environ.get(CHECKPOINTS, "")) else None
-    if second is not None:
-        second.prepare(folder)
+    fails = metrics.checkpoints_fail if metrics else lambda _: None
+    waits_since = metrics.log_waits_since if metrics else lambda _: None
+    if second is not None and not second.prepare(folder):
+        logger.error("%s: the folder of checkpoints cannot be written", second.url)
+        fails(True)
     return PredictionLog(
         folder,
         sync=settings.log_durable == "disk",
         waits_since=waits_since,
         checkpoints=second,
+        checkpoints_fail=fails,
     )
 
 
@@ -113,7 +116,7 @@ class Api:
         release = Release.of_model(MODEL)
         answers = answers_of(model.task, model.manifest)
         self._metrics = Metrics(model.sha256, release, answers)
-        self._log = open_log(settings, self._metrics.log_waits_since)
+        self._log = open_log(settings, self._metrics)
         self._predictor = Predictor(model, settings, release, self._log, self._metrics)
         self._tokens = Tokens(os.environ.get(TOKENS, ""))
         self._smoke_test = SmokeTest(os.environ.get(SMOKE_SECRET, ""))
