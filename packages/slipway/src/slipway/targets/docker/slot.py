@@ -8,9 +8,9 @@ from typing import Any
 
 from slipway.docker import HARDENED, Container, ContainerState, docker
 from slipway.polling import wait_until
-from slipway.release.outcome import CheckFailed
 from slipway.predictions.checkpoints import CHECKPOINTS
 from slipway.predictions.personal import SECRET
+from slipway.release.outcome import CheckFailed
 from slipway.serving import SMOKE_SECRET, TOKENS
 from slipway.targets.docker.engine import LOG, SECOND_PLACE, Engine, ensure_checkpoints
 from slipway.targets.docker.lease import Lease
