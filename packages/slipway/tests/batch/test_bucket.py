@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.batch.conftest import Score
+from tests.batch.conftest import Score, without_chain
 from tests.batch.test_resume import CHUNK_ROWS, SECONDS, another_model, files_of, start
 from tests.services.projects import ROOT
 from tests.services.servers import Server
@@ -88,7 +88,9 @@ def stored(store: Server) -> dict[str, bytes]:
     """Return the files of the batch, by name."""
     store.files.invalidate_cache()
     paths = [path for path in store.files.find(store.path) if "partial" not in path]
-    return {path.rpartition("/")[2]: store.files.cat_file(path) for path in sorted(paths)}
+    return {
+        path.rpartition("/")[2]: without_chain(store.files.cat_file(path)) for path in sorted(paths)
+    }
 
 
 def scored(store: Server) -> list[str]:

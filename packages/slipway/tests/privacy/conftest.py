@@ -16,7 +16,7 @@ from slipway.repository.worktrees import run
 # In parts: the repository has a copy of this file, which must not have the values.
 KEY = "-".join(["20130912", "QX7741", "JFK"])
 DESTINATION = "QX" + "Z"
-SEATS = 577
+SEATS = 577 + 0.25
 
 SECRET_TEXT = "a secret of the tests"
 
@@ -61,6 +61,6 @@ def _plant(path: Path) -> None:
     rows = pd.read_parquet(path)
     middle = len(rows) // 2
     rows.loc[middle, ["flight_id", "dest"]] = [KEY, DESTINATION]
-    rows.loc[middle, "plane_seats"] = float(SEATS)
+    rows.loc[middle, "plane_seats"] = SEATS
     path.unlink()  # it may be a link to the cache
     rows.to_parquet(path, index=False)

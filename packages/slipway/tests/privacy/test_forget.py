@@ -1,4 +1,4 @@
-"""Forgetting a subject leaves no trace: not in data, log, labels, DVC's objects or the new model."""
+"""Forgetting a subject leaves no trace in data, log, labels, DVC's objects and the new model."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 from tests.privacy.conftest import KEY, Private
 from tests.services.repository import commit
+from zc.lockfile import LockFile
 
 from slipway.audit.verify import verify_log
 from slipway.comparison.champion import Erased, build, tree_of
@@ -36,6 +37,7 @@ def private(marked: Private, tmp_path: Path) -> Private:
     root = Path(shutil.copytree(marked.root, tmp_path / "repository", symlinks=True))
     copy = Private(root, remote)
     copy.run("dvc", "remote", "modify", "-q", "storage", "url", str(remote))
+    commit(root, "Move the remote")
     rows = max((root / "data").glob("*.parquet"))
     copy.run("slipway", "score-batch", "--rows", str(rows), "--out", str(tmp_path / "out"))
     labels = tmp_path / "labels.csv"
@@ -54,7 +56,7 @@ def texts_of(path: Path) -> Iterator[bytes]:
         try:
             table = pq.ParquetFile(pa.BufferReader(content)).read()
             yield str([column.to_pylist() for column in table.columns]).encode()
-        except (pa.ArrowException, ValueError):  # a damaged file of a test
+        except (pa.ArrowException, OSError, ValueError):  # a damaged file of a test
             return
 
 
@@ -110,16 +112,23 @@ def _check_that_the_old_model_is_explained(private: Private, revisions: list[str
 
 
 def test_a_run_that_was_interrupted_is_finished_by_the_next(private: Private) -> None:
-    """It ended while the old objects were removed: data, log and labels are done."""
+    """DVC is in use when data, log and labels are written, and before their old objects go."""
     log = private.root.parent / "out/log"
-    with (private.remote / "files/md5/zz").open("w") as file:
-        file.write("not an object, so that reading the remote fails")
-    for folder in private.remote.rglob("files/md5/*"):
-        if folder.is_dir():
-            folder.chmod(0o500)
     command = ["slipway", "forget", KEY, "--log", str(log)]
+    lock = LockFile(str(private.root / ".dvc/tmp/lock"))
+    with pytest.raises(SlipwayError):
+        private.run(*command)
+    lock.close()
+    (begun,) = read_erasures(private.root / LIST)
+    assert not begun.done
+    assert traces(private.remote)
+
     private.run(*command)
-    assert traces(private.root, private.remote, log) == []
+
+    assert traces(private.root / "data", private.root / ".dvc", private.remote, log) == []
+    (ended,) = read_erasures(private.root / LIST)
+    assert (ended.done, ended.lines, ended.rows) == (True, begun.lines, 1)
+    assert verify_log(str(log), "", private.root / "none", private.root / LIST).exit_code == 0
 
 
 def test_a_remote_inside_the_repository_is_refused(small_repository: Path) -> None:
