@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 from tests.privacy.conftest import KEY, Private
 from tests.services.repository import commit
-from zc.lockfile import LockFile
+from zc.lockfile import LockFile  # type: ignore[import-untyped]
 
 from slipway.audit.verify import verify_log
 from slipway.comparison.champion import Erased, build, tree_of

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import pyarrow as pa
 import pytest
 
@@ -71,7 +74,7 @@ def test_a_row_of_the_log_is_not_scored_again() -> None:
 
 
 def test_the_faults_of_a_request_do_not_show_personal_values() -> None:
-    def differ(columns):  # type: ignore[no-untyped-def]
+    def differ(columns: Mapping[str, Any]) -> Any:
         """City and plan differ."""
         return columns["city"] != columns["plan"]
 

@@ -95,8 +95,8 @@ def find_champion(
         erased: Incomparable | None = None
         try:
             built = champions.build(root, tree)
-        except champions.Erased as error:
-            erased = Incomparable(code="erased", detail=str(error)[:LONGEST_TEXT])
+        except champions.Erased as gone:
+            erased = Incomparable(code="erased", detail=str(gone)[:LONGEST_TEXT])
         if erased is not None:
             yield Champion(None, erased)
             return

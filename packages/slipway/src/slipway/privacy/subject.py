@@ -110,7 +110,7 @@ class Subject:
             return any(
                 self._is_it(value, name)
                 for name, column in zip(table.column_names, table.columns, strict=True)
-                for value in _values(column)
+                for value in self._candidates(name, column)
             )
         except (pa.ArrowException, OSError, ValueError):
             return None
@@ -124,28 +124,38 @@ class Subject:
             return any(self._is_in_json(each, name) for each in value)
         return self._is_it(value, name)
 
+    def _candidates(self, name: str, column: pa.ChunkedArray) -> list[object]:
+        """Return the values of a column, each once: of numbers only in columns of their name."""
+        from pyarrow import types
+
+        found = column.combine_chunks()
+        if types.is_dictionary(found.type):
+            found = found.dictionary
+        has_words = types.is_string(found.type) or types.is_large_string(found.type)
+        if not has_words and not self._may_have_number(name):
+            return []
+        is_number = types.is_integer(found.type) or types.is_floating(found.type)
+        values: list[object] = found.unique().to_pylist() if has_words or is_number else []
+        return values
+
+    def _may_have_number(self, name: str) -> bool:
+        return _own_name(name) in (self.column, "key", *project.key_columns())
+
     def _is_it(self, value: object, name: str) -> bool:
         """Return whether a value is of this subject: a number only under the name of its column."""
         if not isinstance(value, str | int | float) or isinstance(value, bool):
             return False
-        own = name.removeprefix("feature:").removeprefix("input:")
-        is_key = own in ("key", *project.key_columns())
         if isinstance(value, str) and not _number(value):
             return self.has_value(value) or self.has_key(value)
-        return (own == self.column and self.has_value(value)) or (is_key and self.has_key(value))
+        if not self._may_have_number(name):
+            return False
+        is_value = _own_name(name) == self.column and self.has_value(value)
+        return is_value or (_own_name(name) != self.column and self.has_key(value))
 
 
-def _values(column: pa.ChunkedArray) -> list[object]:
-    """Return the values of a column of texts or numbers, each once; of others none."""
-    from pyarrow import types
-
-    found = column.combine_chunks()
-    if types.is_dictionary(found.type):
-        found = found.dictionary
-    has_words = types.is_string(found.type) or types.is_large_string(found.type)
-    has_numbers = types.is_integer(found.type) or types.is_floating(found.type)
-    values: list[object] = found.unique().to_pylist() if has_words or has_numbers else []
-    return values
+def _own_name(name: str) -> str:
+    """Return the column that a column of a file is of."""
+    return name.removeprefix("feature:").removeprefix("input:").removeprefix("input.")
 
 
 def _number(text: str) -> bool:
