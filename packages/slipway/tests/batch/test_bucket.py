@@ -9,7 +9,6 @@ import signal
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -29,16 +28,6 @@ from slipway.predictions.reader import read_log
 from slipway.settings import read_params
 
 STORES = ("s3", "gcs", "azure", "ssh")
-
-
-@pytest.fixture
-def store(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Server:
-    server: Server = request.getfixturevalue(request.param)
-    for name, value in server.environment.items():
-        monkeypatch.setenv(name, value)
-    url = server.url.replace("azure://", "az://")
-    name = request.node.originalname
-    return replace(server, url=f"{url}/{name}", path=f"{server.path}/{name}")
 
 
 PAGES = {"s3": "cloud-s3", "gs": "cloud-gcs", "az": "cloud-azure", "ssh": "cloud-ssh"}

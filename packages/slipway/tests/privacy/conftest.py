@@ -48,7 +48,9 @@ def marked(small_repository: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     run(["dvc", "remote", "modify", "-q", "storage", "url", str(remote)], root)
     with (root / "src/model/schema.py").open("a") as file:
         file.write(PERSONAL)
-    _plant(max((root / "data").glob("*.parquet")))
+    files = sorted((root / "data").glob("*.parquet"))
+    _plant(files[0], 0)
+    _plant(files[-1], 1_500, KEY)
     private = Private(root, remote)
     private.run("dvc", "add", "-q", "data")
     private.run("dvc", "repro", "-q", "train", "evaluate")
@@ -57,10 +59,9 @@ def marked(small_repository: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     return private
 
 
-def _plant(path: Path) -> None:
+def _plant(path: Path, row: int, key: str = "") -> None:
     rows = pd.read_parquet(path)
-    middle = len(rows) // 2
-    rows.loc[middle, ["flight_id", "dest"]] = [KEY, DESTINATION]
-    rows.loc[middle, "plane_seats"] = SEATS
+    rows.loc[row, ["flight_id", "dest"]] = [key or rows["flight_id"][row], DESTINATION]
+    rows.loc[row, "plane_seats"] = SEATS
     path.unlink()  # it may be a link to the cache
     rows.to_parquet(path, index=False)

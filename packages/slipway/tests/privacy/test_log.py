@@ -10,6 +10,7 @@ from pathlib import Path
 
 import orjson
 import pytest
+from tests.services.servers import Server
 
 from slipway.audit.find import find_records
 from slipway.audit.run import Question, predictions
@@ -229,6 +230,24 @@ def test_nothing_is_removed_from_a_log_that_was_tampered_with(log: Log) -> None:
     with pytest.raises(Refused):
         prune(str(log.folder), 30, sealed=log.sealed)
     assert log.file.exists()
+
+
+@pytest.mark.parametrize("store", ["s3", "ssh"], indirect=True)
+def test_a_log_in_a_store_is_erased_and_pruned_there(log: Log, store: Server) -> None:
+    url, name = f"{store.url}/log", log.file.name
+    store.files.makedirs(f"{store.path}/log", exist_ok=True)
+    store.files.pipe_file(f"{store.path}/log/{name}", log.file.read_bytes())
+
+    found = find(url, log.subject, log.erasure)
+    write_erasures([log.erasure], log.erasures)
+    erase_records(found, log.subject, log.erasure, log.sealed)
+
+    audited = verify_log(url, "", log.sealed, log.erasures)
+    assert (audited.exit_code, audited.erased) == (0, 3)
+    assert SUBJECT.encode() not in store.files.cat_file(f"{store.path}/log/{name}")
+    assert prune(url, 30, sealed=log.sealed, erasures=log.erasures) == [name]
+    store.files.invalidate_cache()
+    assert not store.files.exists(f"{store.path}/log/{name}")
 
 
 def test_without_a_retention_nothing_is_removed(log: Log) -> None:

@@ -81,6 +81,7 @@ def test_reports_page_and_messages_have_no_personal_value(
         marked.run("slipway", "drift", "--log", log, *drift),
         marked.run("slipway", "audit", ids[0], "--log", log, "--json", str(tmp_path / "a.json")),
         marked.run("slipway", "page", "--out", str(page), "--log", log),
+        marked.run("slipway", "schema"),
     ]
     bad.unlink()
 

@@ -13,6 +13,7 @@ from slipway.audit.sealed import SEALED, read_sealed, write_sealed
 from slipway.audit.verify import seal_log
 from slipway.errors import SlipwayError
 from slipway.predictions.files import DATED, LogFile, LogFolder
+from slipway.repository.erasures import ERASURES
 
 
 def prune(
@@ -20,6 +21,7 @@ def prune(
     days: int | None,
     checkpoints: str = "",
     sealed: Path = SEALED,
+    erasures: Path = ERASURES,
     *,
     dry_run: bool = False,
 ) -> list[str]:
@@ -47,7 +49,7 @@ def prune(
     old = [file for file in folder.files if _is_before(file, first) and not folder.in_use(file)]
     if dry_run or not old:
         return [file.name for file in old]
-    seal_log(url, checkpoints, sealed)
+    seal_log(url, checkpoints, sealed, erasures)
     for file in old:
         _remove(folder, file, sealed)
     return [file.name for file in old]

@@ -35,10 +35,15 @@ def start(engine: Engine, slot: str, image: str, tokens: str) -> None:
         # Secrets go through the environment: every user can read a command line.
         *(f"--env={name}" for name in (TOKENS, SMOKE_SECRET, CHECKPOINTS, SECRET)),
         image,
-        environment={CHECKPOINTS: SECOND_PLACE}
-        | os.environ
-        | {TOKENS: tokens, SMOKE_SECRET: secrets.token_urlsafe(24)},
+        environment=os.environ
+        | {TOKENS: tokens, SMOKE_SECRET: secrets.token_urlsafe(24), CHECKPOINTS: _second_place()},
     )
+
+
+def _second_place() -> str:
+    """Return where the ends of the log go: a URL of the environment, else the volume for them."""
+    stated = os.environ.get(CHECKPOINTS, "")
+    return stated if "://" in stated else SECOND_PLACE
 
 
 def wait_until_ready(engine: Engine, lease: Lease, slot: str) -> None:
