@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from tests.services.repository import commit
+from tests.services.repository import commit, edit_params
 
 from slipway.predictions.personal import SECRET
 from slipway.repository.worktrees import run
@@ -46,6 +46,8 @@ def marked(small_repository: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     shutil.copytree(small_repository, root, symlinks=True)
     (root / "data-remote").rename(remote)
     run(["dvc", "remote", "modify", "-q", "storage", "url", str(remote)], root)
+    edit_params(root, prepare={"origins": 1}, train={"iterations": 30})
+    commit(root, "Compare on one period")
     with (root / "src/model/schema.py").open("a") as file:
         file.write(PERSONAL)
     files = sorted((root / "data").glob("*.parquet"))
