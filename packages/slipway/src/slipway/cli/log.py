@@ -59,7 +59,7 @@ def prune(
 ) -> None:
     """Remove the files of a prediction log that are older than their retention.
 
-    Verifies the log first; writes reports/sealed.jsonl, which is for you to commit.
+    Reads and verifies the log first. Writes reports/sealed.jsonl, which is for you to commit.
 
     Example: slipway log prune --days 90 --dry-run
     """
