@@ -54,6 +54,8 @@ __all__ = [
     "label",
     "label_definition",
     "not_retrainable",
+    "personal",
+    "personal_of",
     "read_labels",
     "row_keys",
     "schema",
@@ -184,8 +186,45 @@ def event_time() -> str | None:
     return name
 
 
+def personal() -> dict[str, str]:
+    """Return the personal columns, and whether the prediction log drops or hashes their values.
+
+    Raises
+    ------
+    SlipwayError
+        A column has another entry, or is one that the log cannot do without.
+    """
+    columns = schema().columns
+    found = {name: personal_of(name, column) for name, column in columns.items()}
+    marked = {name: way for name, way in found.items() if way}
+    if event_time() in marked:
+        raise SlipwayError(
+            f"{SCHEMA}: column `{event_time()}` is personal, and it is the time of the event",
+            "each day of the log is found by it: take the mark away",
+        )
+    if dropped := [name for name in key_columns() if marked.get(name) == "drop"]:
+        raise SlipwayError(
+            f"{SCHEMA}: column `{dropped[0]}` is in the key, and would be dropped from the log",
+            'labels are joined by it: use "personal": "hash"',
+        )
+    return marked
+
+
+def personal_of(name: str, column: Any) -> str:
+    """Return "drop", "hash" or, for a column that is not personal, ""; raises SlipwayError."""
+    way = (column.metadata or {}).get("personal", "")
+    if way not in ("", "drop", "hash"):
+        raise SlipwayError(
+            f"{SCHEMA}: column `{name}`: its metadata has personal: {way!r}",
+            'use "drop" or "hash" (docs/privacy.md)',
+        )
+    return str(way)
+
+
 def not_retrainable() -> str:
     """Return why rows of the prediction log cannot be added to data/; "" if they can."""
+    if lost := [name for name in inputs() if name in personal()]:
+        return f"{SCHEMA}: `{lost[0]}` is personal, so the log does not have its values"
     if event_time() is None:
         return f"{SCHEMA}: `EVENT_TIME` is None, so no period can be added"
     if len(key_columns()) != 1:
@@ -345,10 +384,25 @@ def estimator(params: Mapping[str, Any], categories: list[str]) -> BaseEstimator
 def slices(columns: Columns) -> dict[str, np.ndarray]:
     """Return every slice's labels, name to array of text, shape (rows,)."""
     with user_code():
-        return {
+        found = {
             name: np.asarray(function(columns))
             for name, function in _load("slices", "SLICES").items()
         }
+    for name, labels in found.items():
+        _refuse_personal(name, labels, columns)
+    return found
+
+
+def _refuse_personal(name: str, labels: np.ndarray, columns: Columns) -> None:
+    """Refuse a slice whose labels are values of a personal column: a report lists them."""
+    for column in personal().keys() & columns.keys():
+        values = columns[column]
+        if np.isin(np.unique(labels.astype(str)), np.unique(values.astype(str))).any():
+            raise SlipwayError(
+                f"src/model/slices.py: the labels of `{name}` are values of `{column}`, which is "
+                "personal, and a report would list them",
+                "make groups of several values, under names of their own",
+            )
 
 
 def behaviours(columns: Columns, score: Scorer) -> Iterator[tuple[str, str, np.ndarray, float]]:

@@ -411,6 +411,7 @@ class Monitoring(Section):
     accuracy_drop: Share = 0.02
     error_rise: Annotated[float, Field(ge=0)] = 0.1
     bias_gap: Annotated[float, Field(ge=0)] = 0.2
+    retention_days: Count | None = None
     retrain: Literal["on drift", "never"] = "never"
     cooldown_days: Annotated[int, Field(ge=0)] = 7
 

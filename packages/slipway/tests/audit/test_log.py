@@ -225,14 +225,19 @@ def test_the_second_place_is_not_the_log(tmp_path: Path) -> None:
 def test_predictions_go_on_while_the_second_place_cannot_be_written(tmp_path: Path) -> None:
     place = Checkpoints(str(tmp_path / "second"))
     (tmp_path / "second").write_text("a file, not a folder")
+    assert place.prepare(tmp_path / "log") is False
+    failing: list[bool] = []
 
     async def write() -> None:
-        log = PredictionLog(tmp_path / "log", sync=False, checkpoints=place)
+        log = PredictionLog(
+            tmp_path / "log", sync=False, checkpoints=place, checkpoints_fail=failing.append
+        )
         await log.append(MONDAY, record(MONDAY, 1))
         await log.close()
 
     asyncio.run(write())
     assert verify_log(str(tmp_path / "log")).records == 1
+    assert failing == [True]
 
 
 def test_the_newest_state_of_a_file_is_in_its_checkpoint(log: Written) -> None:

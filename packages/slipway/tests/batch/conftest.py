@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -74,3 +75,8 @@ def bad_rows(rows: Path) -> Path:
 
 def _wide(field: pa.Field) -> pa.Field:
     return field.with_type(pa.int64()) if pa.types.is_integer(field.type) else field
+
+
+def without_chain(content: bytes) -> bytes:
+    """Return a file of the log without what each chain has of its own; another file as it is."""
+    return re.sub(rb',"n":\d+,"salt":.*', b"}", content) if content[:1] == b"{" else content

@@ -9,11 +9,10 @@ import signal
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.batch.conftest import Score
+from tests.batch.conftest import Score, without_chain
 from tests.batch.test_resume import CHUNK_ROWS, SECONDS, another_model, files_of, start
 from tests.services.projects import ROOT
 from tests.services.servers import Server
@@ -29,16 +28,6 @@ from slipway.predictions.reader import read_log
 from slipway.settings import read_params
 
 STORES = ("s3", "gcs", "azure", "ssh")
-
-
-@pytest.fixture
-def store(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Server:
-    server: Server = request.getfixturevalue(request.param)
-    for name, value in server.environment.items():
-        monkeypatch.setenv(name, value)
-    url = server.url.replace("azure://", "az://")
-    name = request.node.originalname
-    return replace(server, url=f"{url}/{name}", path=f"{server.path}/{name}")
 
 
 PAGES = {"s3": "cloud-s3", "gs": "cloud-gcs", "az": "cloud-azure", "ssh": "cloud-ssh"}
@@ -88,7 +77,9 @@ def stored(store: Server) -> dict[str, bytes]:
     """Return the files of the batch, by name."""
     store.files.invalidate_cache()
     paths = [path for path in store.files.find(store.path) if "partial" not in path]
-    return {path.rpartition("/")[2]: store.files.cat_file(path) for path in sorted(paths)}
+    return {
+        path.rpartition("/")[2]: without_chain(store.files.cat_file(path)) for path in sorted(paths)
+    }
 
 
 def scored(store: Server) -> list[str]:

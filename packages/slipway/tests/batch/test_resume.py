@@ -18,11 +18,12 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from tests.batch.conftest import MODEL, Score
+from tests.batch.conftest import MODEL, Score, without_chain
 from tests.services.dask import Cluster
 from tests.shadow.conftest import records
 
-from slipway.batch.folder import BatchFolder
+from slipway.audit.verify import verify_log
+from slipway.batch.folder import MANIFEST, BatchFolder
 from slipway.errors import SlipwayError
 from slipway.repository.layout import python_path
 from slipway.workers import ADDRESS
@@ -86,13 +87,32 @@ def test_after_each_kill_no_row_is_lost_or_scored_twice(
 def test_a_chunk_whose_files_were_renamed_in_part_is_written_again_with_the_same_bytes(
     bad_rows: Path, out: Path, score: Score
 ) -> None:
+    """The batch has not ended: its manifest still has the secret of the salts."""
+    score(bad_rows, chunk_rows=100)
+    manifest = out / MANIFEST
+    manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"secret": "s"}))
+    for each in out.glob("scores/*"):
+        each.unlink()
     score(bad_rows, chunk_rows=100)
     complete = files_of(out)
+    manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"secret": "s"}))
     for each in list(out.glob("scores/*"))[1:4]:
         each.unlink()
     (out / "partial/scores-00000-00001.parquet").write_bytes(b"cut sho")
     score(bad_rows, chunk_rows=100)
     assert files_of(out) == complete
+    assert b"secret" not in complete[MANIFEST]
+
+
+def test_the_log_of_a_batch_is_a_chain(rows: Path, out: Path, score: Score, tmp_path: Path) -> None:
+    score(rows)
+    place = str(out / "log")
+    found = verify_log(place)
+    assert (found.exit_code, found.unlinked, found.records) == (0, [], len(records(out / "log")))
+    first = min((out / "log").iterdir())
+    lines = first.read_bytes().splitlines(keepends=True)
+    first.write_bytes(b"".join([*lines[:3], *lines[4:]]))
+    assert [(f.file, f.line) for f in verify_log(place).faults] == [(first.name, 4)]
 
 
 def test_a_cluster_writes_the_same_files(
@@ -106,7 +126,11 @@ def test_a_cluster_writes_the_same_files(
             (out / path).unlink()
     monkeypatch.setenv(ADDRESS, two_workers.address)
     score(rows, chunk_rows=300)
-    assert {path.relative_to(out): path.read_bytes() for path in out.rglob("*.*")} == here
+    there = {path.relative_to(out): path.read_bytes() for path in out.rglob("*.*")}
+    # The salts are others: the batch had ended, and its secret was removed.
+    assert {path: without_chain(text) for path, text in there.items()} == {
+        path: without_chain(text) for path, text in here.items()
+    }
 
 
 def another_model(folder: Path) -> Path:

@@ -125,6 +125,9 @@ class Node(threading.Thread):
 
         found = []
         for one in container.get("env", []):
+            if "value" in one:
+                found.append((one["name"], one["value"]))
+                continue
             reference = one["valueFrom"]["secretKeyRef"]
             answer = self._api.get(
                 f"/api/v1/namespaces/{pod['metadata']['namespace']}/secrets/{reference['name']}"
@@ -132,8 +135,10 @@ class Node(threading.Thread):
             if answer.status_code != 200:
                 message = f'secret "{reference["name"]}" not found'
                 raise WaitsError("CreateContainerConfigError", message)
-            value = base64.b64decode(answer.json()["data"][reference["key"]]).decode()
-            found.append((one["name"], value))
+            data = answer.json()["data"]
+            if reference.get("optional") and reference["key"] not in data:
+                continue
+            found.append((one["name"], base64.b64decode(data[reference["key"]]).decode()))
         return found
 
     def _mounts(self, pod: Pod, container: dict[str, Any]) -> list[str]:

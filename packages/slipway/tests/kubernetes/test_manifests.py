@@ -13,8 +13,11 @@ import yaml
 from tests.kubernetes.cluster import Cluster
 from tests.services.projects import FLIGHTS, ROOT
 
+from slipway.predictions.checkpoints import CHECKPOINTS
+from slipway.predictions.personal import SECRET
 from slipway.serving import LOG, SMOKE_SECRET, TOKENS
 from slipway.settings import read_params
+from slipway.targets.docker.engine import SECOND_PLACE
 
 MANIFESTS = ROOT / "deploy/kubernetes"
 OVERLAYS = sorted(path.name for path in (MANIFESTS / "overlays").iterdir())
@@ -48,8 +51,12 @@ def rendered(api_server: Cluster, folder: Path) -> list[dict[str, Any]]:
     return list(yaml.safe_load_all(api_server.kubectl("kustomize", str(folder))))
 
 
+CLAIM = "PersistentVolumeClaim"
+
+
 def of_kind(manifests: list[dict[str, Any]], kind: str) -> dict[str, Any]:
-    (found,) = [one for one in manifests if one["kind"] == kind]
+    found, *others = [one for one in manifests if one["kind"] == kind]
+    assert not others or kind == CLAIM
     return found
 
 
@@ -165,12 +172,14 @@ def test_a_pod_that_is_laxer_is_refused(api_server, namespace, fault):
         )
 
 
-def test_nothing_can_be_written_but_the_log_and_tmp(container, pod):
+def test_nothing_can_be_written_but_the_log_its_second_place_and_tmp(container, pod):
     assert container["securityContext"]["readOnlyRootFilesystem"] is True
     volumes = {one["name"]: one for one in pod["volumes"]}
     mounts = {one["mountPath"]: volumes[one["name"]] for one in container["volumeMounts"]}
-    assert mounts.keys() == {"/var/lib/slipway/log", "/tmp"}
+    assert mounts.keys() == {"/var/lib/slipway/log", SECOND_PLACE, "/tmp"}
     assert mounts["/var/lib/slipway/log"]["persistentVolumeClaim"] == {"claimName": "slipway-log"}
+    second = mounts[SECOND_PLACE]["persistentVolumeClaim"]
+    assert second == {"claimName": "slipway-checkpoints"}
     assert "sizeLimit" in mounts["/tmp"]["emptyDir"]
 
 
@@ -190,8 +199,12 @@ def test_the_log_is_where_the_image_writes_it(container):
 
 
 def test_the_secrets_come_from_a_secret_that_is_not_in_git(manifests, container):
-    keys = {one["name"]: one["valueFrom"]["secretKeyRef"] for one in container["env"]}
+    values = {one["name"]: one for one in container["env"]}
+    assert values.pop(CHECKPOINTS) == {"name": CHECKPOINTS, "value": SECOND_PLACE}
+    keys = {name: one["valueFrom"]["secretKeyRef"] for name, one in values.items()}
+    personal = {"name": "slipway-tokens", "key": "personal", "optional": True}
     assert keys == {
+        SECRET: personal,
         TOKENS: {"name": "slipway-tokens", "key": "tokens"},
         SMOKE_SECRET: {"name": "slipway-tokens", "key": "smoke"},
     }
@@ -245,8 +258,8 @@ def test_only_callers_reach_it_and_it_reaches_nobody(manifests):
 
 
 def test_all_pods_write_to_one_volume_that_many_nodes_can_mount(manifests):
-    claim = of_kind(manifests, "PersistentVolumeClaim")["spec"]
-    assert claim["accessModes"] == ["ReadWriteMany"]
+    claims = [one["spec"] for one in manifests if one["kind"] == CLAIM]
+    assert [claim["accessModes"] for claim in claims] == [["ReadWriteMany"]] * 2
 
 
 def test_on_one_node_the_volume_needs_to_be_mounted_there_only(api_server, namespace, tmp_path):
@@ -257,8 +270,8 @@ def test_on_one_node_the_volume_needs_to_be_mounted_there_only(api_server, names
 
     manifests = rendered(api_server, overlay.parent)
 
-    claim = of_kind(manifests, "PersistentVolumeClaim")["spec"]
-    assert claim["accessModes"] == ["ReadWriteOnce"]
+    claims = [one["spec"] for one in manifests if one["kind"] == CLAIM]
+    assert [claim["accessModes"] for claim in claims] == [["ReadWriteOnce"]] * 2
     taken(api_server, namespace, manifests)
 
 

@@ -15,7 +15,7 @@ import subprocess
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import fsspec
@@ -190,3 +190,14 @@ def ssh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
             fsspec.filesystem("file"),
             str(stored),
         )
+
+
+@pytest.fixture
+def store(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Server:
+    """A folder of its own on the server that the parameter names, and its credentials."""
+    server: Server = request.getfixturevalue(request.param)
+    for name, value in server.environment.items():
+        monkeypatch.setenv(name, value)
+    url = server.url.replace("azure://", "az://")
+    name = request.node.originalname
+    return replace(server, url=f"{url}/{name}", path=f"{server.path}/{name}")

@@ -46,6 +46,8 @@ def _notes(found: LogAudit) -> Iterator[str]:
         yield f"Sealed files: {found.sealed:,}."
     if found.erased:
         yield f"Records that were erased on purpose: {found.erased:,}."
+    if found.removed:
+        yield f"Files that were removed after their retention: {found.removed:,}."
     if found.torn:
         yield f"Files that end within a record, which was never returned: {found.torn:,}."
     if found.after_checkpoint:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from slipway.audit.sealed import read_sealed
 from slipway.errors import SlipwayError
 from slipway.predictions.answers import Fields
 from slipway.predictions.files import LogFile, LogFolder, day_of
@@ -54,7 +55,7 @@ def find_records(url: str, ids: Sequence[str]) -> list[Found]:
         first = printable(min(missing), "?")
         more = f", nor {len(missing) - 1:,} others" if len(missing) > 1 else ""
         raise SlipwayError(
-            f"{url}: no prediction has the id {first}{more}",
+            f"{url}: no prediction has the id {first}{more}{_removed_on(min(missing))}",
             "use the `id` of an answer or of a record, and the log of the service that gave it",
         )
     return [found[each] for each in ids]
@@ -63,3 +64,12 @@ def find_records(url: str, ids: Sequence[str]) -> list[Found]:
 def _found(folder: LogFolder, file: LogFile, ids: set[str]) -> Iterator[Found]:
     for start, record in records_with(folder, file, ids):
         yield Found(record, file, start)
+
+
+def _removed_on(given: str) -> str:
+    """Return that retention has removed files of the day of an id; "" if it has not."""
+    days = tuple(days_of(given))
+    for each in read_sealed().values():
+        if each.removed and days and each.file.startswith(days):
+            return f"; files of its day were removed after their retention, on {each.removed}"
+    return ""

@@ -18,6 +18,7 @@ from slipway.comparison.champion import Built, build, has_model, tree_of
 from slipway.dataset.tables import write_columns
 from slipway.errors import SlipwayError
 from slipway.predictions.answers import Answers, Fields, answers_of, flat_score
+from slipway.predictions.personal import require_rows
 from slipway.repository.git import PREFIX, resolve
 from slipway.schema.validator import Rows, RowValidator
 from slipway.tasks import task_of
@@ -74,8 +75,9 @@ class Decider:
         Raises
         ------
         SlipwayError
-            A row is not one of that schema.
+            A row is not one of that schema, or lacks personal columns.
         """
+        require_rows(self.manifest["inputs"], "score a record again")
         validator = RowValidator(self.manifest["inputs"], {}, max(len(rows), 1))
         # Each alone: rows of one request need different keys.
         parsed = [_parse(validator, row) for row in rows]

@@ -14,11 +14,12 @@ from slipway.audit.find import Found, find_records
 from slipway.audit.replay import decider, replay
 from slipway.audit.sealed import SEALED
 from slipway.audit.trail import trail
-from slipway.audit.trail_document import Audit, audit_document
+from slipway.audit.trail_document import Audit, Erased, audit_document, erased_document
 from slipway.audit.verify import seal_log, verify_log
 from slipway.audit.what_if import boundary, read_assignment, what_if
 from slipway.documents.output import Output
 from slipway.errors import NO, YES, SlipwayError
+from slipway.repository.erasures import ERASURES, Erasure, erasure_of, read_erasures
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,13 @@ def predictions(root: Path, log: str, question: Question, output: Output) -> int
     ids = list(dict.fromkeys(question.ids))
     if question.needs_model and len(ids) > 1:
         raise SlipwayError("--what-if and --boundary are of one prediction", "name one id")
-    found = find_records(log, ids)
+    erasures = read_erasures(root / ERASURES)
+    erased = [_erased(each, one) for each in ids if (one := erasure_of(each, erasures))]
+    gone = {each.id for each in erased}
+    ids = [each for each in ids if each not in gone]
+    if question.needs_model and erased:
+        raise SlipwayError(f"{erased[0].id}: erased on {erased[0].erased}", "name another id")
+    found = find_records(log, ids) if ids else []
     again = replay(root, found) if question.replay else [None] * len(found)
     audits = [
         Audit(trail=trail(root, each), replay=scored)
@@ -62,9 +69,9 @@ def predictions(root: Path, log: str, question: Question, output: Output) -> int
     ]
     if question.needs_model:
         audits = [_with_variations(root, found[0], audits[0], question)]
-    documents = [audit_document(audit) for audit in audits]
-    output.write(documents, AUDITS.dump_json(audits, indent=1))
-    return NO if any(each and each.result == "different" for each in again) else YES
+    documents = [*map(erased_document, erased), *map(audit_document, audits)]
+    output.write(documents, AUDITS.dump_json([*erased, *audits], indent=1))
+    return NO if erased or any(each and each.result == "different" for each in again) else YES
 
 
 def _with_variations(root: Path, found: Found, audit: Audit, question: Question) -> Audit:
@@ -77,4 +84,8 @@ def _with_variations(root: Path, found: Found, audit: Audit, question: Question)
     return audit.model_copy(update={"what_if": answers, "boundary": place})
 
 
-AUDITS = TypeAdapter(list[Audit])
+def _erased(prediction: str, erasure: Erasure) -> Erased:
+    return Erased(id=prediction, erased=f"{erasure.time[:10]}")
+
+
+AUDITS = TypeAdapter(list[Erased | Audit])

@@ -17,7 +17,8 @@ class Sealed(BaseModel):
     """A complete file of the log.
 
     `link` is the last one of its chain. A file that an earlier version wrote has none; of those,
-    `sha256` is that of all bytes.
+    `sha256` is that of all bytes. `erased` counts the records that were erased since, `removed` is
+    the day on which retention has removed the file.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -26,6 +27,8 @@ class Sealed(BaseModel):
     records: int = Field(ge=0)
     link: str = Field(default="", pattern="^([0-9a-f]{64})?$")
     sha256: str = Field(default="", pattern="^([0-9a-f]{64})?$")
+    erased: int = Field(default=0, ge=0)
+    removed: str = Field(default="", pattern=r"^(\d{4}-\d\d-\d\d)?$")
 
 
 def read_sealed(path: Path = SEALED) -> dict[str, Sealed]:

@@ -28,6 +28,19 @@ class Audit(BaseModel):
     boundary: Boundary | None = None
 
 
+class Erased(BaseModel):
+    """The answer about a prediction that was erased; `erased` is the day."""
+
+    id: str
+    erased: str
+
+
+def erased_document(answer: Erased) -> Document:
+    """Return that a prediction was erased."""
+    why = f"Its record was erased on {answer.erased}, on request: `slipway forget`."
+    return Document("open", f"Prediction {quote(answer.id)}: erased", [why], [], [])
+
+
 def audit_document(audit: Audit) -> Document:
     """Return what is known of a prediction."""
     made, again = audit.trail, audit.replay

@@ -16,6 +16,7 @@ from slipway.predictions.chain import Verified, verify
 from slipway.predictions.checkpoints import Checkpoint, Checkpoints
 from slipway.predictions.files import Lines, LogFile, LogFolder, Skipped
 from slipway.progress import track
+from slipway.repository.erasures import ERASURES, erased_lines, read_erasures
 
 FAULTS_OF_A_FILE = 20
 
@@ -33,7 +34,8 @@ class LogAudit(BaseModel):
 
     `open_ends` are files whose end is in no second place, so that a cut would not be found, and
     `unlinked` files without a chain that are not sealed, of which nothing can be verified.
-    `after_checkpoint` counts the records behind the last checkpoint of a file.
+    `after_checkpoint` counts the records behind the last checkpoint of a file, `removed` the files
+    that retention has removed.
     """
 
     files: int = 0
@@ -41,6 +43,7 @@ class LogAudit(BaseModel):
     erased: int = 0
     torn: int = 0
     sealed: int = 0
+    removed: int = 0
     after_checkpoint: int = 0
     open_ends: list[str] = []
     unlinked: list[str] = []
@@ -55,7 +58,9 @@ class LogAudit(BaseModel):
         return 2 if self.unlinked or self.unread else 0
 
 
-def verify_log(url: str, checkpoints: str = "", sealed: Path = SEALED) -> LogAudit:
+def verify_log(
+    url: str, checkpoints: str = "", sealed: Path = SEALED, erasures: Path = ERASURES
+) -> LogAudit:
     """Verify a log against the ends of its chains that are known.
 
     Parameters
@@ -66,17 +71,29 @@ def verify_log(url: str, checkpoints: str = "", sealed: Path = SEALED) -> LogAud
         The second place; empty if there is none.
     sealed
         The list of complete files.
+    erasures
+        The list of records that were erased on request.
 
     Raises
     ------
     SlipwayError
         The log, the checkpoints or the list cannot be read.
     """
+    return _audit(url, checkpoints, read_sealed(sealed), erasures)[0]
+
+
+def _audit(
+    url: str, checkpoints: str, sealed: Mapping[str, Sealed], erasures: Path
+) -> tuple[LogAudit, Mapping[str, Sealed]]:
+    """Return what was verified, and how each file ends."""
     known = {each.file: each for each in Checkpoints(checkpoints).read()} if checkpoints else {}
-    return _Audit(LogFolder(url), known, read_sealed(sealed)).run()
+    audit = _Audit(LogFolder(url), known, sealed, erased_lines(read_erasures(erasures)))
+    return audit.run(), audit.ends
 
 
-def seal_log(url: str, checkpoints: str = "", sealed: Path = SEALED) -> list[str]:
+def seal_log(
+    url: str, checkpoints: str = "", sealed: Path = SEALED, erasures: Path = ERASURES
+) -> list[str]:
     """Verify a log and list its complete files: those of days before today (UTC).
 
     Returns
@@ -92,9 +109,7 @@ def seal_log(url: str, checkpoints: str = "", sealed: Path = SEALED) -> list[str
         As `verify_log`.
     """
     entries = read_sealed(sealed)
-    known = {each.file: each for each in Checkpoints(checkpoints).read()} if checkpoints else {}
-    audit = _Audit(LogFolder(url), known, entries)
-    found = audit.run()
+    found, ends = _audit(url, checkpoints, entries, erasures)
     if found.faults:
         first = found.faults[0]
         raise Refused(
@@ -104,7 +119,7 @@ def seal_log(url: str, checkpoints: str = "", sealed: Path = SEALED) -> list[str
     today = f"{datetime.now(UTC):%Y-%m-%d}"
     new = {
         name: entry
-        for name, entry in audit.ends.items()
+        for name, entry in ends.items()
         if name not in entries and name[: len(today)] < today
     }
     if new:
@@ -116,11 +131,16 @@ class _Audit:
     """One pass over the files of a log; `ends` has how each file ends."""
 
     def __init__(
-        self, folder: LogFolder, known: Mapping[str, Checkpoint], sealed: Mapping[str, Sealed]
+        self,
+        folder: LogFolder,
+        known: Mapping[str, Checkpoint],
+        sealed: Mapping[str, Sealed],
+        erased: Mapping[str, set[int]],
     ) -> None:
         self._folder = folder
         self._known = known
         self._sealed = sealed
+        self._erased = erased
         self._skipped = Skipped(unread=dict(folder.unread))
         self.found = LogAudit()
         self.ends: dict[str, Sealed] = {}
@@ -131,7 +151,11 @@ class _Audit:
             present.add(file.name)
             self._add(file)
         for name in sorted({*self._known, *self._sealed} - present):
-            end = self._sealed.get(name) or self._known[name]
+            seal = self._sealed.get(name)
+            if seal is not None and seal.removed:
+                self.found.removed += 1
+                continue
+            end = seal or self._known[name]
             self._fault(name, 0, f"the file with {end.records:,} records is missing")
         self.found.unread = self._skipped.unread
         return self.found
@@ -143,10 +167,14 @@ class _Audit:
         chain = verify(file.name, self._lines(file, bytes_read.update), lengths)
         self.found.files += 1
         self.found.records += chain.records + chain.unlinked
-        self.found.erased += chain.erased
+        self.found.erased += len(chain.erased)
         self.found.torn += chain.torn
         for fault in chain.faults[:FAULTS_OF_A_FILE]:
             self._fault(file.name, fault.line, fault.what)
+        listed = self._erased.get(file.name, set())
+        for number in [each for each in chain.erased if each not in listed][:FAULTS_OF_A_FILE]:
+            what = f"record {number + 1} was erased, and {ERASURES} does not have it"
+            self._fault(file.name, number + 1, what)
         if rest := chain.faults[FAULTS_OF_A_FILE:]:
             self._fault(file.name, rest[0].line, f"{len(rest):,} further lines are not as written")
         if chain.unlinked and not chain.records:

@@ -83,6 +83,10 @@ class BatchBucket:
         self.refresh()
         return batch
 
+    def finish(self, batch: Batch) -> None:
+        with reaching(self._url, WHAT, "written"):
+            self._put(MANIFEST, batch.content())
+
     def refresh(self) -> None:
         with reaching(self._url, WHAT):
             system, path = self._system()

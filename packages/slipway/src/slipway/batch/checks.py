@@ -6,7 +6,7 @@ value of a column, or for its lowest and highest value only.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -80,6 +80,7 @@ class Checker:
 
     def __init__(self, spec: RowSchema, rules: Mapping[str, Rule]) -> None:
         self._spec = spec
+        self._by_name = {column["name"]: column for column in spec}
         empty = {column["name"]: np.empty(0, column["dtype"]) for column in spec}
         self._rules = {
             name: (rule, columns_read(name, rule, empty)) for name, rule in rules.items()
@@ -106,7 +107,8 @@ class Checker:
                 faults += _broken(rule, column, read)
         columns = to_columns(pa.table({name: _filled(each) for name, each in cells.items()}))
         for name, (cross, fields) in self._rules.items():
-            faults += _broken_rows(name, cross, {n: columns[n] for n in fields}, cells)
+            specs = [self._by_name[field] for field in fields]
+            faults += _broken_rows(name, cross, specs, columns, cells)
         valid = np.ones(rows.num_rows, dtype=bool)
         valid[[fault.row for fault in faults]] = False
         sent = pa.table({name: each.sent for name, each in cells.items()})
@@ -149,7 +151,7 @@ def _read(
         (absent, "not_nullable", "a value"),
     ):
         faults += [
-            Fault(row, name, rule, expected_got(expected, given[row].as_py()))
+            Fault(row, name, rule, expected_got(expected, given[row].as_py(), column))
             for row in np.flatnonzero(rows).tolist()
         ]
     return _Cells(sent, values, unreadable | misfit | absent)
@@ -249,20 +251,25 @@ def _broken(rule: CheckSpec, column: ColumnSpec, cells: _Cells) -> Iterator[Faul
     at = encoded.indices.fill_null(len(passed) - 1).to_numpy()
     expected = describe(rule["check"], rule["arguments"])
     for row in np.flatnonzero(~np.array(passed, dtype=bool)[at]).tolist():
-        message = expected_got(expected, cells.sent[row].as_py())
+        message = expected_got(expected, cells.sent[row].as_py(), column)
         yield Fault(row, column["name"], rule["rule"], message)
 
 
 def _broken_rows(
-    name: str, rule: Rule, columns: Columns, cells: Mapping[str, _Cells]
+    name: str,
+    rule: Rule,
+    specs: Sequence[ColumnSpec],
+    rows: Columns,
+    cells: Mapping[str, _Cells],
 ) -> Iterator[Fault]:
     """Yield the faults of a cross-column rule, of rows whose columns it can read."""
-    fields = list(columns)
+    fields = [spec["name"] for spec in specs]
+    columns = {field: rows[field] for field in fields}
     usable = ~np.logical_or.reduce([cells[field].unusable for field in fields])
     at = np.flatnonzero(usable)
     read = columns if len(at) == len(usable) else take(columns, at)
     meaning = " ".join((rule.__doc__ or name).split())
     passes = apply_rule(name, rule, read, len(at))
     for place in np.flatnonzero(~passes).tolist():
-        message = broken_message(meaning, fields, read, place)
+        message = broken_message(meaning, specs, read, place)
         yield Fault(int(at[place]), ", ".join(fields), name, message)

@@ -57,6 +57,9 @@ class Batch(BaseModel):
         Its sha256.
     number
         Distinguishes batches that start in the same millisecond.
+    secret
+        What the salts of the log are made of, so that a chunk that is scored again has the same
+        bytes. It is removed at the end: with it, an erased record could be found out by trying.
     """
 
     model_config = ConfigDict(frozen=True, strict=True)
@@ -67,6 +70,7 @@ class Batch(BaseModel):
     data: str
     started: str
     number: int
+    secret: str = ""
     chunk_rows: int
     uncertainty_band: float
     csv: dict[str, str]
@@ -88,6 +92,7 @@ class Batch(BaseModel):
             data=release.data,
             started=stamp(datetime.now(UTC)),
             number=secrets.randbits(BATCH_BITS),
+            secret=secrets.token_hex(16),
             chunk_rows=chunk_rows,
             uncertainty_band=band,
             csv={name: str(getattr(stated, name)) for name in ("delimiter", "encoding", "decimal")},
@@ -96,7 +101,8 @@ class Batch(BaseModel):
 
     def content(self) -> bytes:
         """Return the manifest."""
-        return self.model_dump_json(indent=2).encode() + b"\n"
+        left_out = None if self.secret else {"secret"}
+        return self.model_dump_json(indent=2, exclude=left_out).encode() + b"\n"
 
 
 class Counts(BaseModel):
@@ -172,6 +178,9 @@ class Place(Protocol):
             The folder is of another model, other inputs or other settings.
         """
 
+    def finish(self, batch: Batch) -> None:
+        """Replace the manifest, when all chunks are complete."""
+
     def refresh(self) -> None:
         """Find the chunks that other processes have written since the run began."""
 
@@ -229,6 +238,10 @@ class BatchFolder:
         for name in (SCORES, REJECTED, LOG, PARTIAL):
             (self.path / name).mkdir(exist_ok=True)
         return batch
+
+    def finish(self, batch: Batch) -> None:
+        path = self.path / MANIFEST
+        _replace(_written(self.path / f"{MANIFEST}.part", [batch.content()]), path)
 
     def refresh(self) -> None:
         pass
@@ -291,7 +304,8 @@ def known_batch(address: str, content: bytes, batch: Batch) -> Batch:
             f"{address}/{MANIFEST}: not the manifest of a batch", START_AGAIN
         ) from None
     _require_same(address, known, batch)
-    return known
+    # Without one it was complete; chunks that were removed since are scored again with another.
+    return known if known.secret else known.model_copy(update={"secret": batch.secret})
 
 
 def _require_same(address: str, known: Batch, batch: Batch) -> None:

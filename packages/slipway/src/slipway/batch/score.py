@@ -37,6 +37,7 @@ from slipway.batch.records import (
     FILE_BITS,
     answer_columns,
     answer_types,
+    chained,
     input_texts,
     key_type,
     log_lines,
@@ -48,6 +49,7 @@ from slipway.dataset.zone import stated_zone
 from slipway.errors import NO, YES, SlipwayError
 from slipway.numbers import counted
 from slipway.predictions.answers import Answers, answers_of
+from slipway.predictions.personal import Mask
 from slipway.predictions.record import VERSION
 from slipway.progress import track
 from slipway.serving.human_review import Review, known_categories
@@ -180,8 +182,9 @@ def score_batch(
         run = _Run(folder, folder.begin(new), model, params)
         for _ in track(run.score(processes or os.cpu_count() or 1), "Scoring", run.total()):
             pass
-        form = answers_of(task_of(manifest), manifest)
-        return Result(folder, len(inputs), run.counts(), form)
+        form, counts = answers_of(task_of(manifest), manifest), run.counts()
+        run.finish()
+        return Result(folder, len(inputs), counts, form)
 
 
 class _Run:
@@ -220,6 +223,11 @@ class _Run:
         yield from self._together(
             (each for some in (first, work) for each in some if each), processes
         )
+
+    def finish(self) -> None:
+        """Remove the secret of the batch: all chunks are complete."""
+        if self._batch.secret:
+            self._folder.finish(self._batch.model_copy(update={"secret": ""}))
 
     def counts(self) -> Counts:
         """Return the counts of all chunks, which are complete."""
@@ -322,6 +330,7 @@ class Scorer:
         self._types = answer_types(self._model.task)
         self._key = project.key_names(manifest["key"])
         self._key_type = key_type(manifest["inputs"])
+        self._mask = Mask(manifest["inputs"], self._key)
         self._about = {
             "time": batch.started,
             "model": batch.model,
@@ -330,6 +339,7 @@ class Scorer:
             "version": VERSION,
         }
         self._started = parse_time(batch.started)
+        self._secret = batch.secret
 
     def score(self, work: Work) -> None:
         """Check, score and write a chunk.
@@ -386,8 +396,11 @@ class Scorer:
                  for found in reasons], pa.string(),
             ),
         }  # fmt: skip
-        lines = log_lines(ids, answers, keys, input_texts(checked.sent), self._about)
+        logged = self._mask.table(checked.sent) if self._mask else checked.sent
+        names = [self._mask.key(key) for key in keys] if self._key else ids
+        lines = log_lines(ids, answers, names, input_texts(logged), self._about)
         name = f"{self._started.astimezone(UTC).date()}_{ids[0]}.jsonl" if ids else ""
+        lines = chained(name, lines, self._secret) if lines else []
         counts = self._count(work, checked, answers, listed)
         return Chunk(pa.table(columns), _rejected(work, checked.faults), name, lines, counts)
 

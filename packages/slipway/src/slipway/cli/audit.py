@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from slipway.cli.options import HtmlFile, JsonFile, Log
+from slipway.cli.options import Checkpoints, HtmlFile, JsonFile, Log
 
 
 def audit(
@@ -32,14 +32,7 @@ def audit(
         bool, typer.Option("--seal", help="Verify the log, and list its complete files for git.")
     ] = False,
     log: Log = "",
-    checkpoints: Annotated[
-        str,
-        typer.Option(
-            metavar="FOLDER",
-            envvar="SLIPWAY_CHECKPOINTS",
-            help="Second place of the service, with the ends of the log's files.",
-        ),
-    ] = "",
+    checkpoints: Checkpoints = "",
     json: JsonFile = None,
     html: HtmlFile = None,
 ) -> None:

@@ -8,9 +8,10 @@ from typing import Annotated
 import typer
 
 from slipway.cli.help import Command, group
+from slipway.cli.options import Checkpoints, Log
 from slipway.targets import names
 
-app = group("Fetch the prediction log of the live service, or simulate one.")
+app = group("Fetch the prediction log of the live service, simulate one, or remove old files.")
 
 Out = Annotated[Path, typer.Option(metavar="FOLDER", help="Folder to write to.")]
 
@@ -40,6 +41,40 @@ def fetch(
     except SlipwayError as error:
         set_outputs(why=f"the log could not be fetched: {printable(str(error), ' ')}")
         raise
+
+
+@app.command(cls=Command)
+def prune(
+    log: Log = "",
+    days: Annotated[
+        int | None,
+        typer.Option(
+            min=1, metavar="DAYS", help="Days to keep; default: monitoring.retention_days."
+        ),
+    ] = None,
+    checkpoints: Checkpoints = "",
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would be removed, and change nothing.")
+    ] = False,
+) -> None:
+    """Remove the files of a prediction log that are older than their retention.
+
+    Reads and verifies the log first. Writes reports/sealed.jsonl, which is for you to commit.
+
+    Example: slipway log prune --days 90 --dry-run
+    """
+    from slipway.monitoring.check import log_place
+    from slipway.privacy.retention import prune
+    from slipway.settings import read_params
+
+    params = read_params()
+    kept = days or params.monitoring.retention_days
+    place = log or log_place(params)
+    names = prune(place, kept, checkpoints, dry_run=dry_run)
+    would = "would be removed" if dry_run else "removed"
+    typer.echo(f"{place}: {len(names):,} files {would} (older than {kept} days)")
+    for name in names:
+        typer.echo(f"  {name}")
 
 
 @app.command(cls=Command)

@@ -10,6 +10,7 @@ import typer
 
 from slipway.cli.audit import audit, explain
 from slipway.cli.options import HtmlFile, JsonFile, Log, MarkdownFile, Model
+from slipway.cli.privacy import forget
 
 
 def drift(
@@ -85,4 +86,4 @@ def retrain(
     raise typer.Exit(result.exit_code)
 
 
-COMMANDS: list[Callable[..., Any]] = [drift, page, retrain, audit, explain]
+COMMANDS: list[Callable[..., Any]] = [drift, page, retrain, audit, explain, forget]

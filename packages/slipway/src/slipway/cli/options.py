@@ -15,6 +15,14 @@ Log = Annotated[
         metavar="FOLDER", help="Prediction log, a folder or URL; default: serve.log of params.yaml."
     ),
 ]
+Checkpoints = Annotated[
+    str,
+    typer.Option(
+        metavar="FOLDER",
+        envvar="SLIPWAY_CHECKPOINTS",
+        help="Second place of the service, with the ends of the log's files.",
+    ),
+]
 Model = Annotated[Path, typer.Option(metavar="FOLDER", help="Folder of the model.")]
 JsonFile = Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Report as JSON.")]
 MarkdownFile = Annotated[

@@ -92,7 +92,14 @@ def find_champion(
             no_model = Incomparable(code="no champion", detail="its dvc.lock names no model")
             yield Champion(None, no_model)
             return
-        built = champions.build(root, tree)
+        erased: Incomparable | None = None
+        try:
+            built = champions.build(root, tree)
+        except champions.Erased as gone:
+            erased = Incomparable(code="erased", detail=str(gone)[:LONGEST_TEXT])
+        if erased is not None:
+            yield Champion(None, erased)
+            return
         manifest = built.manifest
         reason = incomparable(manifest, challenger)
         if is_other_table(manifest, challenger) and built.sha256 in starters_at(root, commit):

@@ -18,10 +18,11 @@ import numpy as np
 from slipway.dataset.tables import digest, read_columns
 from slipway.errors import SlipwayError, describe_exit
 from slipway.repository.committed import check_repository
+from slipway.repository.erasures import ERASURES, erasure_of_data, read_erasures
 from slipway.repository.git import worktree
 from slipway.repository.installation import REQUIREMENTS, packages_of
 from slipway.repository.layout import machine_of
-from slipway.repository.pointers import LOCK, POINTER, read_stages
+from slipway.repository.pointers import LOCK, POINTER, data_revision, read_stages
 from slipway.repository.restore import Missing, restore
 from slipway.repository.worktrees import environment, run, share_cache
 from slipway.reproduction.lock import folder_md5, outputs
@@ -100,13 +101,31 @@ def build(root: Path, tree: Path) -> Built:
     try:
         restore(tree, MODEL, force=True)
     except Missing:
-        restore(tree, POINTER, force=True)
+        _restore_data(root, tree)
     else:
         return Built(root, tree, f"restored by hash{where}")
     run(["dvc", "repro", "-q", "--no-run-cache", "--force", "train"], tree, _python_for(root, tree))
     same = folder_md5(tree / MODEL) == locked
     rebuilt = "rebuilt" if same else "rebuilt, with other bytes than its lock names"
     return Built(root, tree, f"{rebuilt}{where}")
+
+
+class Erased(Missing):
+    """A model can be neither restored nor built again: a subject of its data was forgotten."""
+
+
+def _restore_data(root: Path, tree: Path) -> None:
+    try:
+        restore(tree, POINTER, force=True)
+    except Missing:
+        known = erasure_of_data(data_revision(tree / POINTER), read_erasures(root / ERASURES))
+        if known is None:
+            raise
+        raise Erased(
+            f"the data of this commit had records of a subject that were erased on "
+            f"{known.time[:10]} ({ERASURES}), so its model cannot be built again",
+            "use a later commit; see docs/privacy.md",
+        ) from None
 
 
 def stored_scores(tree: Path) -> Backtest | None:

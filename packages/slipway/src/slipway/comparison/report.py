@@ -240,6 +240,7 @@ class ModelEntry(Part):
 class Incomparable(Part):
     code: Literal[
         "no champion",
+        "erased",
         "unreadable",
         "another target",
         "learned from the holdout",

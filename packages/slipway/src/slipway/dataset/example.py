@@ -13,7 +13,7 @@ from slipway.dataset.folder import list_data
 from slipway.dataset.tables import as_rows, read_columns, take
 from slipway.errors import SlipwayError
 from slipway.schema.checks import ColumnSpec
-from slipway.schema.expected import NOUNS, describe
+from slipway.schema.expected import HIDDEN, NOUNS, describe
 from slipway.schema.export import export_schema
 
 if TYPE_CHECKING:
@@ -34,7 +34,9 @@ def describe_rows(params: Params) -> str:
     columns = _columns()
     width = max(len(column["name"]) for column in columns)
     lines = [f"{column['name']:<{width}}  {_expected(column)}" for column in columns]
-    row = example_row(params)
+    personal = project.personal()
+    row = {n: HIDDEN if n in personal else value for n, value in example_row(params).items()}
+    note = [f"Replace each `{HIDDEN}` by one of its column.", ""] if personal else []
     return "\n".join(
         [
             "What a row of a request is (src/model/schema.py):",
@@ -45,6 +47,7 @@ def describe_rows(params: Params) -> str:
             "",
             json.dumps(row, indent=2, ensure_ascii=False),
             "",
+            *note,
             "Ask for its prediction, while `slipway serve` runs:",
             "",
             curl(row),

@@ -17,7 +17,7 @@ from slipway.dataset.csv_format import FOUND, Stated
 from slipway.dataset.files import is_csv, require_columns
 from slipway.dataset.zone import stated_zone
 from slipway.errors import SlipwayError
-from slipway.schema.expected import NOUNS
+from slipway.schema.expected import HIDDEN, NOUNS
 from slipway.schema.export import column_type
 from slipway.untrusted import shown, shown_name
 
@@ -145,8 +145,9 @@ def _cells(
     values, unreadable = cells_of(column, *of, source.format, zone)
     if unreadable.any():
         at = int(np.argmax(unreadable))
+        found = HIDDEN if name in project.personal() else shown(column[at].as_py())
         raise SlipwayError(
-            f"{source.path}: column {shown_name(name)} is {shown(column[at].as_py())} in row "
+            f"{source.path}: column {shown_name(name)} is {found} in row "
             f"{start + at:,}; expected {NOUNS[of[0]]}",
             f"see `slipway validate {source.path}`",
         )

@@ -37,7 +37,7 @@ from slipway.errors import SlipwayError
 from slipway.progress import track
 from slipway.project import SCHEMA, Rule, apply_rule, columns_read
 from slipway.schema.checks import TIME_RANGE, RowSchema
-from slipway.schema.expected import NOUNS, describe
+from slipway.schema.expected import HIDDEN, NOUNS, describe
 from slipway.schema.export import column_type, export_schema
 from slipway.times import EARLIEST, END, RANGE
 from slipway.untrusted import folded, shown, shown_name
@@ -236,6 +236,7 @@ class _Plan:
     def __init__(self, schema: DataFrameSchema, now: datetime) -> None:
         spec = export_schema(schema)
         self.columns: dict[str, Column] = schema.columns
+        self.personal = project.personal().keys()
         self.types = {name: column_type(name, column) for name, column in self.columns.items()}
         self.key = project.key_columns()
         self.event_time = project.event_time()
@@ -490,7 +491,7 @@ class _FileScan:
                 broken,
                 self.found.rows,
                 lambda row: ", ".join(
-                    f"{n} {shown(columns[n].series.iloc[row])}" for n in rule.named
+                    f"{n} {self._shown(n, columns[n].series.iloc[row])}" for n in rule.named
                 ),
             )
 
@@ -537,17 +538,29 @@ class _FileScan:
         self, column: str, check: str, expected: str, bad: np.ndarray, values: pd.Series | None
     ) -> None:
         tally = self.found.tally(column, check, expected)
-        tally.add(bad, self.found.rows, lambda at: "" if values is None else shown(values.iloc[at]))
+        tally.add(
+            bad,
+            self.found.rows,
+            lambda at: "" if values is None else self._shown(column, values.iloc[at]),
+        )
+
+    def _shown(self, column: str, value: Any) -> str:
+        """Return a value for the report, which does not have those of personal columns."""
+        return HIDDEN if column in self._plan.personal else shown(value)
 
     def add_repeated(self, row: int, key: Any, first: tuple[str, int]) -> None:
         """Count a row whose key occurred before, in another row of this or another file."""
         self._repeats += 1
         if len(self._first_repeats) < MOST_ROWS or row < self._first_repeats[-1][0]:
-            earliest = sorted([*self._first_repeats, (row, shown(key), first)])
+            is_personal = not self._plan.personal.isdisjoint(self._plan.key)
+            example = HIDDEN if is_personal else shown(key)
+            earliest = sorted([*self._first_repeats, (row, example, first)])
             self._first_repeats = earliest[:MOST_ROWS]
 
     def file(self) -> File:
-        written = self.source.format.text() if self.source.format else ""
+        # The example of its encoding is a word of any column.
+        hidden = {"example": ""} if self._plan.personal else {}
+        written = replace(self.source.format, **hidden).text() if self.source.format else ""
         if self.found.without_zone:
             written += f", times without a zone in {self._plan.zone_of_times}"
         return File(self._name, self.found.rows, written)

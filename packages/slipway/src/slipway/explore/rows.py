@@ -31,7 +31,7 @@ Part = Literal["all", "training", "holdout"]
 
 
 @with_short_errors
-def data(revision: str = "HEAD", part: Part = "all") -> pd.DataFrame:
+def data(revision: str = "HEAD", part: Part = "all", *, personal: bool = False) -> pd.DataFrame:
     """Return the rows of a commit in the order of time and key, with their label.
 
     Parameters
@@ -40,6 +40,9 @@ def data(revision: str = "HEAD", part: Part = "all") -> pd.DataFrame:
         A commit, branch or tag.
     part
         Which rows: those to train on, the holdout, or both.
+    personal
+        Whether to return the columns that the schema marks as personal: what a notebook shows is
+        stored in it.
 
     Returns
     -------
@@ -60,7 +63,7 @@ def data(revision: str = "HEAD", part: Part = "all") -> pd.DataFrame:
     with tree_of(root, commit) as tree, tempfile.TemporaryDirectory(prefix=PREFIX) as folder:
         file = Path(folder) / "rows.parquet"
         restore_data(tree)
-        _run_here(tree, part, file)
+        _run_here(tree, part, file, personal=personal)
         return pd.read_parquet(file)
 
 
@@ -72,12 +75,12 @@ def restore_data(tree: Path) -> None:
         restore(tree, folder)
 
 
-def _run_here(tree: Path, part: Part, out: Path) -> None:
+def _run_here(tree: Path, part: Part, out: Path, *, personal: bool) -> None:
     """Run `main` in a tree, with its model and this slipway: an older one has no such command."""
     machine = Path(slipway.__file__).resolve().parents[1]
     paths = {"PYTHONPATH": os.pathsep.join([str(tree / MODEL_CODE), str(machine)])}
     done = subprocess.run(
-        [sys.executable, "-m", "slipway.explore.rows", part, str(out)],
+        [sys.executable, "-m", "slipway.explore.rows", part, str(out), *["personal"] * personal],
         cwd=tree,
         env=environment(tree) | paths,
         capture_output=True,
@@ -90,15 +93,15 @@ def _run_here(tree: Path, part: Part, out: Path) -> None:
 
 
 def main() -> None:
-    """Entry point of that process: ``python -m slipway.explore.rows PART FILE``."""
-    part, out = sys.argv[1:]
+    """Entry point of that process: ``python -m slipway.explore.rows PART FILE [personal]``."""
+    part, out, *options = sys.argv[1:]
     try:
-        _write(part, Path(out))
+        _write(part, Path(out), personal=bool(options))
     except SlipwayError as error:
         sys.exit(" ".join(str(error).split()) + "\t" + error.do)
 
 
-def _write(part: str, out: Path) -> None:
+def _write(part: str, out: Path, *, personal: bool) -> None:
     import pandas as pd
 
     from slipway import project
@@ -110,6 +113,8 @@ def _write(part: str, out: Path) -> None:
     _, _, label = project.read_labels(columns)
     columns = {project.TARGET: label} | columns
     columns.pop(project.ROW_KEY, None)
+    hidden = () if personal else project.personal()
+    columns = {name: values for name, values in columns.items() if name not in hidden}
     pd.DataFrame(columns).to_parquet(out)
 
 

@@ -271,7 +271,8 @@ class _Counter:
         for each in self._reference.inputs:
             name = each["name"]
             column = self.table[f"{INPUT}{name}"]
-            if each["nullable"] or name == self._reference.event_time or not column.null_count:
+            may_lack = each["nullable"] or "personal" in each
+            if may_lack or name == self._reference.event_time or not column.null_count:
                 continue
             empty = column.combine_chunks().is_null().to_numpy(zero_copy_only=False)
             if f"{WRONG}{name}" in known:

@@ -21,12 +21,15 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from hashlib import sha256
 
 ADDED = ("n", "salt", "link")
 """The fields of a line that are not of its record."""
+
+ERASED = b'{"erased":"'
+"""What only the line of an erased record begins with."""
 
 _SALT = 16  # bytes
 
@@ -42,6 +45,33 @@ _ERASED = re.compile(
 )
 
 
+def erase(line: bytes, moment: str) -> bytes:
+    """Return what is left of a line when its record is erased: its number, commitment and link.
+
+    Raises
+    ------
+    ValueError
+        It is not a line of a chain.
+    """
+    found = _LINKED.fullmatch(line)
+    if found is None:
+        raise ValueError("not a line of a chain")
+    commitment = sha256(found["content"]).hexdigest().encode()
+    parts = (moment.encode(), int(found["number"]), commitment, found["link"])
+    return b'{"erased":"%b","n":%d,"commitment":"%b","link":"%b"}\n' % parts
+
+
+def number_of(line: bytes) -> int | None:
+    """Return the number of a record in its file, also of an erased one; None without a chain."""
+    found = _LINKED.fullmatch(line) or _ERASED.fullmatch(line)
+    return int(found["number"]) if found else None
+
+
+def is_erased(line: bytes) -> bool:
+    """Return whether a line is what is left of an erased record."""
+    return line.startswith(ERASED) and _ERASED.fullmatch(line) is not None
+
+
 def start_of(name: str) -> bytes:
     """Return what the first link of the file with this name continues from."""
     return sha256(name.encode()).digest()
@@ -54,9 +84,12 @@ class Chain:
     ----------
     name
         The file's name, without its folder.
+    draw
+        Returns a number of random bytes, for the salts.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, draw: Callable[[int], bytes] = os.urandom) -> None:
+        self._draw = draw
         self.records = 0
         self._link = start_of(name)
 
@@ -68,7 +101,7 @@ class Chain:
     def extend(self, lines: bytes) -> bytes:
         """Return whole records, each a JSON object on a line, as the next lines of the file."""
         records = lines.split(b"\n")[:-1]
-        salts = os.urandom(_SALT * len(records)).hex()
+        salts = self._draw(_SALT * len(records)).hex()
         linked = []
         for place, record in enumerate(records):
             salt = salts[2 * _SALT * place : 2 * _SALT * (place + 1)]
@@ -95,14 +128,14 @@ class Verified:
     """What is left of the chain of a file.
 
     `records` and `link` are those of the chain at its end, and `links` those at the lengths that
-    were asked for. `erased` counts records that were erased on purpose, `unlinked` lines of a file
-    without any chain, as earlier versions wrote it, and `torn` is whether the file ends within a
-    line.
+    were asked for. `erased` has the numbers of records that were erased, `unlinked` counts lines of
+    a file without any chain, as earlier versions wrote it, and `torn` is whether the file ends
+    within a line.
     """
 
     records: int = 0
     link: str = ""
-    erased: int = 0
+    erased: list[int] = field(default_factory=list)
     unlinked: int = 0
     torn: bool = False
     faults: list[Fault] = field(default_factory=list)
@@ -179,7 +212,8 @@ class _Reading:
         self._seen[line.link] = number
         self._link = line.link
         self.found.records = line.number + 1
-        self.found.erased += line.erased
+        if line.erased:
+            self.found.erased.append(line.number)
         if self.found.records in self._lengths:
             self.found.links[self.found.records] = line.link.hex()
 

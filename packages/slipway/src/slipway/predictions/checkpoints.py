@@ -53,15 +53,25 @@ class Checkpoints:
         with reaching(url, _WHAT):
             self._system, self._folder = fsspec.core.url_to_fs(url)
 
-    def prepare(self, log: Path) -> None:
-        """Make the folder; refuse that of the log."""
-        with reaching(self.url, _WHAT):
-            self._system.makedirs(self._folder, exist_ok=True)
+    def prepare(self, log: Path) -> bool:
+        """Make the folder; return whether that was possible.
+
+        Raises
+        ------
+        SlipwayError
+            It is that of the log.
+        """
         if Path(self._folder).resolve() == log.resolve():
             raise SlipwayError(
                 f"{CHECKPOINTS}={self.url} is the folder of the log",
                 "name a second place, where a change of the log changes nothing",
             )
+        try:
+            with reaching(self.url, _WHAT, "written"):
+                self._system.makedirs(self._folder, exist_ok=True)
+        except SlipwayError:
+            return False  # the service goes on, and each checkpoint tries again
+        return True
 
     def write(self, checkpoint: Checkpoint) -> None:
         """Replace the checkpoint of a file.
@@ -73,10 +83,11 @@ class Checkpoints:
         """
         path = f"{self._folder}/{checkpoint.file}{_SUFFIX}"
         text = checkpoint.model_dump_json().encode()
-        with reaching(self.url, _WHAT):
+        with reaching(self.url, _WHAT, "written"):
             if self._is_local():
                 # A reader, or a crash, must not find half of one.
                 written = Path(f"{path}.new")
+                written.parent.mkdir(parents=True, exist_ok=True)
                 written.write_bytes(text)
                 written.replace(path)
             else:

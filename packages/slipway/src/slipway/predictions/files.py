@@ -7,10 +7,11 @@ what is left out is counted.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -18,7 +19,8 @@ from typing import IO
 
 from slipway.errors import SlipwayError
 from slipway.numbers import counted
-from slipway.storage import reaching
+from slipway.predictions.chain import is_erased
+from slipway.storage import is_bucket, reaching
 from slipway.untrusted import printable
 
 SUFFIX = ".jsonl"
@@ -31,7 +33,7 @@ BLOCK = 2**18
 DATED = re.compile(r"\d{4}-\d\d-\d\d")
 
 # Names that the service and file systems create.
-OURS = re.compile(r"\.\d+\.probe|lost\+found")
+OURS = re.compile(r"\.\d+\.probe|\..*\.new|lost\+found")
 
 NAMES_SHOWN, LETTERS = 3, 60
 
@@ -71,7 +73,8 @@ class Skipped:
 
     `unread` has the reason by file, and `unnamed` the number of further files. `records` counts the
     lines that are records, for comparison, and `unreadable` those that are not. `torn` counts files
-    that end within a record, whose prediction was never returned; `repeated` and `differing`
+    that end within a record, whose prediction was never returned; `erased` records that were
+    erased on purpose (`slipway forget`); `repeated` and `differing`
     records with the id of an earlier one, and the same or other content; `untimed` records whose
     event time cannot be read, and `unscored` those whose answer is not one of their model.
     """
@@ -81,6 +84,7 @@ class Skipped:
     records: int = 0
     unreadable: Count = field(default_factory=Count)
     torn: int = 0
+    erased: int = 0
     repeated: int = 0
     differing: Count = field(default_factory=Count)
     untimed: Count = field(default_factory=Count)
@@ -88,7 +92,9 @@ class Skipped:
 
     def add_line(self, line: bytes, where: Callable[[], str]) -> None:
         """Count a line that is not a record; a line without an end was still being written."""
-        if line.endswith(b"\n"):
+        if is_erased(line):
+            self.erased += 1
+        elif line.endswith(b"\n"):
             self.unreadable.add(1, where)
         else:
             self.torn += 1
@@ -96,7 +102,7 @@ class Skipped:
     def merge(self, later: Skipped) -> None:
         """Add the account of a later part of the log."""
         self.unread |= later.unread
-        for name in ("unnamed", "records", "torn", "repeated"):
+        for name in ("unnamed", "records", "torn", "erased", "repeated"):
             setattr(self, name, getattr(self, name) + getattr(later, name))
         for name in ("unreadable", "differing", "untimed", "unscored"):
             getattr(self, name).merge(getattr(later, name))
@@ -147,6 +153,9 @@ class Skipped:
                 f"{records} not have the scores that this model has; "
                 f"not counted. The first: {self.unscored.first}."
             )
+        if self.erased:
+            records = counted(self.erased, "record was", "records were")
+            yield f"{records} erased on purpose (`slipway forget`)."
         if self.torn:
             files = counted(self.torn, "file ends", "files end")
             yield f"{files} within a record; its prediction was never returned."
@@ -253,6 +262,47 @@ class LogFolder:
                         yield start, block
         except OSError as error:
             skipped.unread[file.shown] = _reason(error)
+
+    def in_use(self, file: LogFile) -> bool:
+        """Return whether a process of this machine still writes to a local file."""
+        if not self._local:
+            return False
+        with self.open(file) as source:
+            try:
+                fcntl.flock(source, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                return True
+        return False
+
+    def replace(self, file: LogFile, lines: Iterable[bytes]) -> None:
+        """Replace the content of a file: a reader, or a crash, finds the old one or the new one.
+
+        Raises
+        ------
+        SlipwayError
+            It cannot be written.
+        """
+        with reaching(file.path, self._what, "written"):
+            if is_bucket(self.url):
+                self._system.pipe_file(file.path, b"".join(lines))
+                return
+            folder, _, name = file.path.rpartition("/")
+            partial = f"{folder}/.{name}.new"
+            with self._system.open(partial, "wb") as target:
+                target.writelines(lines)
+                target.flush()
+                if self._local:
+                    os.fsync(target.fileno())
+            if self._local:
+                Path(partial).chmod(Path(file.path).stat().st_mode & 0o777)
+                Path(partial).replace(file.path)
+            else:
+                self._system.mv(partial, file.path)
+
+    def remove(self, file: LogFile) -> None:
+        """Remove a file; raises SlipwayError."""
+        with reaching(file.path, self._what, "removed"):
+            self._system.rm_file(file.path)
 
     def where(self, file: LogFile, start: int) -> str:
         """Return the file and the line that begins at a byte of it, for a report."""

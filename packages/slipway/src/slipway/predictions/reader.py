@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property, partial
+from io import BytesIO
 from itertools import islice
 from pathlib import Path
 from tempfile import NamedTemporaryFile
@@ -23,6 +24,7 @@ import numpy as np
 import orjson
 
 from slipway.errors import SlipwayError
+from slipway.predictions.chain import ERASED, is_erased
 from slipway.predictions.files import BLOCK, MOST_RECORD, Lines, LogFile, LogFolder, Skipped
 from slipway.predictions.record import (
     ANSWER,
@@ -345,9 +347,32 @@ def _copy(folder: LogFolder, lines: Piece, file: IO[bytes], skipped: Skipped) ->
     piece = _Piece(folder, file)
     for each in lines:
         for start, block in folder.blocks(each, skipped):
-            piece.add(each.file, start, block)
+            for at, lines_of in _not_erased(start, block, skipped):
+                piece.add(each.file, at, lines_of)
     piece.close()
     return piece
+
+
+def _not_erased(start: int, block: bytes, skipped: Skipped) -> Iterator[tuple[int, bytes]]:
+    """Yield the lines of a block but those of erased records, in runs with their first byte.
+
+    DuckDB would stop at each of them, and the rest of the piece would be read line by line.
+    """
+    if ERASED not in block:
+        yield start, block
+        return
+    kept, at = bytearray(), start
+    for line in BytesIO(block):
+        if is_erased(line):
+            skipped.erased += 1
+            if kept:
+                yield start, bytes(kept)
+            kept, start = bytearray(), at + len(line)
+        else:
+            kept += line
+        at += len(line)
+    if kept:
+        yield start, bytes(kept)
 
 
 @contextmanager
@@ -419,7 +444,7 @@ class _Layout:
         self._sent = sent
         # Some inputs alone would hide numbers in the others that are not JSON.
         self._as_json = sent or not _are_all(inputs)
-        self._inputs = [each for each in inputs if not self._as_json or each["type"] in TEXTS]
+        self._inputs = [each for each in inputs if not self._as_json or _is_text(each)]
         names = {*ALWAYS, *fields}
         self._kinds = {each.name: each.kind for each in FIELDS if each.name in names}
         self._kinds["key"] = _key_kind(inputs)
@@ -500,7 +525,7 @@ class _Layout:
         for each in self._inputs:
             name = each["name"]
             given = [record["input"].get(name) for record in records]
-            if each["type"] in TEXTS:
+            if _is_text(each):
                 inputs[name] = pa.array([_text(value) for value in given], pa.string())
                 continue
             numbers = [_number(value) for value in given]
@@ -548,12 +573,17 @@ def _is_json(texts: pa.Array) -> pa.Array:
 def _key_kind(inputs: Inputs) -> Kind:
     if not _are_all(inputs):
         return KEY
-    unique = [each["type"] for each in inputs if each["unique"]]
+    unique = ["hash" if _is_text(each) else each["type"] for each in inputs if each["unique"]]
     return INTEGER_KEY if unique == ["integer"] else TEXT_KEY
 
 
 def _sql_type(each: Mapping[str, Any]) -> str:
-    return "VARCHAR" if each["type"] in TEXTS else "DOUBLE"
+    return "VARCHAR" if _is_text(each) else "DOUBLE"
+
+
+def _is_text(each: Mapping[str, Any]) -> bool:
+    """Return whether an input is text in the log, as the hash of a personal value is."""
+    return each["type"] in TEXTS or "personal" in each
 
 
 def _pointer(name: str) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import fcntl
 import logging
 import os
 import threading
@@ -82,6 +83,8 @@ class PredictionLog:
         Called with the time of the oldest record that is not on disk (Unix time), or None.
     checkpoints
         The second place; None if there is none. While it cannot be written, predictions go on.
+    checkpoints_fail
+        Called with whether the second place can no longer be written, when that changes.
     """
 
     def __init__(
@@ -91,9 +94,10 @@ class PredictionLog:
         sync: bool,
         waits_since: Callable[[float | None], None] = lambda _: None,
         checkpoints: Checkpoints | None = None,
+        checkpoints_fail: Callable[[bool], None] = lambda _: None,
     ) -> None:
         self._folder = folder
-        self._keeper = None if checkpoints is None else _Keeper(checkpoints)
+        self._keeper = None if checkpoints is None else _Keeper(checkpoints, checkpoints_fail)
         self._sync = sync
         self._waits_since = waits_since
         self._file: _File | None = None
@@ -214,8 +218,9 @@ class PredictionLog:
 class _Keeper:
     """Writes the newest checkpoint of each file to the second place, every few seconds."""
 
-    def __init__(self, place: Checkpoints) -> None:
+    def __init__(self, place: Checkpoints, fails: Callable[[bool], None]) -> None:
         self._place = place
+        self._fails = fails
         self._newest: dict[str, Checkpoint] = {}
         self._lock = threading.Lock()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="checkpoints")
@@ -254,11 +259,16 @@ class _Keeper:
             except SlipwayError as error:
                 if not self._failed:
                     logger.error("%s; %s", error, error.do)
-                self._failed = True
+                self._note_failed(True)
                 with self._lock:
                     self._newest.setdefault(name, checkpoint)
             else:
-                self._failed = False
+                self._note_failed(False)
+
+    def _note_failed(self, failed: bool) -> None:
+        if failed is not self._failed:
+            self._failed = failed
+            self._fails(failed)
 
 
 @dataclass(slots=True)
@@ -286,6 +296,9 @@ class _File:
         self.path = folder / f"{day}_{Ids().next(datetime.now(UTC))}.jsonl"
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL
         self._handle = os.open(self.path, flags, 0o640)
+        # `LogFolder.in_use` sees it; the system takes it away if this process is killed.
+        with suppress(OSError):  # not every network file system has locks
+            fcntl.flock(self._handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
         self._chain = Chain(self.path.name)
         self._size = 0
         if sync:

@@ -14,6 +14,7 @@ from slipway.untrusted import quote
 
 INCOMPARABLE = {
     "no champion": "the base commit has no model to compare with",
+    "erased": "the champion no longer exists",
     "unreadable": "the champion cannot read these rows",
     "another target": "the champion predicts another target",
     "learned from the holdout": "the champion was trained on these rows",

@@ -7,7 +7,7 @@ import re
 import sys
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 import numpy as np
 
@@ -23,7 +23,11 @@ class CheckSpec(TypedDict):
 
 
 class ColumnSpec(TypedDict):
-    """An input column, as the manifest has it; `unique`: it is the key, or a part of it."""
+    """An input column, as the manifest has it.
+
+    `unique`: it is the key, or a part of it. `personal`: "drop" or "hash", what the prediction log
+    does with its values; a column without it is not personal.
+    """
 
     name: str
     type: str
@@ -31,6 +35,7 @@ class ColumnSpec(TypedDict):
     nullable: bool
     unique: bool
     rules: list[CheckSpec]
+    personal: NotRequired[str]
 
 
 RowSchema = list[ColumnSpec]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from slipway.schema.checks import SETS
+from slipway.schema.checks import SETS, ColumnSpec
 from slipway.untrusted import shown
 
 WORDS = {
@@ -48,5 +48,16 @@ def describe(check: str, arguments: Mapping[str, Any]) -> str:
     return f"a length of {', '.join(f'{k} {v}' for k, v in given.items())}"
 
 
-def expected_got(expected: str, value: Any) -> str:
-    return f"expected {expected}, got {shown(value)}"
+HIDDEN = "a personal value"
+"""Takes the place of a value in messages and reports."""
+
+
+def expected_got(expected: str, value: Any, column: ColumnSpec | None = None) -> str:
+    """Return what was expected and found; a value of a personal `column` is not shown."""
+    return f"expected {expected}, got {shown_of(column, value)}"
+
+
+def shown_of(column: ColumnSpec | None, value: Any) -> str:
+    """Return a value of a column for a message."""
+    is_personal = column is not None and "personal" in column and value is not None
+    return HIDDEN if is_personal else shown(value)

@@ -171,7 +171,7 @@ def column_type(name: str, column: Column) -> tuple[str, str]:
 
 def _export_column(name: str, column: Column, *, in_key: bool) -> ColumnSpec:
     kind, dtype = column_type(name, column)
-    return {
+    spec: ColumnSpec = {
         "name": name,
         "type": kind,
         "dtype": dtype,
@@ -179,6 +179,8 @@ def _export_column(name: str, column: Column, *, in_key: bool) -> ColumnSpec:
         "unique": in_key,
         "rules": [_export_check(name, kind, check) for check in column.checks],
     }
+    # Only where it is set: the manifests of other models stay as they are.
+    return {**spec, "personal": way} if (way := project.personal_of(name, column)) else spec
 
 
 def _export_check(column: str, kind: str, check: Check) -> CheckSpec:

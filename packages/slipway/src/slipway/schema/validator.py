@@ -22,7 +22,7 @@ from slipway import project
 from slipway.project import Rule, apply_rule, columns_read
 from slipway.schema.checks import TIME_RANGE, CheckSpec, ColumnSpec, RowSchema, Test, make_test
 from slipway.schema.duplicate_keys import count_strings, repeated_keys
-from slipway.schema.expected import NOUNS, describe, expected_got
+from slipway.schema.expected import HIDDEN, NOUNS, describe, expected_got, shown_of
 from slipway.times import RANGE, NotATime, OutOfRange, microseconds, parse_time
 from slipway.untrusted import shown
 
@@ -264,7 +264,7 @@ class RowValidator:
                 (item,) = error.errors(include_url=False)
                 if item["type"] == "rules":
                     for rule in item["ctx"]["failed"]:
-                        message = partial(_rule_message, rule, item["input"])
+                        message = partial(_rule_message, rule, item["input"], self._spec[field])
                         found.add(number, field, rule["rule"], message)
                 else:
                     unusable.add((number, field))
@@ -281,11 +281,11 @@ class RowValidator:
             return "not_nullable", lambda: "expected a value, got null"
         if item["type"] in ("greater_than_equal", "less_than_equal"):
             return column["dtype"], lambda: expected_got(
-                f"a number that fits {column['dtype']}", value
+                f"a number that fits {column['dtype']}", value, column
             )
         if item["type"] == TIME_RANGE:
-            return TIME_RANGE, lambda: expected_got(f"a time {RANGE}", value)
-        return "type", lambda: expected_got(NOUNS[column["type"]], value)
+            return TIME_RANGE, lambda: expected_got(f"a time {RANGE}", value, column)
+        return "type", lambda: expected_got(NOUNS[column["type"]], value, column)
 
     def _cross_faults(
         self, rows: dict[int, dict[str, Any]], unusable: set[tuple[int, str]]
@@ -325,12 +325,15 @@ class RowValidator:
         meaning = " ".join((rule.__doc__ or name).split())
         found = _Found(self._max_faults)
         for at in np.flatnonzero(~passes).tolist():
-            message = partial(broken_message, meaning, fields, columns, at)
+            specs = [self._spec[field] for field in fields]
+            message = partial(broken_message, meaning, specs, columns, at)
             found.add(places[at], ", ".join(fields), name, message)
         return found.faults()
 
     def _again(self, key: Any, row: int) -> str:
-        return f"{shown(key)} is also the {' and '.join(self._key)} of row {row}"
+        is_personal = any("personal" in self._spec[name] for name in self._key)
+        again = HIDDEN if is_personal else shown(key)
+        return f"{again} is also the {' and '.join(self._key)} of row {row}"
 
     def _together(self, found: Iterable[Faults]) -> Faults:
         every = list(found)
@@ -411,13 +414,15 @@ def _checker(column: ColumnSpec) -> Callable[[Any], Any]:
     return check
 
 
-def _rule_message(rule: CheckSpec, value: Any) -> str:
-    return expected_got(describe(rule["check"], rule["arguments"]), value)
+def _rule_message(rule: CheckSpec, value: Any, column: ColumnSpec) -> str:
+    return expected_got(describe(rule["check"], rule["arguments"]), value, column)
 
 
-def broken_message(meaning: str, fields: list[str], columns: project.Columns, at: int) -> str:
-    """Return the message about a row that breaks a cross-column rule."""
-    got = ", ".join(f"{field} {shown(columns[field][at])}" for field in fields)
+def broken_message(
+    meaning: str, specs: Sequence[ColumnSpec], columns: project.Columns, at: int
+) -> str:
+    """Return the message about a row that breaks a cross-column rule of some columns."""
+    got = ", ".join(f"{spec['name']} {shown_of(spec, columns[spec['name']][at])}" for spec in specs)
     return f"{meaning} Got {got}"
 
 

@@ -39,7 +39,13 @@ from slipway.serving.http import (
     respond,
 )
 from slipway.serving.metrics import CONTENT_TYPE, OTHER, LogState, Metrics
-from slipway.serving.predict import BadRows, Predictor, human_review, row_validator
+from slipway.serving.predict import (
+    BadRows,
+    Predictor,
+    human_review,
+    personal_mask,
+    row_validator,
+)
 from slipway.serving.release import CARD_FILE, Release, verify_model
 from slipway.settings import Serve, read_params
 from slipway.training.score import MANIFEST_FILE, MODEL, Model, read_manifest
@@ -85,21 +91,25 @@ def check_start() -> None:
     row_validator(manifest, settings)
     human_review(manifest, settings)
     Tokens(os.environ.get(TOKENS, ""))
+    personal_mask(manifest)
     open_log(settings)
 
 
-def open_log(
-    settings: Serve, waits_since: Callable[[float | None], None] = lambda _: None
-) -> PredictionLog:
+def open_log(settings: Serve, metrics: Metrics | None = None) -> PredictionLog:
+    """Return the log of a worker; without metrics, to try whether it can be written."""
     folder = log_folder(settings)
     second = Checkpoints(url) if (url := os.environ.get(CHECKPOINTS, "")) else None
-    if second is not None:
-        second.prepare(folder)
+    fails = metrics.checkpoints_fail if metrics else lambda _: None
+    waits_since = metrics.log_waits_since if metrics else lambda _: None
+    if second is not None and not second.prepare(folder):
+        logger.error("%s: the folder of checkpoints cannot be written", second.url)
+        fails(True)
     return PredictionLog(
         folder,
         sync=settings.log_durable == "disk",
         waits_since=waits_since,
         checkpoints=second,
+        checkpoints_fail=fails,
     )
 
 
@@ -123,7 +133,7 @@ class Api:
         release = Release.of_model(MODEL)
         answers = answers_of(model.task, model.manifest)
         self._metrics = Metrics(model.sha256, release, answers)
-        self._log = open_log(settings, self._metrics.log_waits_since)
+        self._log = open_log(settings, self._metrics)
         self._log_url = str(log_folder(settings))
         self._predictor = Predictor(model, settings, release, self._log, self._metrics)
         self._explanations = Explanations(model)

@@ -84,6 +84,9 @@ class Metrics:
         self._waiting = self._gauge(
             "log_waiting_seconds", "Age of the oldest record that is not safe yet.", "livemin"
         )
+        self._checkpoints = self._gauge(
+            "checkpoints_failing", "Workers that cannot write to the second place.", "livesum"
+        )
         started = "When the newest worker started."
         self._gauge("start_time_seconds", started, "max")().set_to_current_time()
         self._release(release)
@@ -121,6 +124,10 @@ class Metrics:
     def log_waits_since(self, moment: float | None) -> None:
         """Set the Unix time of the oldest record that is not on disk yet; None without one."""
         self._waiting().set(math.inf if moment is None else moment)
+
+    def checkpoints_fail(self, failing: bool) -> None:
+        """Set whether the ends of the log cannot be written to the second place."""
+        self._checkpoints().set(failing)
 
     def log_failed(self) -> None:
         self._log_faults().inc()
@@ -198,6 +205,7 @@ class Metrics:
         for series in (self._log_bytes, self._log_faults):
             series()
         self._in_flight()
+        self._checkpoints()
         self._last_record()
         self.log_waits_since(None)
 

@@ -17,6 +17,7 @@ import orjson
 
 from slipway import project
 from slipway.predictions.answers import answers_of
+from slipway.predictions.personal import Mask
 from slipway.predictions.record import VERSION, stamp, to_line
 from slipway.predictions.writer import Ids, PredictionLog
 from slipway.schema.validator import Faults, Rows, RowValidator
@@ -56,6 +57,11 @@ def human_review(manifest: Mapping[str, Any], settings: Serve) -> Review:
     return Review(form, settings.uncertainty_band, known_categories(manifest))
 
 
+def personal_mask(manifest: Mapping[str, Any]) -> Mask:
+    """Return what the log does with personal columns; raises SlipwayError without a secret."""
+    return Mask(manifest["inputs"], project.key_names(manifest["key"]))
+
+
 class Predictor:
     """Answers requests with one model."""
 
@@ -71,6 +77,7 @@ class Predictor:
         manifest = model.manifest
         self._model = model
         self._rows = row_validator(manifest, settings)
+        self._mask = personal_mask(manifest)
         # One thread, so that only one large body is parsed at a time.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="large-bodies")
         self._form = answers_of(model.task, manifest)
@@ -107,7 +114,10 @@ class Predictor:
         if not request.smoke_test:
             self._count(scores, answers, len(request.body))
         about = {"time": stamp(now)} | self._origin | _fields_of(request)
-        written = b"".join(map(_record, answers, rows.keys, rows.sent, repeat(about)))
+        keys, sent = rows.keys, rows.sent
+        if self._mask:
+            keys, sent = list(map(self._mask.key, keys)), list(map(self._mask.row, sent))
+        written = b"".join(map(_record, answers, keys, sent, repeat(about)))
         started = time.perf_counter()
         await self._log.append(now.date(), written)
         if not request.smoke_test:

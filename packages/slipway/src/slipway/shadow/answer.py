@@ -20,6 +20,7 @@ from slipway import project
 from slipway.errors import SlipwayError
 from slipway.exits import run_command
 from slipway.predictions.answers import answers_of
+from slipway.predictions.personal import require_rows
 from slipway.predictions.record import ANSWER, Record
 from slipway.schema.validator import Rows, RowValidator
 from slipway.shadow.recent_requests import recent_requests
@@ -43,6 +44,7 @@ class Shadow:
         try:
             if not manifest["inputs"]:
                 raise KeyError("inputs")
+            require_rows(manifest["inputs"], "shadow")
             self._rows = RowValidator(manifest["inputs"], project.RULES)
             self._form = answers_of(self._model.task, manifest)
             self._times = [each["name"] for each in manifest["inputs"] if each["type"] == TIME]

@@ -94,12 +94,15 @@ def train(params: Params, prepared: Path = PREPARED, out: Path = MODEL) -> str:
     fitted = fit(params.train, features, labels)
     choice = choose(fitted, features, types)
     require_dependencies(choice.exported.types)
-    content = choice.exported.content
+    content, hidden = choice.exported.content, project.personal()
     manifest: dict[str, Any] = {
         "version": 1,
         "model": _identity(choice),
         "target": _target(fitted),
-        "features": [_describe(name, types[name], values) for name, values in features.items()],
+        "features": [
+            _describe(name, types[name], values, hide=name in hidden)
+            for name, values in features.items()
+        ],
         **_row_schema(),
         "time_zone": time_zone(),
         "data": {"md5": data_revision(), "months": dataset.periods},
@@ -115,7 +118,8 @@ def train(params: Params, prepared: Path = PREPARED, out: Path = MODEL) -> str:
     manifest |= _reference(model, dataset, predicted, left_out)
     manifest["past"] = _history(model, dataset, predicted)
     out.mkdir(parents=True, exist_ok=True)
-    rows = _by_series(dataset.holdout.inputs()) | predicted
+    known = {n: v for n, v in dataset.holdout.inputs().items() if n not in hidden}
+    rows = _by_series(known) | predicted
     write_columns(evenly_spaced(rows, REFERENCE_ROWS), out / REFERENCE_FILE)
     for name in MODEL_FILES:
         (out / name).unlink(missing_ok=True)
@@ -267,15 +271,17 @@ def frequent_values(values: np.ndarray, most: int) -> np.ndarray:
     return np.sort(names[np.argsort(-counts, kind="stable")[:most]])
 
 
-def _describe(name: str, kind: str, values: np.ndarray) -> dict[str, object]:
+def _describe(name: str, kind: str, values: np.ndarray, *, hide: bool) -> dict[str, object]:
     """Return a feature as the manifest has it: a category with all values of the training rows.
 
-    Of more than `MOST_VALUES` only the number is given: it is free text, or names.
+    Of more than `MOST_VALUES` only the number is given: it is free text, or names. So it is of a
+    personal column, whose values `hide` leaves out.
     """
     described: dict[str, object] = {"name": name, "type": kind}
     if kind == "category":
         found = sorted(set(values.tolist()))
-        described |= {"values": found} if len(found) <= MOST_VALUES else {"distinct": len(found)}
+        is_listed = len(found) <= MOST_VALUES and not hide
+        described |= {"values": found} if is_listed else {"distinct": len(found)}
     return described
 
 
@@ -338,7 +344,8 @@ def _not_monitored(dataset: Dataset) -> dict[str, str]:
     kinds = {name: kind for name, (kind, _) in schema_types().items() if name not in known}
     inputs = [name for name in project.inputs() if name in kinds]
     found = {name: "a time" for name in inputs if kinds[name] == "timestamp"}
-    texts = [name for name in inputs if kinds[name] == "string"]
+    found |= dict.fromkeys(sorted(project.personal().keys() & {*inputs}), "which is personal")
+    texts = [name for name in inputs if kinds[name] == "string" and name not in found]
     parts = (dataset.read_train(texts), dataset.holdout.columns) if texts else ()
     for name in texts:
         count = len(set().union(*(part[name].tolist() for part in parts)))

@@ -20,7 +20,8 @@ from slipway.dataset.outcomes import array_of, columns_of_label, outcomes
 from slipway.dataset.reader import TEXT, open_table
 from slipway.dataset.zone import stated_zone
 from slipway.errors import Refused
-from slipway.schema.expected import NOUNS, describe
+from slipway.predictions.personal import Hasher
+from slipway.schema.expected import HIDDEN, NOUNS, describe
 from slipway.schema.export import column_type
 from slipway.untrusted import folded, shown, shown_name
 
@@ -72,7 +73,7 @@ def read_arrivals(path: Path, stated: Stated = FOUND) -> Arrivals:
     for name in _key():
         values = columns[name]
         faults.rows(name, values.isna().to_numpy(), "a key in every row", values)
-    key = keys_of([columns[name] for name in _key()])
+    key = keys_of([_logged(name, columns[name]) for name in _key()])
     for name in (name for name in names if name in project.schema().columns):
         _check(name, columns[name], faults)
     faults.stop()
@@ -83,6 +84,20 @@ def read_arrivals(path: Path, stated: Stated = FOUND) -> Arrivals:
     labelled = rows[rows["label"].notna()].drop_duplicates("key", ignore_index=True)
     labelled["label"] = project.task().stored(labelled["label"].to_numpy())
     return Arrivals(labelled, int(rows["label"].isna().sum()))
+
+
+def _logged(name: str, values: pd.Series) -> pd.Series:
+    """Return a column of the key as the log has it: hashed, if it is personal."""
+    if name not in project.personal():
+        return values
+    hasher = Hasher()
+    words = [None if is_missing else hasher.text(_plain(value))
+             for value, is_missing in zip(values, values.isna(), strict=True)]  # fmt: skip
+    return _objects(np.array(words, dtype=object))
+
+
+def _shown(column: str, value: Any) -> str:
+    return HIDDEN if column in project.personal() else shown(_plain(value))
 
 
 def _key() -> tuple[str, ...]:
@@ -106,7 +121,7 @@ class _Faults:
         """Add the invalid rows, given as a mask."""
         at = np.flatnonzero(bad)
         for row in at[:MOST_FAULTS].tolist():
-            got = shown(_plain(values.iloc[row]))
+            got = _shown(column, values.iloc[row])
             self.add(f"row {row:,}, column `{column}`: expected {expected}, got {got}")
         self.more(len(at) - MOST_FAULTS)
 
@@ -244,7 +259,7 @@ def _find_disagreements(
     parts = [name for name in columns_of_label() if name not in _key()]
     at = np.flatnonzero(differ)
     for row in at[:MOST_FAULTS].tolist():
-        values = ", ".join(f"`{name}` {shown(_plain(columns[name].iloc[row]))}" for name in parts)
+        values = ", ".join(f"`{name}` {_shown(name, columns[name].iloc[row])}" for name in parts)
         faults.add(
             f"row {row:,}, key {shown(_plain(key.iloc[row]))}: "
             f"`{project.TARGET}` is {task.shown(stated[row])}, but {values} makes it "
@@ -279,7 +294,8 @@ def _find_contradictions(rows: pd.DataFrame, faults: _Faults) -> None:
 def _values(row: pd.Series) -> str:
     label = f"label {project.task().shown(row['label'])}"
     others = row.drop(["key", "label"]).items()
-    named = [f"{str(name).removeprefix(OUTCOME)} {shown(_plain(value))}" for name, value in others]
+    columns = ((str(name).removeprefix(OUTCOME), value) for name, value in others)
+    named = [f"{name} {_shown(name, value)}" for name, value in columns]
     return ", ".join([label, *named])
 
 

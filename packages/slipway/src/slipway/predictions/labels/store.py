@@ -27,7 +27,7 @@ from slipway.predictions.labels.arrivals import OUTCOME, Arrivals, read_arrivals
 from slipway.storage import is_bucket, reaching
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     import pandas as pd
     import pyarrow as pa
@@ -111,6 +111,33 @@ def history(url: str | Path) -> pd.DataFrame:
         is repeated only if its label or outcome has changed.
     """
     return _history(_Store(url).parts())
+
+
+def erase_labels(url: str | Path, is_erased: Callable[[Any], bool], *, dry_run: bool) -> int:
+    """Remove the labels of some keys, with their history; return how many there were.
+
+    A part stays, also without rows: a file that was imported is still known, and its labels do not
+    come back.
+
+    Parameters
+    ----------
+    is_erased
+        Whether a key is one of those.
+
+    Raises
+    ------
+    SlipwayError
+        A part cannot be read or written.
+    """
+    import pyarrow as pa
+
+    store, number = _Store(url), 0
+    for part in store.parts():
+        bad = np.array([is_erased(key) for key in part.table["key"].to_pylist()], dtype=bool)
+        number += int(bad.sum())
+        if bad.any() and not dry_run:
+            store.replace(part.name, part.table.filter(pa.array(~bad)))
+    return number
 
 
 def import_labels(
@@ -231,13 +258,16 @@ class _Store:
         )
 
     def _write(self, table: pa.Table, now: datetime) -> None:
+        self.replace(f"{now.strftime(NAME)}-{uuid4().hex[:8]}.parquet", table)
+
+    def replace(self, name: str, table: pa.Table) -> None:
+        """Write a part, in place of one with this name; raises SlipwayError."""
         import pyarrow as pa
         import pyarrow.parquet as pq
         from fsspec.implementations.local import LocalFileSystem
 
         content = pa.BufferOutputStream()
         pq.write_table(table, content, compression="zstd")
-        name = f"{now.strftime(NAME)}-{uuid4().hex[:8]}.parquet"
         half = f"{self._folder}/.{name}.half"
         try:
             if is_bucket(self._url):  # without a copy: who adds labels need not be able to delete

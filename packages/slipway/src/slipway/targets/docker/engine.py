@@ -26,6 +26,7 @@ IMAGE_PORT = 8080  # where the proxy listens inside its container
 
 USER = "10001:10001"
 LOG = "/var/lib/slipway/log"
+SECOND_PLACE = "/var/lib/slipway/checkpoints"
 LABEL = "slipway.service"
 """On everything that is made for a service; the value is its prefix."""
 
@@ -70,6 +71,11 @@ class Engine:
     @property
     def log(self) -> str:
         return f"{self.prefix}-log"
+
+    @property
+    def checkpoints(self) -> str:
+        """The volume with the ends of the log's files."""
+        return f"{self.prefix}-checkpoints"
 
     @property
     def state(self) -> str:
@@ -276,6 +282,19 @@ def _prepare_volumes(engine: Engine) -> None:
         *("-v", f"{engine.state}:/state", "-v", f"{engine.log}:/log"),
         *(engine.settings.proxy_image, "-c", script),
         stdin=State().to_config(engine.prefix, engine.patience_ms),
+    )
+
+
+def ensure_checkpoints(engine: Engine) -> None:
+    """Create the volume of checkpoints, which engines of earlier versions lack."""
+    listed = docker("volume", "ls", "--quiet", "--filter", f"name=^{engine.checkpoints}$")
+    if listed.split():
+        return
+    docker("volume", "create", *engine.label, engine.checkpoints)
+    docker(
+        *("run", "--rm", "--network", "none", "--user", "0:0", "--entrypoint", "chown"),
+        *("-v", f"{engine.checkpoints}:/checkpoints", engine.settings.proxy_image),
+        *(USER, "/checkpoints"),
     )
 
 

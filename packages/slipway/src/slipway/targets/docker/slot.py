@@ -8,9 +8,11 @@ from typing import Any
 
 from slipway.docker import HARDENED, Container, ContainerState, docker
 from slipway.polling import wait_until
+from slipway.predictions.checkpoints import CHECKPOINTS
+from slipway.predictions.personal import SECRET
 from slipway.release.outcome import CheckFailed
 from slipway.serving import SMOKE_SECRET, TOKENS
-from slipway.targets.docker.engine import LOG, Engine
+from slipway.targets.docker.engine import LOG, SECOND_PLACE, Engine, ensure_checkpoints
 from slipway.targets.docker.lease import Lease
 from slipway.targets.docker.session import answer_or_none
 
@@ -21,6 +23,7 @@ def start(engine: Engine, slot: str, image: str, tokens: str) -> None:
     """Start a container of an image in a slot, in place of any other."""
     container = engine.slot(slot)
     docker("rm", "--force", container.name)
+    ensure_checkpoints(engine)
     memory = f"{engine.settings.memory_mb}m"
     docker(
         *("run", "--detach", "--name", container.name, "--network", engine.network),
@@ -28,10 +31,19 @@ def start(engine: Engine, slot: str, image: str, tokens: str) -> None:
         # Until the switch a container that crashes is not restarted, so that it can be inspected.
         *("--restart", "no", "--stop-timeout", "30", "--pids-limit", "256"),
         *("--memory", memory, "--memory-swap", memory, "--tmpfs", "/tmp", *HARDENED),  # noqa: S108
-        *("--env", TOKENS, "--env", SMOKE_SECRET, "-v", f"{engine.log}:{LOG}", image),
+        *("-v", f"{engine.log}:{LOG}", "-v", f"{engine.checkpoints}:{SECOND_PLACE}"),
         # Secrets go through the environment: every user can read a command line.
-        environment=os.environ | {TOKENS: tokens, SMOKE_SECRET: secrets.token_urlsafe(24)},
+        *(f"--env={name}" for name in (TOKENS, SMOKE_SECRET, CHECKPOINTS, SECRET)),
+        image,
+        environment=os.environ
+        | {TOKENS: tokens, SMOKE_SECRET: secrets.token_urlsafe(24), CHECKPOINTS: _second_place()},
     )
+
+
+def _second_place() -> str:
+    """Return where the ends of the log go: a URL of the environment, else the volume for them."""
+    stated = os.environ.get(CHECKPOINTS, "")
+    return stated if "://" in stated else SECOND_PLACE
 
 
 def wait_until_ready(engine: Engine, lease: Lease, slot: str) -> None:

@@ -44,7 +44,8 @@ def remove_service(engine: Engine, steps: Steps, *, forget: bool) -> Outcome:
         return Outcome(YES, " ".join(sentences))
     removal.removed = []
     with steps.step("forget") as step:
-        for volume in _names("volume", engine, "{{.Name}}", (engine.log, engine.state)):
+        volumes = (engine.log, engine.checkpoints, engine.state)
+        for volume in _names("volume", engine, "{{.Name}}", volumes):
             remove = functools.partial(docker, "volume", "rm", volume)
             removal.remove(f"the volume {volume}", remove)
         step.message = removal.summary()

@@ -1,0 +1,69 @@
+"""A repository with personal columns, whose data has rare values to search for."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from tests.services.repository import commit, edit_params
+
+from slipway.predictions.personal import SECRET
+from slipway.repository.worktrees import run
+
+# In parts: the repository has a copy of this file, which must not have the values.
+KEY = "-".join(["20130912", "QX7741", "JFK"])
+DESTINATION = "QX" + "Z"
+SEATS = 577 + 0.25
+
+SECRET_TEXT = "a secret of the tests"
+
+PERSONAL = """
+schema.columns["flight_id"].metadata["personal"] = "hash"
+schema.columns["dest"].metadata["personal"] = "drop"
+schema.columns["plane_seats"].metadata["personal"] = "hash"
+"""
+
+
+@dataclass(frozen=True)
+class Private:
+    """A repository, and its data remote outside."""
+
+    root: Path
+    remote: Path
+
+    def run(self, *command: str) -> str:
+        return run(command, self.root, settings={SECRET: SECRET_TEXT})
+
+
+@pytest.fixture(scope="session")
+def marked(small_repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Private:
+    """A repository in which one row of the holdout has the rare values."""
+    top = tmp_path_factory.mktemp("private")
+    root, remote = top / "repository", top / "remote"
+    shutil.copytree(small_repository, root, symlinks=True)
+    (root / "data-remote").rename(remote)
+    run(["dvc", "remote", "modify", "-q", "storage", "url", str(remote)], root)
+    edit_params(root, prepare={"origins": 1}, train={"iterations": 30})
+    commit(root, "Compare on one period")
+    with (root / "src/model/schema.py").open("a") as file:
+        file.write(PERSONAL)
+    files = sorted((root / "data").glob("*.parquet"))
+    _plant(files[0], 0)
+    _plant(files[-1], 1_500, KEY)
+    private = Private(root, remote)
+    private.run("dvc", "add", "-q", "data")
+    private.run("dvc", "repro", "-q", "train", "evaluate")
+    private.run("dvc", "push", "-q")
+    commit(root, "Mark personal columns")
+    return private
+
+
+def _plant(path: Path, row: int, key: str = "") -> None:
+    rows = pd.read_parquet(path)
+    rows.loc[row, ["flight_id", "dest"]] = [key or rows["flight_id"][row], DESTINATION]
+    rows.loc[row, "plane_seats"] = SEATS
+    path.unlink()  # it may be a link to the cache
+    rows.to_parquet(path, index=False)
