@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,10 @@ from slipway.dataset.dependence import Dependence
 from slipway.dataset.split import Dataset
 from slipway.dataset.tables import round_floats, row_count, write_columns, write_json
 from slipway.errors import Refused
+from slipway.fairness.measure import Scope
+from slipway.fairness.measure import measure as measure_groups
 from slipway.metrics.calibration import BinCurves
+from slipway.metrics.groups import group_of
 from slipway.metrics.registry import ALL, Options, Sample, headline_of, metrics_of
 from slipway.numbers import counted, plain, signed
 from slipway.training.diagnostics import DIAGNOSTICS
@@ -70,7 +74,8 @@ def evaluate(params: Params, model: Path = MODEL, reports: Path = REPORTS) -> st
     task = project.task()
     counts = {"rows": len(labels), **task.describe(labels)}
     levels = {**task.rule(params.evaluate.threshold), "confidence": params.evaluate.confidence}
-    write_json({**counts, **levels, **round_floats(models)}, reports / "metrics.json")
+    fairness = round_floats(protected_groups(holdout.columns, sample, scores, params))
+    write_json({**counts, **levels, **round_floats(models), **fairness}, reports / "metrics.json")
     write_plots(holdout.columns, sample, scores, params, reports / "plots")
     open_cases = check_baselines(sample, scores, baselines, params.evaluate)
     return _summary(counts, models, open_cases)
@@ -92,6 +97,33 @@ def measure(
     return {
         name: metric.estimate(sample, model, options).as_dict()
         for name, metric in metrics_of(task.name).items()
+    }
+
+
+def protected_groups(
+    rows: Columns, sample: Sample, scores: np.ndarray, params: Params
+) -> dict[str, Any]:
+    """Return `fairness`: the disparities and groups of each attribute; nothing if there is none.
+
+    Groups are a list, so that `dvc metrics` shows the disparities alone.
+    """
+    task, settings = project.task(), params.fairness
+    settings.check_limits(task.name)
+    groups = {name: group_of(texts) for name, texts in project.protected_slices(rows).items()}
+    if not groups:
+        return {}
+    model = task.predictions(scores, params.evaluate.threshold)
+    limits, options = settings.limits, params.evaluate.options
+    scope = Scope(task.classes, settings.min_group_rows, limits, options)
+    return {
+        "fairness": {
+            found.attribute: {
+                **{gap.name: asdict(gap) for gap in found.gaps},
+                "groups": [asdict(row) for row in found.groups],
+                "small": [{"group": name, "rows": rows} for name, rows in found.small.items()],
+            }
+            for found in measure_groups(sample, model, groups, scope)
+        }
     }
 
 
