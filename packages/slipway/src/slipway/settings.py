@@ -298,7 +298,6 @@ class Fairness(Section):
     """Limits of the disparities between protected groups; without a limit they are shown."""
 
     limits: Limits = {}
-    min_group_rows: Annotated[int, Field(ge=50)] = 200
     on_inconclusive: Literal["stop", "go"] = "go"
 
     def check_limits(self, task: str) -> None:

@@ -59,7 +59,7 @@ def judged(challenger: np.ndarray = CHAMPION, sex: np.ndarray = SEX, **rule: Any
     """Judge two models of rows that have a protected group."""
     rows = one_period().rolling
     compared = Rows(rows.sample, {**rows.groups, "sex": Group(["f", "m"], sex)})
-    settings = rule_of(min_slice_rows=ROWS)  # slices are tested elsewhere
+    settings = rule_of(min_slice_rows=5_000)  # slices are tested elsewhere
     return judge(
         Compared(compared, compared),
         side(CHAMPION, "c"),

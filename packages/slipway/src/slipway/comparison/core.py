@@ -148,8 +148,8 @@ def _fairness(
         champion.predictions if champion else None,
         challenger.predictions,
         {name: rows.groups[name] for name in protection.slices},
+        rule,
         protection.rule,
-        rule.options,
         challenger.task,
     )
 

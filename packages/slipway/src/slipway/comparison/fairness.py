@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 from slipway.comparison import verdict
-from slipway.comparison.report import Fairness, FairnessRule, Gap, ProtectedGroups
+from slipway.comparison.report import Fairness, FairnessRule, Gap, ProtectedGroups, Rule
 from slipway.fairness.measure import Attribute, Scope, measure
 from slipway.metrics import paired
 from slipway.metrics.groups import Groups
-from slipway.metrics.registry import Options, Predictions, Sample
+from slipway.metrics.registry import Predictions, Sample
 from slipway.tasks import Task
 
 
@@ -19,8 +19,8 @@ def compare_groups(
     champion: Predictions | None,
     challenger: Predictions,
     groups: Groups,
-    rule: FairnessRule,
-    options: Options,
+    rule: Rule,
+    limits: FairnessRule,
     task: Task,
 ) -> Fairness | None:
     """Return the protected groups of some rows; None if there are none.
@@ -34,12 +34,12 @@ def compare_groups(
     """
     if not groups:
         return None
-    scope = Scope(task.classes, rule.min_group_rows, rule.limits, options)
+    scope = Scope(task.classes, rule.min_slice_rows, limits.limits, rule.options)
     found = measure(sample, challenger, groups, scope)
     before = measure(sample, champion, groups, scope) if champion else []
     parts = [ProtectedGroups.model_validate(asdict(each)) for each in found]
     parts = [_with_champion(part, before) for part in parts]
-    return with_verdicts(Fairness(rule=rule, attributes=parts), (1 - options.confidence) / 2)
+    return with_verdicts(Fairness(rule=limits, attributes=parts), rule.alpha)
 
 
 def _with_champion(part: ProtectedGroups, before: Sequence[Attribute]) -> ProtectedGroups:

@@ -390,7 +390,6 @@ class FairnessRule(Part):
     """The section `fairness` of the base commit."""
 
     limits: dict[DisparityName, Positive] = {}
-    min_group_rows: Annotated[int, Field(ge=50, le=10**12)] = 200
     on_inconclusive: Literal["stop", "go"] = "go"
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from scipy.optimize import brentq
 
 from slipway.dataset.tables import read_columns
 from slipway.errors import SlipwayError
@@ -36,6 +37,11 @@ if TYPE_CHECKING:
 
 # Of a group, or of the other groups together, in a week; with fewer the week is left out.
 FEWEST_ROWS = 50
+
+# Rows by which the rate of a day of the other groups is drawn to that of their other days.
+PRIOR_ROWS = 10
+
+EDGE = 1e-9
 
 
 @dataclass(frozen=True)
@@ -84,6 +90,11 @@ class Baseline:
         Its standard error, in the unit of the rate.
     effect
         The variation of its days beyond chance.
+
+    Notes
+    -----
+    Each day of a group is compared with the same day of the other groups: its rows may be of other
+    days than theirs.
     """
 
     rate: Rate
@@ -104,10 +115,9 @@ class Baseline:
             for place, own in enumerate(week.groups)
             if _enough(own, week.whole - own)
         }
-        offsets = {
-            place: _link(rate, own) - _link(rate, rest) for place, (own, rest) in parts.items()
+        known = {
+            place: cls(rate, _offset(rate, *each), each[0].mean) for place, each in parts.items()
         }
-        known = {place: cls(rate, offsets[place], own.mean) for place, (own, _) in parts.items()}
         if dated:
             moments = {p: known[p].moments(*parts[p], week.days) for p in parts}
             shared = sum(moments.values(), Moments()).effect()
@@ -116,36 +126,39 @@ class Baseline:
         days = week.days if dated else None
         return {p: replace(each, error=each.shift(*parts[p], days).sd) for p, each in known.items()}
 
-    def expected(self, rest: Sums) -> float:
-        """Return the rate that follows from that of the other groups."""
-        value = _link(self.rate, rest) + self.offset
-        return float(1 / (1 + np.exp(-value))) if self.rate.is_share else value
+    def expected(self, group: Sums, rest: Sums) -> float:
+        """Return the rate that follows from that of the other groups on the same days."""
+        by_day = _from_rest(self.rate, _shrunk(rest), self.offset)
+        return float(group.rows @ by_day) / max(group.count, 1.0)
 
     def shift(self, group: Sums, rest: Sums, days: np.ndarray | None) -> Shift:
         """Return how much higher the rate of a group is than expected; `days` of the sums."""
-        expected = self.expected(rest)
-        variance = self._variance(group, rest, expected)
+        gaps, chance = self._by_day(group, rest)
+        variance = float(chance.sum()) / group.count**2
         if days is not None:
             variance += self.effect.adds(np.repeat(days, group.rows.astype(int)))
-        return Shift(group.mean - expected, sqrt(variance) or np.finfo("float64").tiny ** 0.25)
+        value = float(gaps.sum()) / group.count
+        return Shift(value, sqrt(variance) or np.finfo("float64").tiny ** 0.25)
 
-    def _variance(self, group: Sums, rest: Sums, expected: float) -> float:
-        """Return the variance of a shift by chance."""
-        if not self.rate.is_share:
-            return group.variance / group.count + rest.variance / rest.count
-        own = expected * (1 - expected)
-        of_rest = max(_smooth(rest) * (1 - _smooth(rest)), 1e-9)
-        slope = own / of_rest
-        return own / group.count + slope**2 * of_rest / rest.count
+    def _by_day(self, group: Sums, rest: Sums) -> tuple[np.ndarray, np.ndarray]:
+        """Return the sum of values less the expected one of each day, and its variance by chance.
+
+        By the linear approximation in the rate of the other groups (delta method).
+        """
+        others = _shrunk(rest)
+        expected = _from_rest(self.rate, others, self.offset)
+        if self.rate.is_share:
+            own, of_rest = expected * (1 - expected), others * (1 - others)
+            slope = own / np.maximum(of_rest, 1e-9)
+        else:
+            own, of_rest, slope = group.variance, rest.variance, 1.0
+        chance = group.rows * own + (group.rows * slope) ** 2 * of_rest / (rest.rows + PRIOR_ROWS)
+        return group.total - group.rows * expected, np.asarray(chance)
 
     def moments(self, group: Sums, rest: Sums, days: np.ndarray) -> Moments:
         """Return how much the days of the holdout differ from what the other groups lead to."""
-        used = np.flatnonzero((group.rows > 0) & (rest.rows > 0))
-        parts = [(group.days(slice(d, d + 1)), rest.days(slice(d, d + 1))) for d in used]
-        rows, shifts = group.rows[used], [self.shift(*part, None) for part in parts]
-        gaps = rows * np.array([shift.value for shift in shifts])
-        chance = (rows * np.array([shift.sd for shift in shifts])) ** 2
-        follows = np.diff(days[used].astype("int64")) == 1
+        gaps, chance = self._by_day(group, rest)
+        follows, rows = np.diff(days.astype("int64")) == 1, group.rows
         return Moments(
             float((gaps**2).sum()),
             float(chance.sum()),
@@ -182,16 +195,30 @@ def _variance(effect: DayEffect) -> float:
     return effect.variance
 
 
-def _smooth(sums: Sums) -> float:
-    return (float(sums.total.sum()) + 0.5) / (sums.count + 1)
+def _shrunk(rest: Sums) -> np.ndarray:
+    """Return the rate of each day, drawn to that of all days as by `PRIOR_ROWS` more rows of it."""
+    whole = (float(rest.total.sum()) + 0.5) / (rest.count + 1)
+    return np.asarray((rest.total + PRIOR_ROWS * whole) / (rest.rows + PRIOR_ROWS))
 
 
-def _link(rate: Rate, sums: Sums) -> float:
-    """Return log odds of a share, and any other mean as it is."""
+def _from_rest(rate: Rate, others: np.ndarray, offset: float) -> np.ndarray:
+    """Return the rate of a group on each day from that of the other groups."""
     if not rate.is_share:
-        return sums.mean
-    share = _smooth(sums)
-    return float(np.log(share / (1 - share)))
+        return others + offset
+    inside = np.clip(others, EDGE, 1 - EDGE)
+    return np.asarray(1 / (1 + (1 - inside) / inside * np.exp(-offset)))
+
+
+def _offset(rate: Rate, group: Sums, rest: Sums) -> float:
+    """Return the offset with which the expected rate of the holdout is that of the group."""
+    others = _shrunk(rest)
+    if not rate.is_share:
+        return float(group.total.sum() - group.rows @ others) / group.count
+    total, rows = float(group.total.sum()), group.rows
+    wanted = min(max(total, 0.5), group.count - 0.5)  # a rate of 0 or 1 has no finite offset
+    return float(
+        brentq(lambda offset: float(rows @ _from_rest(rate, others, offset)) - wanted, -50, 50)
+    )
 
 
 @dataclass(frozen=True)
@@ -231,7 +258,7 @@ class GroupMonitor:
         self._threshold = manifest.get("threshold")
         columns = _stored(path, manifest)
         found = {name: group_of(texts) for name, texts in slicer(columns).items()}
-        fewest = params.fairness.min_group_rows
+        fewest = params.judge.min_slice_rows
         names = {
             name: [value for value, rows in group.members() if len(rows) >= fewest]
             for name, group in found.items()
@@ -376,7 +403,7 @@ class _Watch:
             week=weeks[known[-1]].first,
             rows=int(own.count),
             value=own.mean,
-            expected=self.baseline.expected(rest),
+            expected=self.baseline.expected(own, rest),
             holdout=self.baseline.value,
             status="drift" if any(alarm.until is None for alarm in alarms) else "ok",
         )
@@ -407,7 +434,7 @@ class _Watch:
         known = [part for part in parts if _enough(*part)]
         rows = [own.count for own, _ in known]
         now = float(np.average([own.mean for own, _ in known], weights=rows))
-        usual = float(np.average([self.baseline.expected(r) for _, r in known], weights=rows))
+        usual = float(np.average([self.baseline.expected(*part) for part in known], weights=rows))
         shown = self.baseline.rate.shown
         return (
             f"since the week of {since}, the {self.name} is {shown(now)}; from the other groups "

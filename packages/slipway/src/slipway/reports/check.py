@@ -275,7 +275,7 @@ def _in_fairness(report: Judgement) -> Iterator[str]:
         if [gap.name for gap in part.gaps] != possible:
             yield f"{part.attribute}: its disparities are not those of the task"
         for row in part.groups:
-            if not fairness.rule.min_group_rows <= row.rows <= report.rows:
+            if not report.rule.min_slice_rows <= row.rows <= report.rows:
                 yield f"{part.attribute}={row.group}: {row.rows} rows"
         for gap in part.gaps:
             yield from _in_gap(gap, part, fairness)

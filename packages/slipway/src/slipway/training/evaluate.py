@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 # that is no reason to prefer the baseline, however many rows show it.
 NEGLIGIBLE = 0.01
 
+# What metrics.json has of a disparity: limits are those of a judgement.
+SHOWN = ("value", "low", "high", "rate", "smallest", "largest")
+
 REPORTS = Path("reports")
 PREDICTIONS = Path("build/predictions.parquet")
 
@@ -107,18 +110,16 @@ def protected_groups(
 
     Groups are a list, so that `dvc metrics` shows the disparities alone.
     """
-    task, settings = project.task(), params.fairness
-    settings.check_limits(task.name)
+    task = project.task()
     groups = {name: group_of(texts) for name, texts in project.protected_slices(rows).items()}
     if not groups:
         return {}
     model = task.predictions(scores, params.evaluate.threshold)
-    limits, options = settings.limits, params.evaluate.options
-    scope = Scope(task.classes, settings.min_group_rows, limits, options)
+    scope = Scope(task.classes, params.judge.min_slice_rows, {}, params.evaluate.options)
     return {
         "fairness": {
             found.attribute: {
-                **{gap.name: asdict(gap) for gap in found.gaps},
+                **{gap.name: {key: getattr(gap, key) for key in SHOWN} for gap in found.gaps},
                 "groups": [asdict(row) for row in found.groups],
                 "small": [{"group": name, "rows": rows} for name, rows in found.small.items()],
             }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -58,6 +58,8 @@ class Inputs:
         A sentence for each part of the log that was left out.
     full_reports
         Paths of reports on single verdicts, by name.
+    limits
+        Of the disparities between protected groups.
     """
 
     task: Task
@@ -71,6 +73,7 @@ class Inputs:
     no_traffic: str
     log_faults: Sequence[str]
     full_reports: dict[str, str]
+    limits: Mapping[str, float]
 
     @property
     def text(self) -> TaskText:
@@ -117,6 +120,7 @@ def read_inputs(
             for name in verdicts
             if (out / "reports" / f"{name}.html").is_file()
         },
+        limits=params.fairness.limits,
     )
 
 

@@ -9,6 +9,7 @@ from slipway.reports.page.history import releases, verdicts
 from slipway.reports.page.inputs import Inputs
 from slipway.reports.page.monitoring import drift, traffic
 from slipway.reports.page.performance import alarms, performance
+from slipway.reports.page.protected import protected_groups
 from slipway.reports.page.quality import quality, slices
 from slipway.untrusted import quote_text
 
@@ -28,6 +29,7 @@ def document(inputs: Inputs) -> Document:
             releases(inputs),
             quality(inputs),
             slices(inputs),
+            protected_groups(inputs),
             drift(inputs),
             performance(inputs),
             alarms(inputs),
