@@ -9,11 +9,11 @@ the number of runs of a cell (400 if it is not set).
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import shutil
 import sys
 import tempfile
-import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from itertools import product
@@ -87,7 +87,7 @@ def verdicts(sample: Sample, scores: np.ndarray, groups: Mapping[str, Group]) ->
 
 @dataclass(frozen=True)
 class Case:
-    """Clusters of 100 rows; `gap` is the true difference of the selection rates of two groups."""
+    """Clusters of 100 rows; the selection rate of the first group is larger by `gap`."""
 
     clusters: int
     ordered: bool
@@ -114,9 +114,10 @@ class Case:
 def simulated() -> None:
     """Print how often a difference of selection rates is called beyond or within its limit."""
     rows = []
-    for clusters, ordered, groups, by_cluster in product(
-        (60, 120), (False, True), (2, 5), (False, True)
+    for each, ordered, groups, by_cluster in product(
+        (40, 80), (False, True), (2, 5), (False, True)
     ):
+        clusters = each * groups  # so that a group has enough of them
         row = {
             "clusters": f"{clusters} {'days' if ordered else 'customers'}",
             "groups": str(groups),
@@ -240,13 +241,19 @@ def drawn(key: Callable[[Columns], np.ndarray]) -> Callable[[Columns], dict[str,
     def slicer(columns: Columns) -> dict[str, np.ndarray]:
         names, unit = np.unique(key(columns), return_inverse=True)
         return {
-            f"random {number}": np.array(
-                [f"g{zlib.crc32(f'{number} {name}'.encode()) % GROUPS}" for name in names], object
-            )[unit]
+            f"random {number}": np.array([f"g{_hash(number, name)}" for name in names], object)[
+                unit
+            ]
             for number in range(ATTRIBUTES)
         }
 
     return slicer
+
+
+def _hash(number: int, name: str) -> int:
+    """Return the group of a name; those of two attributes do not depend on each other."""
+    digest = hashlib.blake2b(f"{number} {name}".encode(), digest_size=4).digest()
+    return int.from_bytes(digest, "big") % GROUPS
 
 
 def production() -> None:
@@ -298,8 +305,7 @@ def shifted_log(log: Path, out: Path, by: float) -> Path:
             for line in path.read_bytes().splitlines():
                 record = orjson.loads(line)
                 row = record["input"]
-                drawn_for = zlib.crc32(f"0 {row['flight_id']}".encode()) % GROUPS
-                if drawn_for == 0 and row["scheduled_departure"] >= FROM:
+                if _hash(0, row["flight_id"]) == 0 and row["scheduled_departure"] >= FROM:
                     odds = np.array([record["probability"]])
                     record["probability"] = float(shifted(odds, np.ones(1), by)[0])
                     record["decision"] = record["probability"] >= THRESHOLD

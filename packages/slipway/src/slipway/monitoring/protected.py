@@ -318,7 +318,10 @@ class GroupMonitor:
         import pandas as pd
 
         rows = pd.read_parquet(path)
-        scores, labels = scores_of(rows, self._task), rows["label"].to_numpy("float64")
+        scores = scores_of(rows, self._task)
+        labels = np.full(len(rows), np.nan)  # those of earlier versions may have none
+        if "label" in rows:
+            labels = rows["label"].to_numpy("float64")
         when = days_of_rows(rows, manifest)
         days = np.zeros(len(rows), "datetime64[D]") if when is None else when
         codes = self.coder.codes(columns)

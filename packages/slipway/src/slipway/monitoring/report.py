@@ -295,7 +295,7 @@ class DriftReport(Part):
         check_version(content, VERSION)
         return parse(cls, content, "a report of `slipway drift`")
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, object]:
         """Return the report; without protected groups, as versions that have none write it."""
         return self.model_dump(exclude=set() if self.groups else {"groups"})
 

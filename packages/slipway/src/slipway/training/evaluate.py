@@ -105,7 +105,7 @@ def measure(
 
 def protected_groups(
     rows: Columns, sample: Sample, scores: np.ndarray, params: Params
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """Return `fairness`: the disparities and groups of each attribute; nothing if there is none.
 
     Groups are a list, so that `dvc metrics` shows the disparities alone.
