@@ -21,7 +21,7 @@ from slipway.errors import SlipwayError
 from slipway.fairness.registry import SELECTION, Rate, rates_of
 from slipway.metrics.groups import group_of
 from slipway.monitoring.group_codes import Coder, Slicer
-from slipway.monitoring.holdout_calibration import MOST_AUTOCORRELATION, DayEffect, Shift
+from slipway.monitoring.holdout_calibration import MOST_AUTOCORRELATION, Shift
 from slipway.monitoring.labelled import WEEK, Labelled, WeeklyPredictions, week_of
 from slipway.monitoring.performance import days_of_rows, scores_of
 from slipway.monitoring.report import Alarm, GroupStatus
@@ -42,6 +42,9 @@ FEWEST_ROWS = 50
 PRIOR_ROWS = 10
 
 EDGE = 1e-9
+
+# The median of the square of a standard normal; steps between weeks that show how much they vary.
+MEDIAN_SQUARE, FEWEST_STEPS = 0.4549, 6
 
 
 @dataclass(frozen=True)
@@ -76,6 +79,19 @@ class Sums:
     @property
     def variance(self) -> float:
         return max(float(self.squares.sum()) / max(self.count, 1.0) - self.mean**2, 0.0)
+
+
+@dataclass(frozen=True)
+class DayEffect:
+    """The variation of days beyond chance, in log odds or in the unit of a mean."""
+
+    variance: float = 0.0
+    autocorrelation: float = 0.0
+
+    def adds(self, reach: np.ndarray) -> float:
+        """Return its part of the variance of a sum, given what it changes each day; (days,)."""
+        follows = (1 + self.autocorrelation) / (1 - self.autocorrelation)
+        return self.variance * float((reach**2).sum()) * follows
 
 
 @dataclass(frozen=True)
@@ -123,54 +139,54 @@ class Baseline:
             shared = sum(moments.values(), Moments()).effect()
             effects = {p: max(each.effect(), shared, key=_variance) for p, each in moments.items()}
             known = {p: replace(each, effect=effects[p]) for p, each in known.items()}
-        days = week.days if dated else None
-        return {p: replace(each, error=each.shift(*parts[p], days).sd) for p, each in known.items()}
+        return {p: replace(each, error=each.shift(*parts[p]).sd) for p, each in known.items()}
 
     def expected(self, group: Sums, rest: Sums) -> float:
         """Return the rate that follows from that of the other groups on the same days."""
         by_day = _from_rest(self.rate, _shrunk(rest), self.offset)
         return float(group.rows @ by_day) / max(group.count, 1.0)
 
-    def shift(self, group: Sums, rest: Sums, days: np.ndarray | None) -> Shift:
-        """Return how much higher the rate of a group is than expected; `days` of the sums."""
-        gaps, chance = self._by_day(group, rest)
-        variance = float(chance.sum()) / group.count**2
-        if days is not None:
-            variance += self.effect.adds(np.repeat(days, group.rows.astype(int)))
+    def shift(self, group: Sums, rest: Sums) -> Shift:
+        """Return how much higher the rate of a group is than expected."""
+        gaps, chance, reach = self._by_day(group, rest)
+        variance = (float(chance.sum()) + self.effect.adds(reach)) / group.count**2
         value = float(gaps.sum()) / group.count
         return Shift(value, sqrt(variance) or np.finfo("float64").tiny ** 0.25)
 
-    def _by_day(self, group: Sums, rest: Sums) -> tuple[np.ndarray, np.ndarray]:
-        """Return the sum of values less the expected one of each day, and its variance by chance.
+    def _by_day(self, group: Sums, rest: Sums) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return the sum of values less the expected one of each day, and what it varies by.
 
-        By the linear approximation in the rate of the other groups (delta method).
+        Its variance by chance, by the linear approximation in the rate of the other groups (delta
+        method); and how much a difference of 1 in the log odds of the day, or in the mean, changes
+        the sum.
         """
         others = _shrunk(rest)
         expected = _from_rest(self.rate, others, self.offset)
         if self.rate.is_share:
             own, of_rest = expected * (1 - expected), others * (1 - others)
-            slope = own / np.maximum(of_rest, 1e-9)
+            slope, reach = own / np.maximum(of_rest, 1e-9), group.rows * own
         else:
             own, of_rest, slope = group.variance, rest.variance, 1.0
+            reach = group.rows
         chance = group.rows * own + (group.rows * slope) ** 2 * of_rest / (rest.rows + PRIOR_ROWS)
-        return group.total - group.rows * expected, np.asarray(chance)
+        return group.total - group.rows * expected, np.asarray(chance), np.asarray(reach)
 
     def moments(self, group: Sums, rest: Sums, days: np.ndarray) -> Moments:
         """Return how much the days of the holdout differ from what the other groups lead to."""
-        gaps, chance = self._by_day(group, rest)
-        follows, rows = np.diff(days.astype("int64")) == 1, group.rows
+        gaps, chance, reach = self._by_day(group, rest)
+        follows = np.diff(days.astype("int64")) == 1
         return Moments(
             float((gaps**2).sum()),
             float(chance.sum()),
-            float((rows**2).sum()),
+            float((reach**2).sum()),
             float((gaps[1:] * gaps[:-1])[follows].sum()),
-            float((rows[1:] * rows[:-1])[follows].sum()),
+            float((reach[1:] * reach[:-1])[follows].sum()),
         )
 
 
 @dataclass(frozen=True)
 class Moments:
-    """Sums over days: squared gaps, their variance by chance, squared rows; those of neighbours."""
+    """Sums over days: squared gaps, their variance by chance, squared reach; of neighbours."""
 
     squares: float = 0.0
     chance: float = 0.0
@@ -184,10 +200,10 @@ class Moments:
 
     def effect(self) -> DayEffect:
         """Return the variation beyond chance (method of moments), also of days with few rows."""
-        variance = max(0.0, self.squares - self.chance) / max(self.weights, 1.0)
-        together = self.follows / max(self.pairs, 1.0)
-        if not variance:
+        if self.squares <= self.chance or not self.weights:
             return DayEffect()
+        variance = (self.squares - self.chance) / self.weights
+        together = self.follows / self.pairs if self.pairs else 0.0
         return DayEffect(variance, float(np.clip(together / variance, 0.0, MOST_AUTOCORRELATION)))
 
 
@@ -298,9 +314,13 @@ class GroupMonitor:
                 if rate.needs_labels
                 else self._decided(calendar, attribute, rate)
             )
-            for place, baseline in baselines.items():
-                watch = _Watch(attribute, self.coder.names[attribute][place], baseline)
-                state, raised = watch.run(weeks, place, windows, self._floor(rate))
+            watched = [
+                _Watch(attribute, self.coder.names[attribute][place], baseline, place)
+                for place, baseline in baselines.items()
+            ]
+            shifts = _widened([watch.shifts(weeks) for watch in watched])
+            for watch, own in zip(watched, shifts, strict=True):
+                state, raised = watch.run(weeks, own, windows, self._floor(rate))
                 states += [state] if state else []
                 alarms += raised
         return GroupChecks(states, alarms)
@@ -380,22 +400,34 @@ class _Watch:
     attribute: str
     group: str
     baseline: Baseline
+    place: int
 
     @property
     def name(self) -> str:
         return f"{self.baseline.rate.label} of {self.attribute}={self.group}"
 
-    def run(
-        self, weeks: Sequence[_Week], place: int, windows: float, floor: float
-    ) -> tuple[GroupStatus | None, list[Alarm]]:
-        parts = [(week.groups[place], week.whole - week.groups[place]) for week in weeks]
-        usable = [_enough(*part) for part in parts]
-        shifts = [
-            self.baseline.shift(*part, week.days) if is_usable else None
-            for part, week, is_usable in zip(parts, weeks, usable, strict=True)
+    def parts(self, weeks: Sequence[_Week]) -> list[tuple[Sums, Sums]]:
+        """Return the sums of the group and of all other groups, of each week."""
+        own = [week.groups[self.place] for week in weeks]
+        return [(each, week.whole - each) for each, week in zip(own, weeks, strict=True)]
+
+    def shifts(self, weeks: Sequence[_Week]) -> list[Shift | None]:
+        """Return the shift of each week; None if it has too few rows."""
+        return [
+            self.baseline.shift(*part) if _enough(*part) else None for part in self.parts(weeks)
         ]
+
+    def run(
+        self,
+        weeks: Sequence[_Week],
+        shifts: Sequence[Shift | None],
+        windows: float,
+        floor: float,
+    ) -> tuple[GroupStatus | None, list[Alarm]]:
+        """Return the newest state and the alarms, given the shift of each week."""
+        parts = self.parts(weeks)
         alarms = list(self._alarms(shifts, weeks, parts, windows, floor))
-        known = [number for number, is_usable in enumerate(usable) if is_usable]
+        known = [number for number, shift in enumerate(shifts) if shift]
         if not known:
             return None, alarms
         own, rest = parts[known[-1]]
@@ -443,6 +475,27 @@ class _Watch:
             f"since the week of {since}, the {self.name} is {shown(now)}; from the other groups "
             f"and the holdout follows {shown(usual)}"
         )
+
+
+def _widened(shifts: Sequence[Sequence[Shift | None]]) -> list[list[Shift | None]]:
+    """Return the shifts of some groups with at least the variation of the log's own weeks.
+
+    It is measured between consecutive weeks, never against the holdout: a group that has shifted,
+    and stays there, adds one of many differences, and their median counts.
+    """
+    squares: list[float] = []
+    widened: list[list[Shift | None]] = [[] for _ in shifts]
+    for week in range(len(shifts[0]) if shifts else 0):
+        for group in shifts:
+            before, now = group[week - 1] if week else None, group[week]
+            if before and now:
+                squares.append((now.value - before.value) ** 2 / (now.sd**2 + before.sd**2))
+        enough = len(squares) >= FEWEST_STEPS
+        factor = sqrt(max(1.0, float(np.median(squares)) / MEDIAN_SQUARE)) if enough else 1.0
+        for group, own in zip(shifts, widened, strict=True):
+            now = group[week]
+            own.append(now and Shift(now.value, now.sd * factor))
+    return widened
 
 
 def _watched(task: Task) -> list[Rate]:
