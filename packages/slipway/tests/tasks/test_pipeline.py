@@ -75,7 +75,7 @@ UNEQUAL = {
 def test_groups_beyond_a_limit_of_the_base_stop_a_change_that_names_them(repository: Path) -> None:
     attribute, disparity = UNEQUAL[task_of(repository)]
     found = json.loads((repository / "reports/metrics.json").read_text("utf-8"))["fairness"]
-    assert found[attribute][disparity]["low"] > 0
+    assert found[attribute][disparity]["value"] > 0
     params = repository / "params.yaml"
     params.write_text(params.read_text() + f"fairness:\n  limits: {{{disparity}: 0.0}}\n")
     commit(repository, "Set a limit that the groups exceed")

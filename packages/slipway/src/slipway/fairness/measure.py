@@ -246,7 +246,7 @@ class _Sums:
         clusters: Clusters,
     ) -> None:
         self._clusters = clusters
-        self._squares = {name: float(each.pull @ each.pull) for name, each in influences.items()}
+        self._pulls = {name: each.pull for name, each in influences.items()}
         ways = [*clusters.ways, *([clusters.both] if clusters.both else [])]
         self._sums = {
             id(way): {
@@ -264,7 +264,8 @@ class _Sums:
         return combine(self._clusters, lambda way: self._of_way(way, weights)).se
 
     def _of_rows(self, weights: Mapping[str, float]) -> float:
-        return sqrt(sum(weight**2 * self._squares[name] for name, weight in weights.items()))
+        pulls = ((weight, self._pulls[name]) for name, weight in weights.items())
+        return sqrt(sum(weight**2 * float(pull @ pull) for weight, pull in pulls))
 
     def _of_way(self, way: Way, weights: Mapping[str, float]) -> Spread:
         if way.is_rows:
