@@ -452,9 +452,11 @@ class _Watch:
         windows: float,
         floor: float,
     ) -> Iterator[Alarm]:
+        error = self.baseline.error
         for sign in (1, -1):
             turned = [shift and Shift(sign * shift.value, shift.sd) for shift in shifts]
-            evidence = accumulate(turned, floor, self.baseline.error, windows)
+            # All weeks share the error of the holdout, which is large for a small group.
+            evidence = accumulate(turned, floor + 2 * error, error, windows)
             for since, at, until in episodes(evidence):
                 yield Alarm(
                     stream=self.name,
