@@ -8,7 +8,8 @@ The machine (`slipway`) reads these modules and nothing else of them:
 `target`        `NAME`, `label(columns)`
 `features`      `features(columns)`
 `estimator`     `build(params, categories)`
-`slices`        `SLICES`: the groups in which the model is measured
+`slices`        `SLICES`: the groups in which the model is measured; `PROTECTED`:
+                those that must be treated alike
 `behaviours`    `BEHAVIOURS`: what the model must do, whatever it learned
 `source`        `MONTHS`, `month(name)`: where a month's rows come from
 =============== ================================================================

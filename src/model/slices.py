@@ -31,3 +31,7 @@ SLICES: dict[str, Callable[[Mapping[str, np.ndarray]], np.ndarray]] = {
     "hour_band": hour_band,
     "month": month,
 }
+
+# Slices whose values are groups that must be treated alike (docs/fairness.md): each is a name of
+# `SLICES`. A flight has no such groups: carrier and airport stand in for them here.
+PROTECTED = ("carrier", "origin")

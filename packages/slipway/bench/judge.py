@@ -19,8 +19,9 @@ from sklearn.metrics import roc_auc_score
 from slipway.comparison import compare
 from slipway.comparison.compare import Rows
 from slipway.comparison.report import Rule
-from slipway.comparison.slices import Group, slice_table
+from slipway.comparison.slices import slice_table
 from slipway.metrics.clusters import DAY, Clusters, Way
+from slipway.metrics.groups import Group
 from slipway.metrics.registry import Predictions, Sample
 from slipway.settings import read_params
 

@@ -22,6 +22,7 @@ OF_THE_STARTER = frozenset(
         "bodies",
         "cluster",
         "drift",
+        "fairness",
         "replication",
         "serve",
         "starter_calibration",

@@ -56,6 +56,8 @@ __all__ = [
     "not_retrainable",
     "personal",
     "personal_of",
+    "protected",
+    "protected_slices",
     "read_labels",
     "row_keys",
     "schema",
@@ -383,11 +385,37 @@ def estimator(params: Mapping[str, Any], categories: list[str]) -> BaseEstimator
 
 def slices(columns: Columns) -> dict[str, np.ndarray]:
     """Return every slice's labels, name to array of text, shape (rows,)."""
+    return _sliced(columns, list(_load("slices", "SLICES")))
+
+
+def protected() -> tuple[str, ...]:
+    """Return the slices whose values are protected groups: `PROTECTED`; none if it is not defined.
+
+    Raises
+    ------
+    SlipwayError
+        It is not a list of names of slices.
+    """
+    known = _load("slices", "SLICES")
+    names = getattr(import_module("model.slices"), "PROTECTED", ())
+    is_list = isinstance(names, list | tuple) and all(isinstance(name, str) for name in names)
+    if not is_list or len(set(names)) < len(names) or not set(names) <= set(known):
+        raise SlipwayError(
+            f"src/model/slices.py: `PROTECTED` is {names!r}; expected names of `SLICES`, each once",
+            f"name some of: {', '.join(known) or 'none is defined'} (docs/fairness.md)",
+        )
+    return tuple(names)
+
+
+def protected_slices(columns: Columns) -> dict[str, np.ndarray]:
+    """Return the labels of each slice that is protected, as `slices` does."""
+    return _sliced(columns, protected())
+
+
+def _sliced(columns: Columns, names: Iterable[str]) -> dict[str, np.ndarray]:
+    functions = _load("slices", "SLICES")
     with user_code():
-        found = {
-            name: np.asarray(function(columns))
-            for name, function in _load("slices", "SLICES").items()
-        }
+        found = {name: np.asarray(functions[name](columns)) for name in names}
     for name, labels in found.items():
         _refuse_personal(name, labels, columns)
     return found

@@ -18,6 +18,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from slipway.errors import SlipwayError
+from slipway.fairness.registry import DISPARITIES, disparities_of
 from slipway.metrics.registry import ALL, Options, compared_of, primary_of
 from slipway.predictions.files import MOST_RECORD
 from slipway.texts import read_yaml
@@ -337,6 +338,49 @@ class Judge(Section):
                     )
 
 
+def _disparity(name: str) -> str:
+    """Refuse what is not the name of a disparity."""
+    if name not in DISPARITIES:
+        raise ValueError(f"no disparity {name!r}; expected one of: {', '.join(DISPARITIES)}")
+    return name
+
+
+def _possible(limits: dict[str, float]) -> dict[str, float]:
+    for name, limit in limits.items():
+        if limit > DISPARITIES[name].largest:
+            raise ValueError(f"{name}: {limit:g} is above {DISPARITIES[name].largest:g}")
+    return limits
+
+
+Limits = Annotated[
+    dict[Annotated[str, AfterValidator(_disparity)], Annotated[float, Field(ge=0)]],
+    AfterValidator(_possible),
+]
+
+
+class Fairness(Section):
+    """Limits of the disparities between protected groups; without a limit they are shown."""
+
+    limits: Limits = {}
+    on_inconclusive: Literal["stop", "go"] = "go"
+
+    def check_limits(self, task: str) -> None:
+        """Refuse limits of disparities that a task does not have.
+
+        Raises
+        ------
+        SlipwayError
+            Names the setting, and the disparities of the task.
+        """
+        possible = [each.key for each in disparities_of(task)]
+        for name in self.limits:
+            if name not in possible:
+                raise SlipwayError(
+                    f"params.yaml: `fairness.limits` has {name}, which no {task} model has",
+                    f"choose from: {', '.join(possible)}",
+                )
+
+
 class Serve(Section):
     uncertainty_band: Share = 0.03
     max_rows: Count = 1000
@@ -411,6 +455,7 @@ class Monitoring(Section):
     accuracy_drop: Share = 0.02
     error_rise: Annotated[float, Field(ge=0)] = 0.1
     bias_gap: Annotated[float, Field(ge=0)] = 0.2
+    group_gap: Share = 0.1
     retention_days: Count | None = None
     retrain: Literal["on drift", "never"] = "never"
     cooldown_days: Annotated[int, Field(ge=0)] = 7
@@ -426,6 +471,7 @@ class Params(Section):
     search: Search = Search()
     evaluate: Evaluate = Evaluate()
     judge: Judge = Judge()
+    fairness: Fairness = Fairness()
     serve: Serve = Serve()
     drift: Drift = Drift()
     deploy: Deploy

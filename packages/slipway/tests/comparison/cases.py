@@ -15,7 +15,7 @@ from slipway.comparison import verdict
 from slipway.comparison.compare import Compared, Rows, ScoredBest, ScoredModel
 from slipway.comparison.core import Findings, judge
 from slipway.comparison.report import Judgement, Period, Rule
-from slipway.comparison.slices import Group, Groups
+from slipway.metrics.groups import Group, Groups
 from slipway.comparison.verdict import reliability
 from slipway.metrics import paired
 from slipway.metrics.clusters import DAY, Clusters, Way

@@ -251,3 +251,5 @@ def test_the_page_shows_the_model_and_its_traffic_by_the_metrics_of_the_task(
     assert "AUC on the holdout" not in text
     figures = {path.stem for path in (traffic.root / "site").glob("*.svg")}
     assert figures >= {"slices", "traffic", "rates", "calibration"}
+    protected = {"multiclass": "product", "regression": "vehicle"}[traffic.task]
+    assert f"fairness-{protected}-0" in figures

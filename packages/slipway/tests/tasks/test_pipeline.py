@@ -65,6 +65,29 @@ def test_the_model_against_itself_has_no_difference(repository: Path) -> None:
     assert report.primary.difference.value == 0
 
 
+# Of each task: a protected slice, and a disparity that its groups truly have.
+UNEQUAL = {
+    "multiclass": ("product", "demographic_parity_difference"),
+    "regression": ("vehicle", "mean_absolute_error_difference"),
+}
+
+
+def test_groups_beyond_a_limit_of_the_base_stop_a_change_that_names_them(repository: Path) -> None:
+    attribute, disparity = UNEQUAL[task_of(repository)]
+    found = json.loads((repository / "reports/metrics.json").read_text("utf-8"))["fairness"]
+    assert found[attribute][disparity]["value"] > 0
+    params = repository / "params.yaml"
+    params.write_text(params.read_text() + f"fairness:\n  limits: {{{disparity}: 0.0}}\n")
+    commit(repository, "Set a limit that the groups exceed")
+    done = slipway(repository, "judge", "--base", "main")
+    report = check(json.loads((repository / "build/report.json").read_text("utf-8")))
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert [(stop.code, stop.about) for stop in report.stops] == [
+        ("unfair", f"{attribute}: {disparity}")
+    ]
+    assert f"the groups of {attribute} are not treated alike" in done.stdout.replace("`", "")
+
+
 def test_a_primary_metric_of_another_task_is_refused_before_anything_is_prepared(
     repository: Path,
 ) -> None:

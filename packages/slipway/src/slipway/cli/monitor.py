@@ -27,12 +27,14 @@ def drift(
 
     Example: slipway drift --html build/drift.html
     """
+    from slipway import project
     from slipway.documents.text import to_text
     from slipway.monitoring.check import drift
     from slipway.monitoring.document import drift_document
     from slipway.settings import read_params
 
-    report = drift(read_params(), log, model, json, markdown, html)
+    slicer = project.protected_slices if project.protected() else None
+    report = drift(read_params(), log, model, json, markdown, html, slicer=slicer)
     typer.echo(to_text(drift_document(report)))
     raise typer.Exit(report.exit_code)
 

@@ -38,7 +38,7 @@ MISSING_SHIFT = 0.005
 # Smallest reported distance between two distributions.
 SHIFT = 0.1
 
-JUDGING_PARAMS = ("judge.", "prepare.", "validate.")
+JUDGING_PARAMS = ("fairness.", "judge.", "prepare.", "validate.")
 
 # What makes a model besides its data: code, parameters and packages.
 PROCEDURE_PARAMS = ("train.", "prepare.")

@@ -20,10 +20,10 @@ from slipway.comparison.report import (
     Rule,
     SliceChange,
 )
-from slipway.comparison.slices import Groups
 from slipway.metrics import inference, influence, paired
 from slipway.metrics.calibration import rate_curve
 from slipway.metrics.clusters import Spread, spread_of
+from slipway.metrics.groups import Groups
 from slipway.metrics.registry import ALL, Predictions, Sample, reported_of
 from slipway.tasks import Task, task_of
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from slipway.comparison import compare, verdict
 from slipway.comparison.compare import Compared, ScoredBest, ScoredModel
+from slipway.comparison.fairness import compare_groups
 from slipway.comparison.report import (
     VERSION,
     Behaviour,
@@ -14,6 +15,8 @@ from slipway.comparison.report import (
     Changes,
     Cost,
     DataChanges,
+    Fairness,
+    FairnessRule,
     Holdout,
     Importance,
     Incomparable,
@@ -57,6 +60,14 @@ class Findings:
     unavailable: str = ""
 
 
+@dataclass(frozen=True)
+class Protection:
+    """The slices that are protected, and the rule of the base commit."""
+
+    slices: Sequence[str] = ()
+    rule: FairnessRule = field(default_factory=FairnessRule)
+
+
 def judge(
     compared: Compared,
     champion: ScoredModel | None,
@@ -66,6 +77,7 @@ def judge(
     *,
     best_champions: Sequence[ScoredBest] = (),
     accepted: Mapping[str, str] | None = None,
+    protection: Protection | None = None,
 ) -> Judgement:
     """Return the report, ``report.json``: all numbers, the verdict, and each stop.
 
@@ -77,7 +89,10 @@ def judge(
         Models that may be the best champion so far, besides the champion.
     accepted
         Slices that may get worse, as ``name=value``, and the reason given.
+    protection
+        None if no groups are protected.
     """
+    is_compared = bool(champion and not findings.incomparable)
     report = Judgement(
         version=VERSION,
         verdict="inconclusive",
@@ -94,6 +109,9 @@ def judge(
         newest=[],
         best_champion=None,
         slices=NO_SLICES,
+        fairness=_fairness(
+            compared, champion if is_compared else None, challenger, rule, protection
+        ),
         newest_slices=NO_SLICES,
         changed_decisions=None,
         behaviours=findings.behaviours,
@@ -106,12 +124,34 @@ def judge(
         curves=None,
         task=challenger.task.name,
     )
-    if not findings.incomparable and champion:
+    if champion and is_compared:
         report = _compare(report, compared, champion, challenger, accepted or {})
         best = _best_champion(report, compared, champion, challenger, best_champions)
         best = best.model_copy(update={"unavailable": findings.unavailable})
         report = report.model_copy(update={"best_champion": best})
     return with_verdict(report)
+
+
+def _fairness(
+    compared: Compared,
+    champion: ScoredModel | None,
+    challenger: ScoredModel,
+    rule: Rule,
+    protection: Protection | None,
+) -> Fairness | None:
+    """Return the protected groups, also of a challenger that has no champion."""
+    if protection is None:
+        return None
+    rows = compared.rolling
+    return compare_groups(
+        rows.sample,
+        champion.predictions if champion else None,
+        challenger.predictions,
+        {name: rows.groups[name] for name in protection.slices},
+        rule,
+        protection.rule,
+        challenger.task,
+    )
 
 
 def with_verdict(report: Judgement) -> Judgement:

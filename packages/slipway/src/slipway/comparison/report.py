@@ -24,6 +24,7 @@ from pydantic import (
 )
 
 from slipway.dataset.periods import days_of
+from slipway.fairness.registry import DISPARITIES
 from slipway.metrics import paired
 from slipway.metrics.registry import ALL, Options, headline_of, primary_of, reported_of
 from slipway.schemas import check_version, parse
@@ -58,6 +59,12 @@ def _known_task(name: str) -> str:
     return name
 
 
+def _known_disparity(name: str) -> str:
+    if name not in DISPARITIES:
+        raise ValueError(f"is not one of {', '.join(DISPARITIES)}")
+    return name
+
+
 def many(most: int) -> Any:
     """Return a limit for a list, whose first invalid item ends its validation."""
     return Field(max_length=most, fail_fast=True)
@@ -78,6 +85,7 @@ Md5 = Annotated[str, Field(pattern=r"^[0-9a-f]{32}(\.dir)?$")]
 Names = Annotated[list[Name], many(1000)]
 PeriodNames = Annotated[list[Name], many(100_000)]
 MetricName = Annotated[str, AfterValidator(_known_metric)]
+DisparityName = Annotated[str, AfterValidator(_known_disparity)]
 
 read_renamed = BeforeValidator(current)
 
@@ -96,6 +104,8 @@ StopCode = Annotated[
         "lock",
         "record",
         "newest",
+        "unfair",
+        "fairness inconclusive",
     ],
     read_renamed,
 ]
@@ -377,6 +387,82 @@ class Slices(Part):
     rows: Annotated[list[SliceRow], many(2000)]
 
 
+class FairnessRule(Part):
+    """The section `fairness` of the base commit."""
+
+    limits: dict[DisparityName, Positive] = {}
+    on_inconclusive: Literal["stop", "go"] = "go"
+
+
+class GroupRate(Part):
+    """A rate of a group; `is_tested` if it is compared with that of other groups."""
+
+    value: Number
+    low: Number
+    high: Number
+    is_tested: bool
+
+
+class GroupRow(Part):
+    """A protected group that is large enough to be tested."""
+
+    group: Name
+    rows: Count
+    clusters: Count
+    rates: Annotated[dict[Name, GroupRate], Field(max_length=300)]
+
+
+class Gap(Part):
+    """A disparity between groups; see `slipway.fairness.measure.Gap`.
+
+    Attributes
+    ----------
+    champion
+        That of the champion on the same rows.
+    p_adjusted
+        `p_beyond`, corrected for all limits and attributes (Holm).
+    """
+
+    name: DisparityName
+    champion: Number | None = None
+    value: Number | None
+    low: Number | None
+    high: Number | None
+    rate: Name
+    smallest: Name
+    largest: Name
+    limit: Positive | None
+    p_beyond: Share
+    p_within: Share
+    p_adjusted: Share = 1.0
+    verdict: Literal["within", "beyond", "inconclusive", "no limit"] = "no limit"
+
+
+class ProtectedGroups(Part):
+    """The groups of one slice that is protected."""
+
+    attribute: Name
+    groups: Annotated[list[GroupRow], many(1000)]
+    small: Annotated[dict[Name, Count], Field(max_length=100_000)]
+    gaps: Annotated[list[Gap], many(100)]
+
+
+class Fairness(Part):
+    """Whether the challenger treats protected groups alike (docs/fairness.md)."""
+
+    rule: FairnessRule
+    attributes: Annotated[list[ProtectedGroups], many(100)]
+
+    def limited(self) -> list[tuple[str, Gap]]:
+        """Return the disparities that have a limit, each with its attribute."""
+        return [
+            (part.attribute, gap)
+            for part in self.attributes
+            for gap in part.gaps
+            if gap.limit is not None
+        ]
+
+
 class Direction(Part):
     count: Count
     positives: Count
@@ -589,6 +675,8 @@ class Judgement(Part):
         periods, and the guards if data and procedure differ.
     newest_slices
         The slices of the holdout alone, if data and procedure differ.
+    fairness
+        None if no groups are protected.
     """
 
     version: Literal[1, 2, 3]
@@ -607,6 +695,7 @@ class Judgement(Part):
     newest_slices: Slices = Field(default_factory=lambda: Slices(tests=0, small=0, rows=[]))
     best_champion: BestChampion | None = Field(validation_alias="anchor")
     slices: Slices
+    fairness: Fairness | None = None
     changed_decisions: ChangedDecisions | None = Field(validation_alias="flips")
     behaviours: Annotated[list[Behaviour], many(200)]
     cost: Cost
@@ -647,7 +736,8 @@ class Judgement(Part):
         return parse(cls, report, f"a report of `slipway judge` (version {VERSION})")
 
     def as_json(self) -> dict[str, Any]:
-        return self.model_dump() | {"version": VERSION}
+        without = {"fairness"} if self.fairness is None else set()  # as versions without it
+        return self.model_dump(exclude=without) | {"version": VERSION}
 
     @property
     def replaces_starter(self) -> bool:

@@ -7,13 +7,13 @@ from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
-from slipway.comparison.report import LONGEST_TEXT, Note, Rule
+from slipway.comparison.report import LONGEST_TEXT, FairnessRule, Note, Rule
 from slipway.dataset.dependence import Dependence
 from slipway.dataset.periods import Span
 from slipway.errors import SlipwayError
 from slipway.project import SCHEMA, Columns
 from slipway.repository.git import names, output, read_file
-from slipway.settings import Evaluate, Judge, Params, Prepare, explain, with_new_names
+from slipway.settings import Evaluate, Fairness, Judge, Params, Prepare, explain, with_new_names
 from slipway.texts import decode, parse_yaml
 
 DO = "correct it on the base branch; until then no change can be judged by it"
@@ -86,6 +86,23 @@ def rule_for(root: Path, commit: str, params: Params, columns: Columns, span: Sp
     if found.columns and not applied.columns:
         notes.append(Note(code="snapshots", about=str(found.event_time)[:LONGEST_TEXT]))
     return Applied(_with_clusters(rule, applied), applied, notes)
+
+
+def fairness_rule_of(root: Path, commit: str) -> FairnessRule:
+    """Return the limits of a base commit for protected groups; none if it has no such section.
+
+    Raises
+    ------
+    SlipwayError
+        The commit's section cannot be read.
+    """
+    name = f"params.yaml of the base {commit[:12]}"
+    section = _section(_sections(root, commit, name), "fairness", name)
+    try:
+        found = Fairness.model_validate(section)
+    except ValidationError as error:
+        raise SlipwayError(explain(f"{name}: fairness", error), DO) from None
+    return FairnessRule(**found.model_dump())
 
 
 def _with_clusters(rule: Rule, dependence: Dependence) -> Rule:

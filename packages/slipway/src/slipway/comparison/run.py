@@ -16,7 +16,7 @@ from slipway.comparison import record
 from slipway.comparison.baselines import Champion, best_champions, find_champion, read_holdout
 from slipway.comparison.changes import changes, data_changes
 from slipway.comparison.compare import ScoredModel
-from slipway.comparison.core import Findings, judge, with_verdict
+from slipway.comparison.core import Findings, Protection, judge, with_verdict
 from slipway.comparison.cost import costs, features_for, load_champion
 from slipway.comparison.periods import ScoredPeriod, compared, score_periods
 from slipway.comparison.permutation_importance import losses_of, permutation_importance
@@ -33,7 +33,7 @@ from slipway.comparison.report import (
     Period,
     Rule,
 )
-from slipway.comparison.rule import rule_for
+from slipway.comparison.rule import fairness_rule_of, rule_for
 from slipway.comparison.verdict import reliability
 from slipway.dataset.dependence import Dependence
 from slipway.dataset.labelled import LabelledRows
@@ -95,6 +95,9 @@ def _judge(
     dataset = Dataset.open(params)
     holdout = read_holdout(dataset, model.manifest)
     params.judge.check_metrics(model.task.name)
+    params.fairness.check_limits(model.task.name)
+    protected = project.protected()
+    protection = Protection(protected, fairness_rule_of(root, commit)) if protected else None
     rule, dependence, notes = rule_for(root, commit, params, holdout.rows.columns, dataset.span)
     challenger = ScoredModel(
         model.score(holdout.rows.columns),
@@ -140,6 +143,7 @@ def _judge(
         findings,
         best_champions=bests,
         accepted={entry.slice: entry.reason for entry in params.judge.accept},
+        protection=protection,
     )
 
 

@@ -2,33 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-
-import numpy as np
+from collections.abc import Mapping
 
 from slipway import project
 from slipway.comparison import verdict
 from slipway.comparison.report import Difference, Rule, SliceMetric, SliceRow, Slices
 from slipway.metrics import paired
+from slipway.metrics.groups import Group, Groups, group_of
 from slipway.metrics.registry import ALL, Predictions, Sample, headline_of
 from slipway.project import Columns
 
 
-@dataclass(frozen=True)
-class Group:
-    """A slice: its values, and the index of each row's value, shape (rows,)."""
-
-    values: Sequence[str]
-    codes: np.ndarray
-
-
-Groups = Mapping[str, Group]
-
-
 def groups_of(columns: Columns) -> dict[str, Group]:
     """Return every slice of `src/model/slices.py` for these rows."""
-    return {name: _group(texts) for name, texts in project.slices(columns).items()}
+    return {name: group_of(texts) for name, texts in project.slices(columns).items()}
 
 
 def slice_table(
@@ -55,7 +42,7 @@ def slice_table(
     rows, small = [], 0
     options = rule.options
     for name, group in groups.items():
-        for value, members in _members(group):
+        for value, members in group.members():
             if len(members) == sample.rows:
                 continue  # all rows: not a slice
             if len(members) < rule.min_slice_rows:
@@ -116,21 +103,3 @@ def _judged(row: SliceRow, rule: Rule, accepted: Mapping[str, str]) -> SliceRow:
     if not verdict.is_worse(row, rule):
         return row
     return row.model_copy(update={"verdict": "worse", "accepted": accepted.get(row.name, "")})
-
-
-def _group(texts: np.ndarray) -> Group:
-    import pyarrow as pa
-
-    encoded = pa.array(texts.astype(object), pa.string()).dictionary_encode()
-    values = [value or "" for value in encoded.dictionary.to_pylist()]
-    codes = encoded.indices.fill_null(len(values)).to_numpy(zero_copy_only=False)
-    return Group([*values, "(none)"], codes.astype(np.min_scalar_type(len(values) + 1)))
-
-
-def _members(group: Group) -> Iterator[tuple[str, np.ndarray]]:
-    """Yield each value that occurs and the positions of its rows."""
-    order = np.argsort(group.codes, kind="stable").astype("int32")
-    ends = np.cumsum(np.bincount(group.codes, minlength=len(group.values)))
-    for value, start, end in zip(group.values, [0, *ends[:-1]], ends, strict=True):
-        if end > start:
-            yield value, order[start:end]

@@ -7,10 +7,12 @@ verdict from a report alone.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from slipway.comparison.report import (
     Difference,
+    Fairness,
+    Gap,
     Judgement,
     MetricRow,
     Rule,
@@ -97,6 +99,21 @@ def is_worse(row: SliceRow, rule: Rule) -> bool:
         is_slice_regression(metric, entry.difference, entry.p_adjusted, rule)
         for metric, entry in row.measured.items()
     )
+
+
+def classify_gap(gap: Gap, alpha: float) -> Literal["within", "beyond", "inconclusive", "no limit"]:
+    """Return the verdict on a disparity between groups.
+
+    Notes
+    -----
+    *beyond*: it is shown to be beyond its limit, after correction for all limits and attributes.
+    *within*: it is shown to be within it. Otherwise it is *inconclusive*.
+    """
+    if gap.limit is None:
+        return "no limit"
+    if gap.p_adjusted <= alpha:
+        return "beyond"
+    return "within" if gap.p_within <= alpha else "inconclusive"
 
 
 def needed(
@@ -219,10 +236,22 @@ def _other_stops(report: Judgement) -> Iterator[Stop]:
     for name, cost in report.cost.entries().items():
         if cost.challenger > cost.limit:
             yield _stop("cost", name)
+    yield from _fairness_stops(report.fairness)
     if report.lock in BROKEN_LOCKS:
         yield _stop("lock", report.lock)
     for name in report.holdout.tampered:
         yield _stop("record", name)
+
+
+def _fairness_stops(fairness: Fairness | None) -> Iterator[Stop]:
+    if fairness is None:
+        return
+    for attribute, gap in fairness.limited():
+        about = f"{attribute}: {gap.name}"
+        if gap.verdict == "beyond":
+            yield _stop("unfair", about)
+        elif gap.verdict == "inconclusive" and fairness.rule.on_inconclusive == "stop":
+            yield _stop("fairness inconclusive", about)
 
 
 def _stop(code: StopCode, about: str) -> Stop:

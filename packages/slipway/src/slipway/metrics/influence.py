@@ -254,17 +254,29 @@ def precision(labels: np.ndarray, decisions: np.ndarray) -> Influence:
 
 def recall(labels: np.ndarray, decisions: np.ndarray) -> Influence:
     """Return the share of the positive rows that are decided positive."""
-    positive = labels == 1
-    count = int(positive.sum())
+    return mean_among(decisions, labels == 1, "positive rows")
+
+
+def mean_among(values: np.ndarray, among: np.ndarray, name: str) -> Influence:
+    """Return the mean of per-row values over some of the rows.
+
+    Parameters
+    ----------
+    values, among
+        Shape (rows,); `among` marks the rows that count.
+    name
+        What these rows are called.
+    """
+    count = int(among.sum())
     if not count:
-        return _unknown(len(labels), count, "positive rows")
-    value = float((decisions & positive).sum()) / count
+        return _unknown(len(values), count, name)
+    value = float(values[among].sum(dtype="float64")) / count
     if count < FEWEST:
-        return Influence(value, np.zeros(len(labels)), count, "positive rows")
-    pull = np.subtract(decisions, value, dtype="float64")
-    pull *= positive
+        return Influence(value, np.zeros(len(values)), count, name)
+    pull = np.subtract(values, value, dtype="float64")
+    pull *= among
     pull *= _share_of_a_row(count)
-    return Influence(value, pull, count, "positive rows")
+    return Influence(value, pull, count, name)
 
 
 def _share_of_a_row(count: int) -> float:

@@ -21,7 +21,9 @@ from slipway.monitoring.counting import EPOCH, Form, count_by_day
 from slipway.monitoring.daily_counts import DailyCounts
 from slipway.monitoring.detect import Rule
 from slipway.monitoring.document import drift_document
+from slipway.monitoring.group_codes import Slicer
 from slipway.monitoring.messages import ends, listed, season
+from slipway.monitoring.protected import GroupChecks, GroupMonitor
 from slipway.monitoring.report import (
     Column,
     Day,
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
+    from slipway.monitoring.labelled import WeeklyPredictions
     from slipway.monitoring.performance import LabelChecks
     from slipway.settings import Params
 
@@ -57,10 +60,16 @@ def drift(
     markdown: Path | None = None,
     html: Path | None = None,
     now: datetime | None = None,
+    slicer: Slicer | None = None,
 ) -> DriftReport:
     """Compare a prediction log with a model's manifest; write the report to the files given.
 
     If the log cannot be read, the report is inconclusive.
+
+    Parameters
+    ----------
+    slicer
+        Returns the protected groups of rows; None if there are none.
 
     Raises
     ------
@@ -71,12 +80,13 @@ def drift(
     reference = Reference.of(manifest)
     place = log or log_place(params)
     try:
-        report = _Check(place, manifest, reference, params, model, now or datetime.now(UTC)).run()
+        time = now or datetime.now(UTC)
+        report = _Check(place, manifest, reference, params, model, time, slicer).run()
     except SlipwayError as error:
         reason = ": ".join(filter(None, [str(error), error.do]))
         report = without_answer(reason, reference.model, place)
     if json is not None:
-        write_json(report.model_dump(), json)
+        write_json(report.as_json(), json)
     document = drift_document(report, foot=[f"model `{report.model[:12]}`"])
     for path, render in ((markdown, to_markdown), (html, to_html)):
         if path is not None:
@@ -98,6 +108,7 @@ class _Check:
     params: Params
     model: Path
     now: datetime
+    slicer: Slicer | None
 
     def run(self) -> DriftReport:
         """Return the report.
@@ -109,16 +120,25 @@ class _Check:
         """
         labels = _Labels(self.manifest, self.params, self.model)
         form = Form.of(self.manifest)
+        groups, not_watched = self._groups()
         settings, reference = self.params.drift, self.reference
         counts = count_by_day(
-            self.log, reference, self.now, settings.memory_mb, form, labels.add, keys=labels.any
+            self.log,
+            reference,
+            self.now,
+            settings.memory_mb,
+            form,
+            labels.add,
+            keys=labels.any,
+            coder=groups.coder if groups else None,
         )
         days, elsewhere = counts.latest_span(settings.min_rows)
         calendar = _calendar(counts, days, self.now)
-        parts = self._facts(counts, elsewhere, labels.faults)
+        parts = self._facts(counts, elsewhere, [*labels.faults, *not_watched])
         if problem := _problem(counts, calendar, settings.min_rows):
             return make_report("inconclusive", problem, reference.model, self.log, **parts)
-        monitored = len(reference.series) + 2 + labels.series
+        of_groups = groups.series if groups else 0
+        monitored = len(reference.series) + 2 + labels.series + of_groups
         rate = settings.false_alarms_per_month
         alpha = alpha_for(rate, monitored)
         rule = Rule(alpha, settings.psi, settings.min_rows)
@@ -130,8 +150,13 @@ class _Check:
         path = self.model / REFERENCE_FILE
         joint = monitor_joint(counts, calendar, reference, self.params, alpha, path)
         checks = labels.check(rate * labels.series / monitored)
+        watched = GroupChecks()
+        if groups:
+            by_label = labels.predictions()
+            watched = groups.check(calendar, by_label, rate * of_groups / monitored)
         everything: list[Monitored[Any]] = [*columns, joint, volume]
         alarms = [alarm for each in everything for alarm in each.alarms] + checks.alarms
+        alarms += watched.alarms
         parts |= {
             "rows": int(calendar.rows.sum()),
             "first": str(calendar.dates[0]),
@@ -146,8 +171,19 @@ class _Check:
             "performance": checks.performance,
             "estimate": checks.estimate,
             "concept": checks.concept,
+            "groups": list(watched.groups),
         }
         return self._conclude(parts, counts)
+
+    def _groups(self) -> tuple[GroupMonitor | None, list[str]]:
+        """Return the monitor of protected groups, or why they are not watched."""
+        if self.slicer is None:
+            return None, []
+        try:
+            path = self.model / REFERENCE_FILE
+            return GroupMonitor(self.manifest, self.params, path, self.slicer), []
+        except SlipwayError as error:
+            return None, [f"Protected groups are not watched: {error}."]
 
     def _facts(
         self, counts: DailyCounts, elsewhere: int, of_labels: Sequence[str]
@@ -296,10 +332,14 @@ class _Labels:
         days: np.ndarray,
         scores: np.ndarray,
         watched: np.ndarray,
+        groups: np.ndarray | None,
     ) -> None:
         """Add predictions; without labels their keys are not needed."""
         known = None if keys is None else keys.to_numpy(zero_copy_only=False)
-        self._join.add(known, days, scores, watched)
+        self._join.add(known, days, scores, watched, groups)
+
+    def predictions(self) -> WeeklyPredictions:
+        return self._join.predictions()
 
     def check(self, rate: float) -> LabelChecks:
         """Return the parts of the report that are about labels; see `check_labels`."""

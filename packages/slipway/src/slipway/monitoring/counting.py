@@ -19,6 +19,7 @@ from slipway.monitoring.daily_counts import (
     Sample,
     smallest,
 )
+from slipway.monitoring.group_codes import Coder, columns_of
 from slipway.monitoring.violations import broken
 from slipway.predictions.answers import Answers, answers_of
 from slipway.predictions.files import Count, LogFolder
@@ -50,10 +51,14 @@ EPOCH = np.datetime64("1970-01-01", "D")
 
 DAY = 24 * 3600 * 1_000_000  # microseconds
 
-Predictions = tuple["pa.ChunkedArray | None", np.ndarray, np.ndarray, np.ndarray]
-"""Keys, if they are needed, days, scores and watched numbers of some records."""
+Predictions = tuple[
+    "pa.ChunkedArray | None", np.ndarray, np.ndarray, np.ndarray, "np.ndarray | None"
+]
+"""Keys, if they are needed, days, scores, watched numbers and groups of some records."""
 
-AddPredictions = Callable[["pa.ChunkedArray | None", np.ndarray, np.ndarray, np.ndarray], None]
+AddPredictions = Callable[
+    ["pa.ChunkedArray | None", np.ndarray, np.ndarray, np.ndarray, "np.ndarray | None"], None
+]
 
 
 def count_by_day(
@@ -65,6 +70,7 @@ def count_by_day(
     add: AddPredictions | None = None,
     *,
     keys: bool = True,
+    coder: Coder | None = None,
 ) -> DailyCounts:
     """Count a log by day of the event, on a Dask cluster if its address is set.
 
@@ -75,10 +81,12 @@ def count_by_day(
     form
         The task of the model, and how it answers.
     add
-        Called with keys, days in the time zone of the model, scores and watched numbers of the
-        model's records, in the order of the log.
+        Called with keys, days in the time zone of the model, scores, watched numbers and groups of
+        the model's records, in the order of the log.
     keys
         Whether it needs the keys; otherwise they are None.
+    coder
+        Returns the protected groups of some rows; None if there are none.
 
     Raises
     ------
@@ -89,7 +97,7 @@ def count_by_day(
     whole, seen = DailyCounts(), Seen()
     whole.skipped.unread |= folder.unread
     pieces = pieces_of(folder.files)
-    shared = _Shared(folder, reference, now, megabytes, form, add is not None, keys)
+    shared = _Shared(folder, reference, now, megabytes, form, add is not None, keys, coder)
     with workers(cores=False) as pool:
         found = pool.run(_count_piece, ((piece, None) for piece in pieces), shared)
         for piece, part in zip(pieces, track(found, "Reading the log", len(pieces)), strict=True):
@@ -116,6 +124,7 @@ class _Shared:
     form: Form
     predictions: bool
     keys: bool
+    coder: Coder | None
 
 
 @dataclass
@@ -154,13 +163,13 @@ def _count_piece(
         ids.append(batch.table[ID].to_numpy())
         contents.append(batch.table[CONTENT].to_numpy())
         ends += pc.min_max(batch.table["id"]).as_py().values()
-        counter = _Counter(shared.reference, shared.now, batch, whole, shared.form)
+        counter = _Counter(shared.reference, shared.now, batch, whole, shared.form, shared.coder)
         if shared.predictions and len(counter.dates):
             key = counter.table["key"] if shared.keys else None
             watched = counter.predicted[SCORE].to_numpy()
             moments = counter.moments.astype("datetime64[us]")
             days = local_days(moments, shared.reference.time_zone)
-            predictions.append((key, days, counter.scores, watched))
+            predictions.append((key, days, counter.scores, watched, counter.groups))
         whole.merge(counter.counts)
     found = np.concatenate(ids), np.concatenate(contents)
     return _PieceCounts(whole, *found, (min(ends, default=""), max(ends, default="")), predictions)
@@ -197,6 +206,7 @@ class _Counter:
         batch: Batch,
         whole: DailyCounts,
         form: Form,
+        coder: Coder | None,
     ) -> None:
         import pyarrow as pa
 
@@ -213,10 +223,13 @@ class _Counter:
         self.dates = self.moments // DAY
         self.scores = scores[~invalid]
         self.predicted = form.series(self.scores)
+        self.groups: np.ndarray | None = None
         self._count_wrong()
         if len(self.dates):
             self._note_lacking()
             self._count(_encoded(self.table, reference))
+            if coder is not None:
+                self._count_groups(coder, form.task)
 
     def _of_this_model(self, table: pa.Table) -> pa.Table:
         """Return the traffic of this model; count the rest."""
@@ -297,6 +310,18 @@ class _Counter:
         if name in PREDICTED:
             return self.predicted[name]
         return table[f"{INPUT}{self._reference.columns.get(name, name)}"].combine_chunks()
+
+    def _count_groups(self, coder: Coder, task: Task) -> None:
+        """Count the decisions of each protected group by day."""
+        self.groups = coder.codes(columns_of(self.table, self._reference.inputs, INPUT))
+        model = task.predictions(self.scores, coder.threshold)
+        if not model.has_decisions:
+            return
+        classes, decisions = max(len(task.classes), 2), model.decisions.astype("int64")
+        for number in np.unique(self.dates).tolist():
+            inside = self.dates == number
+            counts = coder.counts(self.groups[inside], decisions[inside], classes)
+            self.counts.days[number].groups = dict(zip(coder.names, counts, strict=True))
 
 
 def _encoded(table: pa.Table, reference: Reference) -> pa.Table:

@@ -33,18 +33,24 @@ GAP = 56
 
 @dataclass
 class Day:
-    """The counts of one day: of each series' cells, and of values that do not fit."""
+    """The counts of one day: of each series' cells, and of values that do not fit.
+
+    `groups` has those of protected groups by attribute, shape (groups + 1, decisions).
+    """
 
     rows: int
     counts: dict[str, np.ndarray] = field(default_factory=dict)
     sums: dict[str, float] = field(default_factory=dict)
     outside: dict[str, int] = field(default_factory=dict)
     broken: dict[str, int] = field(default_factory=dict)
+    groups: dict[str, np.ndarray] = field(default_factory=dict)
 
     def add(self, other: Day) -> None:
         self.rows += other.rows
         for name, counts in other.counts.items():
             self.counts[name] += counts
+        for name, counts in other.groups.items():
+            self.groups[name] = self.groups.get(name, 0) + counts
         for what in ("sums", "outside", "broken"):
             mine = getattr(self, what)
             for name, value in getattr(other, what).items():

@@ -42,7 +42,7 @@ def drift_document(report: DriftReport, base: str = "", foot: Sequence[str] = ()
     if steps := "\n".join(_steps(report, base)):
         blocks += ["**What to do**", steps]
     sections = [*_alarms(report), *_distances(report), *_days(report), *_weeks(report)]
-    sections += [*_columns(report), _facts(report)]
+    sections += [*_groups(report), *_columns(report), _facts(report)]
     return Document(TONES[report.status], headline(report), blocks, sections, list(foot))
 
 
@@ -197,6 +197,28 @@ def _interval(interval: Interval | None, shown: Callable[[float], str]) -> str:
 
 def _share(value: float | None) -> str:
     return "" if value is None else f"{value:.1%}"
+
+
+def _groups(report: DriftReport) -> Iterator[Section]:
+    if not report.groups:
+        return
+    order = sorted(report.groups, key=lambda row: row.status != "drift")
+    cells = [
+        [
+            quote(f"{row.attribute}={row.group}"),
+            quote_text(row.rate),
+            f"{row.rows:,}",
+            plain(row.value, 3),
+            plain(row.expected, 3),
+            STATUS[row.status],
+        ]
+        for row in order[:COLUMNS_SHOWN]
+    ]
+    head = ["group", "rate", "rows", "newest week", "expected", ""]
+    alarms = sum(row.status == "drift" for row in report.groups)
+    title = f"Protected groups: {alarms} with an alarm" if alarms else "Protected groups"
+    text = "Expected: what follows from the other groups of that week and from the holdout."
+    yield Section(title, [text, Table(head, cells, numbers=frozenset({2, 3, 4}))])
 
 
 def _columns(report: DriftReport) -> Iterator[Section]:

@@ -40,17 +40,21 @@ class Labelled:
     """Labelled predictions, the latest of each key.
 
     All arrays have shape (rows,), but the scores of several classes (rows, classes): labels and
-    scores as the task has them, the day of the event, and the watched number.
+    scores as the task has them, the day of the event, and the watched number. `groups` are the
+    codes of protected groups, shape (rows, attributes); None if there are none.
     """
 
     labels: np.ndarray
     scores: np.ndarray
     days: np.ndarray
     watched: np.ndarray
+    groups: np.ndarray | None = None
 
     def rows(self, rows: np.ndarray) -> Labelled:
         parts = (self.labels, self.scores, self.days, self.watched)
-        return Labelled(*(part[rows] for part in parts))
+        groups = None if self.groups is None else self.groups[rows]
+        labels, scores, days, watched = (part[rows] for part in parts)
+        return Labelled(labels, scores, days, watched, groups)
 
 
 @dataclass(frozen=True)
@@ -99,6 +103,7 @@ class Join:
         days: np.ndarray,
         scores: np.ndarray,
         watched: np.ndarray | None = None,
+        groups: np.ndarray | None = None,
     ) -> None:
         """Add predictions in the order of the log.
 
@@ -110,6 +115,8 @@ class Join:
             As the task has them.
         watched
             The number of each row that is watched; the scores if None.
+        groups
+            The codes of protected groups, shape (rows, attributes).
         """
         watched = scores if watched is None else watched
         if not len(scores):
@@ -119,7 +126,8 @@ class Join:
             at = self._keys.get_indexer(np.asarray(keys, dtype=object))
             known = at >= 0
             parts = (scores[known].astype("float64"), days[known], watched[known])
-            self._matches.append((at[known], *parts))
+            codes = np.empty((len(days), 0), int) if groups is None else groups
+            self._matches.append((at[known], *parts, codes[known]))
         self._last = max(self._last, days.max())
         week, cell = _week(days), np.searchsorted(self._edges, watched, side="right")
         size = len(self._edges) + 1
@@ -132,9 +140,9 @@ class Join:
 
     def predictions(self) -> WeeklyPredictions:
         """Return the predictions that were added."""
-        at, scores, days, watched = (
+        at, scores, days, watched, groups = (
             np.concatenate([part[field] for part in self._matches] or [np.empty(0)])
-            for field in range(4)
+            for field in range(5)
         )
         # The label belongs to the latest prediction of a key.
         _, first = np.unique(at[::-1], return_index=True)
@@ -145,7 +153,11 @@ class Join:
         empty = np.empty((0, size))
         return WeeklyPredictions(
             labelled=Labelled(
-                labels, scores[kept], days[kept].astype("datetime64[D]"), watched[kept]
+                labels,
+                scores[kept],
+                days[kept].astype("datetime64[D]"),
+                watched[kept],
+                groups[kept],
             ),
             weeks=MONDAY + np.array(weeks, dtype=int) * WEEK,
             counts=np.array([self._counts[week] for week in weeks]) if weeks else empty,

@@ -153,7 +153,7 @@ def _multiclass(
 ) -> LabelMonitor:
     rows = _needed(reference)
     labels = rows["label"].to_numpy("float64")
-    return multiclass_monitor(task, labels, _scores(rows, task), _days(rows, manifest))
+    return multiclass_monitor(task, labels, scores_of(rows, task), days_of_rows(rows, manifest))
 
 
 def _regression(
@@ -174,7 +174,7 @@ def _numbers(
     """Return labels, scores and days of the labelled rows."""
     rows = _needed(reference)
     labels = rows["label"].to_numpy("float64")
-    return labels, _scores(rows, task), _days(rows, manifest)
+    return labels, scores_of(rows, task), days_of_rows(rows, manifest)
 
 
 MONITORS = {
@@ -196,7 +196,7 @@ def _needed(reference: pd.DataFrame | None) -> pd.DataFrame:
     return rows
 
 
-def _scores(rows: pd.DataFrame, task: Task) -> np.ndarray:
+def scores_of(rows: pd.DataFrame, task: Task) -> np.ndarray:
     """Return the scores of the holdout, as the task has them."""
     if not task.classes:
         return rows[SCORE].to_numpy("float64")
@@ -218,10 +218,10 @@ def holdout_calibration(
     if rows is None:
         return _without_rows(manifest)
     labels, scores = (rows[name].to_numpy("float64") for name in ("label", "score"))
-    return HoldoutCalibration.of(labels, scores, _days(rows, manifest))
+    return HoldoutCalibration.of(labels, scores, days_of_rows(rows, manifest))
 
 
-def _days(rows: pd.DataFrame, manifest: Mapping[str, Any]) -> np.ndarray | None:
+def days_of_rows(rows: pd.DataFrame, manifest: Mapping[str, Any]) -> np.ndarray | None:
     """Return the day of each row in the time zone of the model; None if its time is not known."""
     time = manifest["event_time"]
     if time not in rows:
@@ -250,10 +250,10 @@ def holdout_metrics(
     rows = _labelled(reference)
     if rows is None:
         return None
-    sample = by_day(rows["label"].to_numpy("float64"), _days(rows, manifest))
+    sample = by_day(rows["label"].to_numpy("float64"), days_of_rows(rows, manifest))
     if monitor.threshold is not None:
         settings = settings.model_copy(update={"threshold": monitor.threshold})
-    return measure(sample, _scores(rows, monitor.task), settings, monitor.task)
+    return measure(sample, scores_of(rows, monitor.task), settings, monitor.task)
 
 
 def evidence_by_series(

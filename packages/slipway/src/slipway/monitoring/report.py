@@ -236,6 +236,26 @@ class Estimate(Part):
     weeks: Annotated[list[EstimateWeek], many(5000)]
 
 
+class GroupStatus(Part):
+    """A rate of a protected group in the newest week that has enough rows.
+
+    Attributes
+    ----------
+    expected
+        The rate that follows from the other groups and the holdout.
+    """
+
+    attribute: Name
+    group: Name
+    rate: Name
+    week: Name
+    rows: Count
+    value: Number
+    expected: Number
+    holdout: Number
+    status: Literal["ok", "drift"]
+
+
 class DriftReport(Part):
     """The whole report; docs/drift.md explains it."""
 
@@ -260,6 +280,7 @@ class DriftReport(Part):
     performance: Performance | None
     estimate: Estimate | None
     concept: Concept | None
+    groups: Annotated[list[GroupStatus], many(10_000)] = Field(default_factory=list)
     faults: Annotated[list[Text], many(10_000)]
 
     @classmethod
@@ -273,6 +294,10 @@ class DriftReport(Part):
         """
         check_version(content, VERSION)
         return parse(cls, content, "a report of `slipway drift`")
+
+    def as_json(self) -> dict[str, object]:
+        """Return the report; without protected groups, as versions that have none write it."""
+        return self.model_dump(exclude=set() if self.groups else {"groups"})
 
     @property
     def exit_code(self) -> int:

@@ -15,18 +15,23 @@ from typing import NoReturn
 
 from slipway.comparison import verdict
 from slipway.comparison.compare import LEFT_OUT, newest_metrics
+from slipway.comparison.fairness import with_verdicts
 from slipway.comparison.report import (
     VERSION,
     BestChampion,
     Difference,
+    Fairness,
+    Gap,
     Judgement,
     MetricRow,
+    ProtectedGroups,
     SliceMetric,
     Slices,
 )
 from slipway.comparison.starters import starters
 from slipway.dataset.dependence import MOST_WAYS
 from slipway.errors import Refused, SlipwayError
+from slipway.fairness.registry import DISPARITIES, disparities_of
 from slipway.metrics import paired
 from slipway.metrics.clusters import DAY, FEWEST, ROW, Spread, ewc_dof
 from slipway.metrics.inference import by_t
@@ -101,6 +106,7 @@ def _contradictions(report: Judgement) -> Iterator[str]:
         yield from _in_slices(report, report.slices, report.rows)
         yield from _in_slices(report, report.newest_slices, report.holdout.rows)
         yield from _in_changed_decisions(report)
+    yield from _in_fairness(report)
     if report.replaces_starter and (
         report.champion is None or report.champion.model not in starters()
     ):
@@ -258,6 +264,49 @@ def _in_slices(report: Judgement, slices: Slices, most_rows: int) -> Iterator[st
             yield f"{row.name}: the corrected p-value is not that of Holm's method"
     if slices.tests != len(tests):
         yield "`tests` is not the number of tests on slices"
+
+
+def _in_fairness(report: Judgement) -> Iterator[str]:
+    fairness = report.fairness
+    if fairness is None:
+        return
+    alpha, possible = report.rule.alpha, [each.key for each in disparities_of(report.task)]
+    for part in fairness.attributes:
+        if [gap.name for gap in part.gaps] != possible:
+            yield f"{part.attribute}: its disparities are not those of the task"
+        for row in part.groups:
+            if not report.rule.min_slice_rows <= row.rows <= report.rows:
+                yield f"{part.attribute}={row.group}: {row.rows} rows"
+        for gap in part.gaps:
+            yield from _in_gap(gap, part, fairness)
+    derived = with_verdicts(fairness, alpha).limited()
+    for (attribute, gap), (_, follows) in zip(fairness.limited(), derived, strict=True):
+        if not _close(gap.p_adjusted, follows.p_adjusted) or gap.verdict != follows.verdict:
+            yield f"{attribute}: the verdict on {gap.name} does not follow from its numbers"
+
+
+def _in_gap(gap: Gap, part: ProtectedGroups, fairness: Fairness) -> Iterator[str]:
+    """Yield contradictions between a disparity, its limit and the rates of its groups."""
+    name = f"{part.attribute}: {gap.name}"
+    if gap.limit != fairness.rule.limits.get(gap.name):
+        yield f"{name}: its limit is not that of the rule"
+    if gap.limit is None and (gap.verdict, gap.p_adjusted) != ("no limit", 1):
+        yield f"{name}: a verdict without a limit"
+    if gap.value is None:
+        if gap.p_beyond < 1 or gap.p_within < 1:
+            yield f"{name}: a test without a value"
+        return
+    rates = {row.group: row.rates.get(gap.rate) for row in part.groups}
+    small, large = rates.get(gap.smallest), rates.get(gap.largest)
+    if not small or not large or not (small.is_tested and large.is_tested):
+        yield f"{name}: its groups have no such rates"
+        return
+    is_ratio = DISPARITIES[gap.name].is_ratio
+    value = small.value / large.value if is_ratio and large.value else large.value - small.value
+    if not _close(gap.value, value):
+        yield f"{name}: its value does not follow from the rates of its groups"
+    if gap.low is None or gap.high is None or not gap.low <= gap.value <= gap.high:
+        yield f"{name}: its value is not within its interval"
 
 
 def _in_changed_decisions(report: Judgement) -> Iterator[str]:

@@ -21,6 +21,7 @@ from slipway.metrics.registry import headline_of
 from slipway.numbers import counted, plain, signed
 from slipway.reports.importance import importance_table, meaning
 from slipway.reports.messages import learned_before, level, months, parts_of
+from slipway.reports.protected import protected_groups
 from slipway.reports.reasons import NAMES, newest_part
 from slipway.untrusted import quote
 
@@ -37,6 +38,7 @@ def sections(report: Judgement, *, full: bool) -> list[Section]:
         _periods(report),
         _slices(report, report.slices, limit),
         _slices(report, report.newest_slices, limit, f"on {newest_part(report)} alone, "),
+        protected_groups(report, limit),
         _behaviours(report),
         _data(report.data, limit) if report.data else None,
         _dependencies(report, limit),

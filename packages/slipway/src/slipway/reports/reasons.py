@@ -5,6 +5,7 @@ from __future__ import annotations
 from slipway.comparison.report import Judgement, Stop
 from slipway.metrics.registry import ALL
 from slipway.numbers import plain
+from slipway.reports.protected import between, gap_of
 from slipway.untrusted import quote
 
 NAMES = {name: metric.label for name, metric in ALL.items()} | {
@@ -28,6 +29,10 @@ def reason_of(report: Judgement, stop: Stop) -> str:
         row = next(row for row in report.newest if row.name == subject)
         loss = abs(row.difference.value)
         return f"{NAMES[subject]} gets worse by {plain(loss)} on {newest_part(report)}"
+    if (gap := gap_of(report, subject)) is not None:
+        verb = "are" if stop.code == "unfair" else "may be"
+        attribute = quote(subject.partition(": ")[0])
+        return f"the groups of {attribute} {verb} not treated alike: {between(gap)}"
     return {
         "worse than the best": "this model is worse than the best champion so far",
         "slice": f"worse for {quote(subject)}",
@@ -37,6 +42,8 @@ def reason_of(report: Judgement, stop: Stop) -> str:
         "cost": f"the {NAMES.get(subject, 'cost')} is over its limit",
         "lock": f"dvc.lock is {subject}",
         "record": f"the record {quote(subject)} was changed",
+        "unfair": f"groups are not treated alike ({quote(subject)})",
+        "fairness inconclusive": f"groups may not be treated alike ({quote(subject)})",
     }[stop.code]
 
 
@@ -64,4 +71,7 @@ def advice_on(report: Judgement, stop: Stop) -> str:
         "cost": "Make the model smaller, or raise the limit in the section `judge` of params.yaml.",
         "lock": "Run `dvc repro` and commit dvc.lock with reports/.",
         "record": "Restore it: `git checkout <base> -- reports/judgements`.",
+        "unfair": "See the protected groups below, and docs/fairness.md for what can be done.",
+        "fairness inconclusive": "Compare on more rows, or set `fairness.on_inconclusive` in "
+        "params.yaml to `go` (it takes effect once it is merged).",
     }[stop.code]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,10 @@ from slipway.dataset.dependence import Dependence
 from slipway.dataset.split import Dataset
 from slipway.dataset.tables import round_floats, row_count, write_columns, write_json
 from slipway.errors import Refused
+from slipway.fairness.measure import Scope
+from slipway.fairness.measure import measure as measure_groups
 from slipway.metrics.calibration import BinCurves
+from slipway.metrics.groups import group_of
 from slipway.metrics.registry import ALL, Options, Sample, headline_of, metrics_of
 from slipway.numbers import counted, plain, signed
 from slipway.training.decision_costs import cost_curve, cost_lines, decision_costs, disagreement
@@ -33,6 +37,9 @@ if TYPE_CHECKING:
 # The part of what a baseline is better by than the simplest one that a model may lose: a difference
 # that is no reason to prefer the baseline, however many rows show it.
 NEGLIGIBLE = 0.01
+
+# What metrics.json has of a disparity: limits are those of a judgement.
+SHOWN = ("value", "low", "high", "rate", "smallest", "largest")
 
 REPORTS = Path("reports")
 PREDICTIONS = Path("build/predictions.parquet")
@@ -73,7 +80,8 @@ def evaluate(params: Params, model: Path = MODEL, reports: Path = REPORTS) -> st
     levels = {**task.rule(params.evaluate.threshold), "confidence": params.evaluate.confidence}
     costs = decision_costs(sample, scores, params.evaluate, task)
     of_costs = {"costs": costs} if costs else {}
-    metrics = {**counts, **levels, **round_floats(models | of_costs)}
+    fairness = protected_groups(holdout.columns, sample, scores, params)
+    metrics = {**counts, **levels, **round_floats(models | of_costs | fairness)}
     write_json(metrics, reports / "metrics.json")
     write_plots(holdout.columns, sample, scores, params, reports / "plots")
     open_cases = check_baselines(sample, scores, baselines, params.evaluate)
@@ -97,6 +105,31 @@ def measure(
     return {
         name: metric.estimate(sample, model, options).as_dict()
         for name, metric in metrics_of(task.name).items()
+    }
+
+
+def protected_groups(
+    rows: Columns, sample: Sample, scores: np.ndarray, params: Params
+) -> dict[str, object]:
+    """Return `fairness`: the disparities and groups of each attribute; nothing if there is none.
+
+    Groups are a list, so that `dvc metrics` shows the disparities alone.
+    """
+    task = project.task()
+    groups = {name: group_of(texts) for name, texts in project.protected_slices(rows).items()}
+    if not groups:
+        return {}
+    model = task.predictions(scores, params.evaluate.threshold)
+    scope = Scope(task.classes, params.judge.min_slice_rows, {}, params.evaluate.options)
+    return {
+        "fairness": {
+            found.attribute: {
+                **{gap.name: {key: getattr(gap, key) for key in SHOWN} for gap in found.gaps},
+                "groups": [asdict(row) for row in found.groups],
+                "small": [{"group": name, "rows": rows} for name, rows in found.small.items()],
+            }
+            for found in measure_groups(sample, model, groups, scope)
+        }
     }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -59,6 +59,8 @@ class Inputs:
         A sentence for each part of the log that was left out.
     full_reports
         Paths of reports on single verdicts, by name.
+    limits
+        Of the disparities between protected groups.
     """
 
     task: Task
@@ -72,6 +74,7 @@ class Inputs:
     no_traffic: str
     log_faults: Sequence[str]
     full_reports: dict[str, str]
+    limits: Mapping[str, float]
     card: Card | None = None
 
     @property
@@ -120,6 +123,7 @@ def read_inputs(
             for name in verdicts
             if (out / "reports" / f"{name}.html").is_file()
         },
+        limits=params.fairness.limits,
     )
 
 

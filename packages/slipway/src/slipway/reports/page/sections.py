@@ -11,6 +11,7 @@ from slipway.reports.page.importance import importance
 from slipway.reports.page.inputs import Inputs
 from slipway.reports.page.monitoring import drift, traffic
 from slipway.reports.page.performance import alarms, performance
+from slipway.reports.page.protected import protected_groups
 from slipway.reports.page.quality import quality, slices
 from slipway.untrusted import quote_text
 
@@ -30,6 +31,7 @@ def document(inputs: Inputs) -> Document:
             releases(inputs),
             quality(inputs),
             slices(inputs),
+            protected_groups(inputs),
             importance(inputs),
             drift(inputs),
             performance(inputs),

@@ -92,6 +92,7 @@ def write_params(plan: Plan, chosen: Chosen, root: Path) -> None:
         "search": _search(plan, chosen),
         "evaluate": _evaluate(chosen),
         "judge": _judge(plan),
+        "fairness": FAIRNESS,
         "monitoring": _monitoring(plan, sections.get("monitoring", "monitoring:\n")),
     }
     kept = {name: text for name, text in sections.items() if name not in made}
@@ -102,6 +103,12 @@ def write_params(plan: Plan, chosen: Chosen, root: Path) -> None:
 
 VALIDATE = """validate:
   chunk_rows: 250000 # rows held in memory at once
+"""
+
+
+FAIRNESS = """fairness: # disparities between the groups that src/model/slices.py names in PROTECTED
+  limits: {} # beyond which a change is stopped: yours to decide (docs/fairness.md)
+  on_inconclusive: go # a disparity that may be beyond its limit: stop, or go
 """
 
 
