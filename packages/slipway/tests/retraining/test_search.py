@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,10 +17,9 @@ from tests.services.dask import Cluster, cluster
 from tests.services.repository import edit_params
 
 from slipway.errors import SlipwayError
-from slipway.repository.worktrees import run
 from slipway.settings import read_params
 from slipway.training.search import Search, search
-from slipway.workers import ADDRESS, MOST_CORES, difference, workers
+from slipway.workers import ADDRESS, MOST_CORES, workers
 
 SMALL = {"iterations": 15, "min_samples_leaf": 50}
 
@@ -152,37 +150,6 @@ def test_a_cluster_with_other_code_is_refused(
         monkeypatch.setenv(ADDRESS, started.address)
         with pytest.raises(SlipwayError, match="2 of 2 workers have other code or libraries"):
             searched(fast)
-
-
-def test_a_worker_whose_code_was_edited_since_has_what_it_has_imported(tmp_path: Path) -> None:
-    (tmp_path / "model").mkdir()
-    (tmp_path / "model/__init__.py").write_text("", "utf-8")
-    code = (
-        "from pathlib import Path; from slipway.workers import CODE, identity; "
-        "file, own = Path('model/__init__.py'), identity(); file.write_text('EDITED = 1\\n'); "
-        "print(own == identity(), own[CODE])"
-    )
-    before, after = (
-        run([sys.executable, "-c", code], tmp_path, settings={"PYTHONPATH": "."}).split()
-        for _ in range(2)
-    )
-    assert before[0] == after[0] == "True"
-    assert before[1] != after[1]
-
-
-@pytest.mark.parametrize(
-    ("theirs", "expected"),
-    [
-        ({}, ""),
-        ({"code": "b"}, "other code in src/model or slipway"),
-        ({"onnxruntime": "2"}, "onnxruntime 2 instead of 1"),
-    ],
-)
-def test_a_worker_with_another_version_of_any_common_package_is_refused(
-    theirs: dict[str, str], expected: str
-) -> None:
-    own = {"code": "a", "onnxruntime": "1", "ruff": "1"}
-    assert difference(own, {"code": "a", "onnxruntime": "1", **theirs}) == expected
 
 
 def test_a_cluster_that_does_not_answer_is_told(

@@ -168,6 +168,9 @@ def test_conflicts_are_named_and_left_to_the_user_and_not_committed(
     assert "<<<<<<<" in (fork / "Makefile").read_text("utf-8")
     assert (fork / "tools/logo").read_bytes() == b"\0mine"
     assert subprocess.run(["git", "commit", "-qm", "x"], cwd=fork, check=False).returncode
+    with pytest.raises(SlipwayError, match="not committed") as unfinished:
+        upgrade(fork)
+    assert "git branch -D upgrade/v1.2.0" in unfinished.value.do
     run(["git", "checkout", "--theirs", *names], fork)
     run(["git", "commit", "-qam", "Resolve"], fork)
     assert (fork / "tools/logo").read_bytes() == b"\0two"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import glob
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from math import ceil
@@ -129,7 +129,7 @@ def _remote(pattern: str) -> list[InputFile]:
         ]
 
 
-def _remote_folder(system: AbstractFileSystem, path: str, address: str) -> dict[str, Any]:
+def _remote_folder(system: AbstractFileSystem, path: str, address: str) -> Mapping[str, Any]:
     """Return the tables of a folder by name; refuse one that is not read, as in a local folder."""
     about, lost = {}, []
     for each in system.ls(path, detail=True):

@@ -14,6 +14,7 @@ from typing import Any
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from slipway.card.content import METRICS
 from slipway.comparison.champion import has_model, tree_of
 from slipway.documents.markdown import to_markdown
 from slipway.errors import SlipwayError
@@ -21,7 +22,7 @@ from slipway.export.scorer import PARAMS
 from slipway.predictions.answers import answers_of
 from slipway.release.build import REQUIREMENTS, locked_versions
 from slipway.release.machine import DISTRIBUTION, unpack_machine
-from slipway.reports.model_card import METRICS, card
+from slipway.reports.model_card import card
 from slipway.repository.git import PREFIX
 from slipway.repository.layout import MODEL_CODE
 from slipway.repository.restore import restore

@@ -30,6 +30,8 @@ from slipway.setup.upgrade.upstream import Version
 
 CHANGELOG = f"{MACHINE}/CHANGELOG.md"
 
+BRANCHES = "upgrade/"
+
 LOCKED = ("*.lock", "machine.yaml")
 
 SECONDS = 30
@@ -77,7 +79,7 @@ class Upgrade:
 
     @property
     def branch(self) -> str:
-        return f"upgrade/{self.version.name}"
+        return f"{BRANCHES}{self.version.name}"
 
     @property
     def conflicts(self) -> list[str]:
@@ -245,16 +247,21 @@ def require_clean(root: Path) -> None:
     """
     require_repository(root)
     changed = names(root, "status", "--porcelain", "-z", "--untracked-files=all")
+    try:
+        branch = git(root, "symbolic-ref", "--quiet", "--short", "HEAD").strip()
+    except GitError:
+        branch = ""
     if changed:
         shown = ", ".join(line[3:] for line in changed[:5])
         raise SlipwayError(
             f"not committed: {shown}" + (" and more" if len(changed) > 5 else ""),
-            "commit or remove these changes: an upgrade is a commit of its own",
+            f"resolve the conflicts of this upgrade and commit it. If it was interrupted, undo it: "
+            f"`git switch --force YOUR-BRANCH`, `git branch -D {branch}`, and run it again"
+            if branch.startswith(BRANCHES)
+            else "commit or remove these changes: an upgrade is a commit of its own",
         )
-    try:
-        git(root, "symbolic-ref", "--quiet", "HEAD")
-    except GitError:
-        raise SlipwayError("HEAD is detached", "`git switch` to a branch") from None
+    if not branch:
+        raise SlipwayError("HEAD is detached", "`git switch` to a branch")
 
 
 def _require_free(root: Path, upgrade: Upgrade) -> None:
