@@ -69,7 +69,7 @@ def record(commit: str, model: str, day: int) -> Any:
 
 
 def weeks() -> list[dict[str, Any]]:
-    none = {"label_rate": None, "expected_rate": None, "shifts": {}, "evidence": {}}
+    none: dict[str, Any] = {"label_rate": None, "expected_rate": None, "shifts": {}, "evidence": {}}
     about = {"rows": 70, "labelled": 60, "status": "judged", "coverage": 0.9} | none
     return [
         about
@@ -263,7 +263,7 @@ def history(client: Any, run: Any, name: str) -> list[Any]:
 
 
 def files(client: Any, run: str, path: str | None = None) -> list[tuple[str, int]]:
-    found = []
+    found: list[tuple[str, int]] = []
     for each in client.list_artifacts(run, path):
         found += files(client, run, each.path) if each.is_dir else [(each.path, each.file_size)]
     return found
