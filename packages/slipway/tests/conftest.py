@@ -35,7 +35,7 @@ ENGINE = ("deploy demo fetch smoke_test shadow", "workflows image kubernetes")
 
 # Others that take minutes: what is begun last should be short.
 LONG = "comparison installation tasks notebook untimed adopt retraining verify monitoring"
-LONG += " serving pipeline batch controls dashboards"
+LONG += " serving pipeline batch controls dashboards export"
 
 ROOT = Path(__file__).parents[3]
 # git hands its variables to hooks and to `git rebase --exec`; the repositories of the tests are

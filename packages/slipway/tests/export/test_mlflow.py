@@ -16,7 +16,6 @@ from tests.services.mlflow import MlflowServer
 from tests.services.repository import commit, edit_params
 
 from slipway.catalogue.releases import RELEASES
-from slipway.comparison.champion import tree_of
 from slipway.dataset.tables import write_json
 from slipway.errors import SlipwayError
 from slipway.export.mlflow_export import Exported, export
@@ -45,11 +44,15 @@ def features(columns):
 
 @dataclass(frozen=True)
 class Models:
-    """A repository with a release, one whose commit is lost, and a judged challenger."""
+    """A repository with a release, one whose commit is lost, and a judged challenger.
+
+    `golden` are rows with the answers at the training of the champion and of the challenger.
+    """
 
     root: Path
     champion: str
     challenger: str
+    golden: tuple[list[dict[str, Any]], list[dict[str, Any]]]
 
 
 def record(commit: str, model: str, day: int) -> Any:
@@ -69,7 +72,7 @@ def record(commit: str, model: str, day: int) -> Any:
 
 
 def weeks() -> list[dict[str, Any]]:
-    none = {"label_rate": None, "expected_rate": None, "shifts": {}, "evidence": {}}
+    none: dict[str, Any] = {"label_rate": None, "expected_rate": None, "shifts": {}, "evidence": {}}
     about = {"rows": 70, "labelled": 60, "status": "judged", "coverage": 0.9} | none
     return [
         about
@@ -93,14 +96,16 @@ def drift_report(model: str) -> dict[str, Any]:
 def models(small_repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Models:
     root = tmp_path_factory.mktemp("exported") / "repository"
     shutil.copytree(small_repository, root, symlinks=True)
-    champion = read_manifest(root / MODEL)["model"]["sha256"]
+    manifest = read_manifest(root / MODEL)
+    champion = manifest["model"]["sha256"]
     released = resolve(root, "HEAD")
     git(root, "switch", "-q", "-c", "change")
     with (root / "src/model/features.py").open("a") as file:
         file.write(OTHER_SIGN)
     edit_params(root, train={"iterations": 20})
     run(["dvc", "repro", "-q", "train"], root)
-    challenger = read_manifest(root / MODEL)["model"]["sha256"]
+    other = read_manifest(root / MODEL)
+    challenger = other["model"]["sha256"]
     judged = {"holdout": "1" * 12, "model": challenger, "champion": champion, "best": {}}
     judged |= {"primary": "log_loss", "value": 0.39, "verdict": "not worse", "may_merge": True}
     name = f"{'1' * 12}-{challenger[:12]}-{champion[:12]}.json"
@@ -111,7 +116,7 @@ def models(small_repository: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     lost, live = record(LOST, "0" * 64, 1), record(released, champion, 2)
     write_json([lost, live], root / RELEASES)
     write_json(drift_report(champion), root / DRIFT)
-    return Models(root, champion, challenger)
+    return Models(root, champion, challenger, (manifest["golden"], other["golden"]))
 
 
 @pytest.fixture(scope="session")
@@ -147,6 +152,11 @@ def load(exported: Exported, alias: str) -> Any:
     return mlflow.pyfunc.load_model(f"models:/{exported.name}@{alias}")
 
 
+@pytest.fixture(scope="session")
+def champion(exported: Exported) -> Any:
+    return load(exported, "champion")
+
+
 def test_a_release_is_a_run_with_settings_metrics_identity_and_card(
     models: Models, exported: Exported, client: Any
 ) -> None:
@@ -178,12 +188,12 @@ def test_a_judgement_is_a_run_with_its_verdict(
 
 
 def test_the_registered_champion_answers_as_the_service(
-    models: Models, exported: Exported, tmp_path: Path
+    models: Models, champion: Any, tmp_path: Path
 ) -> None:
     records = batch_records(models.root, models.root / "data/2013-09.parquet", tmp_path / "out")
     rows = pd.DataFrame([record["input"] for record in records])
 
-    answers = load(exported, "champion").predict(rows)
+    answers = champion.predict(rows)
 
     columns = ["probability", "decision", "review", "reasons"]
     assert list(answers) == columns
@@ -196,26 +206,21 @@ def test_the_registered_champion_answers_as_the_service(
     assert differing[:1] == []
 
 
-def test_two_models_in_a_process_run_their_own_code(models: Models, exported: Exported) -> None:
-    both = [load(exported, alias) for alias in ("champion", "challenger")]
-    goldens = [golden_of(models.root, branch) for branch in ("main", "change")]
+def test_two_models_in_a_process_run_their_own_code(
+    models: Models, exported: Exported, champion: Any
+) -> None:
+    both = champion, load(exported, "challenger")
     for _ in range(2):
-        for model, golden in zip(both, goldens, strict=True):
+        for model, golden in zip(both, models.golden, strict=True):
             answers = model.predict(pd.DataFrame([each["row"] for each in golden]))
             assert list(answers["probability"]) == [each["probability"] for each in golden]
 
 
-def golden_of(root: Path, branch: str) -> list[dict[str, Any]]:
-    with tree_of(root, resolve(root, branch)) as tree:
-        restore(tree, MODEL, force=True)
-        return list(read_manifest(tree / MODEL)["golden"])
-
-
-def test_a_row_that_the_service_refuses_is_refused(models: Models, exported: Exported) -> None:
-    row = golden_of(models.root, "main")[0]["row"] | {"weekday": 9}
+def test_a_row_that_the_service_refuses_is_refused(models: Models, champion: Any) -> None:
+    row = models.golden[0][0]["row"] | {"weekday": 9}
 
     with pytest.raises(ValueError, match="weekday"):
-        load(exported, "champion").predict(pd.DataFrame([row]))
+        champion.predict(pd.DataFrame([row]))
 
 
 def test_performance_in_production_has_the_times_of_its_weeks(
@@ -263,7 +268,7 @@ def history(client: Any, run: Any, name: str) -> list[Any]:
 
 
 def files(client: Any, run: str, path: str | None = None) -> list[tuple[str, int]]:
-    found = []
+    found: list[tuple[str, int]] = []
     for each in client.list_artifacts(run, path):
         found += files(client, run, each.path) if each.is_dir else [(each.path, each.file_size)]
     return found
@@ -287,6 +292,7 @@ def test_the_aliases_follow_the_releases(
     first, again = (record(resolve(models.root, "main"), models.champion, day) for day in (1, 3))
     other = record(resolve(models.root, "change"), models.challenger, 2)
     root = shutil.copytree(models.root, tmp_path / "repository", symlinks=True)
+    git(root, "branch", "-q", "-D", "change")  # and with it the judgement
 
     named = []
     for released in ([first, other], [first, other, again]):

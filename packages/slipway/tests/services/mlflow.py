@@ -6,6 +6,7 @@ import os
 import shutil
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -44,9 +45,10 @@ def mlflow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowSe
         yield MlflowServer(f"http://127.0.0.1:{port}", folder / "empty.db")
 
 
-def pyfunc_of(root: Path, commit: str = "HEAD") -> Any:
-    """Return the model of a commit as MLflow loads it."""
+@contextmanager
+def pyfunc_of(root: Path) -> Iterator[Any]:
+    """Yield the model of the newest commit as MLflow loads it."""
     import mlflow.pyfunc
 
-    with machine_archive(root) as machine, packed(root, resolve(root, commit), "", machine) as made:
-        return mlflow.pyfunc.load_model(str(made.folder))
+    with machine_archive(root) as machine, packed(root, resolve(root, "HEAD"), "", machine) as made:
+        yield mlflow.pyfunc.load_model(str(made.folder))

@@ -104,7 +104,8 @@ def test_a_stored_row_scores_again_to_the_same_answer_in_the_environment_of_its_
 def test_a_pyfunc_answers_as_the_service(served: Served, main_branch: Path) -> None:
     rows = [example["row"] for example in served.manifest["golden"]]
 
-    answers = pyfunc_of(main_branch).predict(pd.DataFrame(rows)).to_dict("records")
+    with pyfunc_of(main_branch) as model:
+        answers = model.predict(pd.DataFrame(rows)).to_dict("records")
 
     expected = [{k: v for k, v in each.items() if k != "id"} for each in served.predict(rows)]
     assert answers == expected

@@ -114,7 +114,8 @@ def _export(store: Store, run: Run, models: _Models, done: Exported) -> None:
     with ExitStack() as stack:
         model, missing = models.pack(run, stack)
         if missing:
-            done.missing.append(f"{run.kind} {run.name} ({run.commit[:7] or 'unknown'}): {missing}")
+            commit = run.tags["slipway.commit"][:7]
+            done.missing.append(f"{run.kind} {run.name} ({commit}): {missing}")
         if stored is None:
             store.add(run, model, missing, _report(models.root, run))
             done.new += 1

@@ -26,6 +26,7 @@ class Scorer:
     """Answers rows with the model of a folder, which has `build/model` and `params.yaml`."""
 
     def __init__(self, folder: Path) -> None:
+        project.check_served()
         self._model = Model.load(folder / MODEL)
         manifest = self._model.manifest
         self._rows = RowValidator(manifest["inputs"], project.RULES)
