@@ -99,7 +99,6 @@ def card(
     from slipway.card.content import Card
     from slipway.card.written import CARD, new_page
     from slipway.documents.output import Output
-    from slipway.documents.text import to_text
     from slipway.errors import NO, YES
     from slipway.reports import model_card
     from slipway.training.score import MODEL, read_manifest
@@ -118,8 +117,8 @@ def card(
         markdown.parent.mkdir(parents=True, exist_ok=True)
         markdown.write_text(model_card.as_file(content), "utf-8")
     document = model_card.document(content)
-    typer.echo(to_text(document.unfolded()))
-    Output(str, json, html).write([document], model_card.as_json(content).rstrip())
+    output = Output(typer.echo, json, html, sections=True)
+    output.write([document], model_card.as_json(content).rstrip())
 
 
 def canvas(
@@ -146,7 +145,6 @@ def canvas(
     from slipway.card.written import CANVAS, new_page
     from slipway.documents.markdown import to_markdown
     from slipway.documents.output import Output
-    from slipway.documents.text import to_text
     from slipway.errors import NO, YES
     from slipway.reports import canvas
     from slipway.settings import read_params
@@ -165,5 +163,4 @@ def canvas(
     if markdown:
         markdown.parent.mkdir(parents=True, exist_ok=True)
         markdown.write_text(to_markdown(document), "utf-8")
-    typer.echo(to_text(document.unfolded()))
-    Output(str, json, html).write([document], canvas.as_json(content))
+    Output(typer.echo, json, html, sections=True).write([document], canvas.as_json(content))

@@ -14,15 +14,22 @@ from slipway.errors import SlipwayError
 
 @dataclass(frozen=True)
 class Output:
-    """Where the answer goes: the terminal, and files if they are named."""
+    """Where the answer goes: the terminal, and files if they are named.
+
+    Attributes
+    ----------
+    sections
+        Whether the terminal gets the sections of a document too.
+    """
 
     echo: Callable[[str], object]
     json: Path | None = None
     html: Path | None = None
+    sections: bool = False
 
     def write(self, documents: Sequence[Document], content: bytes) -> None:
         for document in documents:
-            self.echo(to_text(document))
+            self.echo(to_text(document.unfolded() if self.sections else document))
         _write(self.json, content + b"\n")
         if self.html is not None:
             if len(documents) != 1:
