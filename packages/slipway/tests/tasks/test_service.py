@@ -111,6 +111,29 @@ def test_a_pyfunc_answers_as_the_service(served: Served, main_branch: Path) -> N
     assert answers == expected
 
 
+def test_the_contributions_of_features_sum_up_to_a_logged_prediction(
+    served: Served, main_branch: Path, tmp_path: Path
+) -> None:
+    answer = served.predict(served.manifest["golden"][0]["row"])
+    out = tmp_path / "explanation.json"
+
+    run(
+        ["slipway", "explain", answer["id"], "--log", str(served.log), "--json", str(out)],
+        main_branch,
+    )
+
+    found = json.loads(out.read_bytes())["explanation"]
+    total = found["baseline"]["value"] + sum(
+        each["contribution"] for each in found["contributions"]
+    )
+    assert total == pytest.approx(found["raw"], rel=1e-6, abs=1e-6)
+    assert {each["feature"] for each in found["contributions"]} == {
+        feature["name"] for feature in served.manifest["features"]
+    }
+    # Of several classes the predicted one is explained, which has the highest probability.
+    assert found["prediction"] == pytest.approx(float(np.max(served.form.score(answer))), rel=1e-5)
+
+
 def test_the_table_of_a_log_has_the_scores_of_the_task(served: Served) -> None:
     answer = served.predict(served.manifest["golden"][0]["row"])
     skipped = Skipped()
