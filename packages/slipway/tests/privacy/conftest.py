@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,10 +30,15 @@ schema.columns["plane_seats"].metadata["personal"] = "hash"
 
 @dataclass(frozen=True)
 class Private:
-    """A repository, and its data remote outside."""
+    """A repository, its data remote outside, and a batch of the newest rows with its log."""
 
     root: Path
     remote: Path
+    batch: Path
+
+    @property
+    def log(self) -> Path:
+        return self.batch / "log"
 
     def run(self, *command: str) -> str:
         return run(command, self.root, settings={SECRET: SECRET_TEXT})
@@ -45,7 +51,7 @@ def marked(small_repository: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     root, remote = top / "repository", top / "remote"
     shutil.copytree(small_repository, root, symlinks=True)
     (root / "data-remote").rename(remote)
-    run(["dvc", "remote", "modify", "-q", "storage", "url", str(remote)], root)
+    move_remote(root, remote)
     edit_params(root, prepare={"origins": 1}, train={"iterations": 30})
     commit(root, "Compare on one period")
     with (root / "src/model/schema.py").open("a") as file:
@@ -53,12 +59,19 @@ def marked(small_repository: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     files = sorted((root / "data").glob("*.parquet"))
     _plant(files[0], 0)
     _plant(files[-1], 1_500, KEY)
-    private = Private(root, remote)
+    private = Private(root, remote, top / "batch")
     private.run("dvc", "add", "-q", "data")
     private.run("dvc", "repro", "-q", "train", "evaluate")
     private.run("dvc", "push", "-q")
     commit(root, "Mark personal columns")
+    private.run("slipway", "score-batch", "--rows", str(files[-1]), "--out", str(private.batch))
     return private
+
+
+def move_remote(root: Path, remote: Path) -> None:
+    """Let a repository name another folder as its data remote."""
+    config = root / ".dvc/config"
+    config.write_text(re.sub(r"url = .*", f"url = {remote}", config.read_text()))
 
 
 def _plant(path: Path, row: int, key: str = "") -> None:

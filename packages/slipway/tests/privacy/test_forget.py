@@ -12,7 +12,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from tests.privacy.conftest import KEY, Private
+from tests.privacy.conftest import KEY, Private, move_remote
 from tests.services.repository import commit
 from zc.lockfile import LockFile  # type: ignore[import-untyped]
 
@@ -35,16 +35,14 @@ def private(marked: Private, tmp_path: Path) -> Private:
     """A copy with a log of the holdout and a label of the subject."""
     remote = Path(shutil.copytree(marked.remote, tmp_path / "remote"))
     root = Path(shutil.copytree(marked.root, tmp_path / "repository", symlinks=True))
-    copy = Private(root, remote)
-    copy.run("dvc", "remote", "modify", "-q", "storage", "url", str(remote))
+    copy = Private(root, remote, tmp_path / "batch")
+    shutil.copytree(marked.log, copy.log)
+    move_remote(root, remote)
     commit(root, "Move the remote")
-    rows = max((root / "data").glob("*.parquet"))
-    copy.run("slipway", "score-batch", "--rows", str(rows), "--out", str(tmp_path / "out"))
     labels = tmp_path / "labels.csv"
     labels.write_text(f"flight_id,late\n{KEY},1\n20130901-UA1-EWR,0\n")
-    copy.run("slipway", "labels", "import", str(labels), "--log", str(tmp_path / "out/log"))
+    copy.run("slipway", "labels", "import", str(labels), "--log", str(copy.log))
     labels.unlink()
-    shutil.rmtree(tmp_path / "out/scores")  # a table of the user's
     return copy
 
 
@@ -74,7 +72,7 @@ def traces(*folders: Path) -> list[str]:
 
 def test_nothing_of_the_subject_is_left_and_the_log_is_verified(private: Private) -> None:
     """Also after a run that was interrupted: DVC is in use before the old objects are removed."""
-    log = private.root.parent / "out/log"
+    log = private.log
     command = ["slipway", "forget", KEY, "--log", str(log)]
     before = contents(private, log)
     assert len(traces(private.root, private.remote, log)) >= 5

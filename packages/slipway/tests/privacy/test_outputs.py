@@ -17,15 +17,6 @@ from slipway.predictions.record import to_line
 MARKERS = [text.encode() for text in (KEY, DESTINATION, str(SEATS))]
 
 
-@pytest.fixture(scope="module")
-def scored(marked: Private, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A batch of the rows with the values; its log is that of other commands."""
-    out = tmp_path_factory.mktemp("scored") / "out"
-    rows = max((marked.root / "data").glob("*.parquet"))
-    marked.run("slipway", "score-batch", "--rows", str(rows), "--out", str(out))
-    return out
-
-
 def lines_with_markers(*places: Path | str) -> list[str]:
     texts = []
     for place in places:
@@ -51,19 +42,17 @@ def test_the_markers_are_found_where_they_may_be(marked: Private) -> None:
     assert len(lines_with_markers(written.decode())) == 3
 
 
-def test_the_log_has_hashes_and_no_dropped_value(marked: Private, scored: Path) -> None:
-    assert lines_with_markers(scored / "log", scored / "batch.json") == []
-    record = orjson.loads(next((scored / "log").iterdir()).read_bytes().partition(b"\n")[0])
+def test_the_log_has_hashes_and_no_dropped_value(marked: Private) -> None:
+    assert lines_with_markers(marked.log, marked.batch / "batch.json") == []
+    record = orjson.loads(next(marked.log.iterdir()).read_bytes().partition(b"\n")[0])
     assert record["key"] == record["input"]["flight_id"] != ""
     assert "dest" not in record["input"]
 
 
-def test_reports_page_and_messages_have_no_personal_value(
-    marked: Private, scored: Path, tmp_path: Path
-) -> None:
+def test_reports_page_and_messages_have_no_personal_value(marked: Private, tmp_path: Path) -> None:
     bad = _bad_rows(marked, tmp_path / "bad.csv")
-    log = str(scored / "log")
-    ids = [orjson.loads(line)["id"] for line in next((scored / "log").iterdir()).open("rb")]
+    log = str(marked.log)
+    ids = [orjson.loads(line)["id"] for line in next(marked.log.iterdir()).open("rb")]
     rejected = tmp_path.with_name("rejected")  # its scores are a table of the user's, with keys
     invalid = fails(marked, "slipway", "validate", str(bad), "--json", str(tmp_path / "v.json"))
     assert "a personal value" in invalid
@@ -119,7 +108,7 @@ def test_a_slice_whose_labels_are_personal_values_is_refused(
     root = Path(shutil.copytree(marked.root, tmp_path / "repository", symlinks=True))
     with (root / "src/model/slices.py").open("a") as file:
         file.write('\nSLICES["dest"] = lambda columns: columns["dest"]\n')
-    assert "`dest`" in fails(Private(root, marked.remote), "slipway", "evaluate")
+    assert "`dest`" in fails(Private(root, marked.remote, marked.batch), "slipway", "evaluate")
 
 
 def _bad_rows(marked: Private, path: Path) -> Path:
