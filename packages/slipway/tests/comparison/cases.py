@@ -15,10 +15,10 @@ from slipway.comparison import verdict
 from slipway.comparison.compare import Compared, Rows, ScoredBest, ScoredModel
 from slipway.comparison.core import Findings, judge
 from slipway.comparison.report import Judgement, Period, Rule
-from slipway.metrics.groups import Group, Groups
 from slipway.comparison.verdict import reliability
 from slipway.metrics import paired
 from slipway.metrics.clusters import DAY, Clusters, Way
+from slipway.metrics.groups import Group, Groups
 from slipway.metrics.registry import METRICS, Sample
 from slipway.settings import MARGINS
 
