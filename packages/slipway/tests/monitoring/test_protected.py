@@ -12,6 +12,7 @@ from tests.monitoring.conftest import Look
 from tests.monitoring.traffic import draw, write_log
 
 from slipway.errors import SlipwayError
+from slipway.monitoring.recommendations import recommendations
 from slipway.predictions.labels.store import import_labels
 from slipway.project import Columns
 
@@ -55,6 +56,7 @@ def test_another_selection_rate_of_one_group_alarms_by_its_name(
     assert alarm.since >= "2024-06-10"
     (state,) = (each for each in report.groups if each.group == "red" and each.status == "drift")
     assert state.value > state.expected + 0.15
+    assert "colour=red" in recommendations(report)[0].finding
 
 
 def test_a_change_that_all_groups_share_is_no_shift_of_one(

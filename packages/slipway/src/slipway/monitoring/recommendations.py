@@ -33,7 +33,7 @@ class Recommendation:
 def recommendations(report: DriftReport) -> list[Recommendation]:
     """Return the recommendations of a report, the most urgent first."""
     found = [*_of_the_log(report), *_of_the_labels(report), *_of_the_columns(report)]
-    found += _of_the_volume(report)
+    found += [*_of_the_groups(report), *_of_the_volume(report)]
     return found or list(_of_the_rest(report))
 
 
@@ -93,6 +93,21 @@ def _of_the_columns(report: DriftReport) -> Iterator[Recommendation]:
             "find out whether this is real change or a data error (unit, source). Retrain only "
             "for real change",
             "data-drift",
+        )
+
+
+def _of_the_groups(report: DriftReport) -> Iterator[Recommendation]:
+    names = dict.fromkeys(
+        quote(f"{row.attribute}={row.group}") for row in report.groups if row.status == "drift"
+    )
+    if names:
+        shown = ", ".join(list(names)[:NAMES_SHOWN])
+        more = f" and {len(names) - NAMES_SHOWN} more" if len(names) > NAMES_SHOWN else ""
+        yield Recommendation(
+            f"{shown}{more}: protected groups are not treated as on the holdout",
+            "find out whether the group, its data or its labels have changed; judge a model of the "
+            "newest rows by your limits",
+            "a-protected-group-is-treated-differently",
         )
 
 
