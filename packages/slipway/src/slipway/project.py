@@ -61,6 +61,7 @@ __all__ = [
     "read_labels",
     "row_keys",
     "schema",
+    "sliced",
     "slices",
     "task",
 ]
@@ -384,8 +385,14 @@ def estimator(params: Mapping[str, Any], categories: list[str]) -> BaseEstimator
 
 
 def slices(columns: Columns) -> dict[str, np.ndarray]:
-    """Return every slice's labels, name to array of text, shape (rows,)."""
-    return _sliced(columns, list(_load("slices", "SLICES")))
+    """Return every slice's labels, name to array of text, shape (rows,).
+
+    Raises
+    ------
+    SlipwayError
+        The labels of a slice are values of a personal column.
+    """
+    return _not_personal(sliced(columns), columns)
 
 
 def protected() -> tuple[str, ...]:
@@ -409,13 +416,20 @@ def protected() -> tuple[str, ...]:
 
 def protected_slices(columns: Columns) -> dict[str, np.ndarray]:
     """Return the labels of each slice that is protected, as `slices` does."""
-    return _sliced(columns, protected())
+    return _not_personal(sliced(columns, protected()), columns)
 
 
-def _sliced(columns: Columns, names: Iterable[str]) -> dict[str, np.ndarray]:
+def sliced(columns: Columns, names: Iterable[str] | None = None) -> dict[str, np.ndarray]:
+    """Return the labels of slices, by default of all, without the schema: an image has none."""
     functions = _load("slices", "SLICES")
     with user_code():
-        found = {name: np.asarray(functions[name](columns)) for name in names}
+        return {
+            name: np.asarray(functions[name](columns))
+            for name in (functions if names is None else names)
+        }
+
+
+def _not_personal(found: dict[str, np.ndarray], columns: Columns) -> dict[str, np.ndarray]:
     for name, labels in found.items():
         _refuse_personal(name, labels, columns)
     return found

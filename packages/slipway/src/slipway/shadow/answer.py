@@ -97,7 +97,7 @@ class Shadow:
         seconds = time.perf_counter() - started
         return self._form.answer(score) | {
             "ms": round(seconds * 1000, 4),
-            "slices": {name: str(text[0]) for name, text in project.slices(rows.columns).items()},
+            "slices": {name: str(text[0]) for name, text in project.sliced(rows.columns).items()},
         }
 
 
