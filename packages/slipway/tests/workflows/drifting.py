@@ -114,6 +114,7 @@ def quiet(**said: Any) -> dict[str, Any]:
         "performance": None,
         "estimate": None,
         "concept": None,
+        "groups": [],
         "faults": [],
     } | said
 
