@@ -128,6 +128,27 @@ def test_cells_of_a_csv_file_that_cannot_be_read_are_named(
     assert len(scores_of(out)) == len(frame) - 2
 
 
+@pytest.mark.parametrize("processes", [1, 2])
+def test_lines_with_too_few_or_many_values_are_set_aside_in_their_places(
+    rows: Path, out: Path, score: Score, processes: int
+) -> None:
+    path = rows / "second.csv"
+    header, *lines = path.read_text("utf-8").splitlines()
+    sound = [line for line in lines if line]
+    for row in (0, 399, 400, len(lines) - 1):
+        lines[row] = lines[row].rpartition(",")[0] if row else lines[row] + ",1,2"
+    path.write_text("\n".join([header, *lines, ""]), "utf-8")
+
+    result = score(path, processes=processes)
+
+    bad = [0, 399, 400, len(sound) - 1]
+    assert _places(rejected_of(out)) == [(row, "", "line") for row in bad]
+    scores = scores_of(out).sort_values("row")
+    assert scores["row"].tolist() == [row for row in range(len(sound)) if row not in bad]
+    assert all(key in sound[row] for key, row in zip(scores["key"], scores["row"], strict=True))
+    assert result.counts.rejected == len(bad)
+
+
 def test_a_file_of_which_no_row_is_valid_is_finished(rows: Path, out: Path, score: Score) -> None:
     path = rows / "first.parquet"
     table = pq.read_table(path).slice(0, 500)

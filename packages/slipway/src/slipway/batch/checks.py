@@ -66,6 +66,28 @@ class CheckedRows:
     valid: np.ndarray
     faults: list[Fault]
 
+    def without(self, rows: np.ndarray, faults: Sequence[Fault]) -> CheckedRows:
+        """Return the chunk with further rows rejected, for these reasons alone.
+
+        Parameters
+        ----------
+        rows
+            Their positions in the chunk.
+        """
+        import pyarrow as pa
+
+        kept = ~np.isin(np.flatnonzero(self.valid), rows)
+        valid = self.valid.copy()
+        valid[rows] = False
+        rejected = set(rows.tolist())
+        others = [fault for fault in self.faults if fault.row not in rejected]
+        return CheckedRows(
+            take(self.columns, kept),
+            self.sent.filter(pa.array(kept)),
+            valid,
+            sorted([*others, *faults], key=lambda fault: fault.row),
+        )
+
 
 class _Cells(NamedTuple):
     """A column: as in the file, in its type, and which cells have no value that a rule can read."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from slipway.dataset.chunks import Source
+from slipway.dataset.chunks import Malformed, Source
 from slipway.dataset.csv_format import Stated
 from slipway.dataset.files import (
     READ,
@@ -53,12 +53,16 @@ class InputFile:
 
 @dataclass(frozen=True)
 class Piece:
-    """Consecutive rows of a file; `is_last` if no further rows follow."""
+    """Consecutive rows of a file; `is_last` if no further rows follow.
+
+    `malformed` are lines of a CSV file that could not be read: their rows have no values.
+    """
 
     number: int
     first_row: int
     rows: pa.Table
     is_last: bool
+    malformed: tuple[Malformed, ...] = ()
 
 
 def find_inputs(pattern: str) -> list[InputFile]:
@@ -242,8 +246,16 @@ def pieces(
         part, before = source.part_of(start, stop)
         number, skipped = chunks.start, start - before
     waiting: list[pa.RecordBatch] = []
+    malformed: list[Malformed] = []
     held = -skipped
-    for batch in source.batches(names, chunk_rows, part):
+
+    def piece(rows: pa.Table, *, is_last: bool) -> Piece:
+        first = number * chunk_rows
+        inside = range(first, first + rows.num_rows)
+        lines = tuple(line for line in malformed if line.row in inside)
+        return Piece(number, first, rows, is_last, lines)
+
+    for batch in source.batches(names, chunk_rows, part, malformed.append):
         ordered = batch.select(list(names))
         if held < 0:
             ordered = ordered.slice(min(-held, batch.num_rows))
@@ -253,14 +265,14 @@ def pieces(
         # One row more than a chunk, so that the last chunk is known to be the last.
         while held > chunk_rows:
             table = pa.Table.from_batches(waiting)
-            yield Piece(number, number * chunk_rows, table.slice(0, chunk_rows), False)
+            yield piece(table.slice(0, chunk_rows), is_last=False)
             waiting = table.slice(chunk_rows).to_batches()
             number, held = number + 1, held - chunk_rows
             if chunks is not None and number == chunks.stop:
                 return
     if held > 0:
         last = chunks is None or (number + 1) * chunk_rows >= (source.rows or 0)
-        yield Piece(number, number * chunk_rows, pa.Table.from_batches(waiting), last)
+        yield piece(pa.Table.from_batches(waiting), is_last=last)
 
 
 def spans(source: Source, chunk_rows: int) -> list[range | None]:

@@ -44,7 +44,6 @@ from slipway.batch.records import (
     record_ids,
 )
 from slipway.dataset.csv_format import CsvFormat, Stated
-from slipway.dataset.tables import take
 from slipway.dataset.zone import stated_zone
 from slipway.errors import NO, YES, SlipwayError
 from slipway.numbers import counted
@@ -68,6 +67,10 @@ if TYPE_CHECKING:
 CHUNK_ROWS, CHUNK_CELLS = 50_000, 10_000_000
 
 MOST_REASONS = 5  # in the summary
+
+# Rules of a row, not of a column, and what the summary calls them.
+SCORE, LINE = "score", "line"
+OF_A_ROW = {SCORE: "prediction: score", LINE: "line: number of values"}
 
 
 @dataclass(frozen=True)
@@ -350,14 +353,14 @@ class Scorer:
             The user's code failed, or the chunk cannot be written.
         """
         zone = stated_zone() if work.written else ""
-        checked = self._checker.check(work.piece.rows, work.written, zone)
+        checked = _without_malformed(
+            self._checker.check(work.piece.rows, work.written, zone), work.piece
+        )
         chunk = self._chunk(work, *self._scored(checked))
         self._folder.write(work.file, work.piece.number, chunk)
 
     def _scored(self, checked: CheckedRows) -> tuple[CheckedRows, np.ndarray]:
         """Return the rows that have scores, and these; the model may have none for a valid row."""
-        import pyarrow as pa
-
         if not checked.valid.any():
             return checked, np.empty(0)
         scores = self._model.score(checked.columns)
@@ -366,11 +369,8 @@ class Scorer:
             return checked, scores
         lost = np.flatnonzero(checked.valid)[~finite]
         message = "the model returned a score that is not a number"
-        valid = checked.valid.copy()
-        valid[lost] = False
-        faults = [*checked.faults, *(Fault(row, "", "score", message) for row in lost.tolist())]
-        columns, sent = take(checked.columns, finite), checked.sent.filter(pa.array(finite))
-        return CheckedRows(columns, sent, valid, sorted(faults)), scores[finite]
+        faults = [Fault(row, "", SCORE, message) for row in lost.tolist()]
+        return checked.without(lost, faults), scores[finite]
 
     def _chunk(self, work: Work, checked: CheckedRows, scores: np.ndarray) -> Chunk:
         import pyarrow as pa
@@ -408,9 +408,7 @@ class Scorer:
         self, work: Work, checked: CheckedRows, answers: Sequence[Any], scores: list[Any]
     ) -> Counts:
         decided = Counter(map(self._form.decided, answers)) if self._form.decisions else {}
-        reasons = Counter(
-            dict.fromkeys((f.row, f"{f.column or 'prediction'}: {f.rule}") for f in checked.faults)
-        )
+        reasons = Counter(dict.fromkeys((fault.row, _named(fault)) for fault in checked.faults))
         by_reason = Counter(reason for _, reason in reasons)
         return Counts(
             scored=len(scores),
@@ -421,6 +419,22 @@ class Scorer:
             watched=sum(map(self._form.watched, scores)),
             is_last=work.piece.is_last,
         )
+
+
+def _without_malformed(checked: CheckedRows, piece: Piece) -> CheckedRows:
+    """Return the chunk without the lines that could not be read."""
+    if not piece.malformed:
+        return checked
+    rows = [line.row - piece.first_row for line in piece.malformed]
+    faults = [
+        Fault(row, "", LINE, f"expected {line.expected} values, got {line.found}")
+        for row, line in zip(rows, piece.malformed, strict=True)
+    ]
+    return checked.without(np.array(rows), faults)
+
+
+def _named(fault: Fault) -> str:
+    return f"{fault.column}: {fault.rule}" if fault.column else OF_A_ROW.get(fault.rule, fault.rule)
 
 
 def _rejected(work: Work, faults: Sequence[Fault]) -> pa.Table:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from itertools import accumulate, pairwise
@@ -47,6 +48,14 @@ MOST_DIGITS = 38
 
 Part = range | None
 """Row groups of a parquet file; None: all rows."""
+
+
+class Malformed(NamedTuple):
+    """A line of a CSV file with too few or too many values; `row` is its position in the file."""
+
+    row: int
+    expected: int
+    found: int
 
 
 class Cells(NamedTuple):
@@ -107,7 +116,11 @@ class Source:
         return range(first, min(last + 1, len(ends))), ends[first - 1] if first else 0
 
     def batches(
-        self, names: Sequence[str], chunk_rows: int, part: Part = None
+        self,
+        names: Sequence[str],
+        chunk_rows: int,
+        part: Part = None,
+        malformed: Callable[[Malformed], object] | None = None,
     ) -> Iterator[pa.RecordBatch]:
         """Yield the rows in order, at most `chunk_rows` at once.
 
@@ -115,6 +128,9 @@ class Source:
         ----------
         part
             Row groups of a parquet file; default: all rows.
+        malformed
+            Called for each such line of a CSV file before it is yielded, as a row without values.
+            Default: the file is refused.
 
         Raises
         ------
@@ -123,7 +139,9 @@ class Source:
         """
         with reading(self.path):
             if self.format:
-                yield from _csv_batches(self.path, names, chunk_rows, self.format)
+                for batch in _csv_batches(self.path, names, self.format, malformed):
+                    for start in range(0, batch.num_rows, chunk_rows):
+                        yield batch.slice(start, chunk_rows)
             else:
                 yield from _parquet_batches(self.path, names, chunk_rows, part)
 
@@ -180,19 +198,82 @@ def _csv_schema(path: Path, written: CsvFormat) -> pa.Schema:
     from pyarrow import csv
 
     read = csv.ReadOptions(encoding=written.encoding)
-    with csv.open_csv(path, read, _parse_options(written)) as file:
+    # Malformed lines are found, and refused, where the rows are read.
+    with csv.open_csv(path, read, _parse_options(written, lambda _: "skip")) as file:
         return file.schema
 
 
-def _parse_options(written: CsvFormat) -> csv.ParseOptions:
+def _parse_options(
+    written: CsvFormat, handler: Callable[[csv.InvalidRow], str] | None = None
+) -> csv.ParseOptions:
     from pyarrow import csv
 
-    return csv.ParseOptions(delimiter=written.delimiter, newlines_in_values=True)
+    return csv.ParseOptions(
+        delimiter=written.delimiter, newlines_in_values=True, invalid_row_handler=handler
+    )
 
 
 def _csv_batches(
-    path: Path, names: Sequence[str], chunk_rows: int, written: CsvFormat
+    path: Path,
+    names: Sequence[str],
+    written: CsvFormat,
+    malformed: Callable[[Malformed], object] | None,
 ) -> Iterator[pa.RecordBatch]:
+    import pyarrow as pa
+
+    read = 0
+    try:
+        with _open_csv(path, names, written) as file:
+            for batch in file:
+                yield batch
+                read += batch.num_rows
+    except pa.ArrowInvalid:
+        if malformed is None:
+            raise
+        # Only one thread can number the lines, so the fast way comes first.
+        for batch in _with_malformed(path, names, written, malformed):
+            yield batch.slice(min(read, batch.num_rows))
+            read -= min(read, batch.num_rows)
+
+
+def _with_malformed(
+    path: Path, names: Sequence[str], written: CsvFormat, malformed: Callable[[Malformed], object]
+) -> Iterator[pa.RecordBatch]:
+    """Yield all rows; malformed lines are rows without values, in their places."""
+    import pyarrow as pa
+
+    found: deque[Malformed] = deque()
+
+    def keep(row: csv.InvalidRow) -> str:
+        # `number` begins with 1, the header.
+        found.append(Malformed(row.number - 2, row.expected_columns, row.actual_columns))
+        return "skip"
+
+    def empty() -> pa.RecordBatch:
+        malformed(found.popleft())
+        return pa.RecordBatch.from_arrays([pa.nulls(1, pa.string())] * len(names), list(names))
+
+    at = 0  # the position of the next row
+    with _open_csv(path, names, written, keep) as file:
+        for batch in file:
+            rest = batch
+            while found and found[0].row < at + rest.num_rows:
+                before = found[0].row - at
+                yield rest.slice(0, before)
+                yield empty()
+                rest, at = rest.slice(before), at + before + 1
+            yield rest
+            at += rest.num_rows
+        while found:
+            yield empty()
+
+
+def _open_csv(
+    path: Path,
+    names: Sequence[str],
+    written: CsvFormat,
+    handler: Callable[[csv.InvalidRow], str] | None = None,
+) -> csv.CSVStreamingReader:
     import pyarrow as pa
     from pyarrow import csv
 
@@ -203,11 +284,10 @@ def _csv_batches(
         quoted_strings_can_be_null=False,
         null_values=[""],
     )
-    read = csv.ReadOptions(block_size=CSV_BLOCK, encoding=written.encoding)
-    with csv.open_csv(path, read, _parse_options(written), convert) as file:
-        for batch in file:
-            for start in range(0, batch.num_rows, chunk_rows):
-                yield batch.slice(start, chunk_rows)
+    read = csv.ReadOptions(
+        block_size=CSV_BLOCK, encoding=written.encoding, use_threads=handler is None
+    )
+    return csv.open_csv(path, read, _parse_options(written, handler), convert)
 
 
 def values_of(
