@@ -221,7 +221,7 @@ FORGERIES: dict[str, Any] = {
     "the p-value": lambda gap: gap.update(p_adjusted=1.0),
     "the limit": lambda gap: gap.update(limit=0.9),
     "the value": lambda gap: gap.update(value=0.01),
-    "no groups": lambda gap: gap.update(smallest="nobody"),
+    "no groups": lambda gap: gap.update(smallest="unknown"),
 }
 
 

@@ -40,16 +40,15 @@ class Explanations:
         self._rows = RowValidator(model.manifest["inputs"], project.RULES, max_rows=1)
         self._form = answers_of(model.task, model.manifest)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="explanations")
-        self._refusal: Refusal | None = None
-        self._explainer: Explainer | None = None
+        self._explainer: Explainer | Refusal
         try:
             self._explainer = _warm(model)
         except NotInstalled as missing:
-            self._refusal = Refusal(501, "not_installed", f"{missing}: {missing.do}")
-        except Exception:
+            self._explainer = Refusal(501, "not_installed", f"{missing}: {missing.do}")
+        except Exception:  # of any library; predictions must be served without explanations too
             logger.exception("predictions of this model cannot be explained")
             message = "this model cannot be explained; the reason is in the service's own log"
-            self._refusal = Refusal(501, "not_explained", message)
+            self._explainer = Refusal(501, "not_explained", message)
 
     async def explain(self, body: bytes, explained_class: str) -> bytes:
         """Return the explanation of one row.
@@ -61,20 +60,20 @@ class Explanations:
         BadRows, TooManyRows
             The row is not valid, or there are several.
         """
-        if self._refusal is not None:
-            raise self._refusal
+        if isinstance(self._explainer, Refusal):
+            raise self._explainer
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._thread, self._explain, body, explained_class)
+        arguments = (self._explainer, body, explained_class)
+        return await loop.run_in_executor(self._thread, self._explain, *arguments)
 
-    def _explain(self, body: bytes, explained_class: str) -> bytes:
+    def _explain(self, explainer: Explainer, body: bytes, explained_class: str) -> bytes:
         rows = self._rows.parse(body)
         if not isinstance(rows, Rows):
             raise BadRows(rows)
         features = project.features(rows.columns)
         score = self._model.score_features(features).tolist()[0]
-        assert self._explainer is not None  # noqa: S101  else the request was refused
         try:
-            explained = self._explainer.explain(features, explained_class)
+            explained = explainer.explain(features, explained_class)
         except SlipwayError as error:
             raise Refusal(422, "bad_class", f"{error}: {error.do}") from None
         answer = self._form.answer(score) | explained.model_dump()
