@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import runpy
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +11,16 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from pandera.errors import SchemaError
 from tests.services.projects import ROOT
 
 from slipway.errors import SlipwayError
 from slipway.setup.adopt.estimators import Chosen, candidates, choose_estimator
+from slipway.setup.adopt.model_code import write_model
 from slipway.setup.adopt.plan import Plan, Request, make_plan
 from slipway.setup.adopt.project_files import remove_starter, write_params
 from slipway.setup.adopt.run import features_of
-from slipway.setup.adopt.table import read_table
+from slipway.setup.adopt.table import read_table, to_arrow
 
 ROWS = 200
 
@@ -73,7 +76,7 @@ def test_roles_follow_from_the_types(tmp_path: Path, columns: dict[str, Any]) ->
         ),
         "born": np.resize(["1990-01-01", "1980-05-05"], ROWS),
     }
-    plan = plan_of(tmp_path, columns | more, time="seen", key="id")
+    plan = plan_of(tmp_path, columns | more, time="seen", key=("id",))
     assert plan.named("number") == ["x", "amount"]
     assert plan.named("category") == ["plan"]
     assert plan.named("time") == ["born"]
@@ -100,9 +103,25 @@ def test_a_number_that_counts_the_rows_or_follows_the_time_is_no_feature(
         "batch": numbers // 3,
         "shuffled": np.random.default_rng(1).permutation(numbers // 3),
     }
-    plan = plan_of(tmp_path, columns | more, key="id")
+    plan = plan_of(tmp_path, columns | more, key=("id",))
     assert plan.named("number") == ["x", "amount", "shuffled"]
     assert plan.named("unused") == ["Order Nr.", "batch"]
+
+
+def test_several_columns_identify_a_row_and_one_of_them_is_the_entity(
+    tmp_path: Path, columns: dict[str, Any]
+) -> None:
+    more = {"shop": np.arange(ROWS) // 4, "order": np.arange(ROWS) % 4}
+    plan = plan_of(tmp_path, columns | more, key=("shop", "order"), entity="shop")
+    assert plan.key == ("shop", "order")
+    assert not {"shop", "order"} & {*plan.named("number"), *plan.named("category")}
+    write_model(plan, candidates(plan)[0].text, tmp_path / "model")
+    written = runpy.run_path(str(tmp_path / "model/schema.py"))
+    assert written["KEY"] == ["shop", "order"]
+    rows = to_arrow(plan.table).to_pandas()
+    written["schema"].validate(rows)
+    with pytest.raises(SchemaError):
+        written["schema"].validate(pd.concat([rows, rows.head(1)], ignore_index=True))
 
 
 @pytest.mark.parametrize(("days", "listed"), [(11, True), (90, False)])
@@ -166,17 +185,20 @@ REFUSED: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
         "100 rows have none",
     ),
     "two times": ({"at": "2024-01-01", "then": "2024-01-02"}, {}, "several columns are times"),
-    "a key that is repeated": ({}, {"key": "plan"}, "is in"),
-    "a key of fractions": ({}, {"key": "x"}, "whole number"),
+    "a key that is repeated": ({}, {"key": ("plan",)}, "is in"),
+    "a key of two columns that is repeated": ({"n": 1}, {"key": ("plan", "n")}, "'basic', 1 is in"),
+    "a column twice in the key": ({}, {"key": ("id", "id")}, "twice"),
+    "a key with a column of fractions": ({}, {"key": ("id", "x")}, "`x`: its type"),
+    "a key of fractions": ({}, {"key": ("x",)}, "whole number"),
     "an infinite feature": ({"x": np.resize([1.5, -np.inf], ROWS)}, {}, "infinite in 100 rows"),
     "a task that is not adopted": ({}, {"task": "quantile"}, "quantile"),
     "no such entity": ({}, {"entity": "customer"}, "no such column"),
     "the target as entity": ({}, {"entity": "label"}, "is the target"),
-    "the key as entity": ({}, {"entity": "id", "key": "id"}, "is the key"),
-    "an entity of one row each": ({}, {"entity": "id", "key": "none"}, "no two rows"),
+    "the key as entity": ({}, {"entity": "id", "key": ("id",)}, "is the key"),
+    "an entity of one row each": ({}, {"entity": "id", "key": ("none",)}, "no two rows"),
     "a positive value of numbers": ({}, {"target": "amount", "positive": "1"}, "no positive value"),
     "an entity of all rows": ({"shop": "a"}, {"entity": "shop"}, "the same one"),
-    "the target as key": ({"label": range(ROWS)}, {"key": "label"}, "is the target"),
+    "the target as key": ({"label": range(ROWS)}, {"key": ("label",)}, "is the target"),
     "a positive class that does not exist": ({}, {"positive": "2"}, "0, 1"),
 }
 
@@ -359,7 +381,7 @@ def test_text_that_looks_like_dates_is_named_as_such(
     tmp_path: Path, columns: dict[str, Any]
 ) -> None:
     days = pd.date_range("2024-01-01", periods=ROWS).strftime("%d.%m.%Y")
-    plan = plan_of(tmp_path, columns | {"day": days}, key="id")
+    plan = plan_of(tmp_path, columns | {"day": days}, key=("id",))
     assert any("day" in each.what and "dates" in each.evidence for each in plan.decisions)
 
 

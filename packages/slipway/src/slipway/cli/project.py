@@ -47,10 +47,11 @@ def adopt(
         ),
     ] = "UTC",
     key: Annotated[
-        str | None,
+        list[str] | None,
         typer.Option(
             metavar="COLUMN",
-            help="What identifies a row; none: nothing does. Default: a column that looks like it.",
+            help="What identifies a row; several columns: repeat it; none: nothing does. Default: "
+            "a column that looks like it.",
         ),
     ] = None,
     entity: Annotated[
@@ -78,7 +79,7 @@ def adopt(
     from slipway.setup.adopt import UNDO, Request, decisions_text, examine, plan_text
     from slipway.setup.adopt import adopt as write
 
-    request = Request(target, task, time, key, entity, positive, zone)
+    request = Request(target, task, time, tuple(key or ()) or None, entity, positive, zone)
     asks = sys.stdin.isatty() and not yes
     plan = examine(files, request, _choose if asks else None)
     typer.echo(plan_text(plan))

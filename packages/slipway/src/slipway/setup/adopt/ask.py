@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from slipway.setup.adopt.plan import NONE, Ambiguous, Plan, Request, entities, make_plan
+from slipway.setup.adopt.plan import NONE, Plan, Request, SeveralTimes, entities, make_plan
 from slipway.setup.adopt.table import Table
 
 Ask = Callable[[str, Sequence[str], str], str]
@@ -27,6 +27,6 @@ def plan_by_asking(table: Table, request: Request, ask: Ask) -> Plan:
     while True:
         try:
             return make_plan(table, request)
-        except Ambiguous as question:
+        except SeveralTimes as question:
             answer = ask(str(question), question.choices, question.choices[0])
-            request = replace(request, **{question.option: answer})
+            request = replace(request, time=answer)

@@ -87,16 +87,24 @@ def _schema(plan: Plan) -> dict[str, str]:
         lines += [f"TIME_ZONE = {plan.zone!r}"]
     columns = [f"        {name!r}: {_declared(plan, c)}," for name, c in plan.table.columns.items()]
     return {
-        "key": repr(plan.key),
+        "key": _key(plan.key),
+        "unique": "    unique=KEY,\n" if len(plan.key) > 1 else "",
         "time": repr(plan.time),
         "clusters": "\n".join([*lines, ""]),
         "columns": "\n".join(columns),
     }
 
 
+def _key(names: Sequence[str]) -> str:
+    """Return the code of a key, as `slipway.project.key_columns` reads it."""
+    if len(names) > 1:
+        return repr(list(names))
+    return repr(names[0]) if names else "None"
+
+
 def _declared(plan: Plan, column: Column) -> str:
     """Return the code that declares a column."""
-    is_known = column.name in (plan.key, plan.time) or plan.roles.get(column.name) in (
+    is_known = column.name in (*plan.key, plan.time) or plan.roles.get(column.name) in (
         "number",
         "category",
         "time",
@@ -105,13 +113,13 @@ def _declared(plan: Plan, column: Column) -> str:
     arguments = [dtype, *_checks(plan, column)]
     if share := column.missing_share:
         arguments.append(f"missing={min(1.0, math.ceil(share * 150 + 1) / 100)}")
-    if column.name == plan.key:
+    if (column.name,) == plan.key:
         arguments.append("unique=True")
     return f"{'before' if is_known else 'after'}({', '.join(arguments)})"
 
 
 def _checks(plan: Plan, column: Column) -> list[str]:
-    if column.name in (plan.key, plan.time) or column.kind == "time":
+    if column.name in (*plan.key, plan.time) or column.kind == "time":
         return []
     if column.kind != "text":
         low, high = limits(column)
@@ -264,7 +272,8 @@ KEY_IS_NOT_USED = '''
 
 def the_key_is_not_used(columns: Columns, score: Score) -> np.ndarray:
     """A row has the same score under another key."""
-    return _same(score(columns), score({**columns, KEY: columns[KEY][::-1]}))
+    others = {name: columns[name][::-1] for name in KEY_COLUMNS}
+    return _same(score(columns), score({**columns, **others}))
 '''
 
 OPTIONAL = '''
@@ -289,7 +298,8 @@ def _behaviours(plan: Plan) -> dict[str, str]:
     ]
     imports, functions, entries = "", "", []
     if plan.key:
-        imports = "\nfrom model.schema import KEY\n"
+        columns = "(KEY,)" if len(plan.key) == 1 else "KEY"
+        imports = f"\nfrom model.schema import KEY\n\nKEY_COLUMNS = {columns}\n"
         functions += KEY_IS_NOT_USED
         entries.append('    "the_key_is_not_used": Behaviour(the_key_is_not_used, at_least=1.0),')
     if optional:

@@ -6,6 +6,7 @@ What is not given is found in the table, and everything that a person has to con
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
@@ -75,26 +76,18 @@ class Request:
     target: str
     task: str | None = None
     time: str | None = None
-    key: str | None = None
+    key: tuple[str, ...] | None = None
     entity: str | None = None
     positive: str | None = None
     zone: str = "UTC"
 
 
-class Ambiguous(SlipwayError):
-    """The table has several answers, of which the user has to choose one.
+class SeveralTimes(SlipwayError):
+    """Several columns are times, of which the user has to choose one: `choices`."""
 
-    Attributes
-    ----------
-    option
-        The field of `Request` that decides.
-    choices
-        Its possible values.
-    """
-
-    def __init__(self, what: str, do: str, option: str, choices: Sequence[str]) -> None:
+    def __init__(self, what: str, do: str, choices: Sequence[str]) -> None:
         super().__init__(what, do)
-        self.option, self.choices = option, tuple(choices)
+        self.choices = tuple(choices)
 
 
 @dataclass(frozen=True)
@@ -114,6 +107,8 @@ class Plan:
     ----------
     positive
         The value of a binary label that is predicted; None if labels are 0 and 1.
+    key
+        The columns that identify a row together; none if rows have no key.
     roles
         Of each column but target, key and event time.
     max_feature_auc
@@ -126,7 +121,7 @@ class Plan:
     labels: np.ndarray
     positive: Any
     time: str | None
-    key: str | None
+    key: tuple[str, ...]
     entity: str | None
     zone: str
     roles: Mapping[str, Role]
@@ -168,10 +163,12 @@ def make_plan(table: Table, request: Request) -> Plan:
         )
     time = _time(table, request, decisions)
     key = _key(table, request, target.name, decisions)
-    entity = _entity(table, request, {target.name: "target", time: "time", key: "key"})
+    # Of a key of several columns, one may well be what several rows are of.
+    uses: dict[str | None, str] = {name: "key" for name in key if len(key) == 1}
+    entity = _entity(table, request, uses | {target.name: "target", time: "time"})
     if entity is None:
         _name_entities(table, request, decisions)
-    taken = {target.name, key, time}
+    taken = {target.name, time, *key}
     _name_few_clusters(table, time, entity, request.zone, decisions)
     times = table.columns[time] if time else None
     roles: dict[str, Role] = {
@@ -399,10 +396,9 @@ def _time(table: Table, request: Request, decisions: list[Decision]) -> str | No
     if not found:
         return None
     if len(found) > 1:
-        raise Ambiguous(
+        raise SeveralTimes(
             f"several columns are times: {', '.join(map(shown_name, found))}",
             "name the one at which the prediction is asked for with --time, or --time none",
-            "time",
             [*found, NONE],
         )
     decisions.append(
@@ -429,26 +425,19 @@ def _without_gaps(column: Column) -> str:
     return column.name
 
 
-def _key(table: Table, request: Request, target: str, decisions: list[Decision]) -> str | None:
-    """Return the column that identifies a row, if there is one."""
-    if request.key == NONE:
-        return None
+def _key(table: Table, request: Request, target: str, decisions: list[Decision]) -> tuple[str, ...]:
+    """Return the columns that identify a row, if there are any."""
+    if request.key == (NONE,):
+        return ()
     if request.key is not None:
-        column = _column(table, request.key, "--key")
-        if reason := "this is the target" if column.name == target else _not_a_key(column):
-            raise SlipwayError(
-                f"--key {shown_name(request.key)}: {reason}",
-                "name another column, or --key none; several columns can be the key, as a list of "
-                "names in KEY of src/model/schema.py",
-            )
-        return column.name
+        return _stated_key(table, request.key, target)
     found = [
         name
         for name, column in table.columns.items()
         if name not in (target, request.entity) and _looks_like_a_key(column, table.rows)
     ]
     if not found:
-        return None
+        return ()
     decisions.append(
         Decision(
             f"`{found[0]}` identifies a row (the key)",
@@ -456,24 +445,51 @@ def _key(table: Table, request: Request, target: str, decisions: list[Decision])
             "if it is not the key, add --key COLUMN or --key none",
         )
     )
-    return found[0]
+    return (found[0],)
 
 
-def _not_a_key(column: Column) -> str:
+def _stated_key(table: Table, names: tuple[str, ...], target: str) -> tuple[str, ...]:
+    """Return the columns of a stated key; raises SlipwayError unless they identify each row."""
+    columns = [_column(table, name, "--key") for name in names]
+    stated = " ".join(f"--key {shown_name(name)}" for name in names)
+    reasons = (
+        f"`{column.name}`: {reason}"
+        for column in columns
+        if (reason := "this is the target" if column.name == target else _no_part_of_a_key(column))
+    )
+    reason = next(reasons, "")
+    if len(set(names)) < len(names):
+        reason = "a column is named twice"
+    if reason := reason or _repeated(columns):
+        raise SlipwayError(
+            f"{stated}: {reason}",
+            "name another column, several that identify a row together (--key COLUMN --key "
+            "COLUMN), or --key none",
+        )
+    return names
+
+
+def _no_part_of_a_key(column: Column) -> str:
     if column.kind not in ("text", "integer"):
         return f"its type is {column.dtype}; a key is text or a whole number in every row"
     if column.missing.any():
         return f"{counted(int(column.missing.sum()), 'row has', 'rows have')} no value"
-    if len(column.distinct) < len(column.values):
-        values, counts = np.unique(column.values, return_counts=True)
-        most = _plain(values[[counts.argmax()]])[0]
-        return f"{most!r} is in {counted(counts.max(), 'row')}; a key is in one"
     return ""
+
+
+def _repeated(columns: Sequence[Column]) -> str:
+    """Return which value, or values of several columns, is in more than one row."""
+    rows = Counter(zip(*(column.values.tolist() for column in columns), strict=True))
+    values, count = rows.most_common(1)[0] if rows else ((), 0)
+    if count <= 1:
+        return ""
+    return f"{', '.join(map(repr, values))} is in {counted(count, 'row')}; a key is in one"
 
 
 def _looks_like_a_key(column: Column, rows: int) -> bool:
     """Return whether a column is unique, and numbers or names the rows."""
-    if _not_a_key(column):
+    is_unique = len(column.distinct) == len(column.values)
+    if _no_part_of_a_key(column) or not is_unique:
         return False
     is_named = _is_called_as_a_key(column.name)
     if column.kind == "text":
@@ -522,7 +538,9 @@ def entities(table: Table, request: Request) -> list[str]:
     Whole numbers do only if the column is called as numbers of things are: the values of a measured
     quantity, such as an age, are repeated as well.
     """
-    taken = {request.target, request.key, request.time}
+    taken = {request.target, request.time}
+    if request.key and len(request.key) == 1:
+        taken |= set(request.key)
     fewest = max(FEWEST, np.sqrt(table.rows))
     return [
         name
@@ -622,7 +640,7 @@ def _useless(column: Column, rows: int) -> str:
         return f"text with {len(values):,} different values in {counted(rows, 'row')}{dates}"
     if column.kind == "number" and np.abs(values).max() > LARGEST:
         return f"its numbers are beyond those of float32, up to {np.abs(values).max():.3g}"
-    if column.kind == "integer" and not _not_a_key(column) and _looks_like_a_key(column, rows):
+    if column.kind == "integer" and _looks_like_a_key(column, rows):
         return "it numbers the rows"
     return ""
 

@@ -146,7 +146,7 @@ SEARCH_ALONE = "`slipway search` tries"
 
 def is_retrainable(plan: Plan) -> bool:
     """Return whether rows of the prediction log can be added to data/."""
-    return plan.time is not None and plan.key is not None
+    return plan.time is not None and len(plan.key) == 1
 
 
 def _monitoring(plan: Plan, section: str) -> str:

@@ -16,7 +16,7 @@ def plan_text(plan: Plan) -> str:
         "Table": f"{counted(plan.table.rows, 'row')}, {counted(len(plan.table.columns), 'column')}",
         "Target": f"`{plan.target.name}`, {plan.task.name}{_positive(plan)}",
         "Time": f"`{plan.time}`" if plan.time else "none: rows are held out by a hash",
-        "Key": f"`{plan.key}`" if plan.key else "none: labels are joined by the prediction id",
+        "Key": _names(list(plan.key)) or "none: labels are joined by the prediction id",
         "Entity": f"`{plan.entity}`" if plan.entity else "none: rows do not depend on each other",
         "Numbers": _names(plan.named("number")),
         "Categories": _names(plan.named("category")),
