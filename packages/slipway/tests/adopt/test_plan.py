@@ -14,11 +14,12 @@ import yaml
 from pandera.errors import SchemaError
 from tests.services.projects import ROOT
 
+from slipway.card.written import CARD
 from slipway.errors import SlipwayError
 from slipway.setup.adopt.estimators import Chosen, candidates, choose_estimator
 from slipway.setup.adopt.model_code import write_model
 from slipway.setup.adopt.plan import Plan, Request, make_plan
-from slipway.setup.adopt.project_files import remove_starter, write_params
+from slipway.setup.adopt.project_files import remove_starter, write_pages, write_params
 from slipway.setup.adopt.run import features_of
 from slipway.setup.adopt.table import read_table, to_arrow
 
@@ -43,7 +44,8 @@ def columns() -> dict[str, Any]:
 def plan_of(folder: Path, columns: dict[str, Any], target: str = "label", **stated: Any) -> Plan:
     path = folder / "table.csv"
     pd.DataFrame(columns).to_csv(path, index=False)
-    return make_plan(read_table([path]), Request(target, **stated))
+    zone = stated.get("zone", "UTC")
+    return make_plan(read_table([path], zone=zone), Request(target, **stated))
 
 
 @pytest.mark.parametrize(
@@ -185,6 +187,11 @@ REFUSED: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
         "100 rows have none",
     ),
     "two times": ({"at": "2024-01-01", "then": "2024-01-02"}, {}, "several columns are times"),
+    "only times that no clock shows": (
+        {"at": np.resize(["2025-03-30 02:30", "2025-01-01 00:00"], ROWS)},
+        {"zone": "Europe/Berlin"},
+        "at has a time that no clock",
+    ),
     "a key that is repeated": ({}, {"key": ("plan",)}, "is in"),
     "a key of two columns that is repeated": ({"n": 1}, {"key": ("plan", "n")}, "'basic', 1 is in"),
     "a column twice in the key": ({}, {"key": ("id", "id")}, "twice"),
@@ -393,3 +400,16 @@ def test_a_time_that_no_clock_shows_leaves_its_column_out_by_name(
     pd.DataFrame(columns | {"at": days}).to_csv(path, index=False)
     table = read_table([path], zone="America/New_York")
     assert "2024-03-10 02:30" in table.left_out["at"]
+
+
+def test_the_card_of_a_table_is_kept_until_its_target_or_task_is_another_one(
+    tmp_path: Path, columns: dict[str, Any]
+) -> None:
+    write_pages(plan_of(tmp_path, columns), tmp_path)
+    card = tmp_path / CARD
+    card.write_text(card.read_text("utf-8") + "\nWritten by hand.\n", "utf-8")
+    write_pages(plan_of(tmp_path, columns | {"more": columns["x"]}), tmp_path)
+    assert "Written by hand." in card.read_text("utf-8")
+    classes = plan_of(tmp_path, columns | {"label": np.resize(["a", "b", "c"], ROWS)})
+    write_pages(classes, tmp_path)
+    assert "task: multiclass" in card.read_text("utf-8")

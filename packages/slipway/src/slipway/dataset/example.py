@@ -81,9 +81,17 @@ def _columns() -> list[ColumnSpec]:
     return export_schema(project.schema())
 
 
+def _in_key(column: ColumnSpec) -> str:
+    if column["unique"]:
+        return ", another one in each row"
+    key = project.key_columns()
+    others = [name for name in key if name != column["name"]] if column["name"] in key else []
+    return f", another one in each row together with {', '.join(others)}" if others else ""
+
+
 def _expected(column: ColumnSpec) -> str:
     """Return what a value of a column must be."""
     checks = ", ".join(describe(rule["check"], rule["arguments"]) for rule in column["rules"])
     missing = ", or null" if column["nullable"] else ""
-    key = ", another one in each row" if column["unique"] else ""
+    key = _in_key(column)
     return f"{NOUNS[column['type']]}{f': {checks}' if checks else ''}{key}{missing}"

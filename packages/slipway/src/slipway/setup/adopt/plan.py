@@ -19,7 +19,7 @@ from slipway.dataset.periods import Span, local_days, starts_of, unit_of
 from slipway.errors import SlipwayError
 from slipway.metrics.clusters import FEWEST
 from slipway.numbers import counted
-from slipway.setup.adopt.table import Column, Table
+from slipway.setup.adopt.table import NO_SUCH_TIME, Column, Table
 from slipway.tasks import NAMES, Task, declared_task
 from slipway.tasks.base import listed
 from slipway.tasks.multiclass import MOST_CLASSES
@@ -394,6 +394,7 @@ def _time(table: Table, request: Request, decisions: list[Decision]) -> str | No
     if request.target in (found := _times(table)):
         found.remove(request.target)
     if not found:
+        _refuse_no_such_time(table)
         return None
     if len(found) > 1:
         raise SeveralTimes(
@@ -409,6 +410,17 @@ def _time(table: Table, request: Request, decisions: list[Decision]) -> str | No
         )
     )
     return _without_gaps(table.columns[found[0]])
+
+
+def _refuse_no_such_time(table: Table) -> None:
+    """Raise SlipwayError if the only times are left out: rows would be held out by a hash."""
+    for name, reason in table.left_out.items():
+        if reason.startswith(NO_SUCH_TIME):
+            raise SlipwayError(
+                f"{table.paths[0]}: column {shown_name(name)} {reason}",
+                "state the zone in which its times are written with --zone, correct this row, or "
+                "add --time none",
+            )
 
 
 def _times(table: Table) -> list[str]:

@@ -75,7 +75,8 @@ def write_pages(plan: Plan, root: Path) -> None:
     """Write model card and canvas with prompts, unless people have written those of this target."""
     page, canvas = Page.read(root, CARD), root / CANVAS
     is_starter = canvas.is_file() and OF_THE_STARTER.search(read_text(canvas))
-    if page and page.front.get("target") == plan.target.name and not is_starter:
+    claims = {"target": plan.target.name, "task": plan.task.name}
+    if page and claims.items() <= page.front.items() and not is_starter:
         return
     for path in (CARD, CANVAS):
         write_prompts(root, path, plan.target.name, plan.task.name)

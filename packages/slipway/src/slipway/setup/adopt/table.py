@@ -93,6 +93,10 @@ class Column:
         return float(self.missing.mean())
 
 
+# Why a column of times is left out.
+NO_SUCH_TIME = "has a time that no clock of"
+
+
 @dataclass(frozen=True)
 class Table:
     """The rows of some files.
@@ -241,7 +245,7 @@ def _of_text(
     unreadable = np.concatenate([np.asarray(part.unreadable) for part in parts])
     if unreadable.any() and kind == "time":
         cell = _texts(texts)[unreadable.argmax()]
-        return f"has a time that no clock of {zone} shows: {cell}"
+        return f"{NO_SUCH_TIME} {zone} shows: {cell}"
     if unreadable.any():  # beyond int64
         return Column(name, "text", _texts(texts), "str")
     if all(part.values.null_count == len(part.values) for part in parts):
