@@ -28,7 +28,8 @@ from slipway.errors import SlipwayError
 from slipway.progress import track
 from slipway.setup.adopt.estimators import candidates
 from slipway.setup.adopt.model_code import write_model
-from slipway.setup.adopt.plan import Request, make_plan
+from slipway.setup.adopt.plan import make_plan
+from slipway.setup.adopt.request import Request
 from slipway.setup.adopt.run import features_of
 from slipway.setup.adopt.table import read_table
 

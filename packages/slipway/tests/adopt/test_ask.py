@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from slipway.setup.adopt.ask import ENTITY, plan_by_asking
-from slipway.setup.adopt.plan import Request
+from slipway.setup.adopt.request import Request
 from slipway.setup.adopt.table import Table, read_table
 
 ROWS = 200

@@ -14,7 +14,8 @@ from tests.adopt.mutations import MUTATIONS
 from slipway.errors import SlipwayError
 from slipway.setup.adopt.estimators import candidates
 from slipway.setup.adopt.model_code import write_model
-from slipway.setup.adopt.plan import Plan, Request, make_plan
+from slipway.setup.adopt.plan import Plan, make_plan
+from slipway.setup.adopt.request import Request
 from slipway.setup.adopt.run import features_of
 from slipway.setup.adopt.table import read_table, to_arrow
 

@@ -18,8 +18,9 @@ from slipway.card.written import CARD
 from slipway.errors import SlipwayError
 from slipway.setup.adopt.estimators import Chosen, candidates, choose_estimator
 from slipway.setup.adopt.model_code import write_model
-from slipway.setup.adopt.plan import Plan, Request, make_plan
+from slipway.setup.adopt.plan import Plan, make_plan
 from slipway.setup.adopt.project_files import remove_starter, write_pages, write_params
+from slipway.setup.adopt.request import Request
 from slipway.setup.adopt.run import features_of
 from slipway.setup.adopt.table import read_table, to_arrow
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from slipway.setup.adopt.plan import NONE, Plan, Request, SeveralTimes, entities, make_plan
+from slipway.setup.adopt.identity import entities
+from slipway.setup.adopt.plan import Plan, make_plan
+from slipway.setup.adopt.request import NONE, Request, SeveralTimes
 from slipway.setup.adopt.table import Table
 
 Ask = Callable[[str, Sequence[str], str], str]

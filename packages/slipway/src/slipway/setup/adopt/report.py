@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from slipway.numbers import counted
 from slipway.setup.adopt.estimators import Chosen
-from slipway.setup.adopt.plan import Decision, Plan
+from slipway.setup.adopt.plan import Plan
+from slipway.setup.adopt.request import Decision
 from slipway.untrusted import shown_name
 
 MOST_NAMED = 8

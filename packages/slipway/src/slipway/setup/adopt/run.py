@@ -27,7 +27,7 @@ from slipway.settings import read_params
 from slipway.setup.adopt.ask import Ask, plan_by_asking
 from slipway.setup.adopt.estimators import Chosen, choose_estimator
 from slipway.setup.adopt.model_code import features_text, write_model
-from slipway.setup.adopt.plan import Plan, Request, make_plan
+from slipway.setup.adopt.plan import Plan, make_plan
 from slipway.setup.adopt.project_files import (
     PARAMS,
     PIPELINE,
@@ -37,6 +37,7 @@ from slipway.setup.adopt.project_files import (
     write_params,
     write_plots,
 )
+from slipway.setup.adopt.request import Request
 from slipway.setup.adopt.table import read_table
 
 MODEL = MODEL_CODE / "model"
