@@ -210,7 +210,7 @@ def _column(
     if not name.strip():
         return "has no name"
     if INDEX.fullmatch(name):
-        return "the row numbers of pandas"
+        return "is an index of pandas without a name: name it if it is a key"
     if sources[0].format:
         return _of_text(name, cells, sources, zone)
     return _of_type(name, cells, zone)
