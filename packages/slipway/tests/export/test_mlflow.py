@@ -216,10 +216,13 @@ def test_two_models_in_a_process_run_their_own_code(
             assert list(answers["probability"]) == [each["probability"] for each in golden]
 
 
-def test_a_row_that_the_service_refuses_is_refused(models: Models, champion: Any) -> None:
-    row = models.golden[0][0]["row"] | {"weekday": 9}
+@pytest.mark.parametrize("wrong", [{"weekday": 9}, {"temp": float("inf")}])
+def test_a_row_that_the_service_refuses_is_refused(
+    models: Models, champion: Any, wrong: dict[str, Any]
+) -> None:
+    row = models.golden[0][0]["row"] | wrong
 
-    with pytest.raises(ValueError, match="weekday"):
+    with pytest.raises(ValueError, match=next(iter(wrong))):
         champion.predict(pd.DataFrame([row]))
 
 
