@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -96,9 +97,17 @@ def _applied(
 ) -> Iterator[tuple[LastStep, Callable[[Raws], np.ndarray]]]:
     """Yield each function of the mean raw value, and the mean of the function of each member."""
     for name, function in functions.items():
-        yield name, lambda raws, of=function: of(np.mean(raws, axis=0))
+        yield name, partial(_of_mean, function)
     for function in functions.values() if members > 1 else ():
-        yield "mean of members", lambda raws, of=function: np.mean([*map(of, raws)], axis=0)
+        yield "mean of members", partial(_mean_of, function)
+
+
+def _of_mean(function: Apply, raws: Raws) -> np.ndarray:
+    return function(np.mean(raws, axis=0))
+
+
+def _mean_of(function: Apply, raws: Raws) -> np.ndarray:
+    return np.asarray(np.mean([function(raw) for raw in raws], axis=0))
 
 
 def _functions(classes: bool, outputs: int) -> dict[LastStep, Apply]:
