@@ -290,9 +290,13 @@ def test_exporting_twice_changes_nothing(models: Models, exported: Exported, cli
 def test_the_aliases_follow_the_releases(
     models: Models, exported: Exported, mlflow_server: MlflowServer, tmp_path: Path
 ) -> None:
-    """In a local folder: the challenger is released, and then the one before it again."""
+    """In a local folder: the challenger is released, and then the one before it again.
+
+    The commit of the last release is lost, so that nothing is packed: its model has a version.
+    """
     shutil.copy(mlflow_server.empty, tmp_path / "mlflow.db")
-    first, again = (record(resolve(models.root, "main"), models.champion, day) for day in (1, 3))
+    first = record(resolve(models.root, "main"), models.champion, 1)
+    again = record(LOST, models.champion, 3)
     other = record(resolve(models.root, "change"), models.challenger, 2)
     root = shutil.copytree(models.root, tmp_path / "repository", symlinks=True)
     git(root, "branch", "-q", "-D", "change")  # and with it the judgement
