@@ -420,13 +420,28 @@ def protected_slices(columns: Columns) -> dict[str, np.ndarray]:
 
 
 def sliced(columns: Columns, names: Iterable[str] | None = None) -> dict[str, np.ndarray]:
-    """Return the labels of slices, by default of all, without the schema: an image has none."""
+    """Return the labels of slices, by default of all, without the schema: an image has none.
+
+    Raises
+    ------
+    SlipwayError
+        A slice does not return one value a row.
+    """
     functions = _load("slices", "SLICES")
+    rows = len(next(iter(columns.values()), ()))
     with user_code():
-        return {
+        found = {
             name: np.asarray(functions[name](columns))
             for name in (functions if names is None else names)
         }
+    for name, labels in found.items():
+        if labels.shape != (rows,):
+            raise SlipwayError(
+                f"src/model/slices.py: `{name}` returns an array of shape {labels.shape} for "
+                f"{rows:,} rows",
+                f"return one label for each row: shape ({rows},)",
+            )
+    return found
 
 
 def _not_personal(found: dict[str, np.ndarray], columns: Columns) -> dict[str, np.ndarray]:

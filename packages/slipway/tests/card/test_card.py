@@ -248,6 +248,15 @@ def test_fairness_is_shown_if_it_was_measured(root: Path) -> None:
     assert "0.1000 (0.0500 to 0.2000)" in shown
 
 
+def test_groups_that_are_all_too_small_are_named_as_not_measured(root: Path) -> None:
+    card = card_of("binary", root)
+    none = {"value": None, "low": None, "high": None}
+    measured = {**card.metrics, "fairness": {"origin": {"equalized_odds_difference": none}}}
+    shown = to_markdown(document(Card(card.manifest, measured, [], None)))
+    assert "equalized_odds_difference" in shown
+    assert "not measured" in shown
+
+
 def test_a_release_checks_the_card_after_the_model_was_rebuilt() -> None:
     steps = read_yaml(ROOT / ".github/workflows/deploy.yml")["jobs"]["verify"]["steps"]
     commands = [step.get("run", "") for step in steps]

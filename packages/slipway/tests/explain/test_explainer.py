@@ -16,6 +16,9 @@ from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import TransformedTargetRegressor, make_column_transformer
 from sklearn.decomposition import PCA
 from sklearn.ensemble import (
+    AdaBoostClassifier,
+    AdaBoostRegressor,
+    BaggingClassifier,
     GradientBoostingClassifier,
     HistGradientBoostingClassifier,
     HistGradientBoostingRegressor,
@@ -330,6 +333,30 @@ def test_columns_that_mix_features_are_explained_by_features_and_the_reason_is_n
 
     assert explained.method == "ExactExplainer"
     assert "n0" in explained.reason
+
+
+@pytest.mark.parametrize(
+    ("estimator", "task", "format_name"),
+    [
+        (ordinal(AdaBoostRegressor(n_estimators=5, random_state=0)), "regression", "onnx"),
+        (ordinal(AdaBoostClassifier(n_estimators=5, random_state=0)), "binary", "onnx"),
+        (ordinal(light(LGBMRegressor).set_params(linear_tree=True)), "regression", "skops"),
+        (ordinal(XGBClassifier(n_estimators=5, booster="dart", rate_drop=0.9)), "binary", "skops"),
+    ],
+    ids=["median of members", "weighted members", "linear leaves", "weights of trees"],
+)
+def test_trees_whose_sum_is_not_the_score_of_the_model_are_explained_by_predictions(
+    estimator, task, format_name
+):
+    assert made(estimator, task, format_name, FEATURES).explain(30).method == "ExactExplainer"
+
+
+def test_members_whose_predictions_are_averaged_are_explained_by_their_mean_score():
+    bagged = one_hot(BaggingClassifier(LogisticRegression(), 3, random_state=0))
+
+    explained = made(bagged, "binary", "onnx", FEATURES).explain(30)
+
+    assert (explained.method, explained.last_step) == ("LinearExplainer", "mean of members")
 
 
 def test_sampled_contributions_have_an_error_each_and_still_sum_up():

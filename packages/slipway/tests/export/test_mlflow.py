@@ -216,10 +216,13 @@ def test_two_models_in_a_process_run_their_own_code(
             assert list(answers["probability"]) == [each["probability"] for each in golden]
 
 
-def test_a_row_that_the_service_refuses_is_refused(models: Models, champion: Any) -> None:
-    row = models.golden[0][0]["row"] | {"weekday": 9}
+@pytest.mark.parametrize("wrong", [{"weekday": 9}, {"temp": float("inf")}])
+def test_a_row_that_the_service_refuses_is_refused(
+    models: Models, champion: Any, wrong: dict[str, Any]
+) -> None:
+    row = models.golden[0][0]["row"] | wrong
 
-    with pytest.raises(ValueError, match="weekday"):
+    with pytest.raises(ValueError, match=next(iter(wrong))):
         champion.predict(pd.DataFrame([row]))
 
 
@@ -287,9 +290,13 @@ def test_exporting_twice_changes_nothing(models: Models, exported: Exported, cli
 def test_the_aliases_follow_the_releases(
     models: Models, exported: Exported, mlflow_server: MlflowServer, tmp_path: Path
 ) -> None:
-    """In a local folder: the challenger is released, and then the one before it again."""
+    """In a local folder: the challenger is released, and then the one before it again.
+
+    The commit of the last release is lost, so that nothing is packed: its model has a version.
+    """
     shutil.copy(mlflow_server.empty, tmp_path / "mlflow.db")
-    first, again = (record(resolve(models.root, "main"), models.champion, day) for day in (1, 3))
+    first = record(resolve(models.root, "main"), models.champion, 1)
+    again = record(LOST, models.champion, 3)
     other = record(resolve(models.root, "change"), models.challenger, 2)
     root = shutil.copytree(models.root, tmp_path / "repository", symlinks=True)
     git(root, "branch", "-q", "-D", "change")  # and with it the judgement

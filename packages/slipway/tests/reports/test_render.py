@@ -285,6 +285,20 @@ def test_what_is_protected_is_named_before_anything_harmless_however_much_that_i
         assert 0 < markdown.index(f"`{name}`") < markdown.index("bench/0.py")
 
 
+def test_costs_of_errors_are_shown_by_threshold_with_that_of_the_costs() -> None:
+    points = [
+        {"threshold": at / 4, "cost": cost, "low": cost - 0.1, "high": cost + 0.1}
+        for at, cost in enumerate([0.71, 0.52, 0.43, 0.64, 0.85])
+    ]
+    curve = {"threshold": 0.375, "now": points[1], "points": points}
+    curve |= {"lowest_threshold": 0.5, "lowest_from": 0.3, "lowest_to": 0.6}
+    markdown = markdown_of(judged(cost_curve=curve))
+    assert "0.375" in markdown
+    for point in points:
+        assert f"{point['cost']:.4f}" in markdown
+    assert "Costs of errors" not in markdown_of(judged())
+
+
 def test_the_numbers_of_a_chart_stand_in_a_table_too() -> None:
     markdown = markdown_of(judged())
     assert markdown.count("```mermaid") == 2

@@ -158,4 +158,13 @@ def test_the_secret_of_a_token_without_its_scopes_is_unknown(explaining):
 def test_a_token_with_an_unknown_scope_is_refused_at_the_start():
     with pytest.raises(SlipwayError, match="predcit"):
         Tokens("predcit:secret")
-    assert Tokens("a token, Another:One, 12:30")
+    assert Tokens("a token, Another:One, 12:30, for-predict-and-more")
+
+
+@pytest.mark.parametrize(
+    "listed",
+    ["predict,explain:secret", "Explain:secret", "predict + log:secret", "predict+:secret"],
+)
+def test_scopes_in_another_form_are_refused_and_do_not_give_all_rights(listed):
+    with pytest.raises(SlipwayError, match="scopes are predict"):
+        Tokens(listed)

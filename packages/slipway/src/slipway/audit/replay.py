@@ -25,6 +25,12 @@ from slipway.tasks import task_of
 
 Result = Literal["identical", "different"]
 
+# Of float32 scores: some operators of onnxruntime round the last digit of a row in a batch
+# otherwise than that of the row alone, and a record does not name the rows sent with it.
+ROUNDING = 1e-6
+
+SCORES = ("probability", "probabilities", "value")
+
 
 class Replay(BaseModel):
     """The answer of a prediction that was computed again.
@@ -137,7 +143,7 @@ def _compare(found: Found, again: Fields, built: Built) -> Replay:
     recorded = found.answer()
     before, after = flat_score(recorded), flat_score(again)
     gaps = [abs(one - other) for one, other in zip(before, after, strict=False)]
-    same = recorded == again and built.sha256 == found.record["model"]
+    same = _is_same(recorded, again) and built.sha256 == found.record["model"]
     return Replay(
         id=found.id,
         result="identical" if same else "different",
@@ -158,3 +164,21 @@ def _parse(validator: RowValidator, row: Mapping[str, Any]) -> Rows:
         f"the row is not one of the model's schema: {fault['field']}: {fault['message']}",
         "see the columns with `slipway schema`",
     )
+
+
+def _is_same(recorded: Fields, again: Fields) -> bool:
+    """Return whether two answers are the same, the scores up to their rounding."""
+    before, after = flat_score(recorded), flat_score(again)
+    is_near = len(before) == len(after) and all(
+        abs(one - other) <= ROUNDING * max(1.0, abs(one))
+        for one, other in zip(before, after, strict=True)
+    )
+    return is_near and _without_scores(recorded) == _without_scores(again)
+
+
+def _without_scores(answer: Fields) -> Fields:
+    """Return an answer with the names of its scores alone."""
+    return {
+        name: (list(value) if isinstance(value, dict) else None) if name in SCORES else value
+        for name, value in answer.items()
+    }

@@ -82,7 +82,9 @@ def _cell(value: Any) -> str:
 def _replayed(again: Replay) -> str:
     how = f"by model {quote(again.model[:12])}, {quote_text(again.origin)}"
     if again.result == "identical":
-        return f"**Scored again: identical**, {how}."
+        gap = again.most_difference
+        rounding = f", but for the rounding of a score in a batch ({gap:.1g})" if gap else ""
+        return f"**Scored again: identical**{rounding}, {how}."
     return (
         f"**Scored again: different**, {how}: {_cell(again.again)}; the largest difference of a "
         f"score is {again.most_difference:.3g}."

@@ -14,6 +14,7 @@ from slipway.comparison.report import (
     BestChampion,
     Changes,
     Cost,
+    CostCurve,
     DataChanges,
     Fairness,
     FairnessRule,
@@ -56,6 +57,7 @@ class Findings:
     lock: LockStatus
     periods: list[Period] = field(default_factory=list)
     notes: list[Note] = field(default_factory=list)
+    cost_curve: CostCurve | None = None
     incomparable: Incomparable | None = None
     unavailable: str = ""
 
@@ -121,6 +123,7 @@ def judge(
         changes=findings.changes,
         lock=findings.lock,
         notes=findings.notes,
+        cost_curve=findings.cost_curve,
         curves=None,
         task=challenger.task.name,
     )

@@ -660,6 +660,32 @@ class Curves(Part):
     challenger: Annotated[list[Bin], many(100)]
 
 
+class CostPoint(Part):
+    threshold: Share
+    cost: Positive
+    low: Positive
+    high: Positive
+
+
+class CostCurve(Part):
+    """The expected cost of a row of the holdout by threshold, of a binary challenger.
+
+    Attributes
+    ----------
+    threshold
+        That of the costs; `now` is the cost at the threshold of the model.
+    lowest_from, lowest_to
+        The ends of the thresholds that are not shown to cost more than the lowest.
+    """
+
+    threshold: Share
+    now: CostPoint
+    lowest_threshold: Share
+    lowest_from: Share
+    lowest_to: Share
+    points: Annotated[list[CostPoint], many(101)]
+
+
 class Judgement(Part):
     """The whole report; docs/verdicts.md explains it.
 
@@ -707,6 +733,7 @@ class Judgement(Part):
     lock: LockStatus
     notes: Annotated[list[Note], many(20)]
     curves: Curves | None
+    cost_curve: CostCurve | None = None
     task: Annotated[str, AfterValidator(_known_task)] = Predictions.task
 
     @model_validator(mode="after")
@@ -736,7 +763,8 @@ class Judgement(Part):
         return parse(cls, report, f"a report of `slipway judge` (version {VERSION})")
 
     def as_json(self) -> dict[str, Any]:
-        without = {"fairness"} if self.fairness is None else set()  # as versions without it
+        added = ("fairness", "cost_curve")  # versions without them have no such key
+        without = {name for name in added if getattr(self, name) is None}
         return self.model_dump(exclude=without) | {"version": VERSION}
 
     @property

@@ -24,6 +24,7 @@ from slipway.comparison.report import (
     Behaviour,
     Changes,
     Cost,
+    CostCurve,
     DataChanges,
     Holdout,
     Importance,
@@ -46,15 +47,22 @@ from slipway.progress import spinner
 from slipway.repository.git import resolve
 from slipway.repository.pointers import check_conflicts, data_revision
 from slipway.settings import Params, explain, read_params
+from slipway.training.decision_costs import cost_curve, decision_costs
 from slipway.training.formats.choose import PARITY
 from slipway.training.score import MANIFEST_FILE, MODEL, Model
 
 if TYPE_CHECKING:
     from slipway.project import Columns
+    from slipway.settings import Evaluate
 
 # Evenly spaced rows for the behaviours and the permutation importance: enough to estimate a
 # share within a percent.
 PROBED_ROWS = 5000
+
+# Of the thresholds of a curve of costs, which has one for each percent.
+COSTS_EVERY = 5
+
+LOWEST = ("lowest_threshold", "lowest_from", "lowest_to")
 
 
 def judge_change(root: Path, base: str, out: Path, lock: str, recorded: str = "") -> Judgement:
@@ -128,6 +136,7 @@ def _judge(
             changes=changed,
             lock=lock,
             notes=notes,
+            cost_curve=_cost_curve(challenger, holdout.rows, params.evaluate, dependence),
             incomparable=champion.incomparable,
             unavailable=unscored,
         )
@@ -144,6 +153,28 @@ def _judge(
         best_champions=bests,
         accepted={entry.slice: entry.reason for entry in params.judge.accept},
         protection=protection,
+    )
+
+
+def _cost_curve(
+    model: ScoredModel, rows: LabelledRows, settings: Evaluate, dependence: Dependence
+) -> CostCurve | None:
+    """Return the costs of a binary model by threshold; None if no costs are set."""
+    if settings.costs is None or model.threshold is None or model.scores is None:
+        return None
+    labels = rows.labels.astype("float64")
+    sample = Sample.of(labels, dependence.clusters(rows.columns))
+    found = decision_costs(sample, model.scores, settings, model.task)
+    now = cast("dict[str, float]", found["now"])
+    curve = cost_curve(sample, model.scores, settings)[::COSTS_EVERY]
+    points = [{name: float(value) for name, value in point.items()} for point in curve]
+    return CostCurve.model_validate(
+        {name: found[name] for name in ("threshold", *LOWEST)}
+        | {
+            "now": {"threshold": model.threshold, "cost": now["value"]}
+            | {end: now[end] for end in ("low", "high")},
+            "points": points,
+        }
     )
 
 

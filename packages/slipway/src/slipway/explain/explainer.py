@@ -61,7 +61,13 @@ class Explainer:
         self._source: _Source
         try:
             parts = _read_parts(model, content, background)
-            self._source = _Additive(parts, background, self._predicted(background), self._seen)
+            self._source = _Additive(
+                parts,
+                background,
+                self._predicted(background),
+                self._seen,
+                calibrated=format_of(model.manifest) is not ONNX,
+            )
         except NotAdditive as reason:
             self._source = _Sampled(Sampling(self._predicted, background), str(reason))
 
@@ -188,23 +194,28 @@ class _Additive:
     reason = ""
 
     def __init__(
-        self, parts: Sequence[Part], background: Columns, predicted: np.ndarray, seen: Sequence[int]
+        self,
+        parts: Sequence[Part],
+        background: Columns,
+        predicted: np.ndarray,
+        seen: Sequence[int],
+        *,
+        calibrated: bool,
     ) -> None:
         self._parts, self._background = parts, background
         self._owners = [owners(part.encode, background) for part in parts]
         self._positive = len(seen) == 2
-        raw = self._raw([part.encode(background) for part in parts])
-        if raw.shape != predicted.shape:
-            raise NotAdditive(
-                f"the model has {predicted.shape[1]} outputs, and {raw.shape[1]} sums"
-            )
-        self._link: Link = link_of(raw, predicted, classes=bool(seen), members=len(parts))
+        raws = self._raws([part.encode(background) for part in parts])
+        sums = raws[0].shape[1]
+        if any(raw.shape != predicted.shape for raw in raws):
+            raise NotAdditive(f"the model has {predicted.shape[1]} outputs, and {sums} sums")
+        self._link: Link = link_of(raws, predicted, classes=bool(seen), calibrated=calibrated)
         self._baseline = self._mean([part.attribution.baseline[None] for part in parts])[0]
 
     def explain(self, row: Columns, predicted: np.ndarray, output: int) -> _Found:
         encoded = [part.encode(row) for part in self._parts]
-        raw = self._raw(encoded)
-        if self._link.differs(raw, predicted):
+        raws = self._raws(encoded)
+        if self._link.differs(raws, predicted):
             raise ArithmeticError("the prediction does not follow from the raw value")
         each = [
             self._of_features(part, owner, columns, row)
@@ -215,7 +226,7 @@ class _Additive:
             float(self._baseline[output]),
             self._mean(each)[:, output],
             None,
-            float(raw[0, output]),
+            float(np.mean(raws, axis=0)[0, output]),
             self._link.name,
         )
 
@@ -228,9 +239,10 @@ class _Additive:
             owner = owners_at(part.encode, self._background, row, owner, unknown)
         return sums_by_feature(values, owner, len(self._background))
 
-    def _raw(self, encoded: Sequence[np.ndarray]) -> np.ndarray:
+    def _raws(self, encoded: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """Return the raw values of each member."""
         pairs = zip(self._parts, encoded, strict=True)
-        return self._mean([part.attribution.raw(columns) for part, columns in pairs])
+        return [self._mean([part.attribution.raw(columns)]) for part, columns in pairs]
 
     def _mean(self, values: Sequence[np.ndarray]) -> np.ndarray:
         """Return the mean over members, of two classes that of the second; last axis outputs."""

@@ -22,6 +22,12 @@ Transform = Callable[[Any], Any]
 # An attribute that holds the fitted estimator within another one that predicts by it alone.
 INNER = ("best_estimator_", "regressor_")
 
+# The options by which LightGBM, XGBoost and CatBoost predict raw values. shap knows nothing of some
+# of their models: the weights of trees of DART, linear models in leaves.
+OWN_RAW = ({"raw_score": True}, {"output_margin": True}, {"prediction_type": "RawFormulaVal"})
+
+SAME = 1e-4
+
 
 def skops_parts(
     content: bytes, types: Types, listed: Sequence[str], background: Columns
@@ -101,8 +107,27 @@ def _attribution(estimator: Any, background: np.ndarray) -> Attribution:
         rows = np.atleast_2d(coefficients).astype("float64")
         intercepts = np.broadcast_to(np.asarray(estimator.intercept_, "float64"), len(rows))
         return Linear(rows, intercepts, background)
+    name = type(estimator).__name__
     try:
-        return Trees(estimator, background)
+        trees = Trees(estimator, background)
     except Exception as error:
-        name = type(estimator).__name__
         raise NotAdditive(f"shap reads no trees in {name}: {first_line(error)}") from error
+    own = _own_raw(estimator, background)
+    if own is not None and _varies(trees.raw(background) - own, own):
+        raise NotAdditive(f"shap does not read all that {name} adds up")
+    return trees
+
+
+def _own_raw(estimator: Any, columns: np.ndarray) -> np.ndarray | None:
+    """Return the raw values by a boosting library, shape (rows, outputs); None of others."""
+    for options in OWN_RAW:
+        try:
+            return np.asarray(estimator.predict(columns, **options)).reshape(len(columns), -1)
+        except TypeError:  # it has no such option
+            continue
+    return None
+
+
+def _varies(difference: np.ndarray, own: np.ndarray) -> bool:
+    """Return whether raw values differ by more than a number that is the same for all rows."""
+    return bool((np.ptp(difference, axis=0) > SAME * max(1.0, float(np.abs(own).max()))).any())

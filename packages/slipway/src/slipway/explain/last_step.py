@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 # Of raw values and predictions of the background rows, if the function between them is not read.
 # The probability of one of several classes also depends on the others, so that it is not 1.
 LEAST_RANK_CORRELATION = 0.8
+
+Raws = Sequence[np.ndarray]
+"""Raw values of each member of an ensemble, each of shape (rows, outputs)."""
 
 Apply = Callable[[np.ndarray], np.ndarray]
 
@@ -36,34 +40,37 @@ class Link:
     Parameters
     ----------
     apply
-        Raw values to predictions, shape (rows, outputs); None of a calibration, whose function is
-        not read: it is known to be monotone.
+        Raw values of the members to predictions, shape (rows, outputs); None of a calibration,
+        whose function is not read: it is known to be monotone.
     scale
         By which differences of predictions are measured.
     """
 
     name: LastStep
-    apply: Apply | None
+    apply: Callable[[Raws], np.ndarray] | None
     scale: float = 1.0
 
-    def differs(self, raw: np.ndarray, predicted: np.ndarray) -> bool:
+    def differs(self, raws: Raws, predicted: np.ndarray) -> bool:
         """Return whether predictions are not those of raw values."""
         if self.apply is None:
             return False
-        return not _worst(self.apply(raw), predicted) <= PARITY * self.scale
+        with np.errstate(over="ignore"):
+            applied = self.apply(raws)
+        return not _worst(applied, predicted) <= PARITY * self.scale
 
 
-def link_of(raw: np.ndarray, predicted: np.ndarray, *, classes: bool, members: int) -> Link:
+def link_of(raws: Raws, predicted: np.ndarray, *, classes: bool, calibrated: bool) -> Link:
     """Return the last step that gives these predictions from these raw values.
 
     Parameters
     ----------
-    raw, predicted
+    raws, predicted
         Of the background rows, shape (rows, outputs).
     classes
         Whether predictions are probabilities.
-    members
-        Of how many estimators the raw values are the mean.
+    calibrated
+        Whether several members are the folds of a calibration. Otherwise the prediction has to be
+        the mean of their predictions: a median or weights are no function of the mean raw value.
 
     Raises
     ------
@@ -71,17 +78,36 @@ def link_of(raw: np.ndarray, predicted: np.ndarray, *, classes: bool, members: i
         The predictions do not follow from the raw values.
     """
     scale = 1.0 if classes else float(predicted.std()) or 1.0
-    for name, apply in _functions(classes, raw.shape[1]).items():
+    raw, members = np.mean(raws, axis=0), len(raws)
+    for name, apply in _applied(_functions(classes, raw.shape[1]), members):
         link = Link(name, apply, scale)
-        if not link.differs(raw, predicted):
+        if not link.differs(raws, predicted):
             return link
     one = members == 1 and raw.shape[1] == 1
     if one and _is_monotone(raw[:, 0], predicted[:, 0], PARITY * scale):
         return Link("calibration", None)
     lowest = min(map(_rank_correlation, _margins(raw).T, predicted.T))
-    if not lowest >= LEAST_RANK_CORRELATION:
+    if not lowest >= LEAST_RANK_CORRELATION or (members > 1 and not calibrated):
         raise NotAdditive("the predictions do not follow from the trees or the linear model alone")
     return Link("calibration" if members == 1 else "mean of members", None)
+
+
+def _applied(
+    functions: dict[LastStep, Apply], members: int
+) -> Iterator[tuple[LastStep, Callable[[Raws], np.ndarray]]]:
+    """Yield each function of the mean raw value, and the mean of the function of each member."""
+    for name, function in functions.items():
+        yield name, partial(_of_mean, function)
+    for function in functions.values() if members > 1 else ():
+        yield "mean of members", partial(_mean_of, function)
+
+
+def _of_mean(function: Apply, raws: Raws) -> np.ndarray:
+    return function(np.mean(raws, axis=0))
+
+
+def _mean_of(function: Apply, raws: Raws) -> np.ndarray:
+    return np.asarray(np.mean([function(raw) for raw in raws], axis=0))
 
 
 def _functions(classes: bool, outputs: int) -> dict[LastStep, Apply]:

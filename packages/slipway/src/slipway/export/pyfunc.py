@@ -6,6 +6,7 @@ have different code in packages of the same names, so each call sees those of it
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -87,7 +88,12 @@ class ReleasedModel(PythonModel):  # type: ignore[misc, unused-ignore]
 
 
 def _plain(value: Any) -> Any:
-    """Return a cell as a client of the service would send it; a time without a zone is UTC."""
+    """Return a cell as a client of the service would send it; a time without a zone is UTC.
+
+    Infinity, which JSON does not have, is a text: a schema of numbers refuses it by its name.
+    """
+    if isinstance(value, float) and math.isinf(value):
+        return str(value)
     if pd.api.types.is_scalar(value) and pd.isna(value):
         return None
     if isinstance(value, pd.Timestamp):

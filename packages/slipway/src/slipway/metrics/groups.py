@@ -4,8 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+NONE = "(none)"
 
 
 @dataclass(frozen=True)
@@ -27,11 +33,19 @@ class Group:
 Groups = Mapping[str, Group]
 
 
-def group_of(texts: np.ndarray) -> Group:
-    """Return the values of some texts, shape (rows,); a missing one is `(none)`."""
+def group_of(labels: np.ndarray) -> Group:
+    """Return the values of some labels, shape (rows,), as texts; a missing one is `NONE`."""
+    encoded = _texts(labels).fill_null(NONE).dictionary_encode()
+    codes = encoded.indices.to_numpy(zero_copy_only=False)
+    values = encoded.dictionary.to_pylist()
+    return Group(values, codes.astype(np.min_scalar_type(len(values) + 1)))
+
+
+def _texts(labels: np.ndarray) -> pa.StringArray:
     import pyarrow as pa
 
-    encoded = pa.array(texts.astype(object), pa.string()).dictionary_encode()
-    values = [value or "" for value in encoded.dictionary.to_pylist()]
-    codes = encoded.indices.fill_null(len(values)).to_numpy(zero_copy_only=False)
-    return Group([*values, "(none)"], codes.astype(np.min_scalar_type(len(values) + 1)))
+    objects = labels.astype(object)
+    try:
+        return pa.array(objects, pa.string(), from_pandas=True)
+    except pa.ArrowTypeError:  # numbers or truth values: their texts
+        return pa.array([None if each is None or each != each else str(each) for each in objects])

@@ -44,6 +44,7 @@ def sections(report: Judgement, *, full: bool) -> list[Section]:
         _dependencies(report, limit),
         _changed_decisions(report),
         _calibration(report),
+        _costs(report),
         _permutation_importance(report, limit),
         Section("The rule", [rule_of(report)]),
     ]
@@ -290,6 +291,28 @@ def _calibration(report: Judgement) -> Section | None:
             Chart("This change: predicted, then observed", labels, "rate", lines=lines),
         ],
     )
+
+
+def _costs(report: Judgement) -> Section | None:
+    curve = report.cost_curve
+    if not curve:
+        return None
+    now = curve.now
+    text = (
+        f"By the costs of both errors the threshold is {curve.threshold:.3g}; this change has "
+        f"{now.threshold:g}, at {plain(now.cost)} ({plain(now.low)} to {plain(now.high)}) a row of "
+        f"the holdout. There costs are lowest at {curve.lowest_threshold:g}; no threshold from "
+        f"{curve.lowest_from:g} to {curve.lowest_to:g} is shown to cost more (docs/card.md)."
+    )
+    rows = [
+        [f"{row.threshold:g}", plain(row.cost), f"{plain(row.low)} to {plain(row.high)}"]
+        for row in curve.points
+    ]
+    table = Table(["threshold", "expected cost of a row", "interval"], rows, frozenset(range(3)))
+    lines = {"expected cost of a row": [row.cost for row in curve.points]}
+    labels = [f"{row.threshold:g}" for row in curve.points]
+    chart = Chart("Expected cost of a row by threshold", labels, "cost", lines=lines)
+    return Section("Costs of errors by threshold", [text, table, chart])
 
 
 def _bin(curve: list[Bin], number: int) -> list[str]:

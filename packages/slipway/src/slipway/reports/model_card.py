@@ -125,7 +125,7 @@ def _fairness(metrics: Mapping[str, Any]) -> list[Section]:
 
 def _estimates(
     found: object, path: tuple[str, ...] = ()
-) -> Iterator[tuple[tuple[str, ...], Mapping[str, float]]]:
+) -> Iterator[tuple[tuple[str, ...], Mapping[str, float | None]]]:
     """Yield the estimates in nested mappings, each with its keys."""
     if not isinstance(found, Mapping):
         return
@@ -136,8 +136,11 @@ def _estimates(
         yield from _estimates(part, (*path, str(key)))
 
 
-def _ends(estimate: Mapping[str, float]) -> str:
-    value, low, high = (plain(estimate[name]) for name in ("value", "low", "high"))
+def _ends(estimate: Mapping[str, float | None]) -> str:
+    ends = [estimate[name] for name in ("value", "low", "high")]
+    value, low, high = (None if end is None else plain(end) for end in ends)
+    if value is None:
+        return "not measured: fewer than two groups have enough rows"
     return f"{value} ({low} to {high})"
 
 

@@ -14,6 +14,7 @@ from slipway.untrusted import shown
 
 HOST = re.compile(r"(?:\[(?P<address>[^]]+)\]|(?P<name>[^]:[]*))(?::[0-9]*)?")
 SCOPES = re.compile(r"(?P<scopes>[a-z]+(?:\+[a-z]+)*):")
+NOT_LETTERS = re.compile(r"[^a-z]+")
 SMOKE_TEST = b"x-slipway-smoke-test"
 
 
@@ -43,7 +44,8 @@ class Tokens:
     Raises
     ------
     SlipwayError
-        A token begins with scopes of which one is not known.
+        A token begins with scopes of which one is not known, or which are not written as scopes; or
+        it is the name of a scope.
     """
 
     def __init__(self, listed: str) -> None:
@@ -108,15 +110,34 @@ def _forbidden(needed: Right | None) -> Refusal:
 def _rights(token: str) -> frozenset[Right]:
     scopes = SCOPES.match(token)
     if scopes is None:
+        if meant := _meant(token):
+            raise _unknown(meant)
         return WITHOUT_SCOPES
     try:
         return frozenset(map(Right, scopes["scopes"].split("+")))
     except ValueError:
-        raise SlipwayError(
-            f"SLIPWAY_TOKENS: a token begins with the scopes {shown(scopes['scopes'])}, and the "
-            f"scopes are {', '.join(Right)}",
-            "correct them, or choose a token without a colon",
-        ) from None
+        raise _unknown(scopes["scopes"]) from None
+
+
+def _meant(token: str) -> str:
+    """Return the start of a token if it names scopes in another form; else nothing.
+
+    As a token without scopes it would have more rights than was meant, and the first one of
+    ``predict,explain:secret`` can be guessed.
+    """
+    start, colon, _ = token.partition(":")
+    words = set(NOT_LETTERS.split(start.lower())) - {""}
+    scopes = words & set(Right)
+    return start if scopes and (colon or scopes == words) else ""
+
+
+def _unknown(scopes: str) -> SlipwayError:
+    return SlipwayError(
+        f"SLIPWAY_TOKENS: a token begins with the scopes {shown(scopes)}, and the scopes are "
+        f"{', '.join(Right)}",
+        "join them by `+` and end them with a colon, as predict+explain:secret; a token without "
+        "scopes has no colon, and is not the name of a scope",
+    )
 
 
 def _digest(token: bytes) -> bytes:

@@ -20,7 +20,11 @@ def protected_groups(inputs: Inputs) -> Section:
     if not found:
         text = "No groups are named in `PROTECTED` of src/model/slices.py (docs/fairness.md)."
         return missing(key, title, text)
-    figures = [figure for name, part in found.items() for figure in _figures(inputs, name, part)]
+    figures = [
+        figure
+        for at, (name, part) in enumerate(found.items())
+        for figure in _figures(inputs, name, part, _file(name, at))
+    ]
     return section(key, title, _summary(inputs, found), *figures, _disparities(inputs, found))
 
 
@@ -37,8 +41,8 @@ def _summary(inputs: Inputs, found: Row) -> str:
     return f"{text} In production there is an alarm for: {listed(shown, 5)}."
 
 
-def _figures(inputs: Inputs, name: str, part: Row) -> Iterator[Figure]:
-    """Yield a chart of each rate."""
+def _figures(inputs: Inputs, name: str, part: Row, file: str) -> Iterator[Figure]:
+    """Yield a chart of each rate of an attribute; `file` is its part of their names."""
     small = [f"{each['group']} ({each['rows']:,} rows)" for each in part["small"]]
     for number, rate in enumerate(_rates(inputs)):
         rows = [row for row in part["groups"] if rate.key in row["rates"]][:GROUPS_SHOWN]
@@ -62,12 +66,13 @@ def _figures(inputs: Inputs, name: str, part: Row) -> Iterator[Figure]:
         total = sum(row["rows"] for row in shown)
         mean = sum(row["rows"] * row[rate.key] for row in shown) / total
         svg = charts.slices(shown, mean, rate.key, rate.label, [False] * len(shown))
-        yield Figure(f"fairness-{_file(name)}-{number}", svg, caption)
+        yield Figure(f"fairness-{file}-{number}", svg, caption)
 
 
-def _file(name: str) -> str:
-    """Return the name of an attribute as a part of a file's name."""
-    return "".join(letter if letter.isascii() and letter.isalnum() else "_" for letter in name)
+def _file(name: str, at: int) -> str:
+    """Return the name of an attribute as a part of a file's name: another one for each."""
+    file = "".join(letter if letter.isascii() and letter.isalnum() else "_" for letter in name)
+    return file if file == name else f"{file}-{at}"
 
 
 def _rates(inputs: Inputs) -> list[Rate]:
