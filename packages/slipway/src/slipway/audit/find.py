@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from slipway.audit.sealed import read_sealed
 from slipway.errors import SlipwayError
 from slipway.predictions.answers import Fields
+from slipway.predictions.chain import ADDED
 from slipway.predictions.files import LogFile, LogFolder, day_of
 from slipway.predictions.ids import days_of, records_with
 from slipway.predictions.record import Record
@@ -35,21 +36,28 @@ class Found:
 def find_records(url: str, ids: Sequence[str]) -> list[Found]:
     """Return the records with some ids, as they were asked for.
 
-    The files of the days that the ids name are read first, then the others.
+    The files of the days that the ids name are read first, all of them, then the others.
 
     Raises
     ------
     SlipwayError
-        The log cannot be read, or one of the ids is not in it.
+        The log cannot be read, or one of the ids is not in it, or in two records that differ.
     """
     folder, missing = LogFolder(url), set(ids)
     found: dict[str, Found] = {}
     days = {day for each in ids for day in days_of(each)}
+    all_dated = all(map(days_of, ids))
     for file in sorted(folder.files, key=lambda file: day_of(file) not in days):
-        if not missing:
+        if all_dated and not missing and day_of(file) not in days:
             break
-        for each in _found(folder, file, missing):
-            found.setdefault(each.id, each)
+        for each in _found(folder, file, set(ids)):
+            first = found.setdefault(each.id, each)
+            if _content(first) != _content(each):
+                raise SlipwayError(
+                    f"{url}: two records that differ have the id {printable(each.id, '?')}: one in "
+                    f"{first.file.shown}, one in {each.file.shown}",
+                    "see which file is as it was written: `slipway audit --verify`",
+                )
         missing -= found.keys()
     if missing:
         first = printable(min(missing), "?")
@@ -64,6 +72,11 @@ def find_records(url: str, ids: Sequence[str]) -> list[Found]:
 def _found(folder: LogFolder, file: LogFile, ids: set[str]) -> Iterator[Found]:
     for start, record in records_with(folder, file, ids):
         yield Found(record, file, start)
+
+
+def _content(found: Found) -> Record:
+    """Return a record without its place in a chain: a file may have been copied."""
+    return {name: value for name, value in found.record.items() if name not in ADDED}
 
 
 def _removed_on(given: str) -> str:
