@@ -50,12 +50,12 @@ def find_records(url: str, ids: Sequence[str]) -> list[Found]:
     for file in sorted(folder.files, key=lambda file: day_of(file) not in days):
         if all_dated and not missing and day_of(file) not in days:
             break
-        for each in _found(folder, file, set(ids)):
-            first = found.setdefault(each.id, each)
-            if _content(first) != _content(each):
+        for one in _found(folder, file, set(ids)):
+            first = found.setdefault(one.id, one)
+            if _content(first) != _content(one):
                 raise SlipwayError(
-                    f"{url}: two records that differ have the id {printable(each.id, '?')}: one in "
-                    f"{first.file.shown}, one in {each.file.shown}",
+                    f"{url}: two records that differ have the id {printable(one.id, '?')}: one in "
+                    f"{first.file.shown}, one in {one.file.shown}",
                     "see which file is as it was written: `slipway audit --verify`",
                 )
         missing -= found.keys()

@@ -112,7 +112,9 @@ class Checkpoints:
         for path, text in texts:
             try:
                 found = Checkpoint.model_validate_json(text)
-                reason = "" if path.endswith(f"/{found.file}{_SUFFIX}") else f"it is of {found.file}"
+                reason = (
+                    "" if path.endswith(f"/{found.file}{_SUFFIX}") else f"it is of {found.file}"
+                )
             except ValidationError as error:
                 reason = str(error.errors()[0]["msg"])
             if reason:
