@@ -67,6 +67,7 @@ def replayed(folder: Path) -> None:
         (models[each["trail"]["id"]], each["replay"]["result"])
         for each in json.loads(answer.read_bytes())
     )
+    again = Counter(models[each] for each in chosen)
     made = Counter(models.values())
     print(
         f"{RELEASES} releases of one repository, each served in turn, wrote one log of "
@@ -80,7 +81,7 @@ def replayed(folder: Path) -> None:
                     "release": f"{number}",
                     "model (sha256)": model[:12],
                     "predictions": f"{count:,}",
-                    "scored again": f"{results[model, 'identical'] + results[model, 'different']:,}",
+                    "scored again": f"{again[model]:,}",
                     "identical": f"{results[model, 'identical']:,}",
                 }
                 for number, (model, count) in enumerate(made.items(), start=1)

@@ -60,10 +60,10 @@ def find_records(url: str, ids: Sequence[str]) -> list[Found]:
                 )
         missing -= found.keys()
     if missing:
-        first = printable(min(missing), "?")
+        shown = printable(min(missing), "?")
         more = f", nor {len(missing) - 1:,} others" if len(missing) > 1 else ""
         raise SlipwayError(
-            f"{url}: no prediction has the id {first}{more}{_removed_on(min(missing))}",
+            f"{url}: no prediction has the id {shown}{more}{_removed_on(min(missing))}",
             "use the `id` of an answer or of a record, and the log of the service that gave it",
         )
     return [found[each] for each in ids]

@@ -66,7 +66,7 @@ class Search:
 
     def is_in_line(self, line: bytes) -> bool:
         """Return whether a part of a record of the log may be of the subject."""
-        return any(_has_word(word, line) for word in self._spellings) or any(
+        return self._has_spelling(line) or any(
             re.search(rb'":"?' + re.escape(number.encode()) + rb"(?![0-9.])", line)
             for number in filter(is_number, self.subject.texts)
         )
@@ -170,19 +170,29 @@ class Search:
         with path.open("rb") as file:
             while block := file.read(BLOCK):
                 content = held + block
-                if any(_has_word(word, content) for word in self._spellings):
+                if self._has_spelling(content):
                     return True
                 held = content[-self._longest :]
         return False
 
+    def _has_spelling(self, content: bytes) -> bool:
+        narrow, wide = self._spellings
+        return any(_has_word(word, content) for word in narrow) or (
+            b"\0" in content and any(_has_word(word, content) for word in wide)
+        )
+
     @cached_property
-    def _spellings(self) -> list[bytes]:
+    def _spellings(self) -> tuple[list[bytes], list[bytes]]:
+        """The spellings of texts, and those of UTF-16, which occur only where bytes are zero."""
         texts = (t for t in self.subject.texts if len(t) >= LEAST_IN_BYTES and not is_number(t))
-        return sorted({each for text in texts for each in _spellings(text, self.stated.encoding)})
+        words = {each for text in texts for each in _spellings(text, self.stated.encoding)}
+        return [w for w in words if b"\0" not in w], [w for w in words if b"\0" in w]
 
     @cached_property
     def _longest(self) -> int:
-        return max(map(len, self._spellings), default=0) + 4  # what is before and after a word
+        return (
+            max((len(word) for words in self._spellings for word in words), default=0) + 4
+        )  # what is before and after a word
 
     def _is_value(self, value: Any, name: str) -> bool:
         """Return whether a value has it: a number only under the name of its column."""

@@ -74,7 +74,7 @@ class Found:
             f"{name} of {log.url}: {why}" for log in self.logs for name, why in log.unread.items()
         ]
         others = [path for path in self.traces if not path.is_relative_to(BUILD)]
-        return [*in_use, *(f"{path.as_posix()}: not made by the pipeline" for path in others)]
+        return [*in_use, *(f"{path.as_posix()}: a value or key is in it" for path in others)]
 
     def text(self) -> Iterator[str]:
         """Yield a line for each place."""
