@@ -208,6 +208,23 @@ def test_complete_files_are_sealed_once_and_those_of_today_are_not(log: Written)
     assert set(read_sealed(log.sealed)) == {path.name for path in log.files if path != today}
 
 
+def test_a_file_that_is_still_written_to_is_not_sealed(log: Written) -> None:
+    """Around midnight, or after the clock was changed, a file of an earlier day goes on."""
+
+    async def write() -> list[str]:
+        other = PredictionLog(log.folder, sync=False)
+        await other.append(MONDAY, record(MONDAY, 1))
+        added = log.seal()
+        await other.append(MONDAY, record(MONDAY, 2))
+        await other.close()
+        return added
+
+    closed = [path.name for path in log.files]
+    assert asyncio.run(write()) == closed
+    assert log.audit().exit_code == 0
+    assert len(log.seal()) == 1
+
+
 def test_nothing_is_sealed_after_tampering(log: Written) -> None:
     edit(changed)(log)
     with pytest.raises(Refused):

@@ -263,8 +263,9 @@ def test_erased_records_of_parts_of_a_log_add_up() -> None:
 
 
 def test_a_torn_line_of_the_subject_is_removed_and_another_is_kept(log: Log) -> None:
-    whole, torn = log.file.read_bytes(), record(20, SUBJECT)[:-30]
-    for line, kept in ((record(21, "20130901-UA1-JFK")[:-30], True), (torn, False)):
+    whole = log.file.read_bytes()
+    for key, kept in (("20130901-UA1-JFK", True), (SUBJECT, False)):
+        line = record(20, key)[:-30]
         log.file.write_bytes(whole + line)
         log.erase()
         assert log.file.read_bytes().endswith(line) is kept
@@ -281,3 +282,10 @@ def test_a_log_that_does_not_exist_is_refused(log: Log) -> None:
 def test_a_file_of_the_log_that_is_not_read_is_named(log: Log) -> None:
     log.file.with_suffix(".jsonl.gz").write_bytes(b"")
     assert len(find(str(log.folder), log.search, log.erasure).unread) == 1
+
+
+def test_the_answers_of_shadow_mode_are_removed_by_their_keys(log: Log) -> None:
+    answers = [{"id": f"id-{n}", "key": key} for n, key in enumerate([SUBJECT, "another"])]
+    log.file.write_bytes(b"".join(map(to_line, answers)))
+    log.erase()
+    assert log.file.read_bytes() == to_line(answers[1])

@@ -96,6 +96,9 @@ def seal_log(
 ) -> list[str]:
     """Verify a log and list its complete files: those of days before today (UTC).
 
+    A file that a process of this machine still has open is left out: around midnight, or after the
+    clock was changed, it may go on.
+
     Returns
     -------
     list
@@ -117,11 +120,13 @@ def seal_log(
             "see all of it with `slipway audit --verify`",
         )
     today = f"{datetime.now(UTC):%Y-%m-%d}"
-    new = {
-        name: entry
-        for name, entry in ends.items()
-        if name not in entries and name[: len(today)] < today
-    }
+    folder = LogFolder(url)
+    complete = (
+        file.name
+        for file in folder.files
+        if file.name[: len(today)] < today and not folder.in_use(file)
+    )
+    new = {name: ends[name] for name in complete if name in ends and name not in entries}
     if new:
         write_sealed(entries | new, sealed)
     return sorted(new)

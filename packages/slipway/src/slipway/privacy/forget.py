@@ -34,7 +34,7 @@ NOT_REMOVED = """\
 What this command cannot remove:
 - git's history: reports, comments and files of earlier commits
 - images and bentos of earlier releases, and the model that was trained on these rows while it runs
-- other clones, their DVC caches and those of CI; logs that were fetched elsewhere
+- other clones, their DVC caches and those of CI; logs of shadow mode and fetched ones, without --log
 - backups, and older versions of objects in a bucket that keeps versions
 - the sources of the data, files of labels, and tables of `slipway score-batch`"""
 
@@ -85,8 +85,8 @@ class Found:
         names = ", ".join(each.path.as_posix() for each in self.files)
         yield f"data: {counted(rows, 'row')}{f' of {names}' if names else ''}"
         for log in self.logs:
-            torn = f", {counted(log.fragments, 'part of a line', 'parts of lines')}"
-            yield f"log {log.url}: {counted(log.records, 'record')}{torn if log.fragments else ''}"
+            others = f", {counted(log.others, 'other line')}" if log.others else ""
+            yield f"log {log.url}: {counted(log.records, 'record')}{others}"
         yield f"labels: {counted(self.labels, 'label')}"
         yield f"DVC's cache and remotes: {counted(objects, 'object')}"
         yield f"{BUILD}/: {counted(len(self.built), 'file')}"

@@ -22,13 +22,14 @@ class LogErasure:
     """The records of a subject in one log.
 
     `in_use` are files that a service still writes to, and that have such records. `unread` has the
-    reasons why others were not read. `fragments` counts lines that are no records, and have it.
+    reasons why others were not read. `others` counts lines that are no records, and have it: those
+    of a candidate in shadow mode, or parts of lines that a crash has left.
     """
 
     folder: LogFolder
     files: list[LogFile] = field(default_factory=list)
     records: int = 0
-    fragments: int = 0
+    others: int = 0
     in_use: list[str] = field(default_factory=list)
     unread: dict[str, str] = field(default_factory=dict)
 
@@ -66,11 +67,13 @@ def find(url: str, search: Search, erasure: Erasure) -> LogErasure:
     for file, line, record in _lines(found.folder, skipped):
         if not _is_of(search, line, record):
             continue
+        number = number_of(line)
         if record is None:
-            found.fragments += 1
+            found.others += 1
         else:
             found.records += 1
-            erasure.add_record(file.name, number_of(line), record["id"])
+        if record is not None or number is not None:
+            erasure.add_record(file.name, number, record["id"] if record else "")
         if file not in found.files:
             found.files.append(file)
     found.in_use = [file.name for file in found.files if found.folder.in_use(file)]
@@ -121,7 +124,7 @@ def _without(folder: LogFolder, file: LogFile, search: Search, moment: str) -> I
             record = parse_record(line)
             if not _is_of(search, line, record):
                 yield line
-            elif record is not None and number_of(line) is not None:
+            elif number_of(line) is not None:
                 yield erase(line, moment)
 
 
