@@ -34,7 +34,7 @@ NOT_REMOVED = """\
 What this command cannot remove:
 - git's history: reports, comments and files of earlier commits
 - images and bentos of earlier releases, and the model that was trained on these rows while it runs
-- other clones, their DVC caches and those of CI; logs of shadow mode and fetched ones, without --log
+- other clones, their DVC caches and those of CI; logs that --log does not name
 - backups, and older versions of objects in a bucket that keeps versions
 - the sources of the data, files of labels, and tables of `slipway score-batch`"""
 
