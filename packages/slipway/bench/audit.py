@@ -2,8 +2,8 @@
 
     bench/audit.py
 
-The releases are commits of this repository that differ in one parameter of `train`; each scores
-the newest data file.
+The releases are commits of this repository that differ in one parameter of `train`. Each is served
+in turn, and asked for rows of the newest data file.
 """
 
 from __future__ import annotations
@@ -18,14 +18,16 @@ import time
 from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
+from urllib.request import Request, urlopen
 
-from support.clone import clone_with_environment, commit, run
+from support.clone import clone_with_environment, commit, environment_of, run
 from support.measure import machine, table
 
 from slipway.audit.verify import verify_log
 from slipway.predictions.chain import Chain
 from slipway.predictions.record import stamp, to_line
 from slipway.predictions.writer import PredictionLog
+from slipway.serving.start import serving
 
 RELEASES, SAMPLE = 3, 1_000
 WRITTEN = 200_000
@@ -41,35 +43,66 @@ def main() -> None:
 
 def replayed(folder: Path) -> None:
     clone, log = clone_with_environment(folder), folder / "log"
-    log.mkdir()
     run(clone, "slipway", "restore", "data.dvc", "build/model")
-    rows = max(path for path in (clone / "data").iterdir() if path.suffix in (".parquet", ".csv"))
+    rows = requests(clone, folder / "batch")
     for number in range(RELEASES):
         if number:
             change_parameter(clone / "params.yaml", 1 + number / 10)
             run(clone, "dvc", "repro", "--quiet")
             commit(clone, f"Release {number + 1}")
-        out = folder / f"release-{number}"
-        # Some rows of real tables are rejected.
-        options = ("--rows", str(rows), "--out", str(out))
-        run(clone, "slipway", "score-batch", *options, expected=(0, 1))
-        for path in (out / "log").iterdir():
-            path.rename(log / path.name)
-    ids = [json.loads(line)["id"] for path in sorted(log.iterdir()) for line in path.open("rb")]
-    chosen, answer = random.Random(1).sample(ids, min(SAMPLE, len(ids))), folder / "audit.json"
+        with serving(
+            clone, environment=environment_of(clone) | {"SLIPWAY_LOG": str(log)}
+        ) as service:
+            for row in rows:
+                request = Request(
+                    f"{service.url}/predict", row, {"Content-Type": "application/json"}
+                )
+                urlopen(request, timeout=60).close()
+    lines = [line for path in sorted(log.iterdir()) for line in path.read_bytes().splitlines()]
+    models = {each["id"]: each["model"] for each in map(json.loads, lines)}
+    chosen, answer = random.Random(1).sample(list(models), SAMPLE), folder / "audit.json"
     asked = ("--replay", "--log", str(log), "--json", str(answer))
     seconds, _ = run(clone, "slipway", "audit", *chosen, *asked, expected=(0, 1))
-    audits = json.loads(answer.read_bytes())
-    results = Counter(each["replay"]["result"] for each in audits)
-    models = {each["replay"]["model"] for each in audits}
-    print(
-        f"{len(audits):,} random predictions of {len(ids):,} in the log, by {len(models)} models "
-        f"of {RELEASES} commits, scored again with the code of their commits in {seconds:.0f} s: "
-        + ", ".join(f"{number:,} {result}" for result, number in results.items())
-        + ".\n"
+    results = Counter(
+        (models[each["trail"]["id"]], each["replay"]["result"])
+        for each in json.loads(answer.read_bytes())
     )
-    if set(results) != {"identical"} or len(models) != RELEASES:
+    again = Counter(models[each] for each in chosen)
+    made = Counter(models.values())
+    print(
+        f"{RELEASES} releases of one repository, each served in turn, wrote one log of "
+        f"{len(models):,} predictions; {SAMPLE:,} random ones were scored again with the code, "
+        f"packages and model of their commits, in {seconds:.0f} s.\n"
+    )
+    print(
+        table(
+            [
+                {
+                    "release": f"{number}",
+                    "model (sha256)": model[:12],
+                    "predictions": f"{count:,}",
+                    "scored again": f"{again[model]:,}",
+                    "identical": f"{results[model, 'identical']:,}",
+                }
+                for number, (model, count) in enumerate(made.items(), start=1)
+            ]
+        )
+        + "\n"
+    )
+    identical = sum(results[model, "identical"] for model in made)
+    if identical != SAMPLE or len(made) != RELEASES:
         sys.exit("not all are identical, or the releases have the same model")
+
+
+def requests(clone: Path, out: Path) -> list[bytes]:
+    """Return random rows of the newest data file that the schema accepts, as bodies."""
+    newest = max(path for path in (clone / "data").iterdir() if path.suffix in (".parquet", ".csv"))
+    # Some rows of real tables are rejected.
+    options = ("--rows", str(newest), "--out", str(out))
+    run(clone, "slipway", "score-batch", *options, expected=(0, 1))
+    lines = [line for path in sorted((out / "log").iterdir()) for line in path.open("rb")]
+    chosen = random.Random(2).sample(lines, min(SAMPLE, len(lines)))
+    return [json.dumps(json.loads(line)["input"]).encode() for line in chosen]
 
 
 def change_parameter(path: Path, factor: float) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import re
+import shutil
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -12,12 +13,15 @@ from pathlib import Path
 import orjson
 import pytest
 
-from slipway.audit.sealed import read_sealed
+from slipway.audit.find import find_records
+from slipway.audit.sealed import SEALED, changed_seals, read_sealed
 from slipway.audit.verify import LogAudit, seal_log, verify_log
 from slipway.errors import Refused, SlipwayError
 from slipway.predictions.checkpoints import Checkpoint, Checkpoints
+from slipway.predictions.files import MOST_RECORD
 from slipway.predictions.record import stamp, to_line
 from slipway.predictions.writer import PredictionLog
+from slipway.repository.git import git
 
 RECORDS = 40
 TODAY = datetime.now(UTC).date()
@@ -104,6 +108,20 @@ def changed(lines: list[bytes]) -> list[bytes]:
     return [*lines[:9], lines[9].replace(b"0.25", b"0.35"), *lines[10:]]
 
 
+def with_long_line(lines: list[bytes]) -> list[bytes]:
+    return [*lines[:9], b"x" * (MOST_RECORD + 2**19) + b"\n", *lines[9:]]
+
+
+def with_next_record(log: Written) -> None:
+    """Add a record that continues the chain, without its end of line: readers count it."""
+    path = log.files[0]
+    link = orjson.loads(path.read_bytes().splitlines()[-1])["link"]
+    content = record(MONDAY, 99)[:-2] + b',"n":%d,"salt":"%b"' % (RECORDS, b"0" * 32)
+    end = hashlib.sha256(bytes.fromhex(link) + hashlib.sha256(content).digest()).hexdigest()
+    with path.open("ab") as file:
+        file.write(content + b',"link":"' + end.encode() + b'"}')
+
+
 TAMPERING = {
     "a changed byte": (edit(changed), 10),
     "a changed link": (
@@ -127,6 +145,12 @@ TAMPERING = {
     "another name": (lambda log: log.files[0].rename(log.folder / f"{MONDAY}_other.jsonl"), 0),
     "a chain that was computed again": (compute_again, 0),
     "no chain any more": (edit(without_links), 0),
+    "a line that is too long to be read": (edit(with_long_line), 0),
+    "a record without an end of line": (
+        edit(lambda lines: [*lines, record(MONDAY, 99)[:-1]]),
+        RECORDS + 1,
+    ),
+    "a next record without an end of line": (with_next_record, 0),
 }
 
 
@@ -184,6 +208,23 @@ def test_complete_files_are_sealed_once_and_those_of_today_are_not(log: Written)
     assert set(read_sealed(log.sealed)) == {path.name for path in log.files if path != today}
 
 
+def test_a_file_that_is_still_written_to_is_not_sealed(log: Written) -> None:
+    """Around midnight, or after the clock was changed, a file of an earlier day goes on."""
+
+    async def write() -> list[str]:
+        other = PredictionLog(log.folder, sync=False)
+        await other.append(MONDAY, record(MONDAY, 1))
+        added = log.seal()
+        await other.append(MONDAY, record(MONDAY, 2))
+        await other.close()
+        return added
+
+    closed = [path.name for path in log.files]
+    assert asyncio.run(write()) == closed
+    assert log.audit().exit_code == 0
+    assert len(log.seal()) == 1
+
+
 def test_nothing_is_sealed_after_tampering(log: Written) -> None:
     edit(changed)(log)
     with pytest.raises(Refused):
@@ -211,10 +252,45 @@ def test_a_list_of_sealed_files_that_is_not_one_is_refused(log: Written, text: s
         log.audit()
 
 
-def test_a_checkpoint_that_is_not_one_is_refused(log: Written) -> None:
-    next(log.second.iterdir()).write_text("{}")
+def empty(path: Path) -> None:
+    path.write_text("{}")
+
+
+def under_another_name(path: Path) -> None:
+    """Who can add files to the second place, and change none, adds an earlier state of a file."""
+    path.with_name(f"z-{path.name}").write_bytes(path.read_bytes())
+
+
+def without_folder(path: Path) -> None:
+    shutil.rmtree(path.parent)
+
+
+@pytest.mark.parametrize("change", [empty, under_another_name, without_folder])
+def test_a_second_place_that_is_not_one_is_refused(
+    log: Written, change: Callable[[Path], None]
+) -> None:
+    change(next(log.second.iterdir()))
     with pytest.raises(SlipwayError):
         log.audit()
+
+
+def test_a_file_that_was_sealed_anew_is_found_by_the_list_of_the_commit(log: Written) -> None:
+    root = log.folder.parent
+    log.sealed = root / SEALED
+    log.seal()
+    git(root, "init", "-q")
+    git(root, "add", str(SEALED))
+    git(root, "-c", "user.name=a", "-c", "user.email=a@example.org", "commit", "-qm", "Seal")
+    assert changed_seals(root) == []
+
+    log.sealed.unlink()
+    shutil.rmtree(log.second)
+    log.second.mkdir()
+    compute_again(log)
+    log.seal()
+
+    assert log.audit().exit_code == 0
+    assert changed_seals(root) == [log.files[0].name]
 
 
 def test_the_second_place_is_not_the_log(tmp_path: Path) -> None:
@@ -247,3 +323,15 @@ def test_the_newest_state_of_a_file_is_in_its_checkpoint(log: Written) -> None:
         path.name: (RECORDS, True) for path in log.files
     }
     assert all(isinstance(each, Checkpoint) for each in states.values())
+
+
+def test_a_second_record_of_an_id_is_refused_if_it_differs(log: Written) -> None:
+    """Who can write to the log can add a file with a chain of its own."""
+    wanted = f"{MONDAY}-003"
+    copy = log.folder / f"{MONDAY}_0.jsonl"
+    copy.write_bytes(log.files[0].read_bytes())
+    assert len(find_records(str(log.folder), [wanted])) == 1
+
+    copy.write_bytes(copy.read_bytes().replace(b"0.25", b"0.75"))
+    with pytest.raises(SlipwayError):
+        find_records(str(log.folder), [wanted])

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import orjson
 import pandas as pd
 import pytest
 from tests.services.repository import commit, edit_params
@@ -42,6 +44,30 @@ class Private:
 
     def run(self, *command: str) -> str:
         return run(command, self.root, settings={SECRET: SECRET_TEXT})
+
+    def run_all(self, *commands: Sequence[str]) -> list[str]:
+        """Return what `slipway` commands print; in one process, since its start is most of each."""
+        printed = self.run("python", "-c", ALL_IN_ONE, orjson.dumps(commands).decode())
+        texts: list[str] = orjson.loads(printed.splitlines()[-1])
+        return texts
+
+
+ALL_IN_ONE = """
+import contextlib, io, json, sys
+from slipway.cli import run
+from slipway.errors import SlipwayError
+
+texts = []
+for command in json.loads(sys.argv[1]):
+    sys.argv, out = ["slipway", *command], io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
+        try:
+            run()
+        except SlipwayError as error:
+            print(error, error.do)
+    texts.append(out.getvalue())
+print(json.dumps(texts))
+"""
 
 
 @pytest.fixture(scope="session")

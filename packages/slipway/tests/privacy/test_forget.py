@@ -6,8 +6,6 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
-import orjson
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -180,21 +178,6 @@ def test_a_file_of_the_subject_alone_is_removed(tmp_path: Path, subject: Subject
     (found,) = find_rows([path], subject, FOUND)
     remove_rows(found)
     assert not path.exists()
-
-
-def test_a_number_is_searched_by_the_name_of_its_column(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(SECRET, ENVIRONMENT[SECRET])
-    subject = Subject("distance", "1400", Hasher())
-
-    def table(name: str, values: list[float]) -> bytes:
-        sink = pa.BufferOutputStream()
-        pq.write_table(pa.table({name: np.array(values)}), sink)
-        return bytes(sink.getvalue().to_pybytes())
-
-    assert subject.is_in(table("distance", [1.5, 1400.0]))
-    assert subject.is_in(orjson.dumps({"rows": [{"distance": 1400}]}))
-    assert not subject.is_in(table("minutes", [1400.0]))
-    assert not subject.is_in(orjson.dumps({"rows": 1400}))
 
 
 def test_labels_are_removed_with_their_history_and_do_not_come_back(tmp_path: Path) -> None:

@@ -24,7 +24,8 @@ from slipway.predictions.personal import SECRET, Hasher
 from slipway.predictions.reader import read_log
 from slipway.predictions.record import stamp, to_line
 from slipway.predictions.writer import PredictionLog
-from slipway.privacy.records import erase_records, find, find_keys
+from slipway.privacy.contents import Search
+from slipway.privacy.records import erase_records, find, find_keys, has_log
 from slipway.privacy.retention import prune
 from slipway.privacy.subject import Subject
 from slipway.repository.erasures import Erasure, write_erasures
@@ -49,6 +50,7 @@ class Log:
         self.sealed, self.erasures = root / "sealed.jsonl", root / "reports/erasures.jsonl"
         asyncio.run(self._write())
         self.subject = Subject("flight_id", SUBJECT, Hasher({SECRET: "s" * 16}))
+        self.search = Search(self.subject)
         self.erasure = Erasure(time=stamp(OLD), subject=self.subject.name, column="flight_id")
 
     async def _write(self) -> None:
@@ -64,9 +66,9 @@ class Log:
 
     def erase(self) -> int:
         find_keys(str(self.folder), self.subject)
-        found = find(str(self.folder), self.subject, self.erasure)
+        found = find(str(self.folder), self.search, self.erasure)
         write_erasures([self.erasure], self.erasures)
-        erase_records(found, self.subject, self.erasure, self.sealed)
+        erase_records(found, self.search, self.erasure, self.sealed)
         return found.records
 
     def audit(self) -> LogAudit:
@@ -174,10 +176,10 @@ def test_a_file_that_a_service_writes_to_is_left_and_named(log: Log) -> None:
     async def erase() -> LogAudit:
         other = PredictionLog(log.folder, sync=False)
         await other.append(datetime.now(UTC).date(), record(20, SUBJECT))
-        found = find(str(log.folder), log.subject, log.erasure)
+        found = find(str(log.folder), log.search, log.erasure)
         assert found.in_use == [max(path.name for path in log.folder.iterdir())]
         write_erasures([log.erasure], log.erasures)
-        erase_records(found, log.subject, log.erasure, log.sealed)
+        erase_records(found, log.search, log.erasure, log.sealed)
         await other.append(datetime.now(UTC).date(), record(21, "another"))
         await other.close()
         return log.audit()
@@ -201,9 +203,8 @@ def test_a_file_without_a_chain_loses_the_lines_and_its_seal_is_renewed(log: Log
 
 
 def test_old_files_are_removed_and_the_log_is_still_verified(log: Log) -> None:
-    today = log.folder / f"{datetime.now(UTC):%Y-%m-%d}_new.jsonl"
+    old, today = log.file.name, log.folder / f"{datetime.now(UTC):%Y-%m-%d}_new.jsonl"
     today.write_bytes(b"")
-    old = log.file.name
 
     assert prune(str(log.folder), 60, sealed=log.sealed) == []
     assert prune(str(log.folder), 30, sealed=log.sealed, dry_run=True) == [old]
@@ -238,9 +239,9 @@ def test_a_log_in_a_store_is_erased_and_pruned_there(log: Log, store: Server) ->
     store.files.makedirs(f"{store.path}/log", exist_ok=True)
     store.files.pipe_file(f"{store.path}/log/{name}", log.file.read_bytes())
 
-    found = find(url, log.subject, log.erasure)
+    found = find(url, log.search, log.erasure)
     write_erasures([log.erasure], log.erasures)
-    erase_records(found, log.subject, log.erasure, log.sealed)
+    erase_records(found, log.search, log.erasure, log.sealed)
 
     audited = verify_log(url, "", log.sealed, log.erasures)
     assert (audited.exit_code, audited.erased) == (0, 3)
@@ -259,3 +260,32 @@ def test_erased_records_of_parts_of_a_log_add_up() -> None:
     whole = Skipped(erased=2)
     whole.merge(Skipped(erased=3))
     assert whole.erased == 5
+
+
+def test_a_torn_line_of_the_subject_is_removed_and_another_is_kept(log: Log) -> None:
+    whole = log.file.read_bytes()
+    for key, kept in (("20130901-UA1-JFK", True), (SUBJECT, False)):
+        line = record(20, key)[:-30]
+        log.file.write_bytes(whole + line)
+        log.erase()
+        assert log.file.read_bytes().endswith(line) is kept
+        assert SUBJECT.encode() not in log.file.read_bytes()
+        assert log.audit().exit_code == 0
+
+
+def test_a_log_that_does_not_exist_is_refused(log: Log) -> None:
+    assert not has_log(str(log.root / "lgo"))
+    with pytest.raises(SlipwayError):
+        find_keys(str(log.root / "lgo"), log.subject)
+
+
+def test_a_file_of_the_log_that_is_not_read_is_named(log: Log) -> None:
+    log.file.with_suffix(".jsonl.gz").write_bytes(b"")
+    assert len(find(str(log.folder), log.search, log.erasure).unread) == 1
+
+
+def test_the_answers_of_shadow_mode_are_removed_by_their_keys(log: Log) -> None:
+    answers = [{"id": f"id-{n}", "key": key} for n, key in enumerate([SUBJECT, "another"])]
+    log.file.write_bytes(b"".join(map(to_line, answers)))
+    log.erase()
+    assert log.file.read_bytes() == to_line(answers[1])

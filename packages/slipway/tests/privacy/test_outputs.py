@@ -54,24 +54,21 @@ def test_reports_page_and_messages_have_no_personal_value(marked: Private, tmp_p
     log = str(marked.log)
     ids = [orjson.loads(line)["id"] for line in next(marked.log.iterdir()).open("rb")]
     rejected = tmp_path.with_name("rejected")  # its scores are a table of the user's, with keys
-    invalid = fails(marked, "slipway", "validate", str(bad), "--json", str(tmp_path / "v.json"))
+    shown = marked.run_all(
+        ["validate", str(bad), "--json", str(tmp_path / "v.json")],
+        ["report", str(tmp_path / "v.json"), "--html", str(tmp_path / "v.html")],
+        ["labels", "import", str(bad), "--log", log],
+        ["score-batch", "--rows", str(bad), "--out", str(rejected)],
+        ["audit", ids[0], "--log", log, "--replay"],
+        ["drift", "--log", log, *_both(tmp_path, "drift")],
+        ["audit", ids[0], "--log", log, *_both(tmp_path, "audit")],
+        ["page", "--out", str(tmp_path / "site"), "--log", log],
+        ["schema"],
+    )
+    invalid, _, refused, _, replayed, *_ = shown
     assert "a personal value" in invalid
-    marked.run("slipway", "report", str(tmp_path / "v.json"), "--html", str(tmp_path / "v.html"))
-    refused = fails(marked, "slipway", "labels", "import", str(bad), "--log", log)
-    fails(marked, "slipway", "score-batch", "--rows", str(bad), "--out", str(rejected))
-    replayed = fails(marked, "slipway", "audit", ids[0], "--log", log, "--replay")
+    assert "labels" in refused
     assert "personal" in replayed
-    drift = ["--html", str(tmp_path / "drift.html"), "--json", str(tmp_path / "drift.json")]
-    page = tmp_path / "site"
-    shown = [
-        invalid,
-        refused,
-        replayed,
-        marked.run("slipway", "drift", "--log", log, *drift),
-        marked.run("slipway", "audit", ids[0], "--log", log, "--json", str(tmp_path / "a.json")),
-        marked.run("slipway", "page", "--out", str(page), "--log", log),
-        marked.run("slipway", "schema"),
-    ]
     bad.unlink()
 
     places = [tmp_path, marked.root / "reports", rejected / "log", rejected / "rejected"]
@@ -109,6 +106,10 @@ def test_a_slice_whose_labels_are_personal_values_is_refused(
     with (root / "src/model/slices.py").open("a") as file:
         file.write('\nSLICES["dest"] = lambda columns: columns["dest"]\n')
     assert "`dest`" in fails(Private(root, marked.remote, marked.batch), "slipway", "evaluate")
+
+
+def _both(folder: Path, name: str) -> list[str]:
+    return ["--html", str(folder / f"{name}.html"), "--json", str(folder / f"{name}.json")]
 
 
 def _bad_rows(marked: Private, path: Path) -> Path:

@@ -54,7 +54,8 @@ def _notes(found: LogAudit) -> Iterator[str]:
         yield f"Records after the last checkpoint of their file: {found.after_checkpoint:,}."
     if found.open_ends:
         yield (
-            "A cut at the end of these files would not be found, since no second place has it: "
+            "No second place has the end of these files, so a cut there, or a file that someone "
+            "has added, would not be found: "
             f"{_names(found.open_ends)}. Set {CHECKPOINTS} for the service, and seal complete "
             "files with `slipway audit --seal`."
         )

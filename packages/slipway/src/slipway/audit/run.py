@@ -12,10 +12,10 @@ from pydantic import TypeAdapter
 from slipway.audit.document import log_document
 from slipway.audit.find import Found, find_records
 from slipway.audit.replay import decider, replay
-from slipway.audit.sealed import SEALED
+from slipway.audit.sealed import SEALED, changed_seals
 from slipway.audit.trail import trail
 from slipway.audit.trail_document import Audit, Erased, audit_document, erased_document
-from slipway.audit.verify import seal_log, verify_log
+from slipway.audit.verify import FileFault, seal_log, verify_log
 from slipway.audit.what_if import boundary, read_assignment, what_if
 from slipway.documents.output import Output
 from slipway.errors import NO, YES, SlipwayError
@@ -36,9 +36,11 @@ class Question:
         return bool(self.what_if or self.boundary)
 
 
-def verify(log: str, checkpoints: str, output: Output) -> int:
+def verify(root: Path, log: str, checkpoints: str, output: Output) -> int:
     """Verify a log; return the exit code."""
-    found = verify_log(log, checkpoints)
+    found = verify_log(log, checkpoints, root / SEALED, root / ERASURES)
+    what = f"its entry in {SEALED} is not the one of the last commit"
+    found.faults += [FileFault(file=name, line=0, what=what) for name in changed_seals(root)]
     output.write([log_document(found)], found.model_dump_json(indent=1).encode())
     return found.exit_code
 

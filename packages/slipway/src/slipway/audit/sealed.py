@@ -8,6 +8,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from slipway.errors import SlipwayError
+from slipway.repository.git import read_file
 from slipway.texts import read_text
 
 SEALED = Path("reports/sealed.jsonl")
@@ -30,6 +31,14 @@ class Sealed(BaseModel):
     erased: int = Field(default=0, ge=0)
     removed: str = Field(default="", pattern=r"^(\d{4}-\d\d-\d\d)?$")
 
+    def is_in(self, entries: Mapping[str, Sealed]) -> bool:
+        """Return whether a later list has this entry, but for erased records and a removal."""
+        now = entries.get(self.file)
+        if now is None or now.link != self.link or self.removed not in ("", now.removed):
+            return False
+        is_same = (now.records, now.sha256) == (self.records, self.sha256)
+        return is_same or (not self.link and now.erased > self.erased)
+
 
 def read_sealed(path: Path = SEALED) -> dict[str, Sealed]:
     """Return the sealed files by their names; none if the list does not exist.
@@ -39,10 +48,27 @@ def read_sealed(path: Path = SEALED) -> dict[str, Sealed]:
     SlipwayError
         A line is not an entry, or a file has two.
     """
-    if not path.is_file():
-        return {}
+    return _parse(read_text(path), path) if path.is_file() else {}
+
+
+def changed_seals(root: Path) -> list[str]:
+    """Return the files whose entries in the commit of a folder are gone, or are others now.
+
+    Erasing and retention note what they do in an entry, and leave its link.
+
+    Raises
+    ------
+    SlipwayError
+        The list of the commit cannot be read.
+    """
+    committed = read_file(root, "HEAD", SEALED.as_posix()) or ""
+    now = read_sealed(root / SEALED)
+    return [name for name, each in _parse(committed, SEALED).items() if not each.is_in(now)]
+
+
+def _parse(text: str, path: Path) -> dict[str, Sealed]:
     found: dict[str, Sealed] = {}
-    for number, line in enumerate(read_text(path).splitlines(), start=1):
+    for number, line in enumerate(text.splitlines(), start=1):
         try:
             entry = Sealed.model_validate_json(line)
         except ValidationError as error:

@@ -5,7 +5,8 @@ What is not known is named with the reason, and with what would make it known.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -91,29 +92,38 @@ def _add_commit(root: Path, commit: str, made: Trail) -> None:
     except SlipwayError as error:
         made.unknown.append(f"commit: {error}; {error.do}")
         return
-    made.commit = read_commit(root, known)
+    made.commit = _commit(root, known)
     if made.data and made.commit.data_md5 not in ("", made.data):
         made.unknown.append(
             f"data: the record names {made.data}, and the commit {made.commit.data_md5}"
         )
-    made.verdicts = list(_verdicts(root, known, made.model))
+    made.verdicts = _verdicts(root, known, made.model)
     if not made.verdicts:
         made.unknown.append("verdict: the repository has no record of a judgement of this model")
 
 
-def _verdicts(root: Path, commit: str, model: str) -> Iterator[Verdict]:
+# Predictions of one release have these in common, and git is started for each.
+_commit = cache(read_commit)
+
+
+@cache
+def _verdicts(root: Path, commit: str, model: str) -> list[Verdict]:
     command = ("ls-tree", "-z", "--name-only", commit, "--", f"{JUDGEMENTS.as_posix()}/")
+    found = []
     for name in names(root, *command):
         # Records are named after period, model and champion.
         if Path(name).stem.split("-")[1:2] != [model[:12]]:
             continue
         record = orjson.loads(read_file(root, commit, name) or "{}")
-        yield Verdict(
-            file=name,
-            verdict=str(record.get("verdict")),
-            champion=str(record.get("champion")),
-            may_merge=bool(record.get("may_merge")),
+        found.append(
+            Verdict(
+                file=name,
+                verdict=str(record.get("verdict")),
+                champion=str(record.get("champion")),
+                may_merge=bool(record.get("may_merge")),
+            )
         )
+    return found
 
 
 def _add_events(root: Path, made: Trail) -> None:

@@ -94,8 +94,14 @@ def _replayed(again: Replay) -> str:
 def _what_if(audit: Audit) -> list[Block]:
     if not audit.what_if:
         return []
-    rows = [[_cell(each.changed), _cell(each.answer)] for each in audit.what_if]
-    return ["**What if**", Table(["Changed", "Answer"], rows)]
+    # First, since the probabilities of many classes are cut.
+    decides = any("decision" in each.answer for each in audit.what_if)
+    rows = []
+    for each in audit.what_if:
+        answer = dict(each.answer)
+        decision = [_cell(answer.pop("decision"))] if decides else []
+        rows.append([_cell(each.changed), *decision, _cell(answer)])
+    return ["**What if**", Table(["Changed", *["Decision"] * decides, "Answer"], rows)]
 
 
 def _boundary(audit: Audit) -> list[Block]:

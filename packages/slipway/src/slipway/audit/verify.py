@@ -96,6 +96,9 @@ def seal_log(
 ) -> list[str]:
     """Verify a log and list its complete files: those of days before today (UTC).
 
+    A file that a process of this machine still has open is left out: around midnight, or after the
+    clock was changed, it may go on.
+
     Returns
     -------
     list
@@ -117,11 +120,13 @@ def seal_log(
             "see all of it with `slipway audit --verify`",
         )
     today = f"{datetime.now(UTC):%Y-%m-%d}"
-    new = {
-        name: entry
-        for name, entry in ends.items()
-        if name not in entries and name[: len(today)] < today
-    }
+    folder = LogFolder(url)
+    complete = (
+        file.name
+        for file in folder.files
+        if file.name[: len(today)] < today and not folder.in_use(file)
+    )
+    new = {name: ends[name] for name in complete if name in ends and name not in entries}
     if new:
         write_sealed(entries | new, sealed)
     return sorted(new)
@@ -162,7 +167,7 @@ class _Audit:
 
     def _add(self, file: LogFile) -> None:
         point, seal = self._known.get(file.name), self._sealed.get(file.name)
-        bytes_read = sha256()
+        bytes_read, too_long = sha256(), self._skipped.unreadable.number
         lengths = [end.records for end in (point, seal) if end is not None]
         chain = verify(file.name, self._lines(file, bytes_read.update), lengths)
         self.found.files += 1
@@ -177,6 +182,10 @@ class _Audit:
             self._fault(file.name, number + 1, what)
         if rest := chain.faults[FAULTS_OF_A_FILE:]:
             self._fault(file.name, rest[0].line, f"{len(rest):,} further lines are not as written")
+        if lines := self._skipped.unreadable.number - too_long:
+            self._fault(file.name, 0, f"lines that are longer than any record: {lines:,}")
+        if file.shown in self._skipped.unread:
+            return
         if chain.unlinked and not chain.records:
             self._add_unlinked(file.name, chain, seal, point, bytes_read.hexdigest())
         else:
@@ -198,7 +207,8 @@ class _Audit:
     def _compare(
         self, name: str, chain: Verified, point: Checkpoint | None, seal: Sealed | None
     ) -> None:
-        self.ends[name] = Sealed(file=name, records=chain.records, link=chain.link)
+        if not chain.whole:
+            self.ends[name] = Sealed(file=name, records=chain.records, link=chain.link)
         if point is not None:
             when = f"at its checkpoint of {point.time:%Y-%m-%d %H:%M:%S} UTC"
             self._compare_end(name, chain, when, point)
@@ -219,8 +229,7 @@ class _Audit:
             )
         elif chain.links.get(end.records) != end.link:
             self._fault(name, 0, f"its first {end.records:,} records are not those {when}")
-        elif complete and chain.records > end.records:
-            added = chain.records - end.records
+        elif complete and (added := chain.records + chain.whole - end.records) > 0:
             self._fault(name, 0, f"{added:,} records were added after it was complete")
 
     def _lines(self, file: LogFile, note: Callable[[bytes], None]) -> Iterator[bytes]:

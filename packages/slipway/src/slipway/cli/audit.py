@@ -61,8 +61,9 @@ def audit(
     if ids:
         question = run.Question(ids, tuple(what_if or ()), boundary, replay=replay)
         raise typer.Exit(run.predictions(Path(), place, question, output))
-    code = run.seal(place, checkpoints, output) if seal else run.verify(place, checkpoints, output)
-    raise typer.Exit(code)
+    if seal:
+        raise typer.Exit(run.seal(place, checkpoints, output))
+    raise typer.Exit(run.verify(Path(), place, checkpoints, output))
 
 
 def explain(

@@ -36,9 +36,10 @@ def forget(
     """
     from slipway.monitoring.check import log_place
     from slipway.privacy.forget import forget
+    from slipway.privacy.records import has_log
     from slipway.settings import read_params
 
     params = read_params()
-    logs = log or [log_place(params)]
+    logs = log or list(filter(has_log, [log_place(params)]))
     code = forget(Path(), params, key, logs, typer.echo, column=column, dry_run=dry_run)
     raise typer.Exit(code)

@@ -25,6 +25,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from hashlib import sha256
 
+from slipway.predictions.record import parse_record
+
 ADDED = ("n", "salt", "link")
 """The fields of a line that are not of its record."""
 
@@ -130,7 +132,7 @@ class Verified:
     `records` and `link` are those of the chain at its end, and `links` those at the lengths that
     were asked for. `erased` has the numbers of records that were erased, `unlinked` counts lines of
     a file without any chain, as earlier versions wrote it, and `torn` is whether the file ends
-    within a line.
+    within a line; `whole` is whether only the end of that line is missing.
     """
 
     records: int = 0
@@ -138,6 +140,7 @@ class Verified:
     erased: list[int] = field(default_factory=list)
     unlinked: int = 0
     torn: bool = False
+    whole: bool = False
     faults: list[Fault] = field(default_factory=list)
     links: dict[int, str] = field(default_factory=dict)
 
@@ -198,7 +201,7 @@ class _Reading:
 
     def add(self, number: int, text: bytes) -> None:
         if not text.endswith(b"\n"):
-            self.found.torn = True
+            self._end_within(number, text)
             return
         line = _Line.read(text)
         if line is None:
@@ -207,6 +210,15 @@ class _Reading:
             self._take(number, line)
         else:
             self._explain(number, line)
+
+    def _end_within(self, number: int, text: bytes) -> None:
+        """Note a line without an end. A crash leaves a part of the next line, and no other one."""
+        self.found.torn = True
+        line = _Line.read(text + b"\n")
+        if line is not None:
+            self.found.whole = line.continues(self._link) and line.number == self.found.records
+        if _is_whole(text) and not self.found.whole:
+            self._without.append(number)
 
     def _take(self, number: int, line: _Line) -> None:
         self._seen[line.link] = number
@@ -250,6 +262,11 @@ class _Reading:
         self.found.link = self._link.hex()
         self.found.faults.sort(key=lambda fault: fault.line)
         return self.found
+
+
+def _is_whole(text: bytes) -> bool:
+    """Return whether a line without an end can be read as a record."""
+    return text.rstrip().endswith(b"}") and parse_record(text) is not None
 
 
 # Numbers are not to be trusted: a changed one must not fill the memory.

@@ -99,20 +99,30 @@ class Checkpoints:
         Raises
         ------
         SlipwayError
-            One cannot be read, or is not a checkpoint.
+            The folder does not exist; one cannot be read, or is not a checkpoint of its file.
         """
         with reaching(self.url, _WHAT):
             self._system.invalidate_cache()
+            if not self._system.exists(self._folder):
+                raise SlipwayError(
+                    f"{self.url}: no such {_WHAT}", f"name the folder or URL of {CHECKPOINTS}"
+                )
             paths = sorted(self._system.glob(f"{self._folder}/*{_SUFFIX}"))
             texts = [(str(path), self._system.cat_file(path)) for path in paths]
         for path, text in texts:
             try:
-                yield Checkpoint.model_validate_json(text)
+                found = Checkpoint.model_validate_json(text)
+                reason = (
+                    "" if path.endswith(f"/{found.file}{_SUFFIX}") else f"it is of {found.file}"
+                )
             except ValidationError as error:
+                reason = str(error.errors()[0]["msg"])
+            if reason:
                 raise SlipwayError(
-                    f"{path}: not a checkpoint ({error.errors()[0]['msg']})",
+                    f"{path}: not a checkpoint of this file ({reason})",
                     "restore it from the versions of its folder",
-                ) from None
+                )
+            yield found
 
     def _is_local(self) -> bool:
         from fsspec.implementations.local import LocalFileSystem

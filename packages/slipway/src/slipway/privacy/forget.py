@@ -19,6 +19,7 @@ from slipway.numbers import counted
 from slipway.predictions.labels.store import erase_labels, labels_place
 from slipway.predictions.personal import Hasher
 from slipway.predictions.record import stamp
+from slipway.privacy.contents import Search
 from slipway.privacy.objects import Objects, find_objects, require_remote_outside
 from slipway.privacy.records import LogErasure, erase_records, find, find_keys
 from slipway.privacy.rows import FileRows, find_rows, remove_rows
@@ -33,7 +34,7 @@ NOT_REMOVED = """\
 What this command cannot remove:
 - git's history: reports, comments and files of earlier commits
 - images and bentos of earlier releases, and the model that was trained on these rows while it runs
-- other clones, their DVC caches and those of CI; logs that were fetched elsewhere
+- other clones, their DVC caches and those of CI; logs that --log does not name
 - backups, and older versions of objects in a bucket that keeps versions
 - the sources of the data, files of labels, and tables of `slipway score-batch`"""
 
@@ -42,13 +43,19 @@ What this command cannot remove:
 class Found:
     """What was found of a subject."""
 
-    subject: Subject
+    search: Search
     erasure: Erasure
     files: list[FileRows]
     logs: list[LogErasure]
     labels: int
     objects: list[Objects]
     traces: list[Path] = field(default_factory=list)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing was found, as of a value that was mistyped."""
+        places = [self.files, self.labels, self.traces, *(each.found for each in self.objects)]
+        return not any(places) and not any(log.files for log in self.logs)
 
     @property
     def built(self) -> list[Path]:
@@ -63,8 +70,11 @@ class Found:
             for log in self.logs
             for name in log.in_use
         ]
+        in_use += [
+            f"{name} of {log.url}: {why}" for log in self.logs for name, why in log.unread.items()
+        ]
         others = [path for path in self.traces if not path.is_relative_to(BUILD)]
-        return [*in_use, *(f"{path.as_posix()}: not made by the pipeline" for path in others)]
+        return [*in_use, *(f"{path.as_posix()}: a value or key is in it" for path in others)]
 
     def text(self) -> Iterator[str]:
         """Yield a line for each place."""
@@ -75,7 +85,8 @@ class Found:
         names = ", ".join(each.path.as_posix() for each in self.files)
         yield f"data: {counted(rows, 'row')}{f' of {names}' if names else ''}"
         for log in self.logs:
-            yield f"log {log.url}: {counted(log.records, 'record')}"
+            others = f", {counted(log.others, 'other line')}" if log.others else ""
+            yield f"log {log.url}: {counted(log.records, 'record')}{others}"
         yield f"labels: {counted(self.labels, 'label')}"
         yield f"DVC's cache and remotes: {counted(objects, 'object')}"
         yield f"{BUILD}/: {counted(len(self.built), 'file')}"
@@ -107,13 +118,18 @@ def forget(
     Refused
         The data remote is inside the repository.
     SlipwayError
-        Something cannot be read, written or removed; run it again then.
+        Nothing was found; or something cannot be read, written or removed: run it again then.
     """
     require_remote_outside(root)
     subject = Subject(named_column(column), key, Hasher())
     found = _find(root, params, subject, logs)
     for line in found.text():
         echo(line)
+    if found.is_empty and not _was_erased(subject):
+        raise SlipwayError(
+            f"no row, record or label has this value in the column `{subject.column}`",
+            "check the value and --column; nothing was changed",
+        )
     if dry_run:
         _show_left(found, echo)
         echo("Nothing was changed: --dry-run")
@@ -133,6 +149,7 @@ def _show_left(found: Found, echo: Callable[[str], object]) -> None:
 
 
 def _find(root: Path, params: Params, subject: Subject, logs: Sequence[str]) -> Found:
+    search = Search(subject, params.data)
     files = find_rows(list_data(root / DATA).read, subject, params.data)
     for log in logs:
         find_keys(log, subject)
@@ -140,14 +157,18 @@ def _find(root: Path, params: Params, subject: Subject, logs: Sequence[str]) -> 
         time=stamp(datetime.now(UTC)), subject=subject.name, column=subject.column
     )
     return Found(
-        subject,
+        search,
         erasure,
         files,
-        [find(log, subject, erasure) for log in logs],
+        [find(log, search, erasure) for log in logs],
         erase_labels(labels_place(params), subject.has_key, dry_run=True),
-        find_objects(root, subject),
-        [path for path in find_traces(root, subject) if not _is_log(root / path, logs, params)],
+        find_objects(root, search),
+        [path for path in find_traces(root, search) if not _is_log(root / path, logs, params)],
     )
+
+
+def _was_erased(subject: Subject) -> bool:
+    return any(each.subject == subject.name for each in read_erasures())
 
 
 def _known(subject: Subject) -> Erasure | None:
@@ -162,13 +183,13 @@ def _is_log(path: Path, logs: Sequence[str], params: Params) -> bool:
 
 
 def _erase(root: Path, params: Params, found: Found) -> None:
-    erasure, subject = found.erasure, found.subject
+    erasure = found.erasure
     erasure.rows += sum(each.count for each in found.files)
     erasure.labels += found.labels
     _write(erasure)
     for log in found.logs:
-        erase_records(log, subject, erasure, SEALED)
-    erase_labels(labels_place(params), subject.has_key, dry_run=False)
+        erase_records(log, found.search, erasure, SEALED)
+    erase_labels(labels_place(params), found.search.subject.has_key, dry_run=False)
     for each in found.files:
         remove_rows(each)
     if found.files or _is_unrecorded(root):

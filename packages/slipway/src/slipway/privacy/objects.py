@@ -6,12 +6,14 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from slipway.errors import Refused
-from slipway.privacy.subject import Subject
+from slipway.privacy.contents import Search
 from slipway.progress import track
 from slipway.repository.committed import check_repository
+from slipway.repository.git import PREFIX
 from slipway.storage import reaching
 
 LISTING = ".dir"
@@ -50,8 +52,8 @@ def require_remote_outside(root: Path) -> None:
             )
 
 
-def find_objects(root: Path, subject: Subject) -> list[Objects]:
-    """Return the objects with a value of a subject, in the cache and in all remotes.
+def find_objects(root: Path, search: Search) -> list[Objects]:
+    """Return the objects with a value of the subject, in the cache and in all remotes.
 
     An object of a remote is downloaded only if the cache does not have it.
     """
@@ -65,10 +67,10 @@ def find_objects(root: Path, subject: Subject) -> list[Objects]:
         for name, url in _remotes(root):
             with reaching(url, "data remote"):
                 stores.append((repo.cloud.get_remote_odb(name), url))
-        return [_of_store(store, place, known, subject) for store, place in stores]
+        return [_of_store(store, place, known, search) for store, place in stores]
 
 
-def _of_store(store: Any, place: str, known: dict[str, bool], subject: Subject) -> Objects:
+def _of_store(store: Any, place: str, known: dict[str, bool], search: Search) -> Objects:
     found = Objects(store, place)
     folders: dict[str, set[str]] = {}
     with reaching(place, "data remote"):
@@ -77,11 +79,22 @@ def _of_store(store: Any, place: str, known: dict[str, bool], subject: Subject) 
             if name.endswith(LISTING):
                 folders[name] = {entry["md5"] for entry in json.loads(_read(store, name))}
             elif name not in known:
-                known[name] = subject.is_in(_read(store, name))
+                known[name] = _is_in(store, name, search)
         found.found = [name for name in names if known.get(name)]
     bad = {name for name, has in known.items() if has}
     found.listings = [name for name, files in folders.items() if files & bad]
     return found
+
+
+def _is_in(store: Any, name: str, search: Search) -> bool:
+    """Search an object; one of a remote is copied to the disk, so that memory does not grow."""
+    place = store.oid_to_path(name)
+    if store.fs.protocol == "local":
+        return search.is_in(Path(place))
+    with TemporaryDirectory(prefix=PREFIX) as folder:
+        copy = Path(folder) / "object"
+        store.fs.get_file(place, str(copy))
+        return search.is_in(copy)
 
 
 def _read(store: Any, name: str) -> bytes:

@@ -62,7 +62,11 @@ def _is_before(file: LogFile, first: str) -> bool:
 def _remove(folder: LogFolder, file: LogFile, sealed: Path) -> None:
     """Note the removal first: a run that is interrupted removes the file when it is repeated."""
     entries = read_sealed(sealed)
-    entry = entries[file.name]
+    if (entry := entries.get(file.name)) is None:
+        raise SlipwayError(
+            f"{file.shown}: not verified, so it is not removed",
+            "see why: `slipway audit --verify`",
+        )
     if not entry.removed:
         today = f"{datetime.now(UTC):%Y-%m-%d}"
         entries[file.name] = entry.model_copy(update={"removed": today})

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import orjson
 
@@ -16,9 +16,6 @@ from slipway.predictions.record import Record
 from slipway.project import SCHEMA
 from slipway.schema.export import export_schema
 from slipway.untrusted import shown_name
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 # A shorter text, or a number, occurs in files by chance.
 LEAST_IN_BYTES = 4
@@ -89,80 +86,21 @@ class Subject:
         """Return whether a record of the log is of this subject."""
         return self.has_value(record["input"].get(self.column)) or self.has_key(record["key"])
 
-    def is_in(self, content: bytes) -> bool:
-        """Return whether a file has a value or a key of this subject, also in compressed pages."""
-        if content[:4] == b"PAR1" and (found := self._is_in_parquet(content)) is not None:
-            return found
-        try:
-            return self._is_in_json(orjson.loads(content), "")
-        except ValueError:
-            pass
-        words = {w for w in self._values | self.keys if len(w) >= LEAST_IN_BYTES and not _number(w)}
-        return any(word.encode() in content and _has_word(word, content) for word in words)
+    @property
+    def texts(self) -> set[str]:
+        """Values and keys, as they are written."""
+        return self._values | self.keys
 
-    def _is_in_parquet(self, content: bytes) -> bool | None:
-        """Return whether a column has it; None if it is not a whole parquet file."""
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
-        try:
-            table = pq.ParquetFile(pa.BufferReader(content)).read()
-            return any(
-                self._is_it(value, name)
-                for name, column in zip(table.column_names, table.columns, strict=True)
-                for value in self._candidates(name, column)
-            )
-        except (pa.ArrowException, OSError, ValueError):
-            return None
-
-    def _is_in_json(self, value: Any, name: str) -> bool:
-        if isinstance(value, Mapping):
-            return any(
-                self._is_it(key, name) or self._is_in_json(each, key) for key, each in value.items()
-            )
-        if isinstance(value, list):
-            return any(self._is_in_json(each, name) for each in value)
-        return self._is_it(value, name)
-
-    def _candidates(self, name: str, column: pa.ChunkedArray) -> list[object]:
-        """Return the values of a column, each once: of numbers only in columns of their name."""
-        from pyarrow import types
-
-        found = column.combine_chunks()
-        if types.is_dictionary(found.type):
-            found = found.dictionary
-        has_words = types.is_string(found.type) or types.is_large_string(found.type)
-        if not has_words and not self._may_have_number(name):
-            return []
-        is_number = types.is_integer(found.type) or types.is_floating(found.type)
-        values: list[object] = found.unique().to_pylist() if has_words or is_number else []
-        return values
-
-    def _may_have_number(self, name: str) -> bool:
-        return _own_name(name) in (self.column, "key", *project.key_columns())
-
-    def _is_it(self, value: object, name: str) -> bool:
-        """Return whether a value is of this subject: a number only under the name of its column."""
-        if not isinstance(value, str | int | float) or isinstance(value, bool):
-            return False
-        if isinstance(value, str) and not _number(value):
-            return self.has_value(value) or self.has_key(value)
-        if not self._may_have_number(name):
-            return False
-        is_value = _own_name(name) == self.column and self.has_value(value)
-        return is_value or (_own_name(name) != self.column and self.has_key(value))
+    def is_word(self, text: str) -> bool:
+        """Return whether a text is a value or a key of this subject."""
+        return self.has_value(text) or self.has_key(text)
 
 
-def _own_name(name: str) -> str:
+def own_name(name: str) -> str:
     """Return the column that a column of a file is of."""
     return name.removeprefix("feature:").removeprefix("input:").removeprefix("input.")
 
 
-def _number(text: str) -> bool:
+def is_number(text: str) -> bool:
+    """Return whether a text is a number, which occurs in files by chance."""
     return re.fullmatch(r"-?[0-9.]+", text) is not None
-
-
-def _has_word(word: str, content: bytes) -> bool:
-    """Return whether a text is in a content and not a part of a longer word."""
-    pattern = rb"(?<![0-9A-Za-z_])" + re.escape(word.encode()) + rb"(?![0-9A-Za-z_])"
-    return re.search(pattern, content) is not None
