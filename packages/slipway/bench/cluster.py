@@ -2,6 +2,7 @@
 
 Each command runs alone and on two workers of one thread, each of which is killed by Dask if it
 takes more than `LIMIT`. Their answers must be the same. A third run loses a worker to `kill -9`.
+`cluster.py larger` scores a table of twice that memory, and checks a log of twice that size.
 """
 
 from __future__ import annotations
@@ -21,7 +22,10 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+import duckdb
 import psutil
+import pyarrow.parquet as pq
+from dask.utils import parse_bytes
 from distributed import Client
 from support.measure import BIN, PACKAGE, ROOT, machine, table
 from validate import make
@@ -35,6 +39,11 @@ from tests.services.dask import Cluster
 VALIDATED, SCORED = 10_000_000, 1_600_000
 
 LIMIT = "1 GiB"
+
+# Of `larger`: bytes of the table in memory, and of the log on the disk.
+AT_LEAST = 2 * parse_bytes(LIMIT)
+
+SAMPLE = 100_000  # rows whose bytes are those of the others
 
 # Share of the files that are written before a worker is killed.
 KILLED_AT = 0.3
@@ -85,6 +94,53 @@ def compare(folder: Path, rows: Path, more: Path) -> list[dict[str, str]]:
         answer = partial(_digest, [folder / "drift.json"])
         found += both(f"drift {_size(log)}", drift, answer, cluster, out)
     return found
+
+
+def larger() -> None:
+    """Score a table, and check a log, each of twice the memory that a worker may take."""
+    with tempfile.TemporaryDirectory(prefix="slipway-") as name:
+        folder = Path(name)
+        rows, out, log = folder / "rows.parquet", folder / "out", folder / "log"
+        make(rows, SAMPLE)
+        count = int(AT_LEAST / pq.read_table(rows).nbytes * SAMPLE) + 1
+        make(rows, count)
+        with started(folder) as cluster:
+            before = pids(cluster)
+            batch = ["score-batch", "--rows", str(rows), "--out", str(out)]
+            what = f"score-batch, {count:,} rows, {AT_LEAST >> 20:,} MiB in memory"
+            found = [row(what, "two workers", on_cluster(batch, cluster))]
+            require_each_once(out, count)
+            cut_log(out / "log", log)
+            report = folder / "drift.json"
+            drift = ["drift", "--log", str(log), "--json", str(report)]
+            found += both(f"drift {_size(log)}", drift, partial(_digest, [report]), cluster, out)
+            if pids(cluster) != before:
+                sys.exit("a worker was started again")
+    print("### Larger than the memory of a worker\n")
+    print(f"Each worker is killed if it takes more than {LIMIT}; none was. {machine()}\n")
+    print(table(found))
+
+
+def require_each_once(out: Path, count: int) -> None:
+    """End the benchmark unless each row has one score."""
+    asked = f"select count(*), count(distinct row) from '{out}/scores/*.parquet'"
+    if duckdb.execute(asked).fetchall() != [(count, count)]:
+        sys.exit("a row was lost, or scored twice")
+
+
+def cut_log(source: Path, log: Path) -> None:
+    """Link as many files of a log as have the size."""
+    log.mkdir()
+    size = 0
+    for path in sorted(source.iterdir()):
+        if size < AT_LEAST:
+            os.link(path, log / path.name)
+            size += path.stat().st_size
+
+
+def pids(cluster: Cluster) -> set[int]:
+    with Client(cluster.address, set_as_default=False) as client:
+        return set(client.run(os.getpid).values())
 
 
 def both(
@@ -221,4 +277,7 @@ def row(name: str, where: str, taken: Taken) -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    main(*(int(argument.replace("_", "")) for argument in sys.argv[1:]))
+    if sys.argv[1:] == ["larger"]:
+        larger()
+    else:
+        main(*(int(argument.replace("_", "")) for argument in sys.argv[1:]))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
+import logging
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import CancelledError
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from functools import lru_cache
@@ -23,6 +25,9 @@ ADDRESS = "DASK_SCHEDULER_ADDRESS"
 MOST_CORES = "LOKY_MAX_CPU_COUNT"
 
 SECONDS = 20
+
+# In which a scheduler answers that is busy, or whose connection is lost; after these it has gone.
+SECONDS_IF_BUSY, SECONDS_IF_LOST = 60, 3
 
 CODE = "code"
 
@@ -102,8 +107,9 @@ class _Cluster:
         self.where = f"Dask at {address}, {_check_workers(client, address)} workers"
 
     def run(self, work: Callable[..., Result], jobs: Jobs, shared: Any) -> Iterator[Result]:
-        sent = self._send(shared)
-        most = max(AHEAD * sum(self._client.nthreads().values()), 1)
+        with self._reaching():
+            sent = self._send(shared)
+            most = max(AHEAD * sum(self._client.nthreads().values()), 1)
         waiting: deque[tuple[tuple[Any, ...], Any]] = deque()
         for job in jobs:
             waiting.append((job, self._submit(work, job, sent)))
@@ -120,7 +126,27 @@ class _Cluster:
         return self._sent[1]
 
     def _submit(self, work: Callable[..., Result], job: tuple[Any, ...], sent: Any) -> Any:
-        return self._client.submit(_work, work, *job, sent, pure=False)
+        with self._reaching():
+            return self._client.submit(_work, work, *job, sent, pure=False)
+
+    @contextmanager
+    def _reaching(self) -> Iterator[None]:
+        """Name the reason if a call of the scheduler fails."""
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 - Dask raises many kinds
+            self._require_scheduler()
+            raise SlipwayError(
+                f"{self._address}: {error!r}", "look at the scheduler's log"
+            ) from None
+
+    def _require_scheduler(self) -> None:
+        busy = self._client.status == "running"
+        if reason := _no_answer(self._address, SECONDS_IF_BUSY if busy else SECONDS_IF_LOST):
+            raise SlipwayError(
+                f"the Dask scheduler at {self._address} does not answer any more ({reason})",
+                "look at its log, start it and the workers again, then run the same command again",
+            )
 
     def _result(
         self, work: Callable[..., Result], job: tuple[Any, ...], future: Any, shared: Any
@@ -136,7 +162,9 @@ class _Cluster:
                 # Every worker that held what is shared has died.
                 self._require_worker()
                 self._sent = None
-                future = self._submit(work, job, self._send(shared))
+                with self._reaching():
+                    sent = self._send(shared)
+                future = self._submit(work, job, sent)
             except KilledWorker as error:
                 deaths = error.allowed_failures + 1
                 raise self._dead(f"{deaths} workers died at the same job") from None
@@ -158,6 +186,7 @@ class _Cluster:
                 self._require_worker()
 
     def _require_worker(self) -> None:
+        self._require_scheduler()
         if not self._client.scheduler_info(n_workers=-1)["workers"]:
             raise self._dead("no worker is left")
 
@@ -200,14 +229,40 @@ def workers(*, cores: bool = True) -> Iterator[Workers]:
             f"{ADDRESS} is set, and the package `distributed` is not installed",
             "install the extra `dask`, or unset it",
         ) from None
-    try:
-        client = Client(address, timeout=SECONDS, set_as_default=False)
-    except (OSError, ValueError) as error:
+    # Asked first: a client that cannot connect tries to close its connection for a long time.
+    if reason := _no_answer(address, SECONDS):
         raise SlipwayError(
-            f"{ADDRESS}={address}: no Dask scheduler answers ({error})", "check the address"
-        ) from None
-    with client:
+            f"{ADDRESS}={address}: no Dask scheduler answers ({reason})",
+            "start it with `dask scheduler`, and set the address that it prints, such as "
+            "tcp://localhost:8786",
+        )
+    for name in ("distributed", "distributed.client"):
+        # What is logged here is raised as well, and the log has tracebacks.
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    with Client(address, timeout=SECONDS, set_as_default=False) as client:
         yield _Cluster(client, address)
+
+
+def _no_answer(address: str, seconds: float) -> str:
+    """Return why no scheduler answers at an address; '' if one does."""
+    with ThreadPoolExecutor(1) as thread:  # a notebook has a loop in this one
+        try:
+            found = thread.submit(asyncio.run, _ask_scheduler(address, seconds)).result()
+        except TimeoutError:
+            return f"not within {seconds:g} s"
+        except Exception as error:  # noqa: BLE001 - by what listens there
+            return " ".join(str(error).split()) or type(error).__name__
+    kind = str(found["type"])
+    return "" if kind == "Scheduler" else f"it is the address of a {kind.lower()}"
+
+
+async def _ask_scheduler(address: str, seconds: float) -> Any:
+    from distributed.core import rpc
+    from distributed.security import Security
+
+    options = Security().get_connection_args("client")
+    async with rpc(address, timeout=seconds, connection_args=options) as scheduler:
+        return await asyncio.wait_for(scheduler.identity(n_workers=0), seconds)
 
 
 def identity() -> dict[str, str]:

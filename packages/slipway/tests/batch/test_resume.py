@@ -23,7 +23,7 @@ from tests.services.dask import Cluster
 from tests.shadow.conftest import records
 
 from slipway.audit.verify import verify_log
-from slipway.batch.folder import MANIFEST, BatchFolder
+from slipway.batch.folder import MANIFEST, BatchFolder, require_outside
 from slipway.errors import SlipwayError
 from slipway.repository.layout import python_path
 from slipway.workers import ADDRESS
@@ -210,6 +210,54 @@ def test_a_folder_with_other_files_is_refused(rows: Path, out: Path, score: Scor
     (out / "mine.txt").touch()
     with pytest.raises(SlipwayError, match=r"mine\.txt"):
         score(rows)
+
+
+INSIDE = {
+    "the folder itself": ("rows", "rows"),
+    "inside of the folder": ("rows", "rows/2026/scores"),
+    "by another way": ("rows/../rows/", "link/scores"),
+    "of a pattern": ("rows/**/*.parquet", "rows/scores"),
+    "of a pattern that names the manifest": ("*/*.json*", "rows"),
+    "of a bucket": ("s3://bucket/rows/", "s3a://bucket/rows/scores"),
+    "of a pattern in a bucket": ("s3://bucket/*/*/*.parquet", "s3://bucket/scores"),
+}
+OUTSIDE = {
+    "another folder": ("rows", "rows-scores"),
+    "of a pattern without folders": ("rows/*.parquet", "rows/scores"),
+    "of a pattern with a double star": ("rows/**.parquet", "rows/scores"),
+    "another bucket": ("s3://bucket/rows/*.parquet", "s3://scores/rows"),
+    "no bucket": ("s3://bucket/rows/*", "bucket/rows"),
+}
+
+
+@pytest.fixture
+def linked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder of rows with a link to it; buckets are not asked."""
+    (tmp_path / "rows").mkdir()
+    (tmp_path / "link").symlink_to("rows")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("s3fs.S3FileSystem.isdir", lambda *_: False)
+
+
+@pytest.mark.usefixtures("linked")
+@pytest.mark.parametrize("case", INSIDE)
+def test_a_folder_whose_files_would_be_rows_is_refused(case: str) -> None:
+    rows, out = INSIDE[case]
+    with pytest.raises(SlipwayError, match="--out is inside of --rows"):
+        require_outside(rows, out)
+
+
+@pytest.mark.usefixtures("linked")
+@pytest.mark.parametrize("case", OUTSIDE)
+def test_a_folder_next_to_the_rows_is_not_refused(case: str) -> None:
+    require_outside(*OUTSIDE[case])
+
+
+def test_a_run_writes_nothing_into_its_rows(rows: Path, score: Score) -> None:
+    before = files_of(rows)
+    with pytest.raises(SlipwayError, match="--out is inside of --rows"):
+        score(rows, out=rows / "scores")
+    assert files_of(rows) == before
 
 
 def test_two_runs_do_not_write_to_a_folder_at_once(rows: Path, out: Path, score: Score) -> None:

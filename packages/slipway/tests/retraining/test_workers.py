@@ -1,13 +1,16 @@
-"""Jobs on a cluster: a worker that dies is replaced by another, an error of the code is not."""
+"""Jobs on a cluster: one that dies has its jobs done by another worker; errors are named."""
 
 from __future__ import annotations
 
 import os
 import signal
+import socket
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from distributed import LocalCluster
 from tests.services.dask import Cluster
 
 from slipway.errors import SlipwayError
@@ -42,6 +45,49 @@ def test_an_error_of_the_code_is_named(
     monkeypatch.setenv(ADDRESS, two_workers.address)
     with workers() as pool, pytest.raises(SlipwayError, match="ZeroDivisionError"):
         list(pool.run(divide, [(1,)], 0))
+
+
+@pytest.fixture(params=["no port", "unknown protocol", "another program"])
+def wrong_address(request: pytest.FixtureRequest) -> Iterator[str]:
+    """An address at which no scheduler answers; the last one accepts connections and is silent."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        host, port = silent.getsockname()
+        yield {
+            "no port": host,
+            "unknown protocol": f"dask://{host}:{port}",
+            "another program": f"tcp://{host}:{port}",
+        }[request.param]
+
+
+def test_a_wrong_address_is_refused_with_what_to_set(
+    wrong_address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(ADDRESS, wrong_address)
+    monkeypatch.setattr("slipway.workers.SECONDS", 0.5)
+    with pytest.raises(SlipwayError, match="no Dask scheduler answers") as refused, workers():
+        pass
+    assert wrong_address in str(refused.value)
+    assert "tcp://" in refused.value.do
+
+
+def test_a_scheduler_that_dies_is_named_not_its_workers(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def half(number: int, by: int) -> float:
+        return number / by
+
+    with LocalCluster(
+        n_workers=1, processes=False, protocol="tcp", dashboard_address=":0"
+    ) as cluster:
+        monkeypatch.setenv(ADDRESS, cluster.scheduler_address)
+        with workers() as pool:
+            results = pool.run(half, [(number,) for number in range(1_000)], 2)
+            assert next(results) == 0
+            cluster.close()
+            with pytest.raises(SlipwayError, match="does not answer") as died:
+                list(results)
+    assert cluster.scheduler_address in str(died.value)
+    assert "Traceback" not in capfd.readouterr().err
 
 
 def test_a_worker_whose_code_was_edited_since_has_what_it_has_imported(tmp_path: Path) -> None:

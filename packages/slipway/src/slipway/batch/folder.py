@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from slipway.batch.inputs import InputFile
+from slipway.batch.inputs import InputFile, may_match
 from slipway.batch.records import BATCH_BITS
 from slipway.dataset.csv_format import Stated
 from slipway.errors import SlipwayError
@@ -284,6 +284,22 @@ def contents_of(file: int, number: int, chunk: Chunk) -> Iterator[tuple[str, lis
         yield name_of(REJECTED, file, number), [_parquet(chunk.rejected)]
     about = {COUNTS: chunk.counts.model_dump_json().encode()}
     yield name_of(SCORES, file, number), [_parquet(chunk.scores.replace_schema_metadata(about))]
+
+
+def require_outside(rows: str, out: str | Path) -> None:
+    """Refuse a folder whose files would be rows of the next run, or make it refuse the rows.
+
+    Parameters
+    ----------
+    rows
+        As in `slipway.batch.inputs.find_inputs`.
+    """
+    written = [name_of(SCORES, 0, 0), name_of(REJECTED, 0, 0), f"{LOG}/0.jsonl", MANIFEST]
+    if may_match(rows, out, written):
+        raise SlipwayError(
+            f"{out}: --out is inside of --rows ({rows}), so its files would be taken for rows",
+            "name a folder outside of it in --out",
+        )
 
 
 def require_empty(address: str, names: list[str]) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import glob
+import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -86,6 +88,40 @@ def find_inputs(pattern: str) -> list[InputFile]:
         )
     # `a/**/**` matches a file several times.
     return sorted({file.path: file for file in found}.values(), key=lambda file: file.path)
+
+
+def may_match(pattern: str, folder: str | Path, names: Sequence[str]) -> bool:
+    """Return whether a folder is inside the one that a pattern names, or it names one of its files.
+
+    Parameters
+    ----------
+    pattern
+        As in `find_inputs`.
+    names
+        Of the files, relative to `folder`.
+    """
+    from fsspec.utils import glob_translate
+
+    with reaching(folder, "folder of the batch"):
+        other, written = _storage(str(folder))
+    with reaching(pattern, "rows"):
+        system, read = _storage(pattern)
+        if system != other:
+            return False
+        if not glob.has_magic(read) or system.isdir(read):
+            return f"{written}/".startswith(f"{read}/")
+    # Within a name, `**` is as `*`.
+    whole = re.compile(glob_translate(re.sub(r"(?<![/*])\*\*|\*\*(?![/*]|$)", "*", read)))
+    return any(whole.fullmatch(f"{written}/{name}") for name in names)
+
+
+def _storage(address: str) -> tuple[AbstractFileSystem, str]:
+    """Return the storage of an address and its path there; of a local one, the real path."""
+    import fsspec
+
+    system, path = fsspec.core.url_to_fs(address)
+    local = "file" in system.protocol
+    return system, os.path.realpath(path) if local else str(path).rstrip("/")
 
 
 def _local(pattern: str) -> list[InputFile]:

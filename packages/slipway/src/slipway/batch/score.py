@@ -22,7 +22,7 @@ import numpy as np
 from slipway import project
 from slipway.batch.bucket import place_of
 from slipway.batch.checks import CheckedRows, Checker, Fault
-from slipway.batch.folder import CONTINUE, LOG, Batch, Chunk, Counts, Place
+from slipway.batch.folder import CONTINUE, LOG, Batch, Chunk, Counts, Place, require_outside
 from slipway.batch.inputs import (
     InputFile,
     Piece,
@@ -166,6 +166,7 @@ def score_batch(
         are complete are kept.
     """
     manifest = read_manifest(model)
+    require_outside(rows, out)
     inputs = find_inputs(rows)
     if len(inputs) >= 2**FILE_BITS:
         raise SlipwayError(
