@@ -65,7 +65,7 @@ def main() -> None:
     judge = params.judge.model_dump(exclude={"accept"})
     rule = Rule(**judge, bins=params.evaluate.bins, origins=len(ORIGINS))
     changes = {
-        change.edits(params.train): Setting({**params.train, **change.train})
+        change.edits(params.train).replace("\n\n", ", "): Setting({**params.train, **change.train})
         for change in STARTER.changes
     }
     settings = SETTINGS | {"starter": Setting(params.train)} | changes

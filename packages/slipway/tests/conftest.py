@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import shutil
 import subprocess
@@ -29,13 +30,16 @@ pytest_plugins = [
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("LOKY_MAX_CPU_COUNT", "1")
 
-# Folders whose tests need the Docker engine, with an image that takes a minute to make: the first
-# of the second group do not need it, so that no worker waits.
-ENGINE = ("deploy demo fetch smoke_test shadow", "workflows image kubernetes")
+# As in `slipway.__main__`: nearly all that is made here stays until the process ends.
+gc.set_threshold(200_000, 30, 30)
 
-# Others that take minutes: what is begun last should be short.
-LONG = "comparison installation tasks notebook untimed adopt retraining verify monitoring"
-LONG += " serving pipeline batch controls dashboards export"
+# Folders whose tests need the Docker engine, with an image that takes a minute to make: the first
+# of the second and the third group do not need it, so that no worker waits.
+ENGINE = ("deploy fetch shadow", "workflows image", "demo kubernetes smoke_test")
+
+# Others that take minutes, the longest first: what is begun last should be short.
+LONG = "tasks pipeline verify comparison untimed serving privacy installation retraining controls"
+LONG += " remotes monitoring dashboards adopt export notebook audit batch"
 
 ROOT = Path(__file__).parents[3]
 # git hands its variables to hooks and to `git rebase --exec`; the repositories of the tests are

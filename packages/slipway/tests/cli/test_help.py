@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
 import sys
 from collections.abc import Iterator
 from typing import Any
@@ -13,8 +12,9 @@ from typer.core import TyperGroup
 from typer.main import get_command
 from typer.testing import CliRunner
 
-from slipway.cli import app
+from slipway.cli import app, run
 from slipway.cli.help import RENAMED
+from slipway.errors import SlipwayError
 
 WORKFLOWS_ONLY = "github"
 
@@ -77,17 +77,15 @@ def test_there_are_at_most_50_commands_that_a_person_starts() -> None:
 
 
 @pytest.mark.parametrize("old", RENAMED)
-def test_an_earlier_name_is_refused_with_the_name_that_replaces_it(old: str) -> None:
-    new = RENAMED[old].split()
-    assert help_of(*new)
-    done = subprocess.run(
-        [sys.executable, "-m", "slipway", *old.split(), "--option"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 2
-    assert f"use `slipway {RENAMED[old]}`" in done.stderr
+def test_an_earlier_name_is_refused_with_the_name_that_replaces_it(
+    old: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert help_of(*RENAMED[old].split())
+    monkeypatch.setattr(sys, "argv", ["slipway", *old.split(), "--option"])
+    with pytest.raises(SlipwayError) as refused:
+        run()
+    assert refused.value.exit_code == 2
+    assert refused.value.do == f"use `slipway {RENAMED[old]}`"
 
 
 def test_the_command_by_which_a_champion_is_scored_keeps_its_name_and_options() -> None:

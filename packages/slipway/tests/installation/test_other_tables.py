@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from tests.installation.test_release import copy_environment, make
+from tests.installation.test_release import copy_environment, make, pass_over_workflows
 from tests.services.projects import ROOT
 from tests.services.repository import commit
 
@@ -29,6 +29,7 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     copy_environment(root)
     (root / ".venv/ready").unlink()  # the environment is that of another folder
     make(root, "setup")
+    pass_over_workflows(root)
     return root
 
 

@@ -79,18 +79,24 @@ def test_every_record_is_read_once_and_in_order(tmp_path, megabytes):
     assert skipped == Skipped(records=60_000)
 
 
-# Each kind in the middle, and one kind at both ends of the file.
-PLACES = [*((name, 33_333) for name in STRANGE), ("zeros", 0), ("zeros", 50_000)]
+# Each kind among few records, and in a large file one kind in the middle and one at both ends.
+PLACES = [
+    *((name, 333, 1_000) for name in STRANGE),
+    ("half a line", 33_333, 60_000),
+    ("zeros", 0, 60_000),
+    ("zeros", 50_000, 60_000),
+]
 
 
-@pytest.mark.parametrize(("strange", "at"), PLACES)
-def test_what_is_no_record_is_named_and_costs_nothing_else(tmp_path, strange, at):
-    content = b"".join(MANY[:at]) + STRANGE[strange] + b"".join(MANY[at:50_000])
-    log = write(tmp_path, content, b"".join(MANY[50_000:]))
+@pytest.mark.parametrize(("strange", "at", "rows"), PLACES)
+def test_what_is_no_record_is_named_and_costs_nothing_else(tmp_path, strange, at, rows):
+    end = rows * 5 // 6
+    content = b"".join(MANY[:at]) + STRANGE[strange] + b"".join(MANY[at:end])
+    log = write(tmp_path, content, b"".join(MANY[end:rows]))
 
     found, skipped = parsed(log)
 
-    assert column(found, "key") == list(range(60_000))
+    assert column(found, "key") == list(range(rows))
     assert skipped.unreadable.number == 1
     assert skipped.unreadable.first.endswith(f"2024-06-01.jsonl: line {at + 1}")
 

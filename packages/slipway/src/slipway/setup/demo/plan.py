@@ -157,7 +157,7 @@ STARTER = Plan(
         Change(
             "learn-too-fast",
             "with a learning rate that is too high, which is worse",
-            {"learning_rate": 0.5},
+            {"learning_rate": 1.0, "iterations": 100},
             "worse",
         ),
         Change(
