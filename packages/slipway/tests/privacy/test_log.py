@@ -28,7 +28,8 @@ from slipway.privacy.contents import Search
 from slipway.privacy.records import erase_records, find, find_keys, has_log
 from slipway.privacy.retention import prune
 from slipway.privacy.subject import Subject
-from slipway.repository.erasures import Erasure, write_erasures
+from slipway.repository.erasures import ERASURES, Erasure, uncommitted, write_erasures
+from slipway.repository.git import git
 
 OLD = datetime.now(UTC) - timedelta(days=40)
 RECORDS = 12
@@ -157,6 +158,18 @@ def test_the_place_of_a_record_after_an_erased_one_is_its_line(log: Log) -> None
     with log.file.open("ab") as file:
         file.write(b"not a record\n")
     assert any(f"line {RECORDS + 1}" in each for each in read_log(log.folder).attrs["faults"])
+
+
+def test_erasures_that_no_commit_has_are_counted(tmp_path: Path) -> None:
+    entry = Erasure(time="2026-01-01T00:00:00Z", subject="0" * 32, column="id", lines={"a": [1, 2]})
+    git(tmp_path, "init", "-q")
+    write_erasures([entry], tmp_path / ERASURES)
+    assert uncommitted(tmp_path) == 2
+    git(tmp_path, "add", str(ERASURES))
+    git(tmp_path, "-c", "user.name=a", "-c", "user.email=a@example.org", "commit", "-qm", "Erase")
+    assert uncommitted(tmp_path) == 0
+    write_erasures([entry, entry.model_copy(update={"lines": {"a": [2, 3]}})], tmp_path / ERASURES)
+    assert uncommitted(tmp_path) == 1
 
 
 def test_the_audit_of_an_erased_record_answers_erased(log: Log) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from slipway.audit.verify import LogAudit
 from slipway.documents.document import Block, Document, Table
 from slipway.predictions.checkpoints import CHECKPOINTS
+from slipway.repository.erasures import ERASURES
 from slipway.untrusted import quote, quote_text
 
 SHOWN = 30
@@ -46,6 +47,11 @@ def _notes(found: LogAudit) -> Iterator[str]:
         yield f"Sealed files: {found.sealed:,}."
     if found.erased:
         yield f"Records that were erased on purpose: {found.erased:,}."
+    if found.uncommitted:
+        yield (
+            f"Of these, {found.uncommitted:,} are in no commit yet: commit {ERASURES}, so that "
+            "others can see who erased them."
+        )
     if found.removed:
         yield f"Files that were removed after their retention: {found.removed:,}."
     if found.torn:

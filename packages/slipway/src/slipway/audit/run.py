@@ -19,7 +19,7 @@ from slipway.audit.verify import FileFault, seal_log, verify_log
 from slipway.audit.what_if import boundary, read_assignment, what_if
 from slipway.documents.output import Output
 from slipway.errors import NO, YES, SlipwayError
-from slipway.repository.erasures import ERASURES, Erasure, erasure_of, read_erasures
+from slipway.repository.erasures import ERASURES, Erasure, erasure_of, read_erasures, uncommitted
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,7 @@ def verify(root: Path, log: str, checkpoints: str, output: Output) -> int:
     found = verify_log(log, checkpoints, root / SEALED, root / ERASURES)
     what = f"its entry in {SEALED} is not the one of the last commit"
     found.faults += [FileFault(file=name, line=0, what=what) for name in changed_seals(root)]
+    found.uncommitted = uncommitted(root)
     output.write([log_document(found)], found.model_dump_json(indent=1).encode())
     return found.exit_code
 

@@ -35,12 +35,13 @@ class LogAudit(BaseModel):
     `open_ends` are files whose end is in no second place, so that a cut would not be found, and
     `unlinked` files without a chain that are not sealed, of which nothing can be verified.
     `after_checkpoint` counts the records behind the last checkpoint of a file, `removed` the files
-    that retention has removed.
+    that retention has removed. `uncommitted` counts erased records whose entry is in no commit.
     """
 
     files: int = 0
     records: int = 0
     erased: int = 0
+    uncommitted: int = 0
     torn: int = 0
     sealed: int = 0
     removed: int = 0

@@ -15,6 +15,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from slipway.errors import SlipwayError
+from slipway.repository.git import read_file
 from slipway.texts import read_text
 
 ERASURES = Path("reports/erasures.jsonl")
@@ -68,8 +69,25 @@ def read_erasures(path: Path = ERASURES) -> list[Erasure]:
     SlipwayError
         A line is not an entry.
     """
+    return _parse(read_text(path), path) if path.is_file() else []
+
+
+def uncommitted(root: Path) -> int:
+    """Return how many records are erased by the list of a folder, and not by that of its commit.
+
+    Raises
+    ------
+    SlipwayError
+        A line is not an entry.
+    """
+    committed = _parse(read_file(root, "HEAD", ERASURES.as_posix()) or "", ERASURES)
+    known, now = erased_lines(committed), erased_lines(read_erasures(root / ERASURES))
+    return sum(len(numbers - known.get(file, set())) for file, numbers in now.items())
+
+
+def _parse(text: str, path: Path) -> list[Erasure]:
     found = []
-    for number, line in enumerate(read_text(path).splitlines() if path.is_file() else (), start=1):
+    for number, line in enumerate(text.splitlines(), start=1):
         try:
             found.append(Erasure.model_validate_json(line))
         except ValidationError as error:
