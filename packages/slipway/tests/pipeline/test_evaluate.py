@@ -48,7 +48,7 @@ def test_a_row_whose_slice_is_missing_or_a_number_is_counted(values, monkeypatch
     monkeypatch.setattr(slices, "SLICES", kind)
     labels, scores = np.array([0, 1, 0, 1]), np.full(4, 0.5)
 
-    table = slice_table({}, Sample.of(labels), scores, read_params())
+    table = slice_table({"row": np.arange(4)}, Sample.of(labels), scores, read_params())
 
     assert sum(int(row["rows"]) for row in table) == 4
     assert all(row["rows"] for row in table)
