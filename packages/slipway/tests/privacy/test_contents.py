@@ -120,6 +120,22 @@ def test_a_text_is_found_and_a_part_of_another_is_not(tmp_path: Path, kind: str)
     assert not subject.is_in(path)
 
 
+UNREADABLE: dict[str, Callable[[bytes], bytes]] = {
+    "damaged": lambda content: content[:45] + b"\xff" * 8 + content[53:],
+    "encrypted": lambda content: content.replace(
+        b"PK\x01\x02\x14\x03\x14\0\0", b"PK\x01\x02\x14\x03\x14\0\x01"
+    ).replace(b"PK\x03\x04\x14\0\0", b"PK\x03\x04\x14\0\x01"),
+}
+
+
+@pytest.mark.parametrize("kind", UNREADABLE)
+def test_an_archive_that_cannot_be_opened_is_named(tmp_path: Path, kind: str) -> None:
+    path, subject = tmp_path / "object", search(COLUMN, NAME)
+    path.write_bytes(UNREADABLE[kind](zipped(COLUMN, NAME)))
+    assert not subject.is_in(path, "an object")
+    assert list(subject.unread) == ["an object"]
+
+
 @pytest.mark.parametrize("kind", ALL)
 def test_a_number_is_found_by_the_name_of_its_column(tmp_path: Path, kind: str) -> None:
     path, subject = tmp_path / "object", search(NUMBERS, "1400")

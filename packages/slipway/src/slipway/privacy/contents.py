@@ -9,8 +9,9 @@ import csv
 import html
 import json
 import re
+import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -21,7 +22,7 @@ import orjson
 
 from slipway import project
 from slipway.dataset.csv_format import FOUND, CsvFormat, Stated, find_format
-from slipway.errors import SlipwayError
+from slipway.errors import SlipwayError, first_line
 from slipway.privacy.subject import LEAST_IN_BYTES, Subject, is_number, own_name, text_of
 from slipway.repository.git import PREFIX
 
@@ -43,20 +44,22 @@ NOT_ASCII = ("windows-1252", "utf-16-le", "utf-16-be")
 class Search:
     """A search for a subject, whose keys are complete.
 
-    `stated` is how CSV files are written, as ``params.yaml`` has it.
+    `stated` is how CSV files are written, as ``params.yaml`` has it. `unread` has the archives that
+    could not be opened, with the reason: only their bytes were searched.
     """
 
     subject: Subject
     stated: Stated = FOUND
+    unread: dict[str, str] = field(default_factory=dict)
 
-    def is_in(self, path: Path) -> bool:
-        """Return whether a file has a value or a key of the subject."""
+    def is_in(self, path: Path, shown: str = "") -> bool:
+        """Return whether a file, shown by its path or another name, has a value or a key."""
         with path.open("rb") as file:
             start = file.read(HEADER)
         if start.startswith(b"PAR1") and (found := self._is_in_parquet(path)) is not None:
             return found
         if start.startswith(b"PK") and is_zipfile(path):
-            return self._is_in_archive(path)
+            return self._is_in_archive(path, shown or path.as_posix())
         is_in_its_format = (
             self._is_in_json(path)
             if start.lstrip()[:1] in (b"{", b"[")
@@ -71,19 +74,16 @@ class Search:
             for number in filter(is_number, self.subject.texts)
         )
 
-    def _is_in_archive(self, path: Path) -> bool:
+    def _is_in_archive(self, path: Path, shown: str) -> bool:
         """Return whether a member has it; a model of skops is such a file."""
-        with TemporaryDirectory(prefix=PREFIX) as folder:
-            try:
-                with ZipFile(path) as archive:
-                    return any(
-                        self.subject.is_word(member.filename)
-                        or self.is_in(Path(archive.extract(member, folder)))
-                        for member in archive.infolist()
-                        if not member.is_dir()
-                    )
-            except (BadZipFile, OSError, RuntimeError, NotImplementedError):  # damaged, encrypted
-                return self._is_in_bytes(path)
+        try:
+            return any(
+                self.subject.is_word(name) or self.is_in(copy, f"{shown}: {name}")
+                for name, copy in _members(path)
+            )
+        except (BadZipFile, _NotOpenedError) as error:
+            self.unread[shown] = first_line(error)
+            return self._is_in_bytes(path)
 
     def _is_in_parquet(self, path: Path) -> bool | None:
         """Return whether a column has it; None if it is not a whole parquet file."""
@@ -215,6 +215,23 @@ class Search:
 
     def _may_have_number(self, name: str) -> bool:
         return own_name(name) in (self.subject.column, "key", *project.key_columns())
+
+
+class _NotOpenedError(Exception):
+    """An archive is damaged, encrypted, or compressed in a way that Python does not know."""
+
+
+def _members(path: Path) -> Iterator[tuple[str, Path]]:
+    """Yield the name and a copy of each file of an archive."""
+    with ZipFile(path) as archive, TemporaryDirectory(prefix=PREFIX) as folder:
+        for member in archive.infolist():
+            if member.is_dir():
+                continue
+            try:
+                copy = archive.extract(member, folder)
+            except (OSError, RuntimeError, zlib.error) as error:  # RuntimeError: encrypted
+                raise _NotOpenedError(f"{member.filename}: {error}") from error
+            yield member.filename, Path(copy)
 
 
 def _values(column: pa.ChunkedArray) -> list[Any]:

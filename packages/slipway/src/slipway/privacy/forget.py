@@ -73,6 +73,7 @@ class Found:
         in_use += [
             f"{name} of {log.url}: {why}" for log in self.logs for name, why in log.unread.items()
         ]
+        in_use += [f"{name}: not searched ({why})" for name, why in self.search.unread.items()]
         others = [path for path in self.traces if not path.is_relative_to(BUILD)]
         return [*in_use, *(f"{path.as_posix()}: a value or key is in it" for path in others)]
 

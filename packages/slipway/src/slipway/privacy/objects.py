@@ -94,7 +94,7 @@ def _is_in(store: Any, name: str, search: Search) -> bool:
     with TemporaryDirectory(prefix=PREFIX) as folder:
         copy = Path(folder) / "object"
         store.fs.get_file(place, str(copy))
-        return search.is_in(copy)
+        return search.is_in(copy, f"object {name}")
 
 
 def _read(store: Any, name: str) -> bytes:
