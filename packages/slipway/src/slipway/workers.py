@@ -131,14 +131,12 @@ class _Cluster:
 
     @contextmanager
     def _reaching(self) -> Iterator[None]:
-        """Name the reason if a call of the scheduler fails."""
+        """Name a scheduler that does not answer any more, whatever its calls raise then."""
         try:
             yield
-        except Exception as error:  # noqa: BLE001 - Dask raises many kinds
+        except Exception:
             self._require_scheduler()
-            raise SlipwayError(
-                f"{self._address}: {error!r}", "look at the scheduler's log"
-            ) from None
+            raise
 
     def _require_scheduler(self) -> None:
         busy = self._client.status == "running"
@@ -250,7 +248,7 @@ def _no_answer(address: str, seconds: float) -> str:
             found = thread.submit(asyncio.run, _ask_scheduler(address, seconds)).result()
         except TimeoutError:
             return f"not within {seconds:g} s"
-        except Exception as error:  # noqa: BLE001 - by what listens there
+        except Exception as error:  # noqa: BLE001 -- any program may listen there, and answer anything
             return " ".join(str(error).split()) or type(error).__name__
     kind = str(found["type"])
     return "" if kind == "Scheduler" else f"it is the address of a {kind.lower()}"

@@ -86,7 +86,7 @@ def _in_key(column: ColumnSpec) -> str:
         return ", another one in each row"
     key = project.key_columns()
     others = [name for name in key if name != column["name"]] if column["name"] in key else []
-    return f", another one in each row together with {', '.join(others)}" if others else ""
+    return f", unique together with {', '.join(others)}" if others else ""
 
 
 def _expected(column: ColumnSpec) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -113,22 +112,24 @@ def key_of(
 def _stated_key(table: Table, names: tuple[str, ...], target: str) -> tuple[str, ...]:
     """Return the columns of a stated key; raises SlipwayError unless they identify each row."""
     columns = [column_of(table, name, "--key") for name in names]
-    stated = " ".join(f"--key {shown_name(name)}" for name in names)
-    reasons = (
-        f"`{column.name}`: {reason}"
-        for column in columns
-        if (reason := "this is the target" if column.name == target else _no_part_of_a_key(column))
-    )
-    reason = next(reasons, "")
-    if len(set(names)) < len(names):
-        reason = "a column is named twice"
-    if reason := reason or _repeated(columns):
+    if reason := _no_key(columns, target):
         raise SlipwayError(
-            f"{stated}: {reason}",
+            f"{' '.join(f'--key {shown_name(name)}' for name in names)}: {reason}",
             "name another column, several that identify a row together (--key COLUMN --key "
             "COLUMN), or --key none",
         )
     return names
+
+
+def _no_key(columns: Sequence[Column], target: str) -> str:
+    """Return why some columns do not identify each row; empty if they do."""
+    for column in columns:
+        reason = "this is the target" if column.name == target else _no_part_of_a_key(column)
+        if reason:
+            return f"`{column.name}`: {reason}"
+    if len({column.name for column in columns}) < len(columns):
+        return "a column is named twice"
+    return _repeated(columns)
 
 
 def _no_part_of_a_key(column: Column) -> str:
@@ -141,11 +142,14 @@ def _no_part_of_a_key(column: Column) -> str:
 
 def _repeated(columns: Sequence[Column]) -> str:
     """Return which value, or values of several columns, is in more than one row."""
-    rows = Counter(zip(*(column.values.tolist() for column in columns), strict=True))
-    values, count = rows.most_common(1)[0] if rows else ((), 0)
-    if count <= 1:
+    import pandas as pd
+
+    rows = pd.DataFrame({column.name: column.values for column in columns})
+    if not rows.duplicated().any():
         return ""
-    return f"{', '.join(map(repr, values))} is in {counted(count, 'row')}; a key is in one"
+    counts = rows[rows.duplicated(keep=False)].value_counts()
+    values = ", ".join(repr(plain(np.array([each]))[0]) for each in counts.index[0])
+    return f"{values} is in {counted(int(counts.iloc[0]), 'row')}; a key is in one"
 
 
 def looks_like_a_key(column: Column, rows: int) -> bool:
