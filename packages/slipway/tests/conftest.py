@@ -15,6 +15,7 @@ import pytest
 from tests.services.projects import FLIGHTS, copy_project
 from xdist.scheduler import LoadScopeScheduling
 
+from slipway.__main__ import THRESHOLDS
 from slipway.repository.git import KEPT
 
 pytest_plugins = [
@@ -31,7 +32,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("LOKY_MAX_CPU_COUNT", "1")
 
 # As in `slipway.__main__`: nearly all that is made here stays until the process ends.
-gc.set_threshold(200_000, 30, 30)
+gc.set_threshold(*THRESHOLDS)
 
 # Folders whose tests need the Docker engine, with an image that takes a minute to make: the first
 # of the second and the third group do not need it, so that no worker waits.

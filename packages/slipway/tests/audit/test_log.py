@@ -13,10 +13,12 @@ from pathlib import Path
 import orjson
 import pytest
 
+from slipway.audit import run
 from slipway.audit.find import find_records
 from slipway.audit.sealed import SEALED, changed_seals, read_sealed
 from slipway.audit.verify import LogAudit, seal_log, verify_log
-from slipway.errors import Refused, SlipwayError
+from slipway.documents.output import Output
+from slipway.errors import NO, Refused, SlipwayError
 from slipway.predictions.checkpoints import Checkpoint, Checkpoints
 from slipway.predictions.files import MOST_RECORD
 from slipway.predictions.record import stamp, to_line
@@ -291,6 +293,7 @@ def test_a_file_that_was_sealed_anew_is_found_by_the_list_of_the_commit(log: Wri
 
     assert log.audit().exit_code == 0
     assert changed_seals(root) == [log.files[0].name]
+    assert run.verify(root, str(log.folder), str(log.second), Output(lambda _: None)) == NO
 
 
 def test_the_second_place_is_not_the_log(tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from slipway.predictions.answers import (
     MulticlassAnswers,
     answers_of,
     flat_score,
+    is_same_answer,
     number_bins,
 )
 from slipway.predictions.files import Skipped
@@ -198,6 +199,23 @@ def test_a_smoke_test_compares_the_score_of_each_task(right: Any, answer: Any, o
     expected = Expected("m", "c", "d", [{"row": {}, "probability": right}])
     assert golden(facts([answer]), expected).ok
     assert not golden(facts([other]), expected).ok
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({"probability": 0.25 + 1e-7, "decision": False}, True),
+        ({"probability": 0.25 + 1e-5, "decision": False}, False),
+        ({"probability": 0.25, "decision": True}, False),
+        ({"probability": float("nan"), "decision": False}, False),
+        ({"value": 0.25, "decision": False}, False),
+    ],
+    ids=["rounding", "another score", "another decision", "no score", "another task"],
+)
+def test_answers_are_the_same_up_to_the_rounding_of_the_score(
+    given: dict[str, object], expected: bool
+) -> None:
+    assert is_same_answer(given, {"probability": 0.25, "decision": False}) is expected
 
 
 def classes(*names: object) -> MulticlassAnswers:

@@ -17,19 +17,13 @@ from slipway.audit.find import Found
 from slipway.comparison.champion import Built, build, has_model, tree_of
 from slipway.dataset.tables import write_columns
 from slipway.errors import SlipwayError
-from slipway.predictions.answers import Answers, Fields, answers_of, flat_score
+from slipway.predictions.answers import Answers, Fields, answers_of, flat_score, is_same_answer
 from slipway.predictions.personal import require_rows
 from slipway.repository.git import PREFIX, resolve
 from slipway.schema.validator import Rows, RowValidator
 from slipway.tasks import task_of
 
 Result = Literal["identical", "different"]
-
-# Of float32 scores: some operators of onnxruntime round the last digit of a row in a batch
-# otherwise than that of the row alone, and a record does not name the rows sent with it.
-ROUNDING = 1e-6
-
-SCORES = ("probability", "probabilities", "value")
 
 
 class Replay(BaseModel):
@@ -143,7 +137,7 @@ def _compare(found: Found, again: Fields, built: Built) -> Replay:
     recorded = found.answer()
     before, after = flat_score(recorded), flat_score(again)
     gaps = [abs(one - other) for one, other in zip(before, after, strict=False)]
-    same = _is_same(recorded, again) and built.sha256 == found.record["model"]
+    same = is_same_answer(again, recorded) and built.sha256 == found.record["model"]
     return Replay(
         id=found.id,
         result="identical" if same else "different",
@@ -164,21 +158,3 @@ def _parse(validator: RowValidator, row: Mapping[str, Any]) -> Rows:
         f"the row is not one of the model's schema: {fault['field']}: {fault['message']}",
         "see the columns with `slipway schema`",
     )
-
-
-def _is_same(recorded: Fields, again: Fields) -> bool:
-    """Return whether two answers are the same, the scores up to their rounding."""
-    before, after = flat_score(recorded), flat_score(again)
-    is_near = len(before) == len(after) and all(
-        abs(one - other) <= ROUNDING * max(1.0, abs(one))
-        for one, other in zip(before, after, strict=True)
-    )
-    return is_near and _without_scores(recorded) == _without_scores(again)
-
-
-def _without_scores(answer: Fields) -> Fields:
-    """Return an answer with the names of its scores alone."""
-    return {
-        name: (list(value) if isinstance(value, dict) else None) if name in SCORES else value
-        for name, value in answer.items()
-    }

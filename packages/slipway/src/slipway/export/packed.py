@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -20,7 +19,7 @@ from slipway.comparison.champion import has_model, tree_of
 from slipway.documents.markdown import to_markdown
 from slipway.errors import SlipwayError
 from slipway.export.scorer import PARAMS
-from slipway.predictions.answers import answers_of, flat_score
+from slipway.predictions.answers import answers_of, is_same_answer
 from slipway.release.build import REQUIREMENTS, locked_versions
 from slipway.release.machine import DISTRIBUTION, unpack_machine
 from slipway.reports.model_card import card
@@ -36,9 +35,6 @@ from slipway.training.score import MANIFEST_FILE, MODEL, read_manifest
 SCORING = ("numpy", "orjson", "pydantic", "ruamel.yaml")
 
 RELEASE, CODE, MACHINE = "release", "code", "machine.zip"
-# Of float32 scores, which another processor may round otherwise.
-ROUNDING = 1e-6
-
 PYFUNC = Path(__file__).with_name("pyfunc.py")
 
 
@@ -156,5 +152,5 @@ def _check_answers(folder: Path, manifest: Mapping[str, Any]) -> None:
     )
     for example, answer in zip(golden, found.to_dict("records"), strict=True):
         expected = form.answer(example["probability"])
-        if not np.allclose(flat_score(answer), flat_score(expected), rtol=ROUNDING, atol=ROUNDING):
+        if not is_same_answer({name: answer[name] for name in expected}, expected):
             raise SlipwayError("the pyfunc answers otherwise than the model did at its training")

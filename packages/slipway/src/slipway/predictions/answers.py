@@ -28,6 +28,16 @@ if TYPE_CHECKING:
 Fields = dict[str, object]
 """The fields of the answer to a row that depend on its score."""
 
+ROUNDING = 1e-6
+"""Within which scores of one row are the same, of numbers above 1 relative.
+
+Scores are float32, and some operators of onnxruntime round the last digit of a row in a batch
+otherwise than that of the row alone; so does another processor.
+"""
+
+SCORES = ("probability", "probabilities", "value")
+"""The fields of an answer that hold a score."""
+
 PROBABILITIES = tuple(step / 20 for step in range(1, 20))
 
 # Of the interquartile range of a model's predictions. Two models of one table get the same bins.
@@ -306,6 +316,31 @@ def flat_score(answer: Any) -> list[float]:
     )
     values = [_number(each) for each in numbers]
     return [] if any(map(math.isnan, values)) else values
+
+
+def score_error(given: Sequence[float], expected: Sequence[float]) -> float:
+    """Return the largest difference of two scores, as `flat_score` has them.
+
+    Of numbers above 1 it is relative; infinity if one score has more numbers.
+    """
+    if len(given) != len(expected):
+        return math.inf
+    pairs = zip(given, expected, strict=True)
+    return max((abs(value - right) / max(1.0, abs(right)) for value, right in pairs), default=0.0)
+
+
+def is_same_answer(given: Fields, expected: Fields) -> bool:
+    """Return whether two answers are the same: the scores within `ROUNDING`, all else exactly."""
+    error = score_error(flat_score(given), flat_score(expected))
+    return error <= ROUNDING and _without_scores(given) == _without_scores(expected)
+
+
+def _without_scores(answer: Fields) -> Fields:
+    """Return an answer with the names of its scores alone."""
+    return {
+        name: (list(value) if isinstance(value, dict) else None) if name in SCORES else value
+        for name, value in answer.items()
+    }
 
 
 def class_name(value: Any) -> str:

@@ -12,18 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
-from slipway.predictions.answers import flat_score
+from slipway.predictions.answers import ROUNDING, flat_score, score_error
 from slipway.release.canary import read_sample
 
 if TYPE_CHECKING:
     from slipway.settings import Deploy
-
-TOLERANCE = 1e-6
-"""Largest difference of a score from that of the training environment, of numbers above 1 relative.
-
-Scores are float32, and some operators of onnxruntime round the last digit of a row in a batch
-otherwise than that of the row alone.
-"""
 
 OK = 200
 
@@ -174,15 +167,17 @@ def golden(facts: Facts, expected: Expected) -> Check:
         failed = [answer for answer in (*facts.golden, facts.batch) if answer.status != OK]
         answer = str(failed[0]) if failed else "something else than a prediction"
         return Check("golden", False, f"a row of the manifest was answered with {answer}")
-    errors = [_error(value, expected) for value, expected in zip(given, right * 2, strict=True)]
+    errors = [
+        score_error(value, expected) for value, expected in zip(given, right * 2, strict=True)
+    ]
     message = (
         f"{len(right)} golden predictions, alone and as a batch: largest error {max(errors):.1g}"
     )
-    if max(errors) <= TOLERANCE:
+    if max(errors) <= ROUNDING:
         return Check("golden", True, message)
-    count = sum(error > TOLERANCE for error in errors)
+    count = sum(error > ROUNDING for error in errors)
     return Check(
-        "golden", False, f"{message}; {count} of {len(errors)} differ by more than {TOLERANCE:g}"
+        "golden", False, f"{message}; {count} of {len(errors)} differ by more than {ROUNDING:g}"
     )
 
 
@@ -264,7 +259,7 @@ def metrics(facts: Facts) -> Check:
 def afterwards(facts: Facts, expected: Expected) -> Check:
     """Check that invalid input and load have not changed the predictions."""
     given = flat_score(facts.after.json_body())
-    ok = bool(expected.golden) and _error(given, _golden(expected.golden[0])) <= TOLERANCE
+    ok = bool(expected.golden) and score_error(given, _golden(expected.golden[0])) <= ROUNDING
     return Check("afterwards", ok, "answers as before" if ok else f"answers {facts.after}")
 
 
@@ -277,11 +272,3 @@ def _golden(example: Mapping[str, Any]) -> list[float]:
     """Return the numbers of a golden prediction, which manifests call a probability."""
     score = example["probability"]
     return [float(each) for each in score] if isinstance(score, list) else [float(score)]
-
-
-def _error(given: Sequence[float], expected: Sequence[float]) -> float:
-    """Return the largest difference of two scores; infinity if they have other lengths."""
-    if len(given) != len(expected):
-        return math.inf
-    pairs = zip(given, expected, strict=True)
-    return max(abs(value - right) / max(1.0, abs(right)) for value, right in pairs)
