@@ -25,7 +25,7 @@ from sklearn.ensemble import (
     RandomForestClassifier,
     RandomForestRegressor,
 )
-from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.linear_model import LogisticRegression, Ridge, SGDClassifier
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder
@@ -386,6 +386,24 @@ def test_trees_that_do_not_give_the_predictions_are_not_explained():
     assert of_its_own.method == "TreeExplainer"
     assert of_another.method == "ExactExplainer"
     assert of_another.prediction == of_its_own.prediction
+
+
+def test_a_row_whose_prediction_does_not_follow_from_its_raw_value_is_explained_by_predictions():
+    clipped = one_hot(SGDClassifier(loss="modified_huber", alpha=1, random_state=0))
+    fitted = clipped.fit(pd.DataFrame(FEATURES), TARGETS["binary"])
+    model, content = model_of(fitted, "binary", "skops", FEATURES)
+    # So far from the boundary, clipped scores are the same as those of a logistic function.
+    far = {name: values * 10_000 if name != "c" else values for name, values in FEATURES.items()}
+    explainer = Explainer(model, content, rows(far, 0, BACKGROUND))
+    scores = probability(fitted, pd.DataFrame(FEATURES))[:, 1]
+    row = int(np.flatnonzero((scores > 0.6) & (scores < 0.9))[0])
+
+    explained = explainer.explain(rows(FEATURES, row, row + 1))
+
+    assert explainer.explain(rows(far, 0, 1)).last_step == "logistic"
+    assert explained.method == "ExactExplainer"
+    assert "of this row" in explained.reason
+    assert explained.raw == pytest.approx(scores[row])
 
 
 def test_without_the_extra_an_explainer_is_refused_with_what_to_install(monkeypatch):

@@ -69,7 +69,7 @@ class Explainer:
                 calibrated=format_of(model.manifest) is not ONNX,
             )
         except NotAdditive as reason:
-            self._source = _Sampled(Sampling(self._predicted, background), str(reason))
+            self._source = self._sampled(reason)
 
     @classmethod
     def load(cls, folder: Path = MODEL) -> Explainer:
@@ -100,12 +100,14 @@ class Explainer:
         SlipwayError
             The model has no such class.
         ArithmeticError
-            Baseline and contributions do not sum up to the raw value, or the prediction does not
-            follow from it.
+            Baseline and contributions do not sum up to the raw value.
         """
         predicted = self._predicted(row)
         output, name = self._output(predicted[0], explained_class)
-        found = self._source.explain(row, predicted, output)
+        try:
+            found = self._source.explain(row, predicted, output)
+        except NotAdditive as reason:
+            found = self._sampled(reason).explain(row, predicted, output)
         return Explanation(
             method=found.method,
             exact=found.errors is None,
@@ -120,8 +122,11 @@ class Explainer:
             raw=found.raw,
             last_step=found.last_step,
             prediction=float(predicted[0, output]),
-            reason=self._source.reason,
+            reason=found.reason,
         )
+
+    def _sampled(self, reason: NotAdditive) -> _Sampled:
+        return _Sampled(Sampling(self._predicted, self._background), str(reason))
 
     def _predicted(self, features: Columns) -> np.ndarray:
         """Return predictions of shape (rows, outputs): of two classes that of the second."""
@@ -167,8 +172,10 @@ class _Found:
         errors: np.ndarray | None,
         raw: float,
         last_step: LastStep,
+        reason: str = "",
     ) -> None:
         self.method: Method = method
+        self.reason = reason
         self.baseline, self.errors, self.raw = baseline, errors, raw
         self.last_step: LastStep = last_step
         sizes = np.abs(contributions)
@@ -182,16 +189,18 @@ class _Found:
 class _Source(Protocol):
     """Where contributions are from."""
 
-    reason: str
-
     def explain(self, row: Columns, predicted: np.ndarray, output: int) -> _Found:
-        """Return the contributions to one output of a row; `predicted` has shape (1, outputs)."""
+        """Return the contributions to one output of a row; `predicted` has shape (1, outputs).
+
+        Raises
+        ------
+        NotAdditive
+            The prediction does not follow from the raw value, though those of the background do.
+        """
 
 
 class _Additive:
     """The mean of estimators that are sums."""
-
-    reason = ""
 
     def __init__(
         self,
@@ -216,7 +225,7 @@ class _Additive:
         encoded = [part.encode(row) for part in self._parts]
         raws = self._raws(encoded)
         if self._link.differs(raws, predicted):
-            raise ArithmeticError("the prediction does not follow from the raw value")
+            raise NotAdditive("the prediction of this row does not follow from its raw value")
         each = [
             self._of_features(part, owner, columns, row)
             for part, owner, columns in zip(self._parts, self._owners, encoded, strict=True)
@@ -254,7 +263,7 @@ class _Sampled:
     """Any estimator, from its predictions."""
 
     def __init__(self, sampling: Sampling, reason: str) -> None:
-        self._sampling, self.reason = sampling, reason
+        self._sampling, self._reason = sampling, reason
 
     def explain(self, row: Columns, predicted: np.ndarray, output: int) -> _Found:
         values, errors = self._sampling.contributions(row)
@@ -265,6 +274,7 @@ class _Sampled:
             None if errors is None else errors[:, output],
             float(predicted[0, output]),
             "none",
+            self._reason,
         )
 
 
