@@ -145,8 +145,15 @@ def _rehearse(root: Path, plan: Plan, chosen: Chosen) -> None:
             run(["dvc", "repro", "--quiet", "prepare"], copy)
         except SlipwayError as error:
             raise SlipwayError(
-                f"nothing was written: {error}", "change the table or the options, then retry"
+                f"nothing was written: {_refusal(error)}",
+                "add rows, or change the table or the options, then retry",
             ) from error
+
+
+def _refusal(error: SlipwayError) -> str:
+    """Return what a stage refused, without the command that ran the stage and its remedy."""
+    _, marker, refused = str(error).rpartition("\n  slipway: ")
+    return refused.partition("\n    → ")[0] if marker else str(error)
 
 
 def _write(root: Path, plan: Plan, chosen: Chosen) -> Path | None:
