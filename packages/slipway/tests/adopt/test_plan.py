@@ -191,7 +191,7 @@ REFUSED: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     "only times that no clock shows": (
         {"at": np.resize(["2025-03-30 02:30", "2025-01-01 00:00"], ROWS)},
         {"zone": "Europe/Berlin"},
-        "at has a time that no clock",
+        "at has a time that the clocks of",
     ),
     "a key that is repeated": ({}, {"key": ("plan",)}, "is in"),
     "a key of two columns that is repeated": ({"n": 1}, {"key": ("plan", "n")}, "'basic', 1 is in"),
@@ -301,13 +301,24 @@ def test_rare_positives_have_limits_that_a_constant_does_not_meet(
     label = (np.arange(ROWS) < 2).astype(int)
     (tmp_path / "params.yaml").write_text((ROOT / "params.yaml").read_text("utf-8"), "utf-8")
     plan = plan_of(tmp_path, columns | {"label": label})
-    write_params(plan, Chosen(candidates(plan)[0], {}, "loss", None), tmp_path)
+    write_params(plan, Chosen(candidates(plan)[0], {}, "loss", 0.02), tmp_path)
     written = yaml.safe_load((tmp_path / "params.yaml").read_text("utf-8"))
+    # Or each probability from 0 on would be near the threshold, and for human review.
+    assert 0 < written["serve"]["uncertainty_band"] < 0.01
     constant = -(0.01 * np.log(0.01) + 0.99 * np.log(0.99))
     assert written["judge"]["primary"] == "average_precision"
     assert written["judge"]["margins"]["log_loss"] < constant / 10
     assert written["monitoring"]["loss_excess"] < constant / 10
     assert written["monitoring"]["rate_gap"] < 0.01
+
+
+def test_rare_positives_have_a_threshold_that_some_rows_reach(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    label = random.permutation(np.arange(3000) < 6).astype(int)
+    plan = plan_of(tmp_path, {"x": random.normal(size=3000).round(3), "label": label})
+    threshold = choose_estimator(plan, features_of(plan)).threshold
+    assert threshold is not None
+    assert 0 < threshold < 0.01
 
 
 def test_other_settings_that_predict_worse_than_the_baseline_are_not_written(

@@ -62,8 +62,8 @@ def judge(
 ) -> None:
     """Compare build/model with the model of another commit, on the same rows.
 
-    Exit codes: 0 may be merged, 1 may not, 2 inconclusive. Reads build/model, data/ and
-    params.yaml; writes build/report.json.
+    Exit codes: 0 may be merged, 1 may not (also if inconclusive: `judge.on_inconclusive`), 2 could
+    not be judged. Reads build/model, data/ and params.yaml; writes build/report.json.
 
     Example: slipway judge --base origin/main
     """
