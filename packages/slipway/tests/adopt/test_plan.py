@@ -127,6 +127,19 @@ def test_several_columns_identify_a_row_and_one_of_them_is_the_entity(
         written["schema"].validate(pd.concat([rows, rows.head(1)], ignore_index=True))
 
 
+def test_a_time_after_that_of_the_prediction_is_no_feature_and_listed(
+    tmp_path: Path, columns: dict[str, Any]
+) -> None:
+    seen = pd.to_datetime(hours(90))
+    closed, opened = (
+        (seen + pd.Timedelta(hours=each)).strftime("%Y-%m-%dT%H:%M:%SZ") for each in (5, -5)
+    )
+    more = {"seen": hours(90), "closed": closed, "opened": opened}
+    plan = plan_of(tmp_path, columns | more, time="seen", key=("id",))
+    assert plan.named("time") == ["opened"]
+    assert any("closed" in each.what and "200 of 200" in each.evidence for each in plan.decisions)
+
+
 @pytest.mark.parametrize(("days", "listed"), [(11, True), (90, False)])
 def test_too_few_days_for_a_verdict_are_to_be_decided_on(
     tmp_path: Path, columns: dict[str, Any], days: int, listed: bool
