@@ -334,6 +334,15 @@ def test_rare_positives_have_a_threshold_that_some_rows_reach(tmp_path: Path) ->
     assert 0 < threshold < 0.01
 
 
+def test_a_threshold_is_in_the_middle_of_those_that_are_as_good(tmp_path: Path) -> None:
+    x = np.resize([-3.0, -2.0, 2.0, 3.0], 400) + np.arange(400) / 1000
+    label = np.where(np.arange(400) % 200 == 0, x < 0, x > 0).astype(int)
+    plan = plan_of(tmp_path, {"x": x, "label": label})
+    threshold = choose_estimator(plan, features_of(plan)).threshold
+    assert threshold is not None
+    assert 0.3 < threshold < 0.7
+
+
 def test_other_settings_that_predict_worse_than_the_baseline_are_not_written(
     tmp_path: Path,
 ) -> None:

@@ -67,10 +67,16 @@ def judge(
 
     Example: slipway judge --base origin/main
     """
-    from slipway.comparison.run import judge_change
+    from slipway.comparison.run import changed_code, judge_change
     from slipway.reports.messages import summary
     from slipway.reproduction.rebuild import recorded_model
 
+    if lock == "not checked" and (changed := changed_code(Path())):
+        typer.echo(
+            f"warning: {', '.join(changed)}: changed since dvc.lock recorded build/model, so this "
+            "may be the verdict on a model of the earlier code: `dvc repro`",
+            err=True,
+        )
     report = judge_change(Path(), base, out, lock, recorded_model(Path(), lock))
     typer.echo(f"{summary(report)}\n{out}: the full report (`slipway report {out}`)")
     raise typer.Exit(YES if report.may_merge else NO)

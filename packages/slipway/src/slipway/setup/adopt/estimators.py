@@ -268,4 +268,5 @@ def _threshold(plan: Plan, labels: np.ndarray, scores: np.ndarray) -> float | No
     hits = np.array([(truth & (values >= each)).sum() for each in thresholds])
     called = np.array([(values >= each).sum() for each in thresholds])
     f1 = 2 * hits / np.maximum(called + truth.sum(), 1)
-    return float(thresholds[f1.argmax()])
+    best = np.flatnonzero(f1 == f1.max())
+    return float(thresholds[best[len(best) // 2]])
