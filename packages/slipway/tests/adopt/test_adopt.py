@@ -18,6 +18,7 @@ from tests.services.repository import commit, edit_params
 from slipway.reference.profile import series_name
 from slipway.repository.worktrees import environment, run
 from slipway.serving.start import serving
+from slipway.setup.adopt import UNDO
 
 ROWS = 250
 
@@ -91,6 +92,19 @@ def test_a_table_that_the_pipeline_refuses_changes_no_file(
     assert "`failed`" in done.stderr.splitlines()[0]
     assert not run(["git", "status", "--porcelain"], root)
     assert not (root / "data" / table.name).exists()
+
+
+def test_the_command_that_undoes_it_restores_data_and_model(
+    adopted: tuple[Path, str], tmp_path: Path
+) -> None:
+    root, name = adopted
+    copy = Path(shutil.copytree(root, tmp_path / "repository", symlinks=True))
+    run(["git", "checkout", "-q", "main"], copy)
+    done = slipway(copy, *re.findall("`slipway (.*?)`", UNDO)[-1].split())
+    assert done.returncode == 0, done.stderr
+    manifest = json.loads((copy / "build/model/manifest.json").read_text("utf-8"))
+    assert manifest["target"]["name"] != TABLES[name].target
+    assert not (copy / "data" / f"{name}.csv").exists()
 
 
 def test_card_and_canvas_are_to_be_filled_in_and_nothing_contradicts_the_model(

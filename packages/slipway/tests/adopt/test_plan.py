@@ -127,6 +127,19 @@ def test_several_columns_identify_a_row_and_one_of_them_is_the_entity(
         written["schema"].validate(pd.concat([rows, rows.head(1)], ignore_index=True))
 
 
+def test_a_time_after_that_of_the_prediction_is_no_feature_and_listed(
+    tmp_path: Path, columns: dict[str, Any]
+) -> None:
+    seen = pd.to_datetime(hours(90))
+    closed, opened = (
+        (seen + pd.Timedelta(hours=each)).strftime("%Y-%m-%dT%H:%M:%SZ") for each in (5, -5)
+    )
+    more = {"seen": hours(90), "closed": closed, "opened": opened}
+    plan = plan_of(tmp_path, columns | more, time="seen", key=("id",))
+    assert plan.named("time") == ["opened"]
+    assert any("closed" in each.what and "200 of 200" in each.evidence for each in plan.decisions)
+
+
 @pytest.mark.parametrize(("days", "listed"), [(11, True), (90, False)])
 def test_too_few_days_for_a_verdict_are_to_be_decided_on(
     tmp_path: Path, columns: dict[str, Any], days: int, listed: bool
@@ -191,7 +204,7 @@ REFUSED: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     "only times that no clock shows": (
         {"at": np.resize(["2025-03-30 02:30", "2025-01-01 00:00"], ROWS)},
         {"zone": "Europe/Berlin"},
-        "at has a time that no clock",
+        "at has a time that the clocks of",
     ),
     "a key that is repeated": ({}, {"key": ("plan",)}, "is in"),
     "a key of two columns that is repeated": ({"n": 1}, {"key": ("plan", "n")}, "'basic', 1 is in"),
@@ -301,13 +314,33 @@ def test_rare_positives_have_limits_that_a_constant_does_not_meet(
     label = (np.arange(ROWS) < 2).astype(int)
     (tmp_path / "params.yaml").write_text((ROOT / "params.yaml").read_text("utf-8"), "utf-8")
     plan = plan_of(tmp_path, columns | {"label": label})
-    write_params(plan, Chosen(candidates(plan)[0], {}, "loss", None), tmp_path)
+    write_params(plan, Chosen(candidates(plan)[0], {}, "loss", 0.02), tmp_path)
     written = yaml.safe_load((tmp_path / "params.yaml").read_text("utf-8"))
+    # Or each probability from 0 on would be near the threshold, and for human review.
+    assert 0 < written["serve"]["uncertainty_band"] < 0.01
     constant = -(0.01 * np.log(0.01) + 0.99 * np.log(0.99))
     assert written["judge"]["primary"] == "average_precision"
     assert written["judge"]["margins"]["log_loss"] < constant / 10
     assert written["monitoring"]["loss_excess"] < constant / 10
     assert written["monitoring"]["rate_gap"] < 0.01
+
+
+def test_rare_positives_have_a_threshold_that_some_rows_reach(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    label = random.permutation(np.arange(3000) < 6).astype(int)
+    plan = plan_of(tmp_path, {"x": random.normal(size=3000).round(3), "label": label})
+    threshold = choose_estimator(plan, features_of(plan)).threshold
+    assert threshold is not None
+    assert 0 < threshold < 0.01
+
+
+def test_a_threshold_is_in_the_middle_of_those_that_are_as_good(tmp_path: Path) -> None:
+    x = np.resize([-3.0, -2.0, 2.0, 3.0], 400) + np.arange(400) / 1000
+    label = np.where(np.arange(400) % 200 == 0, x < 0, x > 0).astype(int)
+    plan = plan_of(tmp_path, {"x": x, "label": label})
+    threshold = choose_estimator(plan, features_of(plan)).threshold
+    assert threshold is not None
+    assert 0.3 < threshold < 0.7
 
 
 def test_other_settings_that_predict_worse_than_the_baseline_are_not_written(

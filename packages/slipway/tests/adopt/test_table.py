@@ -99,6 +99,17 @@ def test_types_that_no_schema_has_are_converted_and_named(tmp_path: Path) -> Non
     assert table.columns["local"].values[0] == np.datetime64("2024-05-31T22:00")
 
 
+def test_local_times_that_clocks_show_twice_or_never_are_not_missing_ones(tmp_path: Path) -> None:
+    twice, never, plain = map(pd.Timestamp, ("2023-11-05 01:30", "2024-03-10 02:30", "2024-06-01"))
+    path = parquet(
+        tmp_path, twice=[twice, None, plain], never=[plain, None, never], at=[plain, None, plain]
+    )
+    table = read_table([path], zone="America/St_Johns")
+    assert list(table.columns) == ["at"]
+    assert str(twice) in table.left_out["twice"]
+    assert str(never) in table.left_out["never"]
+
+
 def test_columns_that_no_schema_can_have_are_left_out_with_the_reason(tmp_path: Path) -> None:
     path = parquet(
         tmp_path, lists=[[1], [2]], empty=np.array([None, None]), bytes=[b"a", b"b"], x=[1, 2]

@@ -36,6 +36,7 @@ def test_a_champion_against_itself_is_not_worse_and_uses_nothing_up(
 ) -> None:
     done = slipway("judge", "--base", "main")
     assert done.returncode == 0, done.stderr
+    assert not done.stderr
     assert done.stdout.startswith("✅ Not worse: ")
     report = report_of(repository)
     assert report["verdict"] == "not worse"
@@ -47,6 +48,17 @@ def test_a_champion_against_itself_is_not_worse_and_uses_nothing_up(
         loss = {"value": each["decrease"], "low": each["low"], "high": each["high"]}
         assert each["champion"] == loss
     assert not (repository / JUDGEMENTS).exists()
+
+
+def test_a_model_of_earlier_code_is_named(repository: Path, slipway: Slipway) -> None:
+    code = repository / "src/model/features.py"
+    other = "\n\ndef features(columns):\n    return {'one': np.ones(len(columns), 'float32')}\n"
+    code.write_text(code.read_text("utf-8") + other, "utf-8")
+    done = slipway("judge", "--base", "main")
+    assert done.returncode == 2
+    changed, refused = done.stderr.splitlines()[:2]
+    assert "src/model/features.py" in changed
+    assert "other features" in refused
 
 
 def test_a_worse_change_is_stopped_by_the_rule_of_its_base_and_remembered(

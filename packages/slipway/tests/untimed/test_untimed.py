@@ -119,3 +119,10 @@ def test_what_needs_periods_is_refused_in_a_sentence(
 
 def test_a_batch_has_the_scores_of_the_model(visits: Path, tmp_path: Path) -> None:
     check_batch(visits, visits / "data/2024-02.parquet", tmp_path / "out")
+
+
+def test_a_column_of_a_composite_key_is_not_shown_as_the_key(visits: Path) -> None:
+    done = slipway(visits, "schema")
+    assert done.returncode == 0, done.stderr
+    (line,) = (each for each in done.stdout.splitlines() if each.startswith("  patient "))
+    assert "together with visit" in line

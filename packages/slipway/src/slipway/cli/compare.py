@@ -62,15 +62,21 @@ def judge(
 ) -> None:
     """Compare build/model with the model of another commit, on the same rows.
 
-    Exit codes: 0 may be merged, 1 may not, 2 inconclusive. Reads build/model, data/ and
-    params.yaml; writes build/report.json.
+    Exit codes: 0 may be merged, 1 may not (also if inconclusive: `judge.on_inconclusive`), 2 could
+    not be judged. Reads build/model, data/ and params.yaml; writes build/report.json.
 
     Example: slipway judge --base origin/main
     """
-    from slipway.comparison.run import judge_change
+    from slipway.comparison.run import changed_code, judge_change
     from slipway.reports.messages import summary
     from slipway.reproduction.rebuild import recorded_model
 
+    if lock == "not checked" and (changed := changed_code(Path())):
+        typer.echo(
+            f"warning: {', '.join(changed)}: changed since dvc.lock recorded build/model, so this "
+            "may be the verdict on a model of the earlier code: `dvc repro`",
+            err=True,
+        )
     report = judge_change(Path(), base, out, lock, recorded_model(Path(), lock))
     typer.echo(f"{summary(report)}\n{out}: the full report (`slipway report {out}`)")
     raise typer.Exit(YES if report.may_merge else NO)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -45,7 +46,8 @@ from slipway.errors import SlipwayError
 from slipway.metrics.sample import Sample
 from slipway.progress import spinner
 from slipway.repository.git import resolve
-from slipway.repository.pointers import check_conflicts, data_revision
+from slipway.repository.layout import MODEL_CODE
+from slipway.repository.pointers import LOCK, check_conflicts, data_revision, read_stages
 from slipway.settings import Params, explain, read_params
 from slipway.training.decision_costs import cost_curve, decision_costs
 from slipway.training.formats.choose import PARITY
@@ -107,8 +109,10 @@ def _judge(
     protected = project.protected()
     protection = Protection(protected, fairness_rule_of(root, commit)) if protected else None
     rule, dependence, notes = rule_for(root, commit, params, holdout.rows.columns, dataset.span)
+    features = project.features(holdout.rows.columns)
+    _check_features(model.manifest, features)
     challenger = ScoredModel(
-        model.score(holdout.rows.columns),
+        model.score_features(features),
         model.manifest,
         manifest_sha256=digest(MODEL / MANIFEST_FILE),
         recorded=recorded,
@@ -258,6 +262,30 @@ def check_fresh(manifest: Mapping[str, Any], params: Params) -> None:
             f"{MODEL}: made from other {' and '.join(stale)} than this tree has",
             "rebuild it with `dvc repro`",
         )
+
+
+def _check_features(manifest: Mapping[str, Any], features: project.Columns) -> None:
+    """Raise SlipwayError if the code of this tree lacks a feature of the model."""
+    lacking = [each["name"] for each in manifest["features"] if each["name"] not in features]
+    if lacking:
+        raise SlipwayError(
+            f"{MODEL}: made from other features than this tree has: `{lacking[0]}` is not among "
+            "those of src/model/features.py",
+            "rebuild it with `dvc repro`",
+        )
+
+
+def changed_code(root: Path) -> list[str]:
+    """Return the files of src/ that have changed since dvc.lock recorded the model."""
+    recorded = read_stages(root / LOCK).get("train", {}).get("deps", [])
+    inside = [each for each in recorded if Path(each["path"]).is_relative_to(MODEL_CODE)]
+    return [each["path"] for each in inside if _md5(root / each["path"]) != each.get("md5")]
+
+
+def _md5(path: Path) -> str:
+    """Return the hash that DVC records of a file; empty if there is none."""
+    content = path.read_bytes() if path.is_file() else None
+    return "" if content is None else hashlib.md5(content, usedforsecurity=False).hexdigest()
 
 
 def check_behaviours(model: Model, inputs: project.Columns) -> list[Behaviour]:

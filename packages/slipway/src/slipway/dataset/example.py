@@ -82,11 +82,10 @@ def _columns() -> list[ColumnSpec]:
 
 
 def _in_key(column: ColumnSpec) -> str:
-    if column["unique"]:
-        return ", another one in each row"
-    key = project.key_columns()
-    others = [name for name in key if name != column["name"]] if column["name"] in key else []
-    return f", unique together with {', '.join(others)}" if others else ""
+    if not column["unique"]:
+        return ""
+    others = [name for name in project.key_columns() if name != column["name"]]
+    return f", unique together with {', '.join(others)}" if others else ", another one in each row"
 
 
 def _expected(column: ColumnSpec) -> str:

@@ -249,14 +249,24 @@ def _loss(plan: Plan, labels: np.ndarray, scores: np.ndarray) -> float:
     return float(-np.log(predictions.of_truth(labels[scored])).mean())
 
 
+THRESHOLDS = np.arange(1, 100) / 100
+
+# Below this share of positives, the AUC hardly shows what happens among the rows at the top, and
+# all probabilities may be below a hundredth.
+RARE = 0.05
+
+SMALL = np.array([digit / size for size in (10_000, 1_000) for digit in range(1, 10)])
+
+
 def _threshold(plan: Plan, labels: np.ndarray, scores: np.ndarray) -> float | None:
-    """Return the threshold with the highest F1, in hundredths; None without a decision rule."""
+    """Return the threshold with the highest F1; None without a decision rule."""
     if not plan.task.rule(0.5):
         return None
     scored = ~np.isnan(scores)
     truth, values = labels[scored] == 1, scores[scored]
-    thresholds = np.arange(1, 100) / 100
+    thresholds = THRESHOLDS if truth.mean() >= RARE else np.union1d(SMALL, THRESHOLDS)
     hits = np.array([(truth & (values >= each)).sum() for each in thresholds])
     called = np.array([(values >= each).sum() for each in thresholds])
     f1 = 2 * hits / np.maximum(called + truth.sum(), 1)
-    return float(thresholds[f1.argmax()])
+    best = np.flatnonzero(f1 == f1.max())
+    return float(thresholds[best[len(best) // 2]])

@@ -27,6 +27,9 @@ SUSPECTED, LEAK = 0.95, 0.999
 # A number whose ranks follow the time this closely is another way to write it.
 FOLLOWS_TIME = 0.99
 
+# In more of the rows, a time after that of the prediction is no wrong clock.
+MOST_LATER = 0.01
+
 # Features are float32.
 LARGEST = float(np.finfo("float32").max)
 
@@ -81,6 +84,22 @@ def _useless(column: Column, rows: int) -> str:
 
 
 def _follows(column: Column, times: Column) -> str:
+    """Return why a column is no feature because of the time of its rows; empty if it is one."""
+    if column.kind == "time":
+        return _later(column, times)
+    return _monotonic(column, times)
+
+
+def _later(column: Column, times: Column) -> str:
+    """Return why a time is no feature: what happens after the prediction is not known then."""
+    later, stated = int((column.values > times.values).sum()), int((~column.missing).sum())
+    if later <= MOST_LATER * stated:
+        return ""
+    rows = f"{later:,} of {counted(stated, 'row')} that have it"
+    return f"it is later than `{times.name}` in {rows}, so it may not be known by then"
+
+
+def _monotonic(column: Column, times: Column) -> str:
     """Return why a number that rises or falls with the time is no feature; empty if it does not."""
     from scipy.stats import spearmanr
 

@@ -65,8 +65,8 @@ def _refuse_no_such_time(table: Table) -> None:
         if reason.startswith(NO_SUCH_TIME):
             raise SlipwayError(
                 f"{table.paths[0]}: column {shown_name(name)} {reason}",
-                "state the zone in which its times are written with --zone, correct this row, or "
-                "add --time none",
+                "write its times with their offset from UTC, state the zone of the others with "
+                "--zone, or add --time none",
             )
 
 

@@ -16,8 +16,8 @@ from slipway.card.written import CANVAS, CARD, Page, write_prompts
 from slipway.dataset.folder import DATA
 from slipway.errors import SlipwayError
 from slipway.numbers import counted
-from slipway.settings import Monitoring
-from slipway.setup.adopt.estimators import Chosen
+from slipway.settings import Monitoring, Serve
+from slipway.setup.adopt.estimators import RARE, Chosen
 from slipway.setup.adopt.plan import Plan
 from slipway.setup.adopt.table import to_arrow
 from slipway.setup.sections import sections_of
@@ -39,8 +39,8 @@ EXCESS = 0.02
 # Of the label rate.
 RATE_GAP = 0.2
 
-# Below this share of positives, the AUC hardly shows what happens among the rows at the top.
-RARE = 0.05
+# Of the threshold: around one near 0, nearly all rows are within the default.
+BAND = 0.2
 
 
 def write_data(plan: Plan, root: Path) -> Path | None:
@@ -94,6 +94,7 @@ def write_params(plan: Plan, chosen: Chosen, root: Path) -> None:
         "evaluate": _evaluate(chosen),
         "judge": _judge(plan),
         "fairness": FAIRNESS,
+        "serve": _serve(chosen, sections.get("serve", "serve:\n")),
         "monitoring": _monitoring(plan, sections.get("monitoring", "monitoring:\n")),
     }
     kept = {name: text for name, text in sections.items() if name not in made}
@@ -189,6 +190,14 @@ def _evaluate(chosen: Chosen) -> str:
 
 
 NO_RULE = "  threshold: 0.5 # of a binary model\n"
+
+
+def _serve(chosen: Chosen, section: str) -> str:
+    """Return the section with a band of uncertain probabilities that fits the threshold."""
+    band = Serve().uncertainty_band
+    if chosen.threshold:
+        band = _at_most(band, BAND * min(chosen.threshold, 1 - chosen.threshold))
+    return re.sub(r"(?m)^(  uncertainty_band:) [^\s#]+", rf"\g<1> {band}", section)
 
 
 def _judge(plan: Plan) -> str:

@@ -58,7 +58,10 @@ REPLACED = (
 )
 """What is written, and can be undone with git."""
 
-UNDO = "`git restore .`, `git clean -n` for new files, and `slipway restore --force`"
+UNDO = (
+    "`git restore .`, `git clean -n` for new files, and "
+    "`slipway restore --force data.dvc build/model`"
+)
 
 
 @dataclass(frozen=True)

@@ -94,7 +94,7 @@ class Column:
 
 
 # Why a column of times is left out.
-NO_SUCH_TIME = "has a time that no clock of"
+NO_SUCH_TIME = "has a time that the clocks of"
 
 
 @dataclass(frozen=True)
@@ -244,8 +244,7 @@ def _of_text(
     ]
     unreadable = np.concatenate([np.asarray(part.unreadable) for part in parts])
     if unreadable.any() and kind == "time":
-        cell = _texts(texts)[unreadable.argmax()]
-        return f"{NO_SUCH_TIME} {zone} shows: {cell}"
+        return _no_such_time(zone, _texts(texts)[unreadable.argmax()])
     if unreadable.any():  # beyond int64
         return Column(name, "text", _texts(texts), "str")
     if all(part.values.null_count == len(part.values) for part in parts):
@@ -255,6 +254,10 @@ def _of_text(
 
 
 TIME_TYPE = "datetime64[us, UTC]"
+
+
+def _no_such_time(zone: str, local: object) -> str:
+    return f"{NO_SUCH_TIME} {zone} show twice or never: {local}"
 
 
 def _kind_of(texts: Sequence[pa.Array], sources: Sequence[Source]) -> Kind:
@@ -384,7 +387,7 @@ def _number(name: str, column: pa.Array) -> Column:
     return _converted(Column(name, "number", values, dtype), found)
 
 
-def _time(name: str, column: pa.Array, zone: str) -> Column:
+def _time(name: str, column: pa.Array, zone: str) -> Column | str:
     import pandas as pd
     import pyarrow as pa
 
@@ -393,7 +396,11 @@ def _time(name: str, column: pa.Array, zone: str) -> Column:
         return Column(name, "time", _numpy(column, "time"), TIME_TYPE)
     moments = pd.Series(column.cast(pa.timestamp("us", tz=getattr(found, "tz", None))).to_pandas())
     if moments.dt.tz is None:
-        moments = moments.dt.tz_localize(zone, ambiguous="NaT", nonexistent="NaT")
+        local = moments
+        moments = local.dt.tz_localize(zone, ambiguous="NaT", nonexistent="NaT")
+        lost = moments.isna() & local.notna()
+        if lost.any():
+            return _no_such_time(zone, local[lost].iloc[0])
     values = moments.dt.tz_convert("UTC").dt.tz_localize(None).to_numpy().astype("datetime64[us]")
     return _converted(Column(name, "time", values, TIME_TYPE), str(found))
 
