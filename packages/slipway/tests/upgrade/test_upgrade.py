@@ -432,7 +432,7 @@ def test_settings_that_only_the_new_version_refuses_are_named_before_its_checks(
 ) -> None:
     write(fork, {"params.yaml": VALID})
     commit(fork, "Valid")
-    new = "from slipway.errors import SlipwayError\ndef read_params():\n    raise SlipwayError('old')\n"
+    new = "from slipway.errors import SlipwayError as No\ndef read_params():\n    raise No('old')\n"
     package = "packages/slipway/src/slipway"
     errors = "class SlipwayError(Exception):\n    pass\n"
     names = {f"{package}/__init__.py": "", f"{package}/errors.py": errors}
