@@ -149,6 +149,24 @@ def test_lines_with_too_few_or_many_values_are_set_aside_in_their_places(
     assert result.counts.rejected == len(bad)
 
 
+def test_a_quotation_mark_that_is_not_closed_ends_the_run_and_does_not_hide_the_rows_after_it(
+    rows: Path, out: Path, score: Score
+) -> None:
+    table = pd.read_parquet(rows / "first.parquet").head(60)
+    (rows / "first.parquet").unlink()
+    lines = table.to_csv(index=False).splitlines(keepends=True)
+    lines[40] = f'"{lines[40]}'
+    (rows / "second.csv").write_text("".join(lines), "utf-8")
+    with pytest.raises(SlipwayError, match="line 41"):
+        score(rows)
+    assert not out.exists()
+    lines[40] = lines[40].replace(",", '",', 1)  # closed
+    lines[50] = lines[50].replace(",", '",', 1)  # a mark in a value, which opens nothing
+    (rows / "second.csv").write_text("".join(lines), "utf-8")
+    counts = score(rows).counts
+    assert counts.scored + counts.rejected == len(table)
+
+
 def test_a_file_of_which_no_row_is_valid_is_finished(rows: Path, out: Path, score: Score) -> None:
     path = rows / "first.parquet"
     table = pq.read_table(path).slice(0, 500)

@@ -142,6 +142,10 @@ def lose_model_file(root: Path) -> None:
     (objects / listing[0]["md5"][:2] / listing[0]["md5"][2:]).unlink()
 
 
+def cut_short(root: Path) -> None:
+    (root / "dvc.lock").write_text("stages: [\n", "utf-8")
+
+
 def unreachable(root: Path) -> None:
     run(["dvc", "remote", "modify", "--quiet", "storage", "url", "s3://nobody/x"], root)
 
@@ -184,6 +188,8 @@ BROKEN = [
     ("lock", "wrong", stale_parameter, "dvc.lock is stale: params.yaml: train"),
     ("lock", "wrong", stale_code, "src/model"),
     ("lock", "unknown", conflict, "in conflict"),
+    ("lock", "wrong", cut_short, "'./dvc.lock' is invalid"),
+    ("data-pushed", "unknown", cut_short, "dvc.lock"),
     ("data-pushed", "wrong", lose_remote, "does not have data"),
     ("data-pushed", "wrong", unreachable, "cannot be reached"),
     ("model-pushed", "wrong", lose_remote, "does not have build/"),

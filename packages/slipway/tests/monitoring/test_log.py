@@ -45,6 +45,18 @@ def test_usual_traffic_is_quiet(place, look, usual):
     assert (report.rows, report.first, report.last) == (3_400, "2024-06-01", "2024-07-04")
 
 
+def test_a_newest_day_with_many_rows_that_is_over_and_not_compared_is_named(place, look, usual):
+    write_log(place / "predictions", usual)
+    path, found = lines(place)
+    newest = [orjson.loads(found[-1]) | {"id": f"later-{number}"} for number in range(300)]
+    path.write_bytes(b"".join([*found, *(orjson.dumps(record) + b"\n" for record in newest)]))
+
+    assert "Not compared" not in look(now=NOW - timedelta(days=1)).words
+    report = look()
+    assert report.last == "2024-07-04"
+    assert "Not compared: 400 predictions of 2024-07-05" in report.words
+
+
 def test_the_report_does_not_depend_on_where_the_pieces_of_a_log_are_read(
     place, look, usual, two_workers, monkeypatch
 ):

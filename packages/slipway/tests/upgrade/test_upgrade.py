@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import subprocess
 import sys
 import threading
@@ -407,3 +408,42 @@ def test_a_failed_check_is_a_no_and_the_upgrade_is_kept(fork: Path) -> None:
     assert failed.value.exit_code == NO
     assert re.search("Upgrade slipway", run(["git", "log", "-1"], fork))
     assert "A step." in plan_text(plan)
+
+
+VALID = f"deploy:\n  base_image: a@sha256:{'0' * 64}\n  proxy_image: b@sha256:{'0' * 64}\n"
+
+
+@pytest.mark.parametrize("broken", ["drift: {windw: 7}\n", "drift: [\n"])
+def test_settings_that_this_version_refuses_are_named_before_anything_is_written(
+    fork: Path, broken: str
+) -> None:
+    write(fork, {"params.yaml": VALID})
+    commit(fork, "Valid")
+    assert not plan_upgrade(fork, Request()).invalid
+    write(fork, {"params.yaml": VALID + broken})
+    commit(fork, "Invalid")
+    plan = plan_upgrade(fork, Request())
+    assert plan.invalid.startswith("params.yaml")
+    assert plan.invalid in plan_text(plan)
+
+
+def test_settings_that_only_the_new_version_refuses_are_named_before_its_checks(
+    fork: Path, upstream: Path
+) -> None:
+    write(fork, {"params.yaml": VALID})
+    commit(fork, "Valid")
+    new = "from slipway.errors import SlipwayError as No\ndef read_params():\n    raise No('old')\n"
+    package = "packages/slipway/src/slipway"
+    errors = "class SlipwayError(Exception):\n    pass\n"
+    names = {f"{package}/__init__.py": "", f"{package}/errors.py": errors}
+    write(upstream, names | {f"{package}/settings.py": new, ".gitignore": ".venv\n"})
+    edit(upstream, "Makefile", "one:", "setup:\n\ttrue\n\none:")
+    commit(upstream, "Another name of a setting")
+    python = f'#!/bin/sh\nexec {shlex.quote(sys.executable)} "$@"\n'
+    plan = upgrade(fork, "main")
+    assert not plan.invalid
+    write(fork, {".venv/bin/python": python})
+    (fork / ".venv/bin/python").chmod(0o755)
+    with pytest.raises(SlipwayError, match="old") as refused:
+        check(fork, plan)
+    assert refused.value.exit_code == NO

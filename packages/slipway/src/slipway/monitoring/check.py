@@ -173,7 +173,8 @@ class _Check:
             "concept": checks.concept,
             "groups": list(watched.groups),
         }
-        return self._conclude(parts, counts)
+        waits = _newest_waits(counts, calendar, self.now, settings.min_rows)
+        return self._conclude(parts, counts, waits)
 
     def _groups(self) -> tuple[GroupMonitor | None, list[str]]:
         """Return the monitor of protected groups, or why they are not watched."""
@@ -202,10 +203,10 @@ class _Check:
             "faults": faults,
         }
 
-    def _conclude(self, parts: dict[str, Any], counts: DailyCounts) -> DriftReport:
+    def _conclude(self, parts: dict[str, Any], counts: DailyCounts, waits: str) -> DriftReport:
         """Return the report with its status and its summary."""
         report = make_report("quiet", "-", self.reference.model, self.log, **parts)
-        words = _summary(report)
+        words = " ".join(filter(None, [_summary(report), waits]))
         last, limit = counts.written[1], timedelta(days=self.params.drift.silent_days)
         if last and datetime.fromisoformat(last) < self.now - limit:
             words = (
@@ -228,6 +229,22 @@ def _calendar(counts: DailyCounts, days: Sequence[int], now: datetime) -> Calend
     end = min(today, days[-1])
     every = range(days[0], end if end > days[0] else days[-1] + 1)
     return Calendar(EPOCH + np.array(every), [counts.days.get(day) for day in every])
+
+
+def _newest_waits(counts: DailyCounts, calendar: Calendar, now: datetime, min_rows: int) -> str:
+    """Return that the newest day is not compared, if it is over and has enough rows by itself.
+
+    Of live traffic it is today or yesterday; of a batch it may be half of the rows.
+    """
+    over = np.datetime64(now.date(), "D") - 1
+    after = [day for day in counts.days if calendar.dates[-1] < EPOCH + day < over]
+    rows = sum(counts.days[day].rows for day in after)
+    if len(after) != 1 or rows < min_rows:
+        return ""
+    return (
+        f"Not compared: {counted(rows, 'prediction')} of {EPOCH + after[0]}, the newest day, which "
+        "may still be growing until the log has a later one."
+    )
 
 
 def _problem(counts: DailyCounts, calendar: Calendar, min_rows: int) -> str:

@@ -63,6 +63,9 @@ except Exception as error:
     print(f"{probe} was written, and cannot be removed: {error}")
 """
 
+# Where DVC's errors about its own files come from.
+UNREADABLE = "dvc.utils.strictyaml"
+
 PUSH = "`dvc push` on a machine that has the files"
 
 
@@ -90,6 +93,9 @@ def lock(at: Context) -> Finding:
         stages: dict[str, Any] = json.loads(run(["dvc", "status", "--json"], at.root))
     except ValueError as error:
         raise SlipwayError(f"`dvc status`: {error}") from None
+    except SlipwayError as error:  # a file that is not YAML, or has other parts than DVC writes
+        reason = " ".join(str(error).split())[:300]
+        return Finding("wrong", reason, "correct or restore the file that it names, with git")
     changed = sorted({name for parts in stages.values() for name in _modified(parts)})
     if changed:
         return Finding("wrong", f"dvc.lock is stale: {', '.join(changed[:5])} changed")
@@ -240,9 +246,11 @@ def _pushed(at: Context, what: str, wanted: Callable[[str], bool]) -> Finding:
     try:
         outputs = {name: files for name, files in _absent(at).items() if wanted(name)}
     except SlipwayError as error:
+        if UNREADABLE in (reason := last_line(error)):
+            return Finding("unknown", f"not checked: {reason}", "correct the file that it names")
         return Finding(
             "wrong",
-            f"the DVC remote cannot be reached: {last_line(error)}",
+            f"the DVC remote cannot be reached: {reason}",
             "check its address and your credentials: docs/remotes.md",
         )
     if not outputs:

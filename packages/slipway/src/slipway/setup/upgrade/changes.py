@@ -19,11 +19,11 @@ from slipway.setup.upgrade.files import (
 )
 from slipway.setup.upgrade.locks import LOCKS, merge_lock, needs_compilation
 from slipway.setup.upgrade.merge import Change, File, Kind, Three, Tree, merge
+from slipway.setup.upgrade.params import NAME as PARAMS
 from slipway.setup.upgrade.record import FILE, SOURCE, WHEEL, Record, with_record
 from slipway.stages import FILE as DIGESTS
 
 PROJECT_OF_MACHINE = f"{MACHINE}/pyproject.toml"
-PARAMS = "params.yaml"
 TARGET = f"{MODEL_CODE}/model/target.py"
 
 # Merged by rules of their own, where the fork has them.

@@ -92,5 +92,9 @@ def _body(upgrade: Upgrade, run_url: str) -> str:
     ]
     if upgrade.needs_lock:
         parts.append("The requirements differ from upstream's: run `make lock` on this branch.")
+    if upgrade.invalid:
+        parts.append(
+            f"Not valid, and not changed by the upgrade:\n\n````text\n{upgrade.invalid}\n````"
+        )
     parts.append(f"````text\n{news}\n````" if news else "")
     return "\n\n".join([*filter(None, parts), f"Made by [this run]({run_url})."])

@@ -21,7 +21,7 @@ from slipway.progress import spinner
 from slipway.repository.git import GitError, git, names, read_file, require_repository
 from slipway.repository.layout import MACHINE
 from slipway.repository.worktrees import environment
-from slipway.setup.upgrade import upstream
+from slipway.setup.upgrade import params, upstream
 from slipway.setup.upgrade.changelog import news
 from slipway.setup.upgrade.changes import Trees, make_changes
 from slipway.setup.upgrade.merge import Change, Kind, Tree, write
@@ -66,6 +66,8 @@ class Upgrade:
         Name of the version that the fork has.
     news
         What the changelog has about the versions in between.
+    invalid
+        Why the running version refuses params.yaml; empty if it does not.
     up_to_date
         Why there is nothing to do; empty if there is.
     """
@@ -75,6 +77,7 @@ class Upgrade:
     news: str = ""
     changes: tuple[Change, ...] = ()
     needs_lock: bool = False
+    invalid: str = ""
     up_to_date: str = ""
 
     @property
@@ -116,7 +119,15 @@ def plan_upgrade(root: Path, request: Request) -> Upgrade:
         changes = make_changes(root, trees, Record(address, version.commit), version.name, wheel)
     texts = (read_file(root, commit, CHANGELOG) or "" for commit in (base, version.commit))
     files = tuple(changes.files)
-    return Upgrade(_name(root, base), version, news(*texts), files, changes.needs_lock)
+    invalid = _invalid_params(root, files)
+    return Upgrade(_name(root, base), version, news(*texts), files, changes.needs_lock, invalid)
+
+
+def _invalid_params(root: Path, changes: Sequence[Change]) -> str:
+    made = {change.path: change.result for change in changes}.get(params.NAME)
+    text = made.content.decode("utf-8", "surrogateescape") if made else None
+    text = text or read_file(root, "HEAD", params.NAME)
+    return params.invalid_here(text) if text else ""
 
 
 def _require_fork(root: Path) -> str:
@@ -284,15 +295,20 @@ def check(root: Path, upgrade: Upgrade) -> None:
     Raises
     ------
     Refused
-        A target of make fails; the merge is committed.
+        A target of make fails, or the new version refuses params.yaml; the merge is committed.
     """
     if upgrade.needs_lock:
         _make(root, "lock")
         git(root, "add", "--update", "--", *LOCKED)
         if git(root, "diff", "--cached", "--name-only"):
             git(root, "commit", "--quiet", "--message", "Lock the packages")
-    for target in ("setup", "check"):
-        _make(root, target)
+    _make(root, "setup")
+    if invalid := params.invalid_when_installed(root):
+        raise Refused(
+            f"{upgrade.version.name} refuses the settings of this repository: {invalid}",
+            "the upgrade is committed; correct the file, commit it, and run `make check`",
+        )
+    _make(root, "check")
 
 
 def _make(root: Path, target: str) -> None:

@@ -25,6 +25,8 @@ def plan_text(upgrade: Upgrade, every: bool = False) -> str:
             lines += _files(kind, chosen, named=every or kind in NAMED)
     if upgrade.needs_lock:
         lines.append("The requirements differ from upstream's: `make lock` compiles the locks.")
+    if upgrade.invalid:
+        lines.append(f"Not valid, and not changed by the upgrade: {upgrade.invalid}")
     return "\n".join(lines)
 
 
