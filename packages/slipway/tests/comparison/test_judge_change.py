@@ -14,6 +14,7 @@ from tests.services.repository import commit, edit_params
 from slipway.comparison import champion as champions
 from slipway.comparison.baselines import incomparable
 from slipway.comparison.report import Incomparable
+from slipway.comparison.run import changed_code
 from slipway.dataset.tables import digest, read_columns, write_columns
 from slipway.errors import SlipwayError
 from slipway.reports.check import check, read_report
@@ -59,6 +60,24 @@ def test_a_model_of_earlier_code_is_named(repository: Path, slipway: Slipway) ->
     changed, refused = done.stderr.splitlines()[:2]
     assert "src/model/features.py" in changed
     assert "other features" in refused
+
+
+def test_a_folder_of_code_that_a_stage_reads_is_not_taken_for_a_changed_file(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "src/own").mkdir(parents=True)
+    module = tmp_path / "src/module.py"
+    module.write_text("", "utf-8")
+    deps = [
+        {"path": "src/own", "md5": f"{'0' * 32}.dir"},
+        {"path": "src/module.py", "md5": digest(module, "md5")},
+    ]
+    lock = {"schema": "2.0", "stages": {"train": {"cmd": "true", "deps": deps}}}
+    (tmp_path / "dvc.lock").write_text(json.dumps(lock), "utf-8")
+
+    assert changed_code(tmp_path) == []
+    module.write_text("changed = True\n", "utf-8")
+    assert changed_code(tmp_path) == ["src/module.py"]
 
 
 def test_a_worse_change_is_stopped_by_the_rule_of_its_base_and_remembered(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -276,16 +275,21 @@ def _check_features(manifest: Mapping[str, Any], features: project.Columns) -> N
 
 
 def changed_code(root: Path) -> list[str]:
-    """Return the files of src/ that have changed since dvc.lock recorded the model."""
-    recorded = read_stages(root / LOCK).get("train", {}).get("deps", [])
-    inside = [each for each in recorded if Path(each["path"]).is_relative_to(MODEL_CODE)]
-    return [each["path"] for each in inside if _md5(root / each["path"]) != each.get("md5")]
+    """Return the files of src/ that have changed since dvc.lock recorded the model.
+
+    Folders are left out: which of their files DVC ignores is for DVC to find.
+    """
+    recorded = {
+        each["path"]: each["md5"]
+        for each in read_stages(root / LOCK).get("train", {}).get("deps", [])
+        if not each.get("md5", ".dir").endswith(".dir")
+    }
+    inside = [path for path in recorded if Path(path).is_relative_to(MODEL_CODE)]
+    return [path for path in inside if _differs(root / path, recorded[path])]
 
 
-def _md5(path: Path) -> str:
-    """Return the hash that DVC records of a file; empty if there is none."""
-    content = path.read_bytes() if path.is_file() else None
-    return "" if content is None else hashlib.md5(content, usedforsecurity=False).hexdigest()
+def _differs(path: Path, md5: str) -> bool:
+    return not path.is_file() or digest(path, "md5") != md5
 
 
 def check_behaviours(model: Model, inputs: project.Columns) -> list[Behaviour]:
