@@ -41,6 +41,7 @@ CAUSES = {
     "huge.parquet": (with_footer_of(2**31), "write it again"),
     "zeros.csv": (b"a,b\n1,\0\n", "data.encoding"),
     "binary.csv": (parquet(), "rename it to .parquet"),
+    "quote.csv": (b'a,b\n1,"x\n2,y\n', "close it"),
     "rows.xlsx": (b"PK\x03\x04", "to_parquet"),
 }
 

@@ -13,7 +13,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from slipway.batch.quotes import require_closed
 from slipway.dataset.chunks import Malformed, Source
 from slipway.dataset.csv_format import Stated
 from slipway.dataset.files import (
@@ -235,8 +234,6 @@ def check_local(files: Sequence[InputFile], spec: RowSchema, stated: Stated) -> 
 def _checked(path: Path, name: str, spec: RowSchema, stated: Stated) -> Source:
     source = open_table(path, stated)
     require_columns(Path(name), [column["name"] for column in spec], source.types)
-    if source.format:
-        require_closed(path, name, source.format)
     for column in spec:
         found = source.types[column["name"]]
         if column["name"] in source.repeated:

@@ -23,6 +23,7 @@ from slipway.dataset.files import (
     reading,
     require_file,
 )
+from slipway.dataset.quotes import require_closed
 from slipway.errors import SlipwayError
 
 if TYPE_CHECKING:
@@ -158,7 +159,7 @@ def open_source(path: Path, stated: Stated = FOUND, numbers: Iterable[str] = ())
     ------
     SlipwayError
         It does not exist, is neither parquet nor CSV, or cannot be read; or how a CSV file is
-        written is neither stated nor found.
+        written is neither stated nor found, or a quotation mark in it is not closed.
     """
     require_file(path)
     if path.suffix.lower() not in READ:
@@ -170,6 +171,7 @@ def open_source(path: Path, stated: Stated = FOUND, numbers: Iterable[str] = ())
         check_first_bytes(path)
         written = find_format(path, stated, numbers)
         with reading(path):
+            require_closed(path, written)
             schema, rows = _csv_schema(path, written), None
     else:
         with open_parquet(path) as file:

@@ -12,7 +12,7 @@ from slipway.errors import SlipwayError
 BLOCK = 1 << 20
 
 
-def require_closed(path: Path, name: str, written: CsvFormat) -> None:
+def require_closed(path: Path, written: CsvFormat) -> None:
     """Refuse a file whose last quotation mark is opened and not closed.
 
     Raises
@@ -23,7 +23,7 @@ def require_closed(path: Path, name: str, written: CsvFormat) -> None:
     # A file with as many opening as closing marks is not read again line by line.
     if _marks(path, written) % 2 and (line := _open_line(path, written)):
         raise SlipwayError(
-            f"{name}: the record in line {line} opens a quotation mark that is not closed, so all "
+            f"{path}: the record in line {line} opens a quotation mark that is not closed, so all "
             "lines after it would be one value",
             "close it, then run the same command again",
         )
