@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import ast
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 FILE = Path("machine.yaml")
 
@@ -37,23 +39,50 @@ def text(source: Path = SOURCE) -> str:
 
 def digests(source: Path = SOURCE) -> dict[str, str]:
     """Return the digest of each stage: of its module and of all that it imports."""
-    return {stage: _digest(imported(module, source), source) for stage, module in STAGES.items()}
+    read = _reader(source)
+    return {stage: _digest(_reached(module, read), read) for stage, module in STAGES.items()}
 
 
 def imported(module: str, source: Path = SOURCE) -> list[str]:
     """Return a module of the package and those that it imports, also in functions, sorted."""
+    return _reached(module, _reader(source))
+
+
+class _Module(NamedTuple):
+    imports: tuple[str, ...]
+    code: str
+
+
+_Reader = Callable[[str], _Module | None]
+
+
+def _reader(source: Path) -> _Reader:
+    """Return a function that reads each module of the package once; None for other names."""
+
+    @cache
+    def read(name: str) -> _Module | None:
+        path = _path(name, source)
+        if path is None:
+            return None
+        tree = _without_types(ast.parse(path.read_bytes()))
+        return _Module(tuple(_imports(tree)), _plain(_Bare().visit(tree)))
+
+    return read
+
+
+def _reached(module: str, read: _Reader) -> list[str]:
     found: set[str] = set()
     waiting = [module]
     while waiting:
         name = waiting.pop()
-        if name not in found and name not in _FRAME and (path := _path(name, source)):
+        if name not in found and name not in _FRAME and (content := read(name)):
             found.add(name)
-            waiting += _imports(path)
+            waiting += content.imports
     return sorted(found)
 
 
-def _imports(path: Path) -> Iterator[str]:
-    for node in ast.walk(_without_types(ast.parse(path.read_bytes()))):
+def _imports(tree: ast.Module) -> Iterator[str]:
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (each.name for each in node.names)
         if isinstance(node, ast.ImportFrom) and node.module and not node.level:
@@ -69,12 +98,11 @@ def _path(module: str, source: Path) -> Path | None:
     return file if file.is_file() else None
 
 
-def _digest(modules: list[str], source: Path) -> str:
+def _digest(modules: list[str], read: _Reader) -> str:
     digest = hashlib.sha256()
     for module in modules:
-        if path := _path(module, source):
-            tree = _Bare().visit(_without_types(ast.parse(path.read_bytes())))
-            digest.update(f"{module} {_plain(tree)}\n".encode())
+        if content := read(module):
+            digest.update(f"{module} {content.code}\n".encode())
     return digest.hexdigest()[:16]
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from collections.abc import Iterable, Iterator
-from importlib.metadata import packages_distributions, version
+from importlib.metadata import Distribution, distributions, version
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -25,11 +26,23 @@ def served_packages(file_format: Format, types: Iterable[str]) -> dict[str, str]
     modules = {name.rpartition(".")[0] for name in types}
     own = {name for name in modules if name.split(".")[0] == PACKAGE}
     roots = {name.split(".")[0] for name in (*modules, *_imports({*SERVED, *own}))}
-    known = packages_distributions()
     roots -= {PACKAGE, *sys.stdlib_module_names}
-    imported = {name for root in roots for name in known.get(root, [])} - {MACHINE}
+    imported = {each.name for each in distributions() if _has_one_of(roots, each)} - {MACHINE}
     names = {*file_format.packages, *imported}
     return {name: version(name) for name in sorted(names)}
+
+
+def _has_one_of(roots: set[str], package: Distribution) -> bool:
+    """Return whether an installed package has one of some top-level modules.
+
+    As `importlib.metadata.packages_distributions`, which parses the list of files of each package:
+    that took a fifth of the time of `slipway train`.
+    """
+    declared = (package.read_text("top_level.txt") or "").split()
+    if declared:
+        return not roots.isdisjoint(declared)
+    files = package.read_text("RECORD") or ""
+    return any(re.search(rf"^{re.escape(root)}[/.]", files, re.MULTILINE) for root in roots)
 
 
 def _imports(modules: set[str]) -> set[str]:
