@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from slipway import times
-from slipway.dataset.csv_format import FOUND, CsvFormat, Stated, find_format
+from slipway.dataset.csv_format import FOUND, CsvFormat, Stated, find_format, require_closed
 from slipway.dataset.files import (
     READ,
     check_first_bytes,
@@ -23,7 +23,6 @@ from slipway.dataset.files import (
     reading,
     require_file,
 )
-from slipway.dataset.quotes import require_closed
 from slipway.errors import SlipwayError
 
 if TYPE_CHECKING:
