@@ -25,6 +25,7 @@ from slipway.schema.validator import Fault, Faults, TooManyRows
 from slipway.serving import LOG, SMOKE_SECRET, TOKENS
 from slipway.serving.auth import Right, SmokeTest, Tokens
 from slipway.serving.explain import Explanations
+from slipway.serving.features import verify_features
 from slipway.serving.http import (
     Answer,
     BodyBudget,
@@ -89,6 +90,7 @@ def check_start() -> None:
     Release.of_model(MODEL)
     manifest, settings = read_manifest(MODEL), read_params().serve
     row_validator(manifest, settings)
+    verify_features(manifest)
     human_review(manifest, settings)
     Tokens(os.environ.get(TOKENS, ""))
     personal_mask(manifest)
