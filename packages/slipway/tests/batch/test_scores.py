@@ -202,6 +202,21 @@ def test_a_model_whose_features_this_code_does_not_compute_scores_nothing(
     assert not out.exists()
 
 
+def test_a_file_that_cannot_be_scored_is_named_with_what_helps_the_one_who_scores_it(
+    rows: Path, out: Path, score: Score
+) -> None:
+    lacking, empty = rows / "lacking.csv", rows / "empty.parquet"
+    pd.read_csv(rows / "second.csv").drop(columns=["dest", "temp"]).to_csv(lacking, index=False)
+    empty.touch()
+    for path, command in ((lacking, "slipway schema"), (empty, "")):
+        with pytest.raises(SlipwayError, match=path.name) as refused:
+            score(path)
+        assert command in refused.value.do
+        assert "validate" not in refused.value.do
+        assert "restore" not in refused.value.do
+    assert not out.exists()
+
+
 def test_drift_reads_the_log_and_leaves_nothing_out(
     rows: Path, out: Path, score: Score, model: Model
 ) -> None:
