@@ -158,18 +158,17 @@ def doctor(
 
     Example: slipway doctor
     """
-    from slipway.settings import read_params
     from slipway.setup.doctor import run
     from slipway.setup.doctor.codeowners import write
 
     if write_codeowners:
         typer.echo(write(Path(), write_codeowners))
         return
-    findings = run.examine(Path(), read_params(), os.environ)
+    findings = run.examine(Path(), os.environ)
     changes = run.repairs(findings)
     if fix and changes and _may_fix([change.what for change in changes], yes=yes):
         typer.echo("\n".join(run.repair(changes)))
-        findings = run.examine(Path(), read_params(), os.environ)
+        findings = run.examine(Path(), os.environ)
     if json:
         json.parent.mkdir(parents=True, exist_ok=True)
         json.write_text(run.to_json(findings), "utf-8")

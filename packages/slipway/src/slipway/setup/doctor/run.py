@@ -11,7 +11,7 @@ from pathlib import Path
 from slipway.errors import INCONCLUSIVE, NO, YES, SlipwayError
 from slipway.github.api import Api
 from slipway.repository.git import git
-from slipway.settings import Params
+from slipway.settings import Params, read_params
 from slipway.setup.doctor import local, machine, model, remote
 from slipway.setup.doctor.finding import Finding, Repair
 from slipway.setup.doctor.registry import CHECKS, Context, GitHub
@@ -31,16 +31,33 @@ SECONDS = 10
 MODULES = (machine, local, model, remote)
 
 
-def examine(root: Path, params: Params, environment: Mapping[str, str]) -> list[Finding]:
-    """Return the findings of every check, of this clone and of the repository on GitHub."""
+def examine(root: Path, environment: Mapping[str, str]) -> list[Finding]:
+    """Return the findings of every check, of this clone and of the repository on GitHub.
+
+    Raises
+    ------
+    SlipwayError
+        The folder has no params.yaml, so it is not the top of a repository.
+    """
     now = datetime.now(UTC)
-    at = Context(root, params, now, _open_github(root, environment))
+    at = Context(root, _read_params(root), now, _open_github(root, environment))
     findings = list(run_checks(at, CHECKS))
     if at.github is None:
         count = sum("github" in each.needs for each in CHECKS)
         what = f"`origin` is not a repository on GitHub: {count} checks do not apply"
         findings.append(Finding("note", what, "nothing, if that is intended", id="origin"))
     return findings
+
+
+def _read_params(root: Path) -> Params | SlipwayError:
+    """Return the settings; the reason if they are not valid."""
+    path = root / "params.yaml"
+    try:
+        return read_params(path)
+    except SlipwayError as error:
+        if not path.exists():
+            raise
+        return error
 
 
 def exit_code(findings: list[Finding]) -> int:
