@@ -134,7 +134,7 @@ class Result:
             reasons = sorted(found.reasons.items(), key=lambda each: -each[1])
             lines += [f"  {rows:,} {reason}" for reason, rows in reasons[:MOST_REASONS]]
             if len(reasons) > MOST_REASONS:
-                lines.append(f"  and {len(reasons) - MOST_REASONS:,} other reasons")
+                lines.append(f"  and {counted(len(reasons) - MOST_REASONS, 'other reason')}")
         lines.append(f"check them for drift: slipway drift --log {self.folder.address}/{LOG}")
         return "\n".join(lines)
 

@@ -329,7 +329,7 @@ def _refuse_rows(faults: Faults) -> Refusal:
         return Refusal(400, "bad_json", first["message"], faults)
     listed = _fitting(faults)
     if len(listed) < faults.total:
-        some = f"the first {len(listed)} of {faults.total:,} faults are listed"
+        some = f"the first faults are listed, {len(listed)} of {faults.total:,}"
         return Refusal(422, "bad_rows", f"{some}; nothing was scored", listed)
     rows = len({fault["row"] for fault in faults})
     are = "row is" if rows == 1 else "rows are"

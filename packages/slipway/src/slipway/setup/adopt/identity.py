@@ -220,7 +220,7 @@ def name_entities(table: Table, request: Request, decisions: list[Decision]) -> 
         counts = [
             f"`{name}` has {counted(len(table.columns[name].distinct), 'value')}" for name in found
         ]
-        more = f", and {len(found) - 5} more columns" if len(found) > 5 else ""
+        more = f", and {counted(len(found) - 5, 'more column')}" if len(found) > 5 else ""
         decisions.append(
             Decision(
                 "no two rows are of the same customer, machine or place",
@@ -240,12 +240,13 @@ def name_few_clusters(
         days = np.unique(local_days(moments[time], zone))
         unit, count = unit_of(days), len(days)
         span = Span(len(np.unique(starts_of(days, unit))), unit)
-        counted = Dependence((time,), time, zone).within(moments, span)
+        rule = Dependence((time,), time, zone).within(moments, span)
         # About half of the days are compared on: earlier ones are learned from.
-        if counted.columns and count < 2 * FEWEST:
+        if rule.columns and count < 2 * FEWEST:
             decisions.append(
                 Decision(
-                    f"the rows are of {count} days, and a verdict compares on {FEWEST} or more",
+                    f"the rows are of {counted(count, 'day')}, and a verdict compares on {FEWEST} "
+                    "or more",
                     "rows of one day depend on each other, and about half of the days are compared "
                     "on",
                     "add days: until then each change is inconclusive, and "
@@ -255,7 +256,8 @@ def name_few_clusters(
     if entity is not None and (count := len(table.columns[entity].distinct)) < FEWEST:
         decisions.append(
             Decision(
-                f"`{entity}` has {count} values, and a verdict compares on {FEWEST} or more",
+                f"`{entity}` has {counted(count, 'value')}, and a verdict compares on {FEWEST} "
+                "or more",
                 "rows of the same one depend on each other, so each change is inconclusive",
                 "leave --entity out if the model is used on these only",
             )

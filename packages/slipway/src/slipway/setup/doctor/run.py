@@ -10,6 +10,7 @@ from pathlib import Path
 
 from slipway.errors import INCONCLUSIVE, NO, YES, SlipwayError
 from slipway.github.api import Api
+from slipway.numbers import counted
 from slipway.repository.git import git
 from slipway.settings import Params, read_params
 from slipway.setup.doctor import local, machine, model, remote
@@ -69,9 +70,9 @@ def exit_code(findings: list[Finding]) -> int:
 def to_text(findings: list[Finding]) -> str:
     """Return the findings as lines; checks that could not run for one reason are one of them."""
     wrong, unknown = (sum(one.kind == kind for one in findings) for kind in ("wrong", "unknown"))
-    summary = f"{wrong} problem{'' if wrong == 1 else 's'} found" if wrong else "No problems found"
+    summary = f"{counted(wrong, 'problem')} found" if wrong else "No problems found"
     if unknown:
-        summary += f"; {unknown} check{'' if unknown == 1 else 's'} could not run"
+        summary += f"; {counted(unknown, 'check')} could not run"
     if changes := repairs(findings):
         summary += f"; `slipway doctor --fix` makes {len(changes)} of the fixes"
     lines = [finding.text() for finding in findings if finding.kind != "unknown"]
