@@ -84,12 +84,12 @@ def adopt(
     plan = examine(files, request, _choose if asks else None)
     typer.echo(plan_text(plan))
     if not yes:
+        typer.echo(f"\n{decisions_text(plan)}" if plan.decisions else "")
         if not asks:
             raise SlipwayError(
                 "nothing was written: src/model, params.yaml, dvc.yaml and data/ would be replaced",
                 "confirm it with --yes",
             )
-        typer.echo(f"\n{decisions_text(plan)}" if plan.decisions else "")
         if not typer.confirm("\nReplace src/model, params.yaml, dvc.yaml and data/?"):
             raise Refused("nothing was written", "change an option, and run it again")
     done = write(Path(), plan)
