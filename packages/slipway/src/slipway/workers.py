@@ -311,7 +311,7 @@ def _check_workers(client: Any, address: str) -> int:
     differences = {worker: difference(own, theirs) for worker, theirs in found.items()}
     if other := sorted(worker for worker, what in differences.items() if what):
         raise SlipwayError(
-            f"{address}: {len(other)} of {len(found)} workers have other code or libraries: "
+            f"{address}: other code or libraries on {len(other)} of {len(found)} workers: "
             f"{other[0]} has {differences[other[0]]}",
             FIX,
         )

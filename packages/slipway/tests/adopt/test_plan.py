@@ -20,7 +20,7 @@ from slipway.setup.adopt.estimators import Chosen, candidates, choose_estimator
 from slipway.setup.adopt.model_code import write_model
 from slipway.setup.adopt.plan import Plan, make_plan
 from slipway.setup.adopt.project_files import remove_starter, write_pages, write_params
-from slipway.setup.adopt.request import Request
+from slipway.setup.adopt.request import Decision, Request
 from slipway.setup.adopt.run import features_of
 from slipway.setup.adopt.table import read_table, to_arrow
 
@@ -418,12 +418,36 @@ def test_a_word_for_a_missing_label_is_no_class(tmp_path: Path, columns: dict[st
     assert "NA" in plan.table.converted["label"]
 
 
-def test_text_that_looks_like_dates_is_named_as_such(
+@pytest.mark.parametrize("form", ["%d.%m.%Y", "%m/%d/%Y", "%d/%m/%Y %H:%M"])
+def test_dates_that_are_not_read_are_listed_with_the_line_that_converts_them(
+    tmp_path: Path, columns: dict[str, Any], form: str
+) -> None:
+    days = pd.date_range("2024-01-01", periods=ROWS)
+    table = {"day": days.strftime(form)} | columns
+    (listed,) = _about_day(plan_of(tmp_path, table))
+    assert form in listed.evidence
+    with pytest.raises(SlipwayError, match="--time day") as refused:
+        plan_of(tmp_path, table, key=("id",), time="day")
+    assert refused.value.do == listed.do
+
+    (line,) = re.findall("`(table.*)`", listed.do)
+    exec(line, {"table": table, "pandas": pd})
+    assert list(table["day"]) == list(days)
+    assert plan_of(tmp_path, table, key=("id",)).time == "day"
+
+
+def test_dates_of_which_no_day_is_above_12_are_listed_with_both_formats(
     tmp_path: Path, columns: dict[str, Any]
 ) -> None:
-    days = pd.date_range("2024-01-01", periods=ROWS).strftime("%d.%m.%Y")
-    plan = plan_of(tmp_path, columns | {"day": days}, key=("id",))
-    assert any("day" in each.what and "dates" in each.evidence for each in plan.decisions)
+    days = pd.to_datetime([f"2024-{1 + n % 9}-{1 + n % 12}" for n in range(ROWS)])
+    plan = plan_of(tmp_path, columns | {"day": days.strftime("%d/%m/%Y")}, key=("id",))
+    (listed,) = _about_day(plan)
+    assert "%d/%m/%Y and %m/%d/%Y" in listed.evidence
+    assert plan.roles["day"] == "unused"
+
+
+def _about_day(plan: Plan) -> list[Decision]:
+    return [each for each in plan.decisions if "`day`" in each.what]
 
 
 def test_a_time_that_no_clock_shows_leaves_its_column_out_by_name(

@@ -190,6 +190,36 @@ def test_rows_without_a_key_are_joined_by_id(rows: Path, out: Path, score: Score
     assert all(record["key"] == record["id"] for record in records(out / "log"))
 
 
+def test_a_model_whose_features_this_code_does_not_compute_scores_nothing(
+    rows: Path, out: Path, score: Score
+) -> None:
+    folder = Path(shutil.copytree(MODEL, rows.parent / "model"))
+    manifest = json.loads((folder / "manifest.json").read_text("utf-8"))
+    manifest["features"].append({"name": "crew", "type": "number"})
+    (folder / "manifest.json").write_text(json.dumps(manifest), "utf-8")
+    with pytest.raises(SlipwayError, match="crew"):
+        score(rows / "second.csv", folder)
+    assert not out.exists()
+
+
+def test_a_file_that_cannot_be_scored_is_named_with_what_helps_the_one_who_scores_it(
+    rows: Path, out: Path, score: Score
+) -> None:
+    lacking, empty = rows / "lacking.csv", rows / "empty.parquet"
+    pd.read_csv(rows / "second.csv").drop(columns=["dest", "temp"]).to_csv(lacking, index=False)
+    empty.touch()
+    for path, command, wrong in (
+        (lacking, "slipway schema", "columns dest, temp are missing"),
+        (empty, "", "empty"),
+    ):
+        with pytest.raises(SlipwayError, match=f"{path.name}.*{wrong}") as refused:
+            score(path)
+        assert command in refused.value.do
+        assert "validate" not in refused.value.do
+        assert "restore" not in refused.value.do
+    assert not out.exists()
+
+
 def test_drift_reads_the_log_and_leaves_nothing_out(
     rows: Path, out: Path, score: Score, model: Model
 ) -> None:

@@ -77,8 +77,8 @@ def live(monkeypatch: pytest.MonkeyPatch, at: At) -> Callable[[str], Context]:
     def live(health: str) -> Context:
         monkeypatch.setitem(TARGETS, "live", lambda *_: Live(health))
         context = at(Path())
-        deploy = context.params.deploy.model_copy(update={"target": "live"})
-        return replace(context, params=context.params.model_copy(update={"deploy": deploy}))
+        deploy = context.settings.deploy.model_copy(update={"target": "live"})
+        return replace(context, params=context.settings.model_copy(update={"deploy": deploy}))
 
     return live
 
@@ -227,7 +227,7 @@ def test_what_is_broken_in_a_clone_is_found_with_a_reason_and_a_fix(
 
 
 def test_each_check_of_a_clone_was_seen_to_fail() -> None:
-    elsewhere = {"decision-costs", "disk", "docker", "live-target", "tools"}  # tests below
+    elsewhere = {"decision-costs", "disk", "docker", "live-target", "settings", "tools"}
     assert {name for name, *_ in BROKEN} | elsewhere == OF_THE_CLONE
 
 
@@ -278,8 +278,8 @@ def test_a_service_that_is_not_healthy_is_named(live: Callable[[str], Context]) 
 def test_a_target_that_is_not_named_is_unknown(at: At, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("DOCKER_HOST", raising=False)
     context = at(Path())
-    deploy = context.params.deploy.model_copy(update={"target": "host"})
-    context = replace(context, params=context.params.model_copy(update={"deploy": deploy}))
+    deploy = context.settings.deploy.model_copy(update={"target": "host"})
+    context = replace(context, params=context.settings.model_copy(update={"deploy": deploy}))
 
     assert finding("live-target", context).kind == "unknown"
 

@@ -11,10 +11,10 @@ from tests.services.projects import ROOT
 from typer.testing import CliRunner
 
 from slipway.cli import app
+from slipway.errors import SlipwayError
 from slipway.repository.git import git
 from slipway.repository.merge_driver import configured
 from slipway.repository.worktrees import run
-from slipway.settings import read_params
 from slipway.setup.doctor import run as doctor
 from slipway.setup.doctor.registry import CHECKS
 from slipway.setup.doctor.run import examine, repository_of
@@ -30,12 +30,32 @@ def clone(small_repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     return clone
 
 
-def test_without_github_the_clone_is_checked_and_the_rest_is_counted(clone: Path) -> None:
-    found = examine(clone, read_params(), {})
+def test_without_github_or_valid_settings_the_checks_that_need_neither_are_made(
+    clone: Path,
+) -> None:
+    (clone / "params.yaml").write_text("data: [", "utf-8")
 
+    result = CliRunner().invoke(app, ["doctor", "--json", "build/doctor.json"])
+
+    assert result.exit_code == 1
+    listed = json.loads((clone / "build/doctor.json").read_text("utf-8"))
+    found = {each["id"]: each for each in listed}
+    assert found["settings"]["kind"] == "wrong"
+    assert found.keys() >= {each.id for each in CHECKS if "github" not in each.needs}
+    dependent = {name for name, each in found.items() if "params.yaml" in each["what"]}
+    unknown = {name for name, each in found.items() if each["kind"] == "unknown"}
+    assert unknown == dependent - {"settings", "lock"}
+    assert unknown == {"decision-costs", "live-target", "data-pushed", "model-pushed"}
     count = sum("github" in each.needs for each in CHECKS)
-    assert found[-1].what.endswith(f"{count} checks do not apply")
-    assert {each.kind for each in found if each.id == "lock"} == {"ok"}
+    assert found["origin"]["what"].endswith(f"{count} checks do not apply")
+
+
+def test_a_folder_without_settings_is_not_checked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(app, ["doctor"])
+    assert isinstance(result.exception, SlipwayError)
 
 
 def test_without_a_token_each_check_of_github_is_unknown(
@@ -49,7 +69,7 @@ def test_without_a_token_each_check_of_github_is_unknown(
     monkeypatch.setattr(doctor, "SECONDS", 0.5)
     git(clone, "remote", "set-url", "origin", "git@github.com:team/flights.git")
 
-    found = {each.id: each for each in examine(clone, read_params(), {})}
+    found = {each.id: each for each in examine(clone, {})}
 
     assert all(
         (found[each.id].kind, "no token" in found[each.id].what) == ("unknown", True)

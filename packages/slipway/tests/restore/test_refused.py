@@ -133,7 +133,7 @@ def test_a_file_of_the_user_that_is_in_no_cache_is_kept_unless_forced(project):
 
 def test_content_that_is_nowhere_is_missing_and_not_refused(project):
     shutil.rmtree(project.root / "data-remote")
-    with pytest.raises(Missing) as error:
+    with pytest.raises(Missing, match="1 object is neither") as error:
         restore(project.root, "data.dvc")
     assert error.value.exit_code == 2
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import socket
@@ -10,8 +11,9 @@ import sys
 
 import pytest
 
-from slipway.errors import SlipwayError
+from slipway.errors import INCONCLUSIVE, SlipwayError
 from slipway.repository.layout import python_path
+from slipway.serving.api import check_start
 from slipway.serving.start import free_port, serving
 
 HEAVY = ("pandas", "sklearn", "pandera", "pyarrow", "duckdb")
@@ -117,6 +119,33 @@ def test_a_model_of_other_code_is_refused_before_a_worker_starts(of_other_code):
     assert done.returncode == 2
     assert "dest" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.fixture(params=["lacks a feature", "reads another column"])
+def earlier(tree, request):
+    """The tree while its model is of earlier code; how the message names what differs."""
+    path = tree / "build/model/manifest.json"
+    content = path.read_text("utf-8")
+    manifest = json.loads(content)
+    if request.param == "lacks a feature":
+        manifest["features"].append({"name": "crew", "type": "number"})
+        named = "crew"
+    else:
+        named = "humid"
+        manifest["inputs"] = [each for each in manifest["inputs"] if each["name"] != named]
+        for golden in manifest["golden"]:
+            del golden["row"][named]
+    path.write_text(json.dumps(manifest), "utf-8")
+    yield named
+    path.write_text(content, "utf-8")
+
+
+def test_a_model_whose_features_this_code_does_not_compute_is_refused(tree, earlier):
+    with contextlib.chdir(tree), pytest.raises(SlipwayError, match=earlier) as refused:
+        check_start()
+
+    assert refused.value.exit_code == INCONCLUSIVE
+    assert "dvc repro" in refused.value.do
 
 
 def test_a_log_that_cannot_be_written_stops_the_start(tree, tmp_path):

@@ -21,6 +21,7 @@ from slipway.repository.worktrees import environment, run
 from slipway.setup.starter import OF_THE_STARTER
 from slipway.setup.upgrade import Request, Upgrade, check, plan_text, plan_upgrade, write_upgrade
 from slipway.setup.upgrade.merge import Kind
+from slipway.setup.upgrade.merge import write as write_files
 
 
 def upgrade(root: Path, version: str = "", **options: str) -> Upgrade:
@@ -399,6 +400,24 @@ def test_the_command_lists_the_files_and_has_an_exit_code(fork: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "git push" in done.stdout
     assert slipway().stdout.startswith("already at v1.1.0")
+
+
+def test_an_interrupted_upgrade_is_continued_or_undone_as_the_message_names(fork: Path) -> None:
+    plan = plan_upgrade(fork, Request())
+    run(["git", "switch", "-q", "--create", plan.branch], fork)  # and nothing more
+    upgrade(fork)
+    assert head(fork) != run(["git", "rev-parse", "main"], fork).strip()
+
+    run(["git", "reset", "-q", "--hard", "main"], fork)
+    write_files(fork, plan.changes)  # and no commit
+    with pytest.raises(SlipwayError, match="not committed") as refused:
+        upgrade(fork)
+    for command in re.findall("`(git .*?)`", refused.value.do):
+        run(shlex.split(command.replace("YOUR-BRANCH", "main")), fork)
+    upgrade(fork)
+
+    later = plan_upgrade(fork, Request())  # the locks may be missing
+    assert "make lock" in later.up_to_date
 
 
 def test_a_failed_check_is_a_no_and_the_upgrade_is_kept(fork: Path) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from slipway.audit.verify import LogAudit
 from slipway.documents.document import Block, Document, Table
+from slipway.numbers import counted
 from slipway.predictions.checkpoints import CHECKPOINTS
 from slipway.repository.erasures import ERASURES
 from slipway.untrusted import quote, quote_text
@@ -26,10 +27,12 @@ def log_document(found: LogAudit) -> Document:
 def _headline(found: LogAudit) -> str:
     if found.faults:
         files = len({fault.file for fault in found.faults})
-        return f"The log is not as it was written: {len(found.faults):,} faults, files: {files:,}"
+        faults = counted(len(found.faults), "fault")
+        return f"The log is not as it was written: {faults}, files: {files:,}"
     if found.exit_code:
         return "Inconclusive: some files cannot be verified"
-    return f"The log is as it was written: {found.records:,} records, files: {found.files:,}"
+    records = counted(found.records, "record")
+    return f"The log is as it was written: {records}, files: {found.files:,}"
 
 
 def _table(found: LogAudit) -> Table:
@@ -49,7 +52,7 @@ def _notes(found: LogAudit) -> Iterator[str]:
         yield f"Records that were erased on purpose: {found.erased:,}."
     if found.uncommitted:
         yield (
-            f"Of these, {found.uncommitted:,} are in no commit yet: commit {ERASURES}, so that "
+            f"Of these, not in a commit yet: {found.uncommitted:,}. Commit {ERASURES}, so that "
             "others can see who erased them."
         )
     if found.removed:

@@ -19,6 +19,7 @@ from slipway.documents.document import Block, Document, Section, Table
 from slipway.documents.output import Output
 from slipway.errors import YES, SlipwayError
 from slipway.explain.explanation import Explanation, require_packages
+from slipway.numbers import counted
 from slipway.predictions.answers import Fields
 from slipway.repository.git import PREFIX
 from slipway.repository.layout import MODEL_CODE
@@ -143,7 +144,7 @@ def _contributions(found: Explanation) -> Table:
 
 def _notes(found: Explanation) -> Iterator[str]:
     yield f"Unit of the contributions: {found.unit}. Method: {found.method} of shap."
-    yield f"Baseline: the mean of {found.baseline.rows} rows: {found.baseline.of}."
+    yield f"Baseline: the mean of {counted(found.baseline.rows, 'row')}: {found.baseline.of}."
     if found.last_step != "none":
         yield f"Last step, {found.last_step}: {found.raw:.6g} becomes {found.prediction:.6g}."
     if found.reason:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from slipway.audit.sealed import read_sealed
 from slipway.errors import SlipwayError
+from slipway.numbers import counted
 from slipway.predictions.answers import Fields
 from slipway.predictions.chain import ADDED
 from slipway.predictions.files import LogFile, LogFolder, day_of
@@ -61,7 +62,8 @@ def find_records(url: str, ids: Sequence[str]) -> list[Found]:
         missing -= found.keys()
     if missing:
         shown = printable(min(missing), "?")
-        more = f", nor {len(missing) - 1:,} others" if len(missing) > 1 else ""
+        others = counted(len(missing) - 1, "other")
+        more = f", nor {others}" if len(missing) > 1 else ""
         raise SlipwayError(
             f"{url}: no prediction has the id {shown}{more}{_removed_on(min(missing))}",
             "use the `id` of an answer or of a record, and the log of the service that gave it",

@@ -19,6 +19,7 @@ from slipway.audit.verify import FileFault, seal_log, verify_log
 from slipway.audit.what_if import boundary, read_assignment, what_if
 from slipway.documents.output import Output
 from slipway.errors import NO, YES, SlipwayError
+from slipway.numbers import counted
 from slipway.repository.erasures import ERASURES, Erasure, erasure_of, read_erasures, uncommitted
 
 
@@ -49,7 +50,8 @@ def verify(root: Path, log: str, checkpoints: str, output: Output) -> int:
 def seal(log: str, checkpoints: str, output: Output) -> int:
     """Seal the complete files of a log; return the exit code."""
     added = seal_log(log, checkpoints)
-    output.echo(f"{SEALED}: {len(added):,} files added" if added else f"{SEALED}: nothing new")
+    what = f"{counted(len(added), 'file')} added" if added else "nothing new"
+    output.echo(f"{SEALED}: {what}")
     return YES
 
 

@@ -12,6 +12,7 @@ from pydantic import BaseModel
 
 from slipway.audit.sealed import SEALED, Sealed, read_sealed, write_sealed
 from slipway.errors import Refused
+from slipway.numbers import counted
 from slipway.predictions.chain import Verified, verify
 from slipway.predictions.checkpoints import Checkpoint, Checkpoints
 from slipway.predictions.files import Lines, LogFile, LogFolder, Skipped
@@ -182,7 +183,8 @@ class _Audit:
             what = f"record {number + 1} was erased, and {ERASURES} does not have it"
             self._fault(file.name, number + 1, what)
         if rest := chain.faults[FAULTS_OF_A_FILE:]:
-            self._fault(file.name, rest[0].line, f"{len(rest):,} further lines are not as written")
+            further = counted(len(rest), "further line is", "further lines are")
+            self._fault(file.name, rest[0].line, f"{further} not as written")
         if lines := self._skipped.unreadable.number - too_long:
             self._fault(file.name, 0, f"lines that are longer than any record: {lines:,}")
         if file.shown in self._skipped.unread:
@@ -225,13 +227,13 @@ class _Audit:
         complete = isinstance(end, Sealed) or end.closed
         if chain.records < end.records:
             lost = end.records - chain.records
-            self._fault(
-                name, 0, f"of its {end.records:,} records {when}, the last {lost:,} are gone"
-            )
+            last = "the last one is" if lost == 1 else f"the last {lost:,} are"
+            self._fault(name, 0, f"of its {counted(end.records, 'record')} {when}, {last} gone")
         elif chain.links.get(end.records) != end.link:
-            self._fault(name, 0, f"its first {end.records:,} records are not those {when}")
+            self._fault(name, 0, f"its first records, {end.records:,}, are not those {when}")
         elif complete and (added := chain.records + chain.whole - end.records) > 0:
-            self._fault(name, 0, f"{added:,} records were added after it was complete")
+            records = counted(added, "record was", "records were")
+            self._fault(name, 0, f"{records} added after it was complete")
 
     def _lines(self, file: LogFile, note: Callable[[bytes], None]) -> Iterator[bytes]:
         for _, lines in self._folder.blocks(Lines(file), self._skipped):

@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from slipway.audit.find import Found
 from slipway.audit.replay import Decider
 from slipway.errors import SlipwayError
+from slipway.numbers import counted
 from slipway.predictions.answers import Fields, class_name
 from slipway.untrusted import printable
 
@@ -129,7 +130,7 @@ def _of_category(found: Found, field: str, values: Sequence[str], model: Decider
         field=field,
         value=own,
         decision=decisions[0],
-        tried=f"{len(values):,} values that the model has seen",
+        tried=f"{counted(len(values), 'value')} that the model has seen",
         changes=changes,
     )
 

@@ -43,6 +43,13 @@ ACCEPTED = {
     "timestamp": "timestamps with a time zone",
 }
 
+# Instead of an advice that names one of these commands.
+ADVICE = {
+    "slipway validate": "write all columns that `slipway schema` lists, then run the same command "
+    "again",
+    "slipway restore": "write the file again, then run the same command again",
+}
+
 
 @dataclass(frozen=True)
 class InputFile:
@@ -135,8 +142,9 @@ def _local(pattern: str) -> list[InputFile]:
     else:
         paths = [Path(name) for name in glob.glob(pattern, recursive=True)]  # noqa: PTH207
         paths = [each for each in paths if not each.is_dir()]
-    for each in paths:
-        require_file(each)
+    with _advising():
+        for each in paths:
+            require_file(each)
     return [
         InputFile(each.as_posix(), each.stat().st_size, str(each.stat().st_mtime_ns))
         for each in paths
@@ -211,16 +219,27 @@ def opened(file: InputFile, spec: RowSchema, stated: Stated) -> Iterator[Source]
         It cannot be read, lacks an input of the model, or has another type of it.
     """
     if "://" not in file.path:
-        yield _checked(Path(file.path), file.path, spec, stated)
+        with _advising():
+            yield _checked(Path(file.path), file.path, spec, stated)
         return
     import fsspec
 
-    with TemporaryDirectory(prefix="slipway-rows-") as folder:
+    with TemporaryDirectory(prefix="slipway-rows-") as folder, _advising():
         path = Path(folder) / file.path.rpartition("/")[2]
         with reaching(file.path, "rows"):
             system, remote = fsspec.core.url_to_fs(file.path)
             system.get_file(remote, str(path))
         yield _checked(path, file.path, spec, stated)
+
+
+@contextmanager
+def _advising() -> Iterator[None]:
+    """Replace the advice for files of data/: these need no label, and no commit has them."""
+    try:
+        yield
+    except SlipwayError as error:
+        advice = next((do for command, do in ADVICE.items() if command in error.do), error.do)
+        raise type(error)(str(error), advice) from error.__cause__
 
 
 def check_local(files: Sequence[InputFile], spec: RowSchema, stated: Stated) -> None:

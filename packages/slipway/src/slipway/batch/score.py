@@ -51,6 +51,7 @@ from slipway.predictions.answers import Answers, answers_of
 from slipway.predictions.personal import Mask
 from slipway.predictions.record import VERSION
 from slipway.progress import track
+from slipway.serving.features import verify_features
 from slipway.serving.human_review import Review, known_categories
 from slipway.serving.release import Release
 from slipway.tasks import task_of
@@ -133,7 +134,7 @@ class Result:
             reasons = sorted(found.reasons.items(), key=lambda each: -each[1])
             lines += [f"  {rows:,} {reason}" for reason, rows in reasons[:MOST_REASONS]]
             if len(reasons) > MOST_REASONS:
-                lines.append(f"  and {len(reasons) - MOST_REASONS:,} other reasons")
+                lines.append(f"  and {counted(len(reasons) - MOST_REASONS, 'other reason')}")
         lines.append(f"check them for drift: slipway drift --log {self.folder.address}/{LOG}")
         return "\n".join(lines)
 
@@ -173,6 +174,7 @@ def score_batch(
             f"{rows}: {counted(len(inputs), 'file')}", "score them in several batches"
         )
     check_local(inputs, manifest["inputs"], params.data)
+    verify_features(manifest)
     folder = place_of(out)
     with folder.locked():
         new = Batch.new(

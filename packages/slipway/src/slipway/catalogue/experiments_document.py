@@ -41,7 +41,8 @@ def experiments_document(
         blocks.append(f"**The working tree was tried before:** {tried}.")
     blocks.append(_table(in_order(found, order), same))
     if len(found) > SHOWN:
-        blocks.append(f"{len(found) - SHOWN:,} further ones are in --json.")
+        further = counted(len(found) - SHOWN, "further one is", "further ones are")
+        blocks.append(f"{further} in --json.")
     return Document("good", counted(len(found), "experiment"), blocks, [], [])
 
 

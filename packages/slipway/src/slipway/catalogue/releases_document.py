@@ -56,7 +56,8 @@ def releases_document(found: Sequence[Release], now: datetime | None = None) -> 
     table = Table([*head, "Verdict", "By", "Source"], rows[:SHOWN], frozenset({2, 6}), wide=True)
     blocks: list[Block] = [table]
     if len(rows) > SHOWN:
-        blocks.append(f"{len(rows) - SHOWN:,} further ones are in --json.")
+        further = counted(len(rows) - SHOWN, "further one is", "further ones are")
+        blocks.append(f"{further} in --json.")
     if not any(each.event for each in found):
         blocks.append(
             "These are the commits that changed the metrics: `slipway log fetch` fetches the "

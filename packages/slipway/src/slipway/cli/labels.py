@@ -54,6 +54,7 @@ def _unknown(keys: set[Any], params: Params, log: str) -> str:
     import orjson
 
     from slipway.errors import SlipwayError
+    from slipway.numbers import counted
     from slipway.predictions.files import Skipped, shown_name
     from slipway.predictions.reader import read_batches
 
@@ -66,10 +67,11 @@ def _unknown(keys: set[Any], params: Params, log: str) -> str:
                 return f"every key is in the prediction log ({place})"
     except SlipwayError as error:
         return f"the keys were not searched for in the prediction log: {error}"
-    example = shown_name(min(map(str, unknown)))
+    given = counted(len(keys), "key")
+    example, verb = shown_name(min(map(str, unknown))), "is" if len(unknown) == 1 else "are"
     faults = "".join(f"\n  fault in the log: {fault}" for fault in skipped.sentences())
     return (
-        f"{len(unknown):,} of {len(keys):,} keys are not in the prediction log ({place}), "
+        f"{len(unknown):,} of {given} {verb} not in the prediction log ({place}), "
         f"such as {example}: their labels are kept, and used once the log has them"
         f"{faults}"
     )

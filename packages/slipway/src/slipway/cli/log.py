@@ -64,6 +64,7 @@ def prune(
     Example: slipway log prune --days 90 --dry-run
     """
     from slipway.monitoring.check import log_place
+    from slipway.numbers import counted
     from slipway.privacy.retention import prune
     from slipway.settings import read_params
 
@@ -71,8 +72,9 @@ def prune(
     kept = days or params.monitoring.retention_days
     place = log or log_place(params)
     names = prune(place, kept, checkpoints, dry_run=dry_run)
+    files = counted(len(names), "file")
     would = "would be removed" if dry_run else "removed"
-    typer.echo(f"{place}: {len(names):,} files {would} (older than {kept} days)")
+    typer.echo(f"{place}: {files} {would} (older than {kept} days)")
     for name in names:
         typer.echo(f"  {name}")
 

@@ -84,12 +84,12 @@ def adopt(
     plan = examine(files, request, _choose if asks else None)
     typer.echo(plan_text(plan))
     if not yes:
+        typer.echo(f"\n{decisions_text(plan)}" if plan.decisions else "")
         if not asks:
             raise SlipwayError(
                 "nothing was written: src/model, params.yaml, dvc.yaml and data/ would be replaced",
                 "confirm it with --yes",
             )
-        typer.echo(f"\n{decisions_text(plan)}" if plan.decisions else "")
         if not typer.confirm("\nReplace src/model, params.yaml, dvc.yaml and data/?"):
             raise Refused("nothing was written", "change an option, and run it again")
     done = write(Path(), plan)
@@ -158,18 +158,17 @@ def doctor(
 
     Example: slipway doctor
     """
-    from slipway.settings import read_params
     from slipway.setup.doctor import run
     from slipway.setup.doctor.codeowners import write
 
     if write_codeowners:
         typer.echo(write(Path(), write_codeowners))
         return
-    findings = run.examine(Path(), read_params(), os.environ)
+    findings = run.examine(Path(), os.environ)
     changes = run.repairs(findings)
     if fix and changes and _may_fix([change.what for change in changes], yes=yes):
         typer.echo("\n".join(run.repair(changes)))
-        findings = run.examine(Path(), read_params(), os.environ)
+        findings = run.examine(Path(), os.environ)
     if json:
         json.parent.mkdir(parents=True, exist_ok=True)
         json.write_text(run.to_json(findings), "utf-8")

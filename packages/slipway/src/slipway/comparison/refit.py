@@ -15,6 +15,7 @@ from slipway.dataset.folder import DATA
 from slipway.dataset.origins import Origin
 from slipway.dataset.tables import PREPARED, write_columns
 from slipway.errors import SlipwayError
+from slipway.numbers import counted
 from slipway.texts import read_yaml
 from slipway.training.score import MODEL
 from slipway.untrusted import shown
@@ -65,7 +66,8 @@ def refit(tree: Path, python: str, origin: Origin, out: Path) -> tuple[np.ndarra
     if scores is None:
         return None, reason
     if len(scores) != len(rows.labels):
-        return None, f"it returns {len(scores):,} scores for {len(rows.labels):,} rows"
+        given = counted(len(rows.labels), "row")
+        return None, f"it returns {counted(len(scores), 'score')} for {given}"
     return project.task().rounded(scores), ""
 
 

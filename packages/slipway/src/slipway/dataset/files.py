@@ -390,6 +390,8 @@ def require_columns(path: Path, names: Iterable[str], found: Iterable[str]) -> N
     """
     if missing := set(names) - set(found):
         raise SlipwayError(
-            f"{path}: column {', '.join(map(shown_name, sorted(missing)))} is missing",
+            f"{path}: {'column' if len(missing) == 1 else 'columns'} "
+            f"{', '.join(map(shown_name, sorted(missing)))} {'is' if len(missing) == 1 else 'are'} "
+            "missing",
             f"see `slipway validate {path}`",
         )

@@ -12,6 +12,7 @@ import numpy as np
 
 from slipway.explain.explanation import NotAdditive
 from slipway.explain.part import Attribution, Encode, Linear, Part, Trees
+from slipway.numbers import counted
 from slipway.training.formats.onnx import ONNX
 
 if TYPE_CHECKING:
@@ -139,7 +140,8 @@ def _leaves(attributes: Attributes, of: str) -> tuple[np.ndarray, np.ndarray]:
         values /= len(set(trees.tolist()))
     base = _floats(attributes, "base_values")
     if len(base) not in (0, outputs):
-        raise NotAdditive(f"the model has {len(base)} base values for {outputs} outputs")
+        values_of = f"{counted(len(base), 'base value')} for {counted(outputs, 'output')}"
+        raise NotAdditive(f"the model has {values_of}")
     return values, base if len(base) else np.zeros(outputs)
 
 

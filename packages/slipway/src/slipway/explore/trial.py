@@ -195,7 +195,8 @@ def _changes(params: Path, train: Changes) -> Changes:
     current = read_params(params).train
     if unknown := sorted(map(str, train.keys() - current.keys())):
         raise SlipwayError(
-            f"`train` of {PARAMS} has no setting {', '.join(unknown)}",
+            f"`train` of {PARAMS} has no {'setting' if len(unknown) == 1 else 'settings'} "
+            f"{', '.join(unknown)}",
             f"it has: {', '.join(map(str, current)) or 'none'}; a new one is committed first",
         )
     # A number of numpy is none of YAML.

@@ -7,6 +7,7 @@ from slipway.batch.score import Result
 from slipway.documents.document import Document
 from slipway.documents.markdown import to_markdown
 from slipway.errors import YES
+from slipway.numbers import counted
 from slipway.untrusted import as_text, quote_text
 
 
@@ -18,5 +19,6 @@ def publish_batch(result: Result, exit_code: int) -> None:
         level = "error"
     tone = {"notice": "good", "warning": "open", "error": "bad"}[level]
     add_summary(to_markdown(Document(tone, headline, lines, [], [])))
-    rejected = f"{result.counts.rejected:,} rows rejected: " if result.counts.rejected else ""
+    rows = counted(result.counts.rejected, "row")
+    rejected = f"{rows} rejected: " if result.counts.rejected else ""
     annotate(level, f"{rejected}{as_text(headline)}", as_text("\n".join(lines)))

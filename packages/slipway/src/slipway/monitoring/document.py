@@ -84,12 +84,13 @@ def _notes(report: DriftReport) -> Iterator[str]:
     for model, rows in others[:MODELS_SHOWN]:
         yield f"- Not counted: {counted(rows, 'prediction')} of another model, {quote(model[:12])}."
     if rest := others[MODELS_SHOWN:]:
-        rows = sum(count for _, count in rest)
-        yield f"- Not counted: {counted(rows, 'prediction')} of {len(rest):,} further models."
+        rows, models = sum(count for _, count in rest), counted(len(rest), "further model")
+        yield f"- Not counted: {counted(rows, 'prediction')} of {models}."
     for fault in report.faults[:FAULTS_SHOWN]:
         yield f"- Fault in the log: {quote_text(fault, 300)}"
     if len(report.faults) > FAULTS_SHOWN:
-        yield f"- {len(report.faults) - FAULTS_SHOWN:,} more faults in the log: see Facts."
+        more = counted(len(report.faults) - FAULTS_SHOWN, "more fault")
+        yield f"- {more} in the log: see Facts."
 
 
 def _steps(report: DriftReport, base: str) -> Iterator[str]:

@@ -73,7 +73,7 @@ def _volume_alarm(
 ) -> Alarm:
     rows, usual = calendar.rows[each.at], days.usual[each.at]
     date = str(calendar.dates[each.at])
-    number = "no predictions" if not rows else f"{rows:,.0f} predictions"
+    number = "no predictions" if not rows else counted(int(rows), "prediction")
     return Alarm(
         stream="volume",
         since=date,

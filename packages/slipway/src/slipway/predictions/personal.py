@@ -15,6 +15,7 @@ import orjson
 
 from slipway import project
 from slipway.errors import SlipwayError
+from slipway.numbers import counted
 from slipway.predictions.record import Record
 
 if TYPE_CHECKING:
@@ -43,7 +44,8 @@ class Hasher:
         secret = environment.get(SECRET, "").strip()
         if len(secret) < LEAST:
             raise SlipwayError(
-                f"{SECRET} has {len(secret)} characters, and columns of the schema are hashed",
+                f"{SECRET} has {counted(len(secret), 'character')}, and columns of the schema are "
+                "hashed",
                 f"set it to a secret of {LEAST} or more, the same for service, labels and forget; "
                 "see docs/privacy.md",
             )

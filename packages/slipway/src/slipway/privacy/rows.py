@@ -17,6 +17,7 @@ from slipway.dataset.keys import keys_of
 from slipway.dataset.reader import TEXT
 from slipway.dataset.zone import stated_zone
 from slipway.errors import SlipwayError
+from slipway.numbers import counted
 from slipway.privacy.subject import Subject
 from slipway.schema.export import column_type
 
@@ -155,7 +156,7 @@ def _write_csv(rows: FileRows, out: Path) -> None:
     if number + 1 != len(rows.bad):
         out.unlink()
         raise SlipwayError(
-            f"{rows.path}: its lines do not correspond to its {len(rows.bad):,} rows",
+            f"{rows.path}: its lines do not correspond to its {counted(len(rows.bad), 'row')}",
             "convert it to parquet, `dvc add data`, and run this again",
         )
 

@@ -181,7 +181,7 @@ def _dependencies(rows: list[Change]) -> str:
     if hidden:
         shown += f" and {hidden} MORE THAT ARE NOT MERELY ANOTHER VERSION"
     versions = len(rows) - len(named) - hidden
-    return f"{shown} and {versions} other versions" if versions else shown
+    return f"{shown} and {counted(versions, 'other version')}" if versions else shown
 
 
 def _data(data: DataChanges) -> str:

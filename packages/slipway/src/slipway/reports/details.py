@@ -188,7 +188,7 @@ def _behaviours(report: Judgement) -> Section | None:
         for row in report.behaviours
     ]
     head = ["behaviour", "holds for", "at least", ""]
-    title = f"Behaviour: {held} of {len(rows)} hold"
+    title = f"Behaviour: {held} of {len(rows)} {'holds' if held == 1 else 'hold'}"
     return Section(title, [Table(head, rows, frozenset({1, 2}))])
 
 
@@ -260,8 +260,9 @@ def _changed_decisions(report: Judgement) -> Section | None:
         ]
         for row in changed.slices
     ]
+    now_right = counted(changed.now_right, "is", "are")
     text = (
-        f"Of {changed.count:,} changed decisions, {changed.now_right:,} are now right and "
+        f"Of {counted(changed.count, 'changed decision')}, {now_right} now right and "
         f"{changed.now_wrong:,} now wrong (p = {changed.p_value:.3f} that the two models "
         "are right equally often). Decisions change most often here:"
     )
@@ -333,4 +334,5 @@ def _interval(difference: Difference) -> str:
 
 
 def _hidden(rows: int, limit: int) -> str:
-    return f" {rows - limit} more rows are in the HTML report." if rows > limit else ""
+    more = counted(rows - limit, "more row is", "more rows are")
+    return f" {more} in the HTML report." if rows > limit else ""

@@ -102,7 +102,7 @@ def violations(report: Mapping[str, object], foot: list[str], *, full: bool) -> 
     ]
     rest = found[SHOWN:] if full else found[SHOWN : 10 * SHOWN]
     points = "\n".join(f"- {line}" for line in _lines(rest))
-    title = f"{len(found) - SHOWN:,} more violations"
+    title = counted(len(found) - SHOWN, "more violation")
     sections = [Section(title, [points])] if rest else []
     return Document("bad", f"Not judged: the data has {count}", blocks, sections, foot)
 

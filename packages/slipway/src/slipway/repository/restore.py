@@ -309,8 +309,8 @@ def _fetch(repo: Any, md5s: Iterable[str], path: str) -> None:
     absent = [md5 for md5 in objects if not repo.cache.local.exists(md5)]
     if absent:
         raise Missing(
-            f"{path}: {len(absent)} of {counted(len(objects), 'object')} are neither in DVC's "
-            "cache nor in its remote",
+            f"{path}: {len(absent)} of {counted(len(objects), 'object')} "
+            f"{'is' if len(absent) == 1 else 'are'} neither in DVC's cache nor in its remote",
             "`dvc push` where they are, or see docs/remotes.md",
         )
 

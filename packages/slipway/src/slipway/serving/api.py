@@ -25,6 +25,7 @@ from slipway.schema.validator import Fault, Faults, TooManyRows
 from slipway.serving import LOG, SMOKE_SECRET, TOKENS
 from slipway.serving.auth import Right, SmokeTest, Tokens
 from slipway.serving.explain import Explanations
+from slipway.serving.features import verify_features
 from slipway.serving.http import (
     Answer,
     BodyBudget,
@@ -89,6 +90,7 @@ def check_start() -> None:
     Release.of_model(MODEL)
     manifest, settings = read_manifest(MODEL), read_params().serve
     row_validator(manifest, settings)
+    verify_features(manifest)
     human_review(manifest, settings)
     Tokens(os.environ.get(TOKENS, ""))
     personal_mask(manifest)
@@ -327,7 +329,7 @@ def _refuse_rows(faults: Faults) -> Refusal:
         return Refusal(400, "bad_json", first["message"], faults)
     listed = _fitting(faults)
     if len(listed) < faults.total:
-        some = f"the first {len(listed)} of {faults.total:,} faults are listed"
+        some = f"the first faults are listed, {len(listed)} of {faults.total:,}"
         return Refusal(422, "bad_rows", f"{some}; nothing was scored", listed)
     rows = len({fault["row"] for fault in faults})
     are = "row is" if rows == 1 else "rows are"

@@ -68,7 +68,8 @@ class Tally:
         lines = []
         if by_day:
             lines = [
-                f"{day}  {count:>6,} rows  mean {self.form.shown(total / count)}"
+                f"{day}  {count:>6,} {'row ' if count == 1 else 'rows'}  "
+                f"mean {self.form.shown(total / count)}"
                 for day, (total, count) in sorted(self.days.items())
             ]
         summary = f"{counted(self.answered, 'row')} answered"

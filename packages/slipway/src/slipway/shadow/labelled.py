@@ -117,9 +117,8 @@ def unknown_labels(scores: PairedScores, labels: Labels) -> list[str]:
     _, bad = codes_of(scores, labels)
     if not bad:
         return []
-    return [
-        f"{counted(len(bad), 'label')}, such as {shown(bad[0])}, are none of these models; not used"
-    ]
+    count = counted(len(bad), "label")
+    return [f"not used, because not of these models: {count}, such as {shown(bad[0])}"]
 
 
 def _difference(

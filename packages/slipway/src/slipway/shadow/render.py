@@ -81,7 +81,7 @@ def _decisions(flips: Flips) -> list[str]:
     if not flips.decided:
         return []
     if flips.to_yes is None:
-        return [f"decisions: {flips.count:,} flip to another class"]
+        return [f"decisions: {counted(flips.count, 'flips', 'flip')} to another class"]
     return [f"decisions: {flips.to_yes:,} flip to yes, {flips.to_no:,} to no"]
 
 

@@ -220,7 +220,8 @@ class _Store:
                 part = _Part(name, read_parquet_bytes(source.read(), name))
             missing = set(FIELDS) - set(part.table.column_names)
             if missing:
-                reason = f"it has no column {', '.join(sorted(missing))}"
+                columns = "column" if len(missing) == 1 else "columns"
+                reason = f"it has no {columns} {', '.join(sorted(missing))}"
             elif (task := project.task()).read(_values(part.table["label"]))[1].any():
                 reason = f"a label is not {task.expected}"
             elif part.table["label"].null_count:

@@ -9,6 +9,7 @@ from typing import Any
 
 from slipway.docker import docker
 from slipway.errors import SlipwayError
+from slipway.numbers import counted
 from slipway.release.image.context import APP, SITE
 from slipway.training.score import MODEL
 
@@ -85,8 +86,9 @@ def compare(image: str, found: Mapping[str, str], expected: Mapping[str, str]) -
     )
     if differing:
         shown = ", ".join(differing[:5]) + (" …" if len(differing) > 5 else "")
+        files = counted(len(differing), "file is", "files are")
         raise SlipwayError(
-            f"image {image}: {len(differing)} files are not those of the bento: {shown}",
+            f"image {image}: {files} not those of the bento: {shown}",
             "do not use it: build/ was changed meanwhile; build again from a clean checkout",
         )
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
+from slipway.numbers import counted
 from slipway.predictions.answers import ROUNDING, flat_score, score_error
 from slipway.release.canary import read_sample
 
@@ -176,8 +177,9 @@ def golden(facts: Facts, expected: Expected) -> Check:
     if max(errors) <= ROUNDING:
         return Check("golden", True, message)
     count = sum(error > ROUNDING for error in errors)
+    verb = "differs" if count == 1 else "differ"
     return Check(
-        "golden", False, f"{message}; {count} of {len(errors)} differ by more than {ROUNDING:g}"
+        "golden", False, f"{message}; {count} of {len(errors)} {verb} by more than {ROUNDING:g}"
     )
 
 
@@ -187,12 +189,14 @@ def log(facts: Facts, expected: Expected) -> Check:
     missing = [name for name in ids if name not in records]
     if not ids or missing:
         place = facts.log.folder or "any"
-        return Check("log", False, f"{len(missing)} of {len(ids)} answers are not in {place} log")
+        absent = f"{len(missing)} of {len(ids)}"
+        return Check("log", False, f"answers that are not in {place} log: {absent}")
     if any(not record["proof"] for record in records.values()):
         return Check("log", False, "requests of the smoke test are logged as traffic")
     if any(record["model"] != expected.model_sha256 for record in records.values()):
         return Check("log", False, "the log names another model")
-    return Check("log", True, f"{len(ids)} answers are logged, marked as a smoke test")
+    answers = counted(len(ids), "answer is", "answers are")
+    return Check("log", True, f"{answers} logged, marked as a smoke test")
 
 
 def bad_input(facts: Facts) -> Check:
@@ -215,7 +219,8 @@ def load(facts: Facts, settings: Deploy) -> Check:
     times = sorted(seconds for _, seconds in ended)
     p95 = times[math.ceil(0.95 * len(times)) - 1] * 1000
     limit = settings.canary.max_latency_ms
-    message = f"{len(ended):,} requests, {len(failed):,} failed, p95 {p95:.1f} ms (limit {limit:g})"
+    requests = counted(len(ended), "request")
+    message = f"{requests}, {len(failed):,} failed, p95 {p95:.1f} ms (limit {limit:g})"
     if failed:
         kinds = ", ".join(str(status or "no answer") for status in sorted(set(failed)))
         message += f"; they ended with {kinds}"

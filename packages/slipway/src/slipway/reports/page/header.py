@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from slipway.documents.document import Block, Facts, Missing, Tile, Tiles
-from slipway.numbers import signed
+from slipway.numbers import counted, signed
 from slipway.reports.page.components import abridged, first_sentence, plain, span, with_interval
 from slipway.reports.page.inputs import Inputs, Row
 from slipway.training.diagnostics import DIAGNOSTICS
@@ -62,7 +62,7 @@ def _drift_tile(inputs: Inputs) -> Tile | None:
     if report.is_inconclusive:
         return Tile("Drift", "?", "inconclusive", "warn")
     drifted = sum(row.status == "drift" for row in report.columns)
-    note = f"of {len(report.columns)} columns drifted"
+    note = f"of {counted(len(report.columns), 'column')} drifted"
     return Tile("Drift", str(drifted), note, "bad" if drifted else "good")
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from slipway.documents import charts
 from slipway.documents.document import Cell, Figure, Section, Table
 from slipway.metrics.registry import Metric, metrics_of
+from slipway.numbers import counted
 from slipway.reports.costs import cost_figures
 from slipway.reports.page.calibration import calibration
 from slipway.reports.page.components import (
@@ -136,7 +137,9 @@ def _worst(measured: Sequence[Row], overall: float, metric: Metric) -> str:
     )
     if not beyond:
         return f"No slice is significantly worse than all rows. {first}"
-    return f"{len(beyond)} of {len(measured)} slices are significantly worse than all rows. {first}"
+    verb = "is" if len(beyond) == 1 else "are"
+    slices = counted(len(measured), "slice")
+    return f"{len(beyond)} of {slices} {verb} significantly worse than all rows. {first}"
 
 
 def _largest_gap(shown: Sequence[Row], target: str) -> str:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from typing import Literal
 
 import numpy as np
 
 from slipway.errors import SlipwayError
 from slipway.numbers import counted
+from slipway.setup.adopt.dates import unread_dates
 from slipway.setup.adopt.identity import looks_like_a_key
 from slipway.setup.adopt.request import Decision
 from slipway.setup.adopt.table import Column, Table
@@ -36,9 +36,6 @@ LARGEST = float(np.finfo("float32").max)
 # Rows on which features are compared with the label.
 COMPARED_ROWS = 20_000
 
-# Dates that are not written as ISO 8601.
-DATE = re.compile(r"\d{1,4}[./-]\d{1,2}[./-]\d{2,4}\b")
-
 
 def role_of(column: Column, rows: int, times: Column | None, decisions: list[Decision]) -> Role:
     """Return what a column is used for; a column that is not used is listed."""
@@ -48,6 +45,9 @@ def role_of(column: Column, rows: int, times: Column | None, decisions: list[Dec
             "missing",
             "correct these values, or leave them empty",
         )
+    if dates := unread_dates(column):
+        decisions.append(dates)
+        return "unused"
     reason = _useless(column, rows) or (_follows(column, times) if times else "")
     if reason:
         decisions.append(
@@ -72,10 +72,7 @@ def _useless(column: Column, rows: int) -> str:
     if column.kind == "text" and len(values) > max(
         2, min(MOST_CATEGORIES, rows // ROWS_OF_A_CATEGORY)
     ):
-        dates = (
-            ", which look like dates: write them as 2024-12-31" if _look_like_dates(values) else ""
-        )
-        return f"text with {len(values):,} different values in {counted(rows, 'row')}{dates}"
+        return f"text with {len(values):,} different values in {counted(rows, 'row')}"
     if column.kind == "number" and np.abs(values).max() > LARGEST:
         return f"its numbers are beyond those of float32, up to {np.abs(values).max():.3g}"
     if column.kind == "integer" and looks_like_a_key(column, rows):
@@ -115,10 +112,6 @@ def _monotonic(column: Column, times: Column) -> str:
         return ""
     way = "rises" if found > 0 else "falls"
     return f"it {way} with `{times.name}`, so later rows have values that no earlier one has"
-
-
-def _look_like_dates(values: np.ndarray) -> bool:
-    return sum(DATE.match(text) is not None for text in values) > len(values) / 2
 
 
 def check_leaks(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from typing import NoReturn
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from slipway.dataset.periods import Span, local_days, starts_of, unit_of
 from slipway.errors import SlipwayError
 from slipway.metrics.clusters import FEWEST
 from slipway.numbers import counted
+from slipway.setup.adopt.dates import unread_dates
 from slipway.setup.adopt.request import NONE, Decision, Request, SeveralTimes, column_of
 from slipway.setup.adopt.table import NO_SUCH_TIME, Column, Table
 from slipway.setup.adopt.target import plain
@@ -31,12 +33,7 @@ def time_of(table: Table, request: Request, decisions: list[Decision]) -> str | 
     if request.time is not None:
         column = column_of(table, request.time, "--time")
         if column.kind != "time":
-            filled = column.values[~column.missing]
-            raise SlipwayError(
-                f"--time {shown_name(request.time)}: its values are not times, such as "
-                f"{plain(filled[:1])[0]!r}",
-                "write them as ISO 8601: 2024-06-01T09:30:00Z, or 2024-06-01 with --zone",
-            )
+            _refuse_no_times(column)
         return _without_gaps(column)
     if request.target in (found := _times(table)):
         found.remove(request.target)
@@ -57,6 +54,17 @@ def time_of(table: Table, request: Request, decisions: list[Decision]) -> str | 
         )
     )
     return _without_gaps(table.columns[found[0]])
+
+
+def _refuse_no_times(column: Column) -> NoReturn:
+    filled, dates = column.values[~column.missing], unread_dates(column)
+    raise SlipwayError(
+        f"--time {shown_name(column.name)}: its values are not times, such as "
+        f"{plain(filled[:1])[0]!r}",
+        dates.do
+        if dates
+        else "write them as ISO 8601: 2024-06-01T09:30:00Z, or 2024-06-01 with --zone",
+    )
 
 
 def _refuse_no_such_time(table: Table) -> None:
@@ -95,7 +103,9 @@ def key_of(
     found = [
         name
         for name, column in table.columns.items()
-        if name not in (target, request.entity) and looks_like_a_key(column, table.rows)
+        if name not in (target, request.entity)
+        and looks_like_a_key(column, table.rows)
+        and not unread_dates(column)
     ]
     if not found:
         return ()
@@ -220,7 +230,7 @@ def name_entities(table: Table, request: Request, decisions: list[Decision]) -> 
         counts = [
             f"`{name}` has {counted(len(table.columns[name].distinct), 'value')}" for name in found
         ]
-        more = f", and {len(found) - 5} more columns" if len(found) > 5 else ""
+        more = f", and {counted(len(found) - 5, 'more column')}" if len(found) > 5 else ""
         decisions.append(
             Decision(
                 "no two rows are of the same customer, machine or place",
@@ -240,12 +250,13 @@ def name_few_clusters(
         days = np.unique(local_days(moments[time], zone))
         unit, count = unit_of(days), len(days)
         span = Span(len(np.unique(starts_of(days, unit))), unit)
-        counted = Dependence((time,), time, zone).within(moments, span)
+        rule = Dependence((time,), time, zone).within(moments, span)
         # About half of the days are compared on: earlier ones are learned from.
-        if counted.columns and count < 2 * FEWEST:
+        if rule.columns and count < 2 * FEWEST:
             decisions.append(
                 Decision(
-                    f"the rows are of {count} days, and a verdict compares on {FEWEST} or more",
+                    f"the rows are of {counted(count, 'day')}, and a verdict compares on {FEWEST} "
+                    "or more",
                     "rows of one day depend on each other, and about half of the days are compared "
                     "on",
                     "add days: until then each change is inconclusive, and "
@@ -255,7 +266,8 @@ def name_few_clusters(
     if entity is not None and (count := len(table.columns[entity].distinct)) < FEWEST:
         decisions.append(
             Decision(
-                f"`{entity}` has {count} values, and a verdict compares on {FEWEST} or more",
+                f"`{entity}` has {counted(count, 'value')}, and a verdict compares on {FEWEST} "
+                "or more",
                 "rows of the same one depend on each other, so each change is inconclusive",
                 "leave --entity out if the model is used on these only",
             )

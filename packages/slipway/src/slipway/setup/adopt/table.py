@@ -27,7 +27,6 @@ from slipway.dataset.chunks import (
 )
 from slipway.dataset.csv_format import FOUND, Stated
 from slipway.errors import SlipwayError
-from slipway.numbers import counted
 from slipway.progress import track
 from slipway.untrusted import shown, shown_name
 
@@ -318,7 +317,10 @@ def _change(texts: Sequence[pa.Array]) -> str:
     if not words:
         return "spaces around numbers are removed"
     word = max(words, key=words.__getitem__)
-    return f"{counted(sum(words.values()), 'cell')} such as {shown(word)} are missing values"
+    cells = sum(words.values())
+    if cells == 1:
+        return f"1 cell, {shown(word)}, is a missing value"
+    return f"{cells:,} cells such as {shown(word)} are missing values"
 
 
 def _texts(texts: Sequence[pa.Array]) -> np.ndarray:

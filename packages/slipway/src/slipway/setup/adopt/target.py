@@ -73,7 +73,8 @@ def task_of(target: Column, request: Request) -> tuple[Task, Any, list[Decision]
         decisions.append(
             Decision(
                 f"the task is {name}",
-                f"`{target.name}` has {len(values):,} different values: {listed(plain(values))}",
+                f"`{target.name}` has {counted(len(values), 'different value')}: "
+                f"{listed(plain(values))}",
                 f"if it is another one, add --task ({', '.join(TARGETS)})",
             )
         )
@@ -140,7 +141,7 @@ def _positive(target: Column, request: Request, decisions: list[Decision]) -> An
     values = plain(target.distinct)
     if len(values) != 2:
         raise SlipwayError(
-            f"--task binary: `{target.name}` has {len(values):,} different values: "
+            f"--task binary: `{target.name}` has {counted(len(values), 'different value')}: "
             f"{listed(values)}; expected two",
             "choose --task multiclass or --task regression",
         )

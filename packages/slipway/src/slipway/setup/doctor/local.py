@@ -63,10 +63,21 @@ except Exception as error:
     print(f"{probe} was written, and cannot be removed: {error}")
 """
 
-# Where DVC's errors about its own files come from.
-UNREADABLE = "dvc.utils.strictyaml"
+# Where DVC's errors about files that it reads come from.
+UNREADABLE = ("dvc.utils.strictyaml", "dvc.utils.serialize")
 
 PUSH = "`dvc push` on a machine that has the files"
+
+
+@check(
+    "settings",
+    reason="each command that reads params.yaml stops",
+    fix="correct it; the comments of params.yaml describe the settings",
+)
+def settings(at: Context) -> Finding:
+    if isinstance(at.params, SlipwayError):
+        return Finding("wrong", "; ".join(str(at.params).splitlines()), at.params.do)
+    return Finding("ok", "params.yaml is valid")
 
 
 @check(
@@ -226,8 +237,8 @@ def merge_driver(at: Context) -> Finding:
 def live_target(at: Context) -> Finding:
     from slipway.targets import find_target
 
-    name = at.params.deploy.target
-    target = find_target(name, at.params)
+    name = at.settings.deploy.target
+    target = find_target(name, at.settings)
     if target.needs_access:
         show = "`slipway status` shows the live release"
         return Finding("note", f"the target {name} is not checked from here", show)
@@ -246,7 +257,8 @@ def _pushed(at: Context, what: str, wanted: Callable[[str], bool]) -> Finding:
     try:
         outputs = {name: files for name, files in _absent(at).items() if wanted(name)}
     except SlipwayError as error:
-        if UNREADABLE in (reason := last_line(error)):
+        reason = last_line(error)
+        if any(module in reason for module in UNREADABLE):
             return Finding("unknown", f"not checked: {reason}", "correct the file that it names")
         return Finding(
             "wrong",

@@ -34,8 +34,8 @@ def model_card(at: Context) -> Finding:
     fix="set the threshold that follows from the costs, or correct the costs: docs/card.md#costs",
 )
 def decision_costs(at: Context) -> Finding:
-    if at.params.evaluate.costs is None:
+    if at.settings.evaluate.costs is None:
         return Finding("ok", "no costs of errors are set")
-    if found := disagreement(at.params.evaluate, project.task()):
+    if found := disagreement(at.settings.evaluate, project.task()):
         return Finding("note", found)
     return Finding("ok", "the rule of decisions is that of the costs")

@@ -50,6 +50,8 @@ class Context:
 
     Parameters
     ----------
+    params
+        The settings; the reason, where params.yaml is not valid.
     now
         With a time zone.
     github
@@ -57,10 +59,17 @@ class Context:
     """
 
     root: Path
-    params: Params
+    params: Params | SlipwayError
     now: datetime
     github: GitHub | SlipwayError | None
     absent: dict[str, list[str]] | SlipwayError | None = field(default=None, init=False)
+
+    @property
+    def settings(self) -> Params:
+        """The settings; raises SlipwayError where params.yaml is not valid."""
+        if isinstance(self.params, SlipwayError):
+            raise SlipwayError("params.yaml is not valid", "see `settings`")
+        return self.params
 
     @property
     def on_github(self) -> GitHub:

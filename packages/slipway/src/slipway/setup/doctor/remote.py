@@ -237,7 +237,7 @@ def batch(at: Context) -> Finding:
     needs=("github",),
 )
 def retrain_pull_requests(at: Context) -> Finding:
-    if at.params.monitoring.retrain == "never":
+    if at.settings.monitoring.retrain == "never":
         what = "`monitoring.retrain` in params.yaml is never: retrain runs are not started"
         return Finding("note", what, "nothing, if that is intended")
     github = at.on_github

@@ -10,8 +10,9 @@ from pathlib import Path
 
 from slipway.errors import INCONCLUSIVE, NO, YES, SlipwayError
 from slipway.github.api import Api
+from slipway.numbers import counted
 from slipway.repository.git import git
-from slipway.settings import Params
+from slipway.settings import Params, read_params
 from slipway.setup.doctor import local, machine, model, remote
 from slipway.setup.doctor.finding import Finding, Repair
 from slipway.setup.doctor.registry import CHECKS, Context, GitHub
@@ -31,16 +32,33 @@ SECONDS = 10
 MODULES = (machine, local, model, remote)
 
 
-def examine(root: Path, params: Params, environment: Mapping[str, str]) -> list[Finding]:
-    """Return the findings of every check, of this clone and of the repository on GitHub."""
+def examine(root: Path, environment: Mapping[str, str]) -> list[Finding]:
+    """Return the findings of every check, of this clone and of the repository on GitHub.
+
+    Raises
+    ------
+    SlipwayError
+        The folder has no params.yaml, so it is not the top of a repository.
+    """
     now = datetime.now(UTC)
-    at = Context(root, params, now, _open_github(root, environment))
+    at = Context(root, _read_params(root), now, _open_github(root, environment))
     findings = list(run_checks(at, CHECKS))
     if at.github is None:
         count = sum("github" in each.needs for each in CHECKS)
         what = f"`origin` is not a repository on GitHub: {count} checks do not apply"
         findings.append(Finding("note", what, "nothing, if that is intended", id="origin"))
     return findings
+
+
+def _read_params(root: Path) -> Params | SlipwayError:
+    """Return the settings; the reason if they are not valid."""
+    path = root / "params.yaml"
+    try:
+        return read_params(path)
+    except SlipwayError as error:
+        if not path.exists():
+            raise
+        return error
 
 
 def exit_code(findings: list[Finding]) -> int:
@@ -52,9 +70,9 @@ def exit_code(findings: list[Finding]) -> int:
 def to_text(findings: list[Finding]) -> str:
     """Return the findings as lines; checks that could not run for one reason are one of them."""
     wrong, unknown = (sum(one.kind == kind for one in findings) for kind in ("wrong", "unknown"))
-    summary = f"{wrong} problem{'' if wrong == 1 else 's'} found" if wrong else "No problems found"
+    summary = f"{counted(wrong, 'problem')} found" if wrong else "No problems found"
     if unknown:
-        summary += f"; {unknown} check{'' if unknown == 1 else 's'} could not run"
+        summary += f"; {counted(unknown, 'check')} could not run"
     if changes := repairs(findings):
         summary += f"; `slipway doctor --fix` makes {len(changes)} of the fixes"
     lines = [finding.text() for finding in findings if finding.kind != "unknown"]

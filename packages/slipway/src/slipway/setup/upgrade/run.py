@@ -9,7 +9,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.error import HTTPError, URLError
 from urllib.request import Request as Asked
@@ -161,7 +161,11 @@ def _remote(root: Path) -> str:
 def _nothing_to_do(root: Path, base: str, version: Version, wanted: str) -> Upgrade:
     old = _name(root, base)
     if version.commit == base:
-        return Upgrade(old, version, up_to_date=f"already at {version.name}")
+        done = Upgrade(old, version, up_to_date=f"already at {version.name}")
+        if _current_branch(root) == done.branch:
+            steps = "if the upgrade was interrupted: `make lock`, `make setup`, `make check`"
+            return replace(done, up_to_date=f"{done.up_to_date}; {steps}")
+        return done
     if wanted:
         raise SlipwayError(
             f"{version.name} is older than {old}, which this repository has",
@@ -233,17 +237,20 @@ def write_upgrade(root: Path, upgrade: Upgrade) -> None:
         Files have conflicts, which are left to the user, uncommitted.
     """
     require_clean(root)
-    _require_free(root, upgrade)
-    before = git(root, "symbolic-ref", "--short", "HEAD").strip()
-    git(root, "switch", "--quiet", "--create", upgrade.branch)
+    before = _current_branch(root)
+    # An interrupted run has made the branch and written nothing: it is continued.
+    is_continued = before == upgrade.branch
+    _require_free(root, upgrade, is_continued=is_continued)
+    if not is_continued:
+        git(root, "switch", "--quiet", "--create", upgrade.branch)
     write(root, upgrade.changes)
     if upgrade.conflicts:
         lock = "make lock, " if upgrade.needs_lock else ""
         raise Refused(
             f"{_count(upgrade.conflicts)} with conflicts: {', '.join(upgrade.conflicts)}",
             f"nothing is committed yet. Edit these files, `git add` them, `git commit`; then {lock}"
-            f"make setup, make check. To undo: git switch --force {before} && "
-            f"git branch -D {upgrade.branch}",
+            f"make setup, make check. To undo: git switch --force "
+            f"{'YOUR-BRANCH' if is_continued else before} && git branch -D {upgrade.branch}",
         )
     git(root, "commit", "--quiet", "--message", f"Upgrade slipway to {upgrade.version.name}")
 
@@ -258,10 +265,7 @@ def require_clean(root: Path) -> None:
     """
     require_repository(root)
     changed = names(root, "status", "--porcelain", "-z", "--untracked-files=all")
-    try:
-        branch = git(root, "symbolic-ref", "--quiet", "--short", "HEAD").strip()
-    except GitError:
-        branch = ""
+    branch = _current_branch(root)
     if changed:
         shown = ", ".join(line[3:] for line in changed[:5])
         raise SlipwayError(
@@ -275,12 +279,18 @@ def require_clean(root: Path) -> None:
         raise SlipwayError("HEAD is detached", "`git switch` to a branch")
 
 
-def _require_free(root: Path, upgrade: Upgrade) -> None:
-    """Refuse to replace a branch, or files that git ignores."""
-    if git(root, "for-each-ref", f"refs/heads/{upgrade.branch}"):
+def _current_branch(root: Path) -> str:
+    """Return the branch that is checked out; empty if HEAD is detached."""
+    return git(root, "branch", "--show-current").strip()
+
+
+def _require_free(root: Path, upgrade: Upgrade, *, is_continued: bool) -> None:
+    """Refuse to replace another branch, or files that git ignores."""
+    if not is_continued and git(root, "for-each-ref", f"refs/heads/{upgrade.branch}"):
         raise SlipwayError(
             f"the branch {upgrade.branch} exists",
-            f"`git switch {upgrade.branch}`; or remove it: `git branch -D {upgrade.branch}`",
+            f"`git switch {upgrade.branch}` and run it again; or remove it: "
+            f"`git branch -D {upgrade.branch}`",
         )
     added = (change.path for change in upgrade.changes if change.kind is Kind.ADDED)
     if ignored := [path for path in added if (root / path).is_file()]:

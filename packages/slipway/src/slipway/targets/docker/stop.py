@@ -130,7 +130,8 @@ def _remove_networks(engine: Engine, removal: _Removal) -> None:
     labelled = _list("network", "{{.ID}}", "--no-trunc", "--filter", f"label={_label(engine)}")
     for network in dict.fromkeys([*networks_of(engine), *labelled]):
         users = users_of(network)
-        reason = f"{', '.join(users)} is in it" if users else ""
+        verb = "is" if len(users) == 1 else "are"
+        reason = f"{', '.join(users)} {verb} in it" if users else ""
         remove = functools.partial(remove_network, network)
         removal.remove(f"the network {engine.network}", remove, reason)
 

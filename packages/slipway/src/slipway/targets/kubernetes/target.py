@@ -232,7 +232,7 @@ def _add_release(status: Status, namespace: Namespace, deployment: Manifest) -> 
         fault = f"{ready[0]}: {fault}"
         status.problems.append(f"the live release does not answer: {fault}")
     if record:
-        incomplete = "" if complete else f"{len(ready)} of {len(pods)} pods are ready"
+        incomplete = "" if complete else f"ready: {len(ready)} of {counted(len(pods), 'pod')}"
         status.live = RunningRelease(
             record=record,
             slot=NAME,

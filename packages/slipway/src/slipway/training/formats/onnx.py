@@ -74,7 +74,7 @@ def load(content: bytes, types: Types, _: Iterable[str]) -> Predict:
     inputs = [entry.name for entry in session.get_inputs()]
     if len(inputs) != len(types):
         raise SlipwayError(
-            f"{ONNX.file}: it has {len(inputs)} inputs for {len(types)} features",
+            f"{ONNX.file}: its number of inputs is {len(inputs)}, that of features {len(types)}",
             "rebuild it with `dvc repro`",
         )
     names = list(types) if set(inputs) == set(types) else inputs
