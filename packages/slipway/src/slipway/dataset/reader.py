@@ -183,8 +183,10 @@ def _difference(table: pa.Table, other: pa.Table) -> str:
     """Return how the columns of a table differ from those of another one."""
     found, expected = set(table.column_names), set(other.column_names)
     if found != expected:
-        names = ", ".join(map(shown_name, sorted(found ^ expected)))
-        return f"column {names} is {'missing' if expected - found else 'added'}"
+        lacks = expected - found
+        names = sorted(lacks or found - expected)
+        listed = f"{'columns' if len(names) > 1 else 'column'} {', '.join(map(shown_name, names))}"
+        return f"it {'lacks' if lacks else 'adds'} {listed}"
     for field in table.schema:
         if field.type != other.schema.field(field.name).type:
             return f"column {shown_name(field.name)} has type {field.type}"
