@@ -9,6 +9,7 @@ import pytest
 from tests.comparison.cases import (
     BETTER,
     CHAMPION,
+    CUSTOMER,
     DAYS,
     LABELS,
     NEWEST,
@@ -61,6 +62,12 @@ def test_the_verdict_is_about_all_periods(challenger: np.ndarray, verdict: str) 
 def test_an_inconclusive_verdict_states_the_days_that_would_decide() -> None:
     assert metric(judged_on_periods(UNSURE), "auc")["needed"] > DAYS
     assert metric(judged_on_periods(BETTER), "auc")["needed"] is None
+
+
+def test_of_two_kinds_of_clusters_it_states_how_many_of_the_fewer_would_decide() -> None:
+    report = judged_on_periods(UNSURE, customers=40)
+    assert metric(report, "auc")["needed"] > 40
+    assert report["unit"] == CUSTOMER
 
 
 def test_few_days_decide_nothing() -> None:

@@ -7,7 +7,7 @@ from slipway.comparison.verdict import newest_contradicts
 from slipway.dataset.periods import called
 from slipway.documents.document import Document
 from slipway.documents.text import to_text
-from slipway.metrics.clusters import DAY
+from slipway.metrics.clusters import DAY, ROW
 from slipway.numbers import counted, plain, signed
 from slipway.reports.reasons import NAMES, advice_on, newest_part, reason_of
 from slipway.untrusted import quote
@@ -146,7 +146,7 @@ def informative(report: Judgement) -> str:
     on = (
         f"on {counted(found.clusters, 'day')}"
         if unit == DAY
-        else f"of {found.clusters:,} {quote(unit)}"
+        else f"of {found.clusters:,} {_units(unit)}"
     )
     about = round_to_two(min(found.effective_rows, found.rows))
     return f" These rows, {on}, are as informative as about {about:,} independent rows."
@@ -189,10 +189,19 @@ def why_inconclusive(report: Judgement) -> str:
     if metric.difference.insufficient_reason:
         return metric.difference.insufficient_reason
     if not metric.needed:
-        return "the rows are too few to rule out a loss that matters"
+        return (
+            f"the loss is as large as the margin: no number of {_units(report.unit)} decides that"
+        )
     have = metric.difference.clusters or report.rows
-    unit = {"row": "rows", DAY: "days"}.get(report.unit, "clusters of rows")
-    return f"about {round_up(max(metric.needed - have, 1)):,} more {unit} would decide it"
+    more = f"{round_up(max(metric.needed - have, 1)):,} more {_units(report.unit)}"
+    others = [_units(name) for name in report.rule.clusters if name != report.unit]
+    alike = f", with {others[0]} in proportion," if others else ""
+    return f"about {more}{alike} would decide it"
+
+
+def _units(unit: str) -> str:
+    """Return what clusters are called, such as *days* or *values of `customer`*."""
+    return {ROW: "rows", DAY: "days"}.get(unit, f"values of {quote(unit)}")
 
 
 def advice(report: Judgement) -> list[str]:
