@@ -16,7 +16,14 @@ from typing import NamedTuple
 from support.measure import PACKAGE, machine, table
 
 sys.path.insert(0, str(PACKAGE))
-from tests.metrics.dependent import Case, Rates, power_of, rate_of_levels, rates_of
+from tests.metrics.dependent import (
+    Case,
+    Rates,
+    power_of,
+    rate_of_levels,
+    rates_of,
+    refused_as_worse,
+)
 
 from slipway.metrics.registry import METRICS
 
@@ -25,6 +32,25 @@ CORRELATIONS = (0.0, 0.1, 0.3)
 ORDERS = ((False, 0.0), (True, 0.0), (True, 0.3), (True, 0.6))  # whether in time, serial
 LEVELS = (0.025, 0.0005)  # of one comparison; of the judge, 0.025 / 50
 GAINS = {"auc": 0.1, "log_loss": 0.1, "brier": 0.1}
+
+# Two kinds of clusters, one cluster with a large part of all rows, and rare positives.
+LOW = 0.02  # a threshold for rare positives
+OTHERS = {
+    "122 days and 30 customers": Case(122, 0.15, rows=25, entities=30),
+    "60 days and 26 customers": Case(60, 0.15, rows=50, entities=26),
+    "40 shops and 40 customers": Case(40, 0.15, rows=75, entities=40, ordered=False),
+    "101 customers, one with 5 % of the rows": Case(101, 0.2, largest=0.05, ordered=False),
+    "101 customers, one with 20 % of the rows": Case(101, 0.2, largest=0.2, ordered=False),
+    "101 customers, one with 50 % of the rows": Case(101, 0.2, largest=0.5, ordered=False),
+    "60 customers, 0.8 % positive: 49": Case(
+        60, 0.2, rows=100, base=-3.4, threshold=LOW, ordered=False
+    ),
+    "30 days, 0.8 % positive: 73": Case(30, 0.2, rows=300, base=-3.4, threshold=LOW),
+    "122 days, 0.4 % positive: 88": Case(122, 0.2, rows=200, base=-3.8, threshold=LOW),
+}
+
+# Holdouts with fewer days than a verdict needs, on which a model is compared with baselines.
+FEW = (Case(7, 0.1, rows=500), Case(7, 0.05, rows=2000), Case(12, 0.1, rows=500))
 
 Cell = tuple[Case, dict[str, Rates]]
 
@@ -37,13 +63,42 @@ class Group(NamedTuple):
     clusters: int
 
 
-def main(runs: int) -> None:
+def main(runs: int, parts: list[str]) -> None:
+    """Run all parts, or some of rates, levels, power and others."""
     print(f"## Intervals of dependent rows: {runs:,} runs a cell\n")
     print(f"On {machine()}\n")
     with ProcessPoolExecutor() as pool:
-        print_rates(list(pool.map(partial(simulate, runs), cases())))
-        print_levels(pool, 30 * runs)
-        print_power(pool, runs)
+        if not parts or "rates" in parts:
+            print_rates(list(pool.map(partial(simulate, runs), cases())))
+        if not parts or "levels" in parts:
+            print_levels(pool, 30 * runs)
+        if not parts or "power" in parts:
+            print_power(pool, runs)
+        if not parts or "others" in parts:
+            print_others(pool, runs)
+
+
+def print_others(pool: ProcessPoolExecutor, runs: int) -> None:
+    cells = pool.map(partial(simulate, runs), OTHERS.values())
+    rates = [list(found.values()) for _, found in cells]
+    print(table({"rows": name, **summary(each)} for name, each in zip(OTHERS, rates, strict=True)))
+    print("\nModels as good as their baseline that are refused as worse:\n")
+    by_days, by_rows = (
+        [pool.submit(refused_as_worse, case, runs, by_rows=alone) for case in FEW]
+        for alone in (False, True)
+    )
+    print(
+        table(
+            {
+                "days": str(case.clusters),
+                "rows a day": str(case.rows),
+                "correlation": f"{case.correlation:g}",
+                "by days": f"{100 * clustered.result():.1f} %",
+                "by rows": f"{100 * alone.result():.1f} %",
+            }
+            for case, clustered, alone in zip(FEW, by_days, by_rows, strict=True)
+        )
+    )
 
 
 def cases() -> Iterator[Case]:
@@ -117,6 +172,9 @@ def print_power(pool: ProcessPoolExecutor, runs: int) -> None:
     for (ordered, serial), (metric, gain) in product(ORDERS, GAINS.items()):
         case = Case(60, 0.1, serial, ordered=ordered, gain=gain)
         lines.append((case, metric, pool.submit(power_of, case, metric, runs, runs)))
+    for metric, gain in GAINS.items():
+        case = Case(60, 0.1, gain=gain, entities=200)
+        lines.append((case, metric, pool.submit(power_of, case, metric, runs, runs)))
     print()
     print(table(power_line(case, metric, *job.result()) for case, metric, job in lines))
 
@@ -124,7 +182,8 @@ def print_power(pool: ProcessPoolExecutor, runs: int) -> None:
 def power_line(case: Case, metric: str, needed: int, power: float) -> dict[str, str]:
     return {
         "metric": metric,
-        "clusters": "in time" if case.ordered else "unordered",
+        "clusters": ("in time" if case.ordered else "unordered")
+        + (f", and {case.entities} customers" if case.entities else ""),
         "serial correlation": f"{case.serial:g}",
         "needed for a power of 80 %": str(needed),
         "power with so many": f"{100 * power:.1f} %",
@@ -132,4 +191,4 @@ def power_line(case: Case, metric: str, needed: int, power: float) -> dict[str, 
 
 
 if __name__ == "__main__":
-    main(int(os.environ.get("RUNS", "2000")))
+    main(int(os.environ.get("RUNS", "2000")), sys.argv[1:])
