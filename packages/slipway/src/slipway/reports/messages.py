@@ -8,6 +8,8 @@ from slipway.dataset.periods import called
 from slipway.documents.document import Document
 from slipway.documents.text import to_text
 from slipway.metrics.clusters import DAY, ROW
+from slipway.metrics.inference import t_quantile
+from slipway.metrics.stats import quantile
 from slipway.numbers import counted, plain, signed
 from slipway.reports.reasons import NAMES, advice_on, newest_part, reason_of
 from slipway.untrusted import quote
@@ -22,6 +24,9 @@ INCOMPARABLE = {
 }
 
 STOPS_SHOWN = 8
+
+# Than an interval of many independent rows.
+MUCH_WIDER = 1.5
 
 
 def tone(report: Judgement) -> str:
@@ -149,7 +154,20 @@ def informative(report: Judgement) -> str:
         else f"of {found.clusters:,} {_units(unit)}"
     )
     about = round_to_two(min(found.effective_rows, found.rows))
-    return f" These rows, {on}, are as informative as about {about:,} independent rows."
+    sentence = f" These rows, {on}, are as informative as about {about:,} independent rows."
+    return sentence + _uncertain_error(report, found)
+
+
+def _uncertain_error(report: Judgement, found: Difference) -> str:
+    """Return that the error itself is hardly known, if that widens the interval much."""
+    confidence = 1 - 2 * report.rule.alpha
+    if found.dof is None or t_quantile(confidence, found.dof) < MUCH_WIDER * quantile(confidence):
+        return ""
+    freedom = "1 degree" if found.dof == 1 else f"{found.dof:.2g} degrees"
+    return (
+        f" Their error is known with {freedom} of freedom only, so the interval reaches "
+        f"{t_quantile(confidence, found.dof):.1f} standard errors to each side."
+    )
 
 
 def _newest(report: Judgement) -> list[str]:
