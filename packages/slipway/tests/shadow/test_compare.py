@@ -237,6 +237,7 @@ def test_the_recall_at_a_fixed_precision_is_that_of_the_registry(precision):
 
     report = compare(pair_scores(found), SUBJECT, WIDE, judge, labels, precision=precision)
 
+    assert report.labels
     (one,) = [one for one in report.labels.metrics if one.name == "recall_at_precision"]
     model = Predictions.at(np.array(right), 0.3)
     expected = ALL[one.name].estimate(Sample.of(truth), model, Options(precision=precision))
