@@ -164,7 +164,8 @@ def _variances_of_days(
     A day moves the log odds of all its rows; a metric follows by its derivative. The ranking within
     a day does not change by that, so that of the AUC is the variation of the holdout's days.
     """
-    odds = np.log(share) - np.log1p(-share)
+    inside = np.clip(share, EDGE, 1 - EDGE)
+    odds = np.log(inside) - np.log1p(-inside)
     moved = 1 / (1 + np.exp(-np.stack([odds - STEP, odds + STEP])))
     values = _values(rows, scores, upper, moved)
     found = {
