@@ -5,6 +5,7 @@ RUNS in the environment is the number of runs of a cell (2,000 if it is not set)
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from itertools import product
 from typing import NamedTuple
 
 import numpy as np
+from scipy.fft import dct
 from support.measure import PACKAGE, machine, table
 
 sys.path.insert(0, str(PACKAGE))
@@ -24,9 +26,11 @@ from tests.metrics.dependent import (
     rate_of_levels,
     rates_of,
     refused_as_worse,
+    series,
 )
 
-from slipway.metrics.clusters import Clusters, Way
+from slipway.metrics.clusters import Clusters, Way, ewc_dof
+from slipway.metrics.inference import t_quantile
 from slipway.metrics.registry import ALL, METRICS, Options, Sample
 from slipway.tasks.regression import Regression
 
@@ -75,11 +79,45 @@ def main(runs: int, parts: list[str]) -> None:
             print_rates(list(pool.map(partial(simulate, runs), cases())))
         if not parts or "levels" in parts:
             print_levels(pool, 30 * runs)
+            print_estimators(10 * runs)
         if not parts or "power" in parts:
             print_power(pool, runs)
         if not parts or "others" in parts:
             print_others(pool, runs)
             print_folds(pool, runs)
+
+
+def print_estimators(runs: int) -> None:
+    """Print how two estimators of serial dependence hold a mean, and how wide their intervals are.
+
+    Newey and West's with Bartlett's kernel over 1.3 √T clusters and the critical values of fixed-b
+    asymptotics (Kiefer and Vogelsang 2005).
+    """
+    rows = []
+    for clusters, serial in product((30, 122), (0.0, 0.3, 0.6)):
+        values = series(np.random.default_rng(0), (runs, clusters), serial)
+        means = values.mean(1)
+        sums = (values - means[:, None]) / clusters
+        dof = ewc_dof(clusters)
+        transforms = dct(sums, norm="ortho")[:, 1 : dof + 1]
+        ewc = t_quantile(0.95, dof) * np.sqrt(clusters * np.square(transforms).mean(1))
+        lags = math.ceil(1.3 * math.sqrt(clusters))
+        variance = np.square(sums).sum(1)
+        for lag in range(1, lags):
+            variance += 2 * (1 - lag / lags) * (sums[:, lag:] * sums[:, :-lag]).sum(1)
+        b = lags / clusters
+        newey_west = (1.96 + 2.9694 * b + 0.416 * b**2 - 0.5324 * b**3) * np.sqrt(variance)
+        rows.append(
+            {
+                "clusters in time": str(clusters),
+                "serial correlation": f"{serial:g}",
+                "EWC holds": f"{100 * (np.abs(means) <= ewc).mean():.1f} %",
+                "Newey-West holds": f"{100 * (np.abs(means) <= newey_west).mean():.1f} %",
+                "width, EWC to Newey-West": f"{ewc.mean() / newey_west.mean():.2f}",
+            }
+        )
+    print(f"\nIntervals of a mean by two estimators, {runs:,} runs:\n")
+    print(table(rows))
 
 
 def print_others(pool: ProcessPoolExecutor, runs: int) -> None:
