@@ -290,6 +290,16 @@ def test_repeated_customers_are_listed_until_the_user_decides(
     assert not listed(entity="none")
 
 
+@pytest.mark.parametrize(("shops", "warned"), [(40, True), (60, False)])
+def test_entities_that_are_too_few_without_a_time_are_listed(
+    tmp_path: Path, columns: dict[str, Any], shops: int, warned: bool
+) -> None:
+    """About half of them are compared on: the others are only learned from."""
+    repeated = columns | {"shop": [f"s{number % shops}" for number in range(ROWS)]}
+    found = plan_of(tmp_path, repeated, entity="shop").decisions
+    assert any(f"`shop` has {shops} values" in each.what for each in found) == warned
+
+
 def test_numbers_are_offered_as_entity_by_their_name_only(
     tmp_path: Path, columns: dict[str, Any]
 ) -> None:

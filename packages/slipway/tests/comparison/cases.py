@@ -137,6 +137,8 @@ def one_period(labels: np.ndarray = LABELS, codes: np.ndarray = SHOPS) -> Compar
     return Compared(rows, rows)
 
 
+CUSTOMER = "customer"
+
 # Four periods of thirty days each.
 PERIODS, DAYS = 4, 120
 _ends = [ROWS * number // PERIODS for number in range(PERIODS + 1)]
@@ -144,10 +146,14 @@ PERIOD_ROWS = tuple(slice(start, end) for start, end in pairwise(_ends))
 NEWEST = PERIOD_ROWS[-1]
 
 
-def four_periods(days: int = DAYS) -> Compared:
-    """Return the same rows, on days in four periods; each day has rows of its own."""
-    clusters = Clusters((Way.of(np.arange(ROWS) * days // ROWS, ordered=True, name=DAY),))
-    rolling = Rows(Sample(LABELS, clusters, PERIOD_ROWS), groups())
+def four_periods(days: int = DAYS, customers: int = 0) -> Compared:
+    """Return the same rows, on days in four periods; each day has rows of its own.
+
+    If there are customers, each has rows on many days.
+    """
+    ways = [Way.of(np.arange(ROWS) * days // ROWS, ordered=True, name=DAY)]
+    ways += [Way.of(np.arange(ROWS) % customers, name=CUSTOMER)] if customers else []
+    rolling = Rows(Sample(LABELS, Clusters(tuple(ways)), PERIOD_ROWS), groups())
     newest = np.arange(ROWS)[NEWEST]
     return Compared(rolling, Rows(rolling.sample.take(newest), groups(SHOPS[NEWEST])))
 
@@ -158,13 +164,15 @@ def judged_on_periods(
     *,
     newest: np.ndarray | None = None,
     days: int = DAYS,
+    customers: int = 0,
     rule: dict[str, Any] | None = None,
     uses: tuple[int, ...] = (1, 1, 1, 1),
     best_champions: Sequence[ScoredBest] = (),
     **found: Any,
 ) -> dict[str, Any]:
     """Judge two procedures on four periods; `newest` are other scores of the newest challenger."""
-    settings = rule_of(clusters=[DAY], origins=PERIODS, **(rule or {}))
+    clusters = [DAY, CUSTOMER] if customers else [DAY]
+    settings = rule_of(clusters=clusters, origins=PERIODS, **(rule or {}))
     facts = findings(settings, max(uses), **found)
     periods = [
         period(str(n), len(part), int(part.sum()), used, ends=len(LEARNED) + 1 - PERIODS + n)
@@ -181,7 +189,7 @@ def judged_on_periods(
     )
     ours = challenger[NEWEST] if newest is None else newest
     return judge(
-        four_periods(days),
+        four_periods(days, customers),
         replace(side(champion[NEWEST], "c"), rolling=champion),
         replace(side(ours, "e"), rolling=challenger),
         settings,

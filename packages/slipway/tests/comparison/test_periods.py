@@ -9,6 +9,7 @@ import pytest
 from tests.comparison.cases import (
     BETTER,
     CHAMPION,
+    CUSTOMER,
     DAYS,
     LABELS,
     NEWEST,
@@ -23,10 +24,13 @@ from tests.comparison.cases import (
     metric,
     stops,
 )
+from tests.dataset.test_origins import table_of_months
 from tests.metrics.models import two_models
 
 from slipway.comparison import compare
 from slipway.comparison.compare import Rows
+from slipway.comparison.periods import few_periods
+from slipway.dataset.split import Dataset
 from slipway.metrics.clusters import DAY, FEWEST, Clusters, Way
 from slipway.metrics.registry import METRICS, Options, Predictions, Sample
 
@@ -61,6 +65,22 @@ def test_the_verdict_is_about_all_periods(challenger: np.ndarray, verdict: str) 
 def test_an_inconclusive_verdict_states_the_days_that_would_decide() -> None:
     assert metric(judged_on_periods(UNSURE), "auc")["needed"] > DAYS
     assert metric(judged_on_periods(BETTER), "auc")["needed"] is None
+
+
+def test_of_two_kinds_of_clusters_it_states_how_many_of_the_fewer_would_decide() -> None:
+    report = judged_on_periods(UNSURE, customers=40)
+    assert metric(report, "auc")["needed"] > 40
+    assert report["unit"] == CUSTOMER
+
+
+@pytest.mark.parametrize(("learned", "origins", "noted"), [(2, 4, 1), (3, 4, 0), (2, 1, 0)])
+def test_a_history_too_short_for_a_second_origin_is_noted(
+    learned: int, origins: int, noted: int
+) -> None:
+    dataset = Dataset(table_of_months(learned + 1), 1)
+    assert [note.about for note in few_periods(dataset, origins)] == [
+        f"{learned} months of training data"
+    ] * noted
 
 
 def test_few_days_decide_nothing() -> None:

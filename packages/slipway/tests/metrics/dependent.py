@@ -10,11 +10,14 @@ import numpy as np
 from scipy.signal import lfilter
 from scipy.special import ndtr, ndtri, stdtr
 
+from slipway.errors import Refused
 from slipway.metrics import inference
 from slipway.metrics.clusters import Clusters, Spread, Way, spread_of
 from slipway.metrics.paired import Difference
 from slipway.metrics.registry import METRICS, Options, Predictions, Sample
 from slipway.metrics.stats import Estimate
+from slipway.settings import Evaluate
+from slipway.training.evaluate import check_baselines
 
 LEVEL = 0.025  # of each one-sided test
 
@@ -49,6 +52,14 @@ class Case:
         By how much less noise the second model has; 0 if the models are equal.
     periods
         Into how many periods the clusters are divided.
+    entities
+        If it is not 0, each row is also of one of so many entities, whose effects are as large as
+        those of the clusters: two-way.
+    largest
+        The part of all rows that the first cluster has; 0 if it is like the others.
+    base, threshold
+        The rarity of a positive label, on the scale of a normal score; from which probability on a
+        row is called positive.
     """
 
     clusters: int
@@ -59,31 +70,46 @@ class Case:
     rows: int = 20
     gain: float = 0.0
     periods: int = 1
+    entities: int = 0
+    largest: float = 0.0
+    base: float = BASE
+    threshold: float = THRESHOLD
 
     def draw(self, random: np.random.Generator) -> Rows:
         sizes = np.full(self.clusters, self.rows)
         if self.unequal:
             sizes = 1 + (self.rows * np.exp(random.normal(-0.18, 0.6, self.clusters))).astype(int)
+        if self.largest:
+            sizes[0] = sizes[1:].sum() * self.largest / (1 - self.largest)
         codes = np.repeat(np.arange(self.clusters, dtype="int32"), sizes)
-        truth, *errors = (self._errors(random, codes) for _ in range(3))
+        entity = random.integers(0, self.entities, len(codes)) if self.entities else None
+        truth, *errors = (self._errors(random, codes, entity) for _ in range(3))
         signal = random.standard_normal(len(codes))
-        labels = (BASE + signal + truth > 0).astype("float32")
+        labels = (self.base + signal + truth > 0).astype("float32")
         first, second = (
-            ndtr(BASE + SHIFT + signal + noise * error)
+            ndtr(self.base + SHIFT + signal + noise * error)
             for noise, error in zip((NOISE, NOISE - self.gain), errors, strict=True)
         )
-        way = Way(codes, self.clusters, self.ordered)
+        ways: tuple[Way, ...] = (Way(codes, self.clusters, self.ordered),)
+        ways += () if entity is None else (Way.of(entity, name="entity"),)
         starts = [self.clusters * number // self.periods for number in range(self.periods + 1)]
         ends = np.searchsorted(codes, starts).tolist()
         periods = tuple(slice(start, end) for start, end in pairwise(ends))
-        sample = Sample(labels, Clusters((way,)), periods)
-        return Rows(sample, Predictions.at(first, THRESHOLD), Predictions.at(second, THRESHOLD))
+        sample = Sample(labels, Clusters(ways), periods)
+        models = (Predictions.at(scores, self.threshold) for scores in (first, second))
+        return Rows(sample, *models)
 
-    def _errors(self, random: np.random.Generator, codes: np.ndarray) -> np.ndarray:
+    def _errors(
+        self, random: np.random.Generator, codes: np.ndarray, entity: np.ndarray | None
+    ) -> np.ndarray:
         """Return errors of variance 1 with the correlation of rows and of clusters."""
         of_cluster = np.sqrt(self.correlation) * series(random, (self.clusters,), self.serial)
-        of_row = np.sqrt(1 - self.correlation) * random.standard_normal(len(codes))
-        return np.asarray(of_cluster[codes] + of_row)
+        alone = 1 - self.correlation * (1 if entity is None else 2)
+        errors = of_cluster[codes] + np.sqrt(alone) * random.standard_normal(len(codes))
+        if entity is not None:
+            of_entity = np.sqrt(self.correlation) * random.standard_normal(self.entities)
+            errors += of_entity[entity]
+        return np.asarray(errors)
 
 
 def series(random: np.random.Generator, shape: tuple[int, ...], serial: float) -> np.ndarray:
@@ -107,14 +133,16 @@ class Rows:
         return METRICS[metric].estimate(self.sample, self.first, OPTIONS)
 
 
-def true_values(noise: float = NOISE) -> dict[str, float]:
+def true_values(
+    noise: float = NOISE, base: float = BASE, threshold: float = THRESHOLD
+) -> dict[str, float]:
     """Return the metrics of a model for infinitely many rows, from a grid over its scores."""
     width = 1 + noise**2
     grid = np.sqrt(width) * ndtri((np.arange(20_000) + 0.5) / 20_000)
-    chance = ndtr((BASE + grid / width) / np.sqrt(1 + noise**2 / width))
-    scores = ndtr(BASE + SHIFT + grid)
+    chance = ndtr((base + grid / width) / np.sqrt(1 + noise**2 / width))
+    scores = ndtr(base + SHIFT + grid)
     positive, negative = chance / chance.sum(), (1 - chance) / (1 - chance).sum()
-    chosen = scores >= THRESHOLD
+    chosen = scores >= threshold
     tail = np.cumsum(chance[::-1])[::-1] - chance / 2
     ranked = np.arange(len(chance), 0, -1) - 0.5
     gaps = (chance - scores).reshape(BINS, -1).mean(1)
@@ -147,7 +175,7 @@ class Rates:
 
 def rates_of(case: Case, runs: int, seed: int = 0) -> dict[str, Rates]:
     """Return the rates of each metric over simulated rows."""
-    truth = true_values()
+    truth = true_values(base=case.base, threshold=case.threshold)
     better, held = (dict.fromkeys(METRICS, 0) for _ in range(2))
     for rows in drawn(case, runs, seed):
         for metric in METRICS:
@@ -167,9 +195,30 @@ def power_of(case: Case, metric: str, pilots: int, runs: int, seed: int = 0) -> 
     se = float(np.sqrt(np.mean([each.se**2 for each in found])))
     dof = float(np.mean([each.dof for each in found]))
     needed = inference.clusters_needed(effect, Spread(se, dof), case.clusters, LEVEL)
-    many = drawn(replace(case, clusters=needed), runs, seed + 1)
+    entities = round(case.entities * needed / case.clusters)
+    many = drawn(replace(case, clusters=needed, entities=entities), runs, seed + 1)
     shown = [rows.difference(metric) for rows in many]
     return needed, float(np.mean([min(each.p_up, each.p_down) <= LEVEL for each in shown]))
+
+
+def refused_as_worse(case: Case, runs: int, *, by_rows: bool = False, seed: int = 0) -> float:
+    """Return how often a model that is as good as its baseline is refused as worse.
+
+    Parameters
+    ----------
+    by_rows
+        Whether rows count as independent.
+    """
+    refused = 0
+    for rows in drawn(case, runs, seed):
+        sample = Sample.of(rows.sample.labels) if by_rows else rows.sample
+        mean = np.full(sample.rows, sample.labels.mean())
+        baselines = {"constant": mean, "other": rows.first.scores}
+        try:
+            check_baselines(sample, rows.second.scores, baselines, Evaluate())
+        except Refused:
+            refused += 1
+    return refused / runs
 
 
 def drawn(case: Case, runs: int, seed: int) -> Iterator[Rows]:

@@ -61,7 +61,7 @@ def test_an_estimate_is_right_when_the_rows_have_moved_and_blind_when_their_labe
         for name, how in cases.items():
             labels, scores, days = draw(rng, 10_000, **how)
             arrived = log_of([(labels, scores, days)], [np.zeros(len(labels), dtype=bool)])
-            said, _ = estimate(arrived, known.calibration, THRESHOLD, 0.95)
+            said, _ = estimate(arrived, known, THRESHOLD, 0.95)
             gaps.setdefault(name, []).append(said["auc"].value - stats.auc(labels, scores).value)
             losses = stats.log_losses(labels, scores).mean()
             gaps.setdefault(f"{name}: loss", []).append(said["log_loss"].value - losses)
@@ -74,14 +74,15 @@ def test_an_estimate_is_right_when_the_rows_have_moved_and_blind_when_their_labe
     assert means["AUC -0.20: loss"] < -0.1
 
 
-def test_the_interval_of_an_estimate_holds_what_labels_later_show() -> None:
+@pytest.mark.parametrize("rest", [0.0, 0.5], ids=["calm days", "restless days"])
+def test_the_interval_of_an_estimate_holds_what_labels_later_show(rest: float) -> None:
     inside = []
     for seed in range(50):
         rng = np.random.default_rng(seed)
-        known = calibration(rng, rows=5_000)
-        labels, scores, days = draw(rng, 2_000, moved=0.3)
+        known = calibration(rng, rows=5_000, rest=rest)
+        labels, scores, days = draw(rng, 2_000, moved=0.3, rest=rest)
         arrived = log_of([(labels, scores, days)], [np.zeros(len(labels), dtype=bool)])
-        said, _ = estimate(arrived, known.calibration, THRESHOLD, 0.95)
+        said, _ = estimate(arrived, known, THRESHOLD, 0.95)
         positive, called = labels == 1, scores >= THRESHOLD
         truth = {
             "auc": stats.auc(labels, scores).value,

@@ -128,11 +128,22 @@ def test_a_model_that_differs_from_its_baseline_by_rounding_passes():
     assert len(check_baselines(Sample.of(LABELS), worse, {"other": SCORES}, Evaluate())) == 2
 
 
-def test_a_holdout_of_few_days_still_shows_a_model_that_is_much_worse():
-    few = Clusters((Way.of(np.arange(len(LABELS)) % 5, ordered=True),))
+@pytest.mark.parametrize("days", [2, 5])
+def test_a_holdout_of_few_days_still_shows_a_model_that_is_much_worse(days):
+    few = Clusters((Way.of(np.arange(len(LABELS)) % days, ordered=True),))
 
     with pytest.raises(Refused, match="worse than the baseline"):
         check_baselines(Sample.of(LABELS, few), 1 - SCORES, {"other": SCORES}, Evaluate())
+
+
+def test_a_model_that_errs_on_one_of_a_few_days_is_not_shown_to_be_worse():
+    day = np.arange(len(LABELS)) % 7
+    of_one_day = np.where(day == 0, 1 - SCORES, SCORES)
+    sample = Sample.of(LABELS, Clusters((Way.of(day, ordered=True),)))
+
+    assert check_baselines(sample, of_one_day, {"other": SCORES}, Evaluate())
+    with pytest.raises(Refused, match="worse than the baseline"):  # as if rows were independent
+        check_baselines(Sample.of(LABELS), of_one_day, {"other": SCORES}, Evaluate())
 
 
 def test_the_same_rows_and_model_give_the_same_reports(trained):

@@ -56,6 +56,7 @@ def row_of_shop_7(report: dict[str, Any]) -> dict[str, Any]:
         judged(incomparable={"code": "unreadable", "detail": "no column"}),
         judged_on_periods(BETTER),
         judged_on_periods(UNSURE),
+        judged_on_periods(UNSURE, customers=40),
         judged_on_periods(days=20),
     ],
     ids=[
@@ -68,6 +69,7 @@ def row_of_shop_7(report: dict[str, Any]) -> dict[str, Any]:
         "unreadable",
         "periods",
         "unsure periods",
+        "unsure customers",
         "few days",
     ],
 )

@@ -20,6 +20,7 @@ from tests.comparison.cases import (
     WORSE_IN_SHOP_7,
     behaviour,
     judged,
+    judged_on_periods,
     metric,
 )
 
@@ -164,6 +165,13 @@ def test_the_html_asks_for_nothing_outside_itself() -> None:
     assert not re.search(r"(src|href)=|url\(|@import", html)
     assert "prefers-color-scheme: dark" in html
     assert 'name="viewport"' in html
+
+
+def test_few_degrees_of_freedom_explain_a_wide_interval() -> None:
+    """The number of independent rows alone does not: it follows from the standard error."""
+    few, many = (summary(Judgement.of(judged_on_periods(UNSURE, days=days))) for days in (30, 120))
+    assert "degrees of freedom" in few
+    assert "degrees of freedom" not in many
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import pytest
 from tests.services.projects import FLIGHTS
 
 from slipway.documents.markdown import to_markdown
+from slipway.metrics.registry import ALL, Options, Predictions, Sample
 from slipway.metrics.sequential import FEWEST
 from slipway.predictions.record import stamp
 from slipway.settings import Shadow as Limits
@@ -224,6 +225,24 @@ def test_equal_candidates_with_days_of_luck_are_inconclusive_with_the_days_that_
     assert auc.verdict == "inconclusive"
     assert auc.days_needed > 30
     assert f"about {auc.days_needed:,} days" in to_text(report)
+
+
+@pytest.mark.parametrize("precision", [0.5, 0.7])
+def test_the_recall_at_a_fixed_precision_is_that_of_the_registry(precision):
+    right, _ = with_signal()
+    found = [answer(at, score, 0.9 * score) for at, score in enumerate(right)]
+    labels = labelled(found, right)
+    judge = JUDGE.model_copy(update={"guards": ["recall_at_precision"]})
+    truth = np.array([labels[each["key"]] for each in found], dtype="float64")
+
+    report = compare(pair_scores(found), SUBJECT, WIDE, judge, labels, precision=precision)
+
+    assert report.labels
+    (one,) = [one for one in report.labels.metrics if one.name == "recall_at_precision"]
+    model = Predictions.at(np.array(right), 0.3)
+    expected = ALL[one.name].estimate(Sample.of(truth), model, Options(precision=precision))
+    assert one.live == expected.value
+    assert "recall_at_precision" not in to_text(reported(found, labels, WIDE))
 
 
 def test_a_metric_without_a_confidence_sequence_has_values_but_no_verdict():

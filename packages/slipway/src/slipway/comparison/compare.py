@@ -168,7 +168,6 @@ def metric_table(
         Default: all of the task.
     """
     options, alpha_better = rule.options, verdict.alpha_better(rule, uses)
-    ways = len(sample.clusters.ways)
     table = []
     found = reported_of(champion.task, rule.primary, rule.guards) if names is None else names
     for name in found:
@@ -185,7 +184,7 @@ def metric_table(
                 difference=Difference.of(difference),
                 margin=margin,
                 verdict=found,
-                needed=verdict.needed(name, difference, margin, rule.alpha, found, ways),
+                needed=verdict.needed(name, difference, margin, rule.alpha, found),
             )
         )
     return table

@@ -19,6 +19,8 @@ from slipway.comparison.slices import groups_of
 from slipway.dataset.dependence import Dependence
 from slipway.dataset.labelled import LabelledRows
 from slipway.dataset.origins import Origin
+from slipway.dataset.periods import called
+from slipway.dataset.split import Dataset
 from slipway.errors import SlipwayError
 from slipway.metrics.sample import Sample
 from slipway.progress import track
@@ -75,6 +77,14 @@ def score_periods(
     if len(periods) < 2 or periods[-1].origin is not origins[-1]:
         return [], [Note(code="one holdout", about=left_out)]
     return periods, [Note(code="period left out", about=left_out)] if left_out else []
+
+
+def few_periods(dataset: Dataset, count: int) -> list[Note]:
+    """Return a note if the history is too short for more than one of at most `count` origins."""
+    if count < 2 or dataset.table.unit is None or len(dataset.origins(count)) > 1:
+        return []
+    names = dataset.periods[: len(dataset.learned)]
+    return [Note(code="few periods", about=f"{len(names)} {called(names)} of training data")]
 
 
 Part = tuple[Origin, LabelledRows]

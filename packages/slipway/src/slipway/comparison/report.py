@@ -641,7 +641,9 @@ class Changes(Part):
 
 
 class Note(Part):
-    code: Literal["own rule", "own clusters", "one holdout", "period left out", "snapshots"]
+    code: Literal[
+        "own rule", "own clusters", "one holdout", "few periods", "period left out", "snapshots"
+    ]
     about: Text
 
 

@@ -18,7 +18,7 @@ from slipway.comparison.changes import changes, data_changes
 from slipway.comparison.compare import ScoredModel
 from slipway.comparison.core import Findings, Protection, judge, with_verdict
 from slipway.comparison.cost import costs, features_for, load_champion
-from slipway.comparison.periods import ScoredPeriod, compared, score_periods
+from slipway.comparison.periods import ScoredPeriod, compared, few_periods, score_periods
 from slipway.comparison.permutation_importance import losses_of, permutation_importance
 from slipway.comparison.report import (
     Behaviour,
@@ -123,7 +123,10 @@ def _judge(
             champion = stack.enter_context(found)
         scored, changed = champion.scored, changes(root, commit)
         data = data_changes(root, commit, scored.manifest, model.manifest) if scored else None
-        origins = _origins(dataset, rule, dependence, data, changed, champion)
+        rolling = _compares_procedures(dataset, dependence, data, changed, champion)
+        origins = dataset.origins(rule.origins if rolling else 1)
+        if rolling:
+            notes = [*notes, *few_periods(dataset, rule.origins)]
         periods: list[ScoredPeriod] = []
         if len(origins) > 1:
             periods, more = score_periods(root, params, origins, holdout, champion, challenger)
@@ -224,24 +227,21 @@ def _losses_of_champion(
     return losses_of(model, own, sample, confidence)
 
 
-def _origins(
+def _compares_procedures(
     dataset: Dataset,
-    rule: Rule,
     dependence: Dependence,
     data: DataChanges | None,
     changed: Changes,
     champion: Champion,
-) -> list[Origin]:
-    """Return the origins to compare procedures at; the last one if only the models are compared.
+) -> bool:
+    """Return whether procedures are compared at several origins; else only the models are.
 
     If the data alone differ, both procedures are the same. Without clusters, the same customer
     may be in each period, as in monthly snapshots; not in each fold.
     """
     same_procedure = data is not None and not data.same and not changed.procedure
-    has_apart = dependence.columns or dataset.table.is_random
-    if champion.incomparable or same_procedure or not has_apart:
-        return dataset.origins(1)
-    return dataset.origins(rule.origins)
+    has_apart = bool(dependence.columns) or dataset.table.is_random
+    return not champion.incomparable and not same_procedure and has_apart
 
 
 def check_fresh(manifest: Mapping[str, Any], params: Params) -> None:

@@ -122,15 +122,14 @@ def needed(
     margin: float,
     alpha: float,
     verdict: Verdict,
-    ways: int = 1,
 ) -> int | None:
     """Return how many clusters decide with power 0.8 if the estimated difference is true.
 
-    The number of rows if they are independent. None if it is decided, if the numbers must not
-    decide, or if no number would: a loss of exactly the margin. With two ways it depends on how
-    both grow.
+    The number of rows if they are independent. With two ways, that of the coarsest if the other
+    one grows in proportion. None if it is decided, if the numbers must not decide, or if no number
+    would: a loss of exactly the margin.
     """
-    if verdict != "inconclusive" or difference.insufficient_reason or ways > 1:
+    if verdict != "inconclusive" or difference.insufficient_reason:
         return None
     gain = oriented_interval(metric, difference)
     middle = (gain.low + gain.high) / 2

@@ -109,13 +109,13 @@ class Dependence:
     def within(self, columns: Columns, span: Span) -> Dependence:
         """Return the dependence of the rows of some periods.
 
-        If they are of one day a period, as snapshots are, it shows nothing about which rows are
-        alike and does not count. Of a period that is a day, the time counts.
+        If they are of one day in a week or a month, as snapshots are, it shows nothing about which
+        rows are alike and does not count. The day of a period that is a day counts, also if times
+        are dates: rows of one date are as alike as those of one day.
         """
-        if self.entities == self.columns or self.event_time is None or span.unit is None:
+        if self.entities == self.columns or self.event_time is None:
             return self
-        moments = columns[self.event_time] if span.unit == "day" else self.days(columns)
-        if len(np.unique(moments)) > span.periods:
+        if span.unit in (None, "day") or len(np.unique(self.days(columns))) > span.periods:
             return self
         return replace(self, columns=self.entities)
 

@@ -111,6 +111,11 @@ class Clusters:
         ways = tuple(way.take(rows) for way in self.ways)
         return Clusters(ways, self.both.take(rows) if self.both else None)
 
+    def unordered(self) -> Clusters:
+        """Return the same clusters, independent also of their neighbours in time."""
+        ways = tuple(replace(way, ordered=False) for way in self.ways)
+        return Clusters(ways, self.both)
+
     def count(self, rows: int) -> int:
         """Return the number of clusters of the coarsest way."""
         return min((way.count for way in self.ways), default=rows)

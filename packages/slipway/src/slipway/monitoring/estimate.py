@@ -14,13 +14,18 @@ import numpy as np
 
 from slipway.metrics import stats
 from slipway.metrics.registry import METRICS
-from slipway.monitoring.holdout_calibration import EDGE, Calibration
+from slipway.monitoring.holdout_calibration import EDGE, HoldoutCalibration
 from slipway.monitoring.report import EstimateWeek, Interval
 
 if TYPE_CHECKING:
     from slipway.monitoring.labelled import WeeklyPredictions
 
 DRAWS = 200
+
+DAYS_OF_A_WEEK = 7
+
+# Of the log odds, for a derivative.
+STEP = 0.01
 
 ASSUMES = (
     "Estimated from the scores alone, without labels. The estimate assumes that the calibration "
@@ -31,29 +36,38 @@ ASSUMES = (
 
 
 def estimate(
-    predictions: WeeklyPredictions, calibration: Calibration, threshold: float, confidence: float
+    predictions: WeeklyPredictions, holdout: HoldoutCalibration, threshold: float, confidence: float
 ) -> tuple[dict[str, Interval], list[EstimateWeek]]:
     """Return the expected metrics of all predictions, and of each week.
 
-    The intervals cover chance and the error of the calibration.
+    The intervals cover chance, the variation of days and the error of the calibration.
 
     Parameters
     ----------
-    calibration
-        Fitted on labelled rows that the model was not trained on.
+    holdout
+        Labelled rows that the model was not trained on.
     """
     counts, sums = predictions.counts, predictions.sums
-    upper = _is_upper(predictions, threshold)
+    upper, days = _is_upper(predictions, threshold), _days(predictions)
+
+    def metrics(rows: np.ndarray, scores: np.ndarray, number: int) -> dict[str, Interval]:
+        return _metrics(rows, scores, upper, holdout, number, confidence)
+
     weeks = [
         EstimateWeek(
             first=str(predictions.weeks[week]),
             rows=int(counts[week].sum()),
-            metrics=_metrics(counts[week], sums[week], upper, calibration, confidence),
+            metrics=metrics(counts[week], sums[week], days[week]),
         )
         for week in range(len(predictions.weeks))
     ]
-    whole = _metrics(counts.sum(axis=0), sums.sum(axis=0), upper, calibration, confidence)
-    return whole, weeks
+    return metrics(counts.sum(axis=0), sums.sum(axis=0), sum(days)), weeks
+
+
+def _days(predictions: WeeklyPredictions) -> list[int]:
+    """Return the number of days of each week: of the last one, those up to the newest event."""
+    passed = (predictions.last - predictions.weeks).astype("timedelta64[D]").astype(int) + 1
+    return [min(max(days, 1), DAYS_OF_A_WEEK) for days in passed.tolist()]
 
 
 def _is_upper(predictions: WeeklyPredictions, threshold: float) -> np.ndarray:
@@ -65,20 +79,23 @@ def _metrics(
     counts: np.ndarray,
     sums: np.ndarray,
     upper: np.ndarray,
-    calibration: Calibration,
+    holdout: HoldoutCalibration,
+    days: int,
     confidence: float,
 ) -> dict[str, Interval]:
     used = counts > 0
     rows, scores, upper = counts[used], sums[used] / counts[used], upper[used]
-    share = calibration.apply(scores)
+    share = holdout.calibration.apply(scores)
     values = _values(rows, scores, upper, share)
     spread = _variances(rows, scores, upper, share)
-    drawn = _values(rows, scores, upper, calibration.drawn(scores, DRAWS))
+    of_days = _variances_of_days(rows, scores, upper, share, holdout)
+    drawn = _values(rows, scores, upper, holdout.calibration.drawn(scores, DRAWS))
     reach = stats.quantile(confidence)
     metrics = {}
     for name, expected in values.items():
         value = float(expected)
-        by = reach * sqrt(spread[name] + float(drawn[name].var()))
+        variance = spread[name] + of_days[name] / days + float(drawn[name].var())
+        by = reach * sqrt(variance)
         largest = METRICS[name].largest if name in METRICS else 1.0
         low, high = max(0.0, value - by), min(largest, value + by)
         metrics[name] = Interval(value=value, low=low, high=high)
@@ -131,6 +148,31 @@ def _variances(
         "recall": recall * (1 - recall) / all_positives if all_positives else 0.0,
         "label_rate": float(chance.sum()) / count**2,
     }
+
+
+def _variances_of_days(
+    rows: np.ndarray,
+    scores: np.ndarray,
+    upper: np.ndarray,
+    share: np.ndarray,
+    holdout: HoldoutCalibration,
+) -> dict[str, float]:
+    """Return the variance of each metric by the variation of days, for one day.
+
+    Notes
+    -----
+    A day moves the log odds of all its rows; a metric follows by its derivative. The ranking within
+    a day does not change by that, so that of the AUC is the variation of the holdout's days.
+    """
+    inside = np.clip(share, EDGE, 1 - EDGE)
+    odds = np.log(inside) - np.log1p(-inside)
+    moved = 1 / (1 + np.exp(-np.stack([odds - STEP, odds + STEP])))
+    values = _values(rows, scores, upper, moved)
+    found = {
+        name: holdout.odds_of_a_day * float((value[1] - value[0]) / (2 * STEP)) ** 2
+        for name, value in values.items()
+    }
+    return found | {"auc": found["auc"] + holdout.day_effects["auc"].long_run}
 
 
 def _losses(scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -6,7 +6,7 @@ means of per-row values that are zero on the holdout, so that a later mean is th
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import sqrt
 
 import numpy as np
@@ -65,6 +65,28 @@ class Calibration:
         """Return the expected share of positives at each score, shape (rows,)."""
         return _sigmoid(_table(scores) @ self.weights)
 
+    def with_days(self, scores: np.ndarray, days: np.ndarray, variance: float) -> Calibration:
+        """Return the calibration with the error that its days add.
+
+        Parameters
+        ----------
+        scores, days
+            Of the rows that it is fitted on, shape (rows,).
+        variance
+            Of the log odds of a day, as `HoldoutCalibration.odds_of_a_day`.
+
+        Notes
+        -----
+        The sandwich of a random effect: a shift of the log odds of a day moves the weights by the
+        inverse information times the sum of q (1 - q) x over its rows.
+        """
+        table, day = _table(scores), np.unique(days, return_inverse=True)[1]
+        expected = _sigmoid(table @ self.weights)
+        pull = table * (expected * (1 - expected))[:, None]
+        sums = np.stack([np.bincount(day, weights=column) for column in pull.T], axis=1)
+        moved = sums @ self.covariance
+        return replace(self, covariance=self.covariance + variance * moved.T @ moved)
+
     def drawn(self, scores: np.ndarray, draws: int) -> np.ndarray:
         """Return the shares that other holdouts of this size would give, shape (draws, rows)."""
         random = np.random.default_rng(0)
@@ -107,16 +129,16 @@ class DayEffect:
         together = float((gaps[1:] * gaps[:-1])[follows].mean()) if follows.any() else 0.0
         return cls(variance, float(np.clip(together / variance, 0.0, MOST_AUTOCORRELATION)))
 
+    @property
+    def long_run(self) -> float:
+        """The variance of the sum over many days, for each day."""
+        return self.variance * (1 + self.autocorrelation) / (1 - self.autocorrelation)
+
     def adds(self, days: np.ndarray) -> float:
         """Return its part of the variance of the mean of some rows, given their days."""
         rows = np.unique(days, return_counts=True)[1]
         shares = rows / rows.sum()
-        return float(
-            self.variance
-            * (shares**2).sum()
-            * (1 + self.autocorrelation)
-            / (1 - self.autocorrelation)
-        )
+        return float(self.long_run * (shares**2).sum())
 
 
 @dataclass(frozen=True)
@@ -132,12 +154,14 @@ class HoldoutCalibration:
     """The holdout, as labelled rows are compared with it.
 
     `auc` is None if it is not known. `error` is the standard error of the holdout, by series.
+    `odds_of_a_day` is the variance of the log odds of a day, for each day of many.
     """
 
     calibration: Calibration
     auc: float | None
     day_effects: dict[str, DayEffect]
     error: dict[str, float]
+    odds_of_a_day: float = 0.0
 
     @classmethod
     def of(
@@ -161,7 +185,12 @@ class HoldoutCalibration:
             name: sqrt(float(variances.sum()) / len(labels) ** 2 + effects[name].adds(when))
             for name, (_, variances) in parts.items()
         }
-        return cls(calibration, stats.auc(labels, scores).value, effects, error)
+        # A shift of the log odds moves the label rate by the mean of q (1 - q).
+        slope = float(parts["rate"][1].mean())
+        odds = effects["rate"].long_run / max(slope, EDGE) ** 2
+        if odds and days is not None:
+            calibration = calibration.with_days(scores, days, odds)
+        return cls(calibration, stats.auc(labels, scores).value, effects, error, odds)
 
     def shifts(self, labels: np.ndarray, scores: np.ndarray, days: np.ndarray) -> dict[str, Shift]:
         """Return the shifts of a window of labelled rows, by series.

@@ -170,7 +170,7 @@ class BinaryMonitor:
         self, predictions: WeeklyPredictions, confidence: float, metrics: Metrics | None
     ) -> Estimate:
         threshold = self.threshold or 0.0
-        expected, weeks = estimate(predictions, self.holdout.calibration, threshold, confidence)
+        expected, weeks = estimate(predictions, self.holdout, threshold, confidence)
         before = (metrics or {}).get("auc", {}).get("value", self.holdout.auc)
         compared = f" ({before:.3f} on the holdout)" if before else ""
         words = (
@@ -250,7 +250,7 @@ class MulticlassMonitor:
     def estimate(
         self, predictions: WeeklyPredictions, confidence: float, metrics: Metrics | None
     ) -> Estimate:
-        whole, weeks = estimate(predictions, self.claims.calibration, 0.0, confidence)
+        whole, weeks = estimate(predictions, self.claims, 0.0, confidence)
         accuracy = {"accuracy": whole["label_rate"]}
         words = (
             "Estimated from the probabilities alone, without labels: accuracy "

@@ -223,8 +223,7 @@ def _in_metric(row: MetricRow, report: Judgement, most_rows: int) -> Iterator[st
     derived = verdict.classify(name, row.difference, row.margin, rule.alpha, better)
     if row.verdict != derived:
         yield f"{name}: its verdict is {row.verdict!r}; from its numbers follows {derived!r}"
-    ways = len(rule.clusters)
-    needed = verdict.needed(name, row.difference, row.margin, rule.alpha, derived, ways)
+    needed = verdict.needed(name, row.difference, row.margin, rule.alpha, derived)
     if row.needed != needed:
         yield f"{name}: `needed` does not follow from its numbers"
 

@@ -48,6 +48,8 @@ NOTES = {
     "since src/model/schema.py of the base {about} does not show it.",
     "one holdout": "**Only {newest} decides**, because the models could not be compared "
     "on the other {parts} ({about}).",
+    "few periods": "**Only {newest} decides**, because an earlier one needs half of the training "
+    "data before it, two periods or more, and there are {about}.",
     "period left out": "One of the {parts} is left out: {about}.",
     "snapshots": "All rows of a period have one {about}, so they are taken to be independent, and "
     "only the newest period decides. If some rows belong together, name their column in `CLUSTERS` "

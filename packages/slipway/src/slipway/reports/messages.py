@@ -7,7 +7,9 @@ from slipway.comparison.verdict import newest_contradicts
 from slipway.dataset.periods import called
 from slipway.documents.document import Document
 from slipway.documents.text import to_text
-from slipway.metrics.clusters import DAY
+from slipway.metrics.clusters import DAY, ROW
+from slipway.metrics.inference import t_quantile
+from slipway.metrics.stats import quantile
 from slipway.numbers import counted, plain, signed
 from slipway.reports.reasons import NAMES, advice_on, newest_part, reason_of
 from slipway.untrusted import quote
@@ -22,6 +24,9 @@ INCOMPARABLE = {
 }
 
 STOPS_SHOWN = 8
+
+# Than an interval of many independent rows.
+MUCH_WIDER = 1.5
 
 
 def tone(report: Judgement) -> str:
@@ -146,10 +151,23 @@ def informative(report: Judgement) -> str:
     on = (
         f"on {counted(found.clusters, 'day')}"
         if unit == DAY
-        else f"of {found.clusters:,} {quote(unit)}"
+        else f"of {found.clusters:,} {_units(unit)}"
     )
     about = round_to_two(min(found.effective_rows, found.rows))
-    return f" These rows, {on}, are as informative as about {about:,} independent rows."
+    sentence = f" These rows, {on}, are as informative as about {about:,} independent rows."
+    return sentence + _uncertain_error(report, found)
+
+
+def _uncertain_error(report: Judgement, found: Difference) -> str:
+    """Return that the error itself is hardly known, if that widens the interval much."""
+    confidence = 1 - 2 * report.rule.alpha
+    if found.dof is None or t_quantile(confidence, found.dof) < MUCH_WIDER * quantile(confidence):
+        return ""
+    freedom = "1 degree" if found.dof == 1 else f"{found.dof:.2g} degrees"
+    return (
+        f" Their error is known with {freedom} of freedom only, so the interval reaches "
+        f"{t_quantile(confidence, found.dof):.1f} standard errors to each side."
+    )
 
 
 def _newest(report: Judgement) -> list[str]:
@@ -189,10 +207,19 @@ def why_inconclusive(report: Judgement) -> str:
     if metric.difference.insufficient_reason:
         return metric.difference.insufficient_reason
     if not metric.needed:
-        return "the rows are too few to rule out a loss that matters"
+        return (
+            f"the loss is as large as the margin: no number of {_units(report.unit)} decides that"
+        )
     have = metric.difference.clusters or report.rows
-    unit = {"row": "rows", DAY: "days"}.get(report.unit, "clusters of rows")
-    return f"about {round_up(max(metric.needed - have, 1)):,} more {unit} would decide it"
+    more = f"{round_up(max(metric.needed - have, 1)):,} more {_units(report.unit)}"
+    others = [_units(name) for name in report.rule.clusters if name != report.unit]
+    alike = f", with {others[0]} in proportion," if others else ""
+    return f"about {more}{alike} would decide it"
+
+
+def _units(unit: str) -> str:
+    """Return what clusters are called, such as *days* or *values of `customer`*."""
+    return {ROW: "rows", DAY: "days"}.get(unit, f"values of {quote(unit)}")
 
 
 def advice(report: Judgement) -> list[str]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from slipway.errors import INCONCLUSIVE, NO, YES
+from slipway.metrics.registry import Options
 from slipway.numbers import counted, plain
 from slipway.predictions.files import Skipped
 from slipway.shadow.labelled import LabelledMetrics, Labels, labelled_metrics, unknown_labels
@@ -190,6 +191,7 @@ def compare(
     judge: Judge,
     labels: Labels,
     following: Progress | None = None,
+    precision: float = Options().precision,
 ) -> Report:
     """Return the report on a candidate.
 
@@ -199,11 +201,14 @@ def compare(
         The metric that decides on labelled requests, and its margin.
     labels
         Of these requests or of others.
+    precision
+        At which the recall counts.
     """
     rows = scores.rows + scores.refused
     refused = Refusals(scores.refused, scores.refused / rows if rows else 0.0, scores.examples)
     flips, times = find_flips(scores), row_time(scores)
-    agreement, labelled = agreement_of(scores), labelled_metrics(scores, labels, judge)
+    agreement = agreement_of(scores)
+    labelled = labelled_metrics(scores, labels, judge, precision)
     status: Literal["yes", "no", "inconclusive"] = "inconclusive"
     reasons: list[str] = []
     summary = f"{counted(rows, 'request')} in the log, and {limits.min_rows:,} are needed"

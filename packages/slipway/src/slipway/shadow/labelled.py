@@ -21,7 +21,7 @@ from slipway.metrics.registry import (
     Options,
     Predictions,
     Sample,
-    compared_of,
+    reported_of,
 )
 from slipway.numbers import counted
 from slipway.predictions.answers import class_name
@@ -77,10 +77,17 @@ class LabelledMetrics:
     metrics: list[LabelledMetric]
 
 
-def labelled_metrics(scores: PairedScores, labels: Labels, judge: Judge) -> LabelledMetrics | None:
-    """Return every metric of both models on the labelled requests.
+def labelled_metrics(
+    scores: PairedScores, labels: Labels, judge: Judge, precision: float = Options().precision
+) -> LabelledMetrics | None:
+    """Return the metrics of both models on the labelled requests.
 
     A row that was sent more than once counts once, with its last answer.
+
+    Parameters
+    ----------
+    precision
+        At which the recall counts.
     """
     last = scores.newest_of_each_key()
     codes, _ = codes_of(scores, labels)
@@ -89,13 +96,14 @@ def labelled_metrics(scores: PairedScores, labels: Labels, judge: Judge) -> Labe
         return None
     truth = np.array([codes[key] for key in scores.keys[at].tolist()], dtype="float64")
     live, candidate = scores.live.take(at), scores.candidate.take(at)
-    days, level = Way.of(scores.days[at], ordered=True), 1 - 2 * judge.alpha
+    days = Way.of(scores.days[at], ordered=True)
+    options = Options(1 - 2 * judge.alpha, precision=precision)
     metrics = [
-        _measure(name, _difference(name, truth, live, candidate, days, level), days.count, judge)
-        for name in compared_of(scores.task.name)
+        _measure(name, _difference(name, truth, live, candidate, days, options), days.count, judge)
+        for name in reported_of(scores.task.name, judge.primary, judge.guards)
     ]
     positives = scores.task.counts(truth).get("positives")
-    return LabelledMetrics(len(at), positives, days.count, level, metrics)
+    return LabelledMetrics(len(at), positives, days.count, options.confidence, metrics)
 
 
 def codes_of(scores: PairedScores, labels: Labels) -> tuple[dict[str, float], list[str]]:
@@ -127,13 +135,13 @@ def _difference(
     live: Predictions,
     candidate: Predictions,
     days: Way,
-    level: float,
+    options: Options,
 ) -> Difference:
     measure = ALL[name].measure
     if isinstance(measure, ByInfluence):
-        first, second = measure.influence(labels, live), measure.influence(labels, candidate)
-        return sequential.difference(first, second, days, level)
-    fixed = ALL[name].difference(Sample.of(labels), live, candidate, Options(level))
+        first, second = (measure.of(labels, model, options) for model in (live, candidate))
+        return sequential.difference(first, second, days, options.confidence)
+    fixed = ALL[name].difference(Sample.of(labels), live, candidate, options)
     return replace(
         fixed,
         se=0.0,

@@ -75,7 +75,8 @@ def _report(answered: Answered, log: str, params: Params, labels: Labels) -> Rep
         answered.what, answered.model, answered.live, log, answered.others, answered.faults
     )
     scores = pair_scores(answered.answers, time_zone())
-    return compare(scores, subject, params.deploy.shadow, params.judge, labels)
+    precision = params.evaluate.precision
+    return compare(scores, subject, params.deploy.shadow, params.judge, labels, None, precision)
 
 
 def follow_log(params: Params, candidate: str, log: str, out: Path) -> NoReturn:
@@ -113,8 +114,8 @@ def report_followed(
     of_live = (each for each in _read_answers(folder) if each["live"]["model"] == live)
     scores = pair_scores(of_live, time_zone())
     subject = Subject("model in shadow mode", folder.name, live, params.serve.log, others)
-    known = labels_of(params, labels)
-    return compare(scores, subject, params.deploy.shadow, params.judge, known, progress)
+    known, precision = labels_of(params, labels), params.evaluate.precision
+    return compare(scores, subject, params.deploy.shadow, params.judge, known, progress, precision)
 
 
 def _read_answers(folder: Path) -> Iterator[Answer]:

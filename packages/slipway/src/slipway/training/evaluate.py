@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,8 @@ from slipway.fairness.measure import Scope
 from slipway.fairness.measure import measure as measure_groups
 from slipway.metrics.calibration import BinCurves
 from slipway.metrics.groups import group_of
-from slipway.metrics.registry import ALL, Options, Sample, headline_of, metrics_of
+from slipway.metrics.inference import insufficient_reason
+from slipway.metrics.registry import ALL, Metric, Options, Sample, headline_of, metrics_of
 from slipway.numbers import counted, plain, signed
 from slipway.training.decision_costs import cost_curve, cost_lines, decision_costs, disagreement
 from slipway.training.diagnostics import DIAGNOSTICS
@@ -28,6 +29,7 @@ from slipway.training.scores import score_columns
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from slipway.metrics.paired import Difference
     from slipway.metrics.stats import Estimate
     from slipway.project import Columns
     from slipway.settings import Evaluate, Params
@@ -37,6 +39,9 @@ if TYPE_CHECKING:
 # The part of what a baseline is better by than the simplest one that a model may lose: a difference
 # that is no reason to prefer the baseline, however many rows show it.
 NEGLIGIBLE = 0.01
+
+# With two, Student's t has one degree of freedom: a model of no use is as likely to pass as not.
+FEWEST_CLUSTERS = 3
 
 # What metrics.json has of a disparity: limits are those of a judgement.
 SHOWN = ("value", "low", "high", "rate", "smallest", "largest")
@@ -177,11 +182,7 @@ def check_baselines(
     for name, theirs in baselines.items():
         baseline = task.predictions(theirs, settings.threshold)
         for metric in headline_of(task.name):
-            found = ALL[metric].difference(sample, baseline, model, options)
-            if found.insufficient_reason and sample.clusters.ways:
-                # Too few clusters: what independent rows do not show, dependent ones do not either.
-                alone = Sample.of(sample.labels)
-                found = ALL[metric].difference(alone, baseline, model, options)
+            found = _difference(ALL[metric], sample, baseline, model, options)
             up, down, sign = found.p_up, found.p_down, 1
             if not ALL[metric].higher_is_better:
                 up, down, sign = down, up, -1
@@ -202,6 +203,23 @@ def check_baselines(
                 why = f"; {found.insufficient_reason}" if found.insufficient_reason else ""
                 open_cases.append(f"not shown to be better than {name}: {numbers}{why}")
     return open_cases
+
+
+def _difference(
+    metric: Metric, sample: Sample, baseline: Predictions, model: Predictions, options: Options
+) -> Difference:
+    """Return the paired difference, also of fewer clusters than a verdict needs.
+
+    So few days do not show how they depend on their neighbours: they count as independent of each
+    other. Of fewer than `FEWEST_CLUSTERS`, all rows do, else no model would ever be refused.
+    """
+    few = insufficient_reason(sample.clusters, sample.rows)
+    if few and sample.clusters.count(sample.rows) < FEWEST_CLUSTERS:
+        sample = Sample.of(sample.labels)
+    elif few:
+        sample = replace(sample, clusters=sample.clusters.unordered())
+    found = metric.difference(sample, baseline, model, options)
+    return replace(found, insufficient_reason="") if found.insufficient_reason == few else found
 
 
 def slice_table(rows: Columns, sample: Sample, scores: np.ndarray, params: Params) -> list[CsvRow]:

@@ -3,31 +3,37 @@
 Periods are held out in the order of time, each predicted by a model that learned from the periods
 before it; where rows are not held out by time, folds, each predicted by a model of the others. Only
 the parts that no origin scores (`prepare.origins`) are read: a model that was chosen on rows that
-the judge compares on could not be judged on them.
+the judge compares on could not be judged on them. A choice is no verdict: the best of several
+candidates looks better than it is.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from slipway import project
+from slipway.dataset.dependence import Dependence, column_of
 from slipway.dataset.labelled import LabelledRows
+from slipway.dataset.periods import Span
 from slipway.dataset.split import Dataset
 from slipway.dataset.table import FOLD
 from slipway.dataset.tables import write_json
 from slipway.errors import NO, YES, SlipwayError
-from slipway.metrics.registry import ALL, Options, Sample
-from slipway.numbers import counted, plain
+from slipway.metrics.registry import ALL, Predictions, Sample
+from slipway.metrics.stats import Estimate
+from slipway.numbers import counted, plain, signed
 from slipway.progress import track
 from slipway.training.periods import Period, fit_and_score, joined
 from slipway.workers import workers
 
 if TYPE_CHECKING:
+    from slipway.project import Columns
     from slipway.settings import Params
 
 SEARCH = Path("build/search.json")
@@ -42,11 +48,34 @@ Changes = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Tried:
-    """A candidate: the settings that it changes, and its metric on each held-out period."""
+    """A candidate.
+
+    Attributes
+    ----------
+    changes
+        The settings that it changes.
+    values, mean
+        Its metric on each held-out period, and their mean, weighted by their rows.
+    difference
+        `mean` less that of the current settings, with its interval, on rows that depend on each
+        other as those of a verdict do; None for the current settings, or if it does not exist.
+    not_shown
+        Why the rows show nothing, such as too few days; empty if they may.
+    """
 
     changes: Changes
     values: list[float]
     mean: float
+    difference: Estimate | None = None
+    not_shown: str = ""
+
+    def gain(self) -> str:
+        """Return the difference in words; empty if there is none."""
+        if self.difference is None:
+            return ""
+        ends = f"{signed(self.difference.low)} to {signed(self.difference.high)}"
+        reason = f"; {self.not_shown}" if self.not_shown else ""
+        return f"{signed(self.difference.value)} ({ends}{reason})"
 
 
 @dataclass(frozen=True)
@@ -78,6 +107,15 @@ class Search:
     def exit_code(self) -> int:
         return YES if self.chosen else NO
 
+    @property
+    def is_shown(self) -> bool:
+        """Whether the interval of the best candidate has only gains."""
+        best = next(tried for tried in self.tried if tried.changes == self.chosen)
+        if best.difference is None or best.not_shown:
+            return False
+        low, high = best.difference.low, best.difference.high
+        return low > 0 if ALL[self.metric].higher_is_better else high < 0
+
     def as_dict(self) -> dict[str, Any]:
         return {"version": 1} | asdict(self)
 
@@ -89,10 +127,14 @@ class Search:
         for tried in self.tried:
             mark = "→" if tried.changes == self.chosen else " "
             values = "  ".join(map(plain, tried.values))
-            lines.append(f"{mark} {plain(tried.mean)}  ({values})  {named(tried.changes)}")
+            line = f"{mark} {plain(tried.mean)}  ({values})  {named(tried.changes)}"
+            lines.append(f"{line}  {tried.gain()}".rstrip())
         if self.chosen:
             after = BY_HAND if project.not_retrainable() else "`slipway retrain`"
-            lines.append(f"best: {named(self.chosen)}; `slipway judge` decides after {after}")
+            shown = "" if self.is_shown else ", not shown to be better than the current settings"
+            lines.append(
+                f"best: {named(self.chosen)}{shown}; `slipway judge` decides after {after}"
+            )
         else:
             lines.append("no candidate is better than the current settings")
         return "\n".join(lines)
@@ -111,26 +153,30 @@ def search(params: Params, folder: Path | None = None, out: Path | None = SEARCH
     dataset = Dataset.open(params, folder)
     unseen = dataset.unseen(params.prepare.origins)
     metric, folds = params.judge.primary, _folds(dataset, len(unseen))
-    periods = [
-        Period.of(LabelledRows.of(rows).labelled(dataset.periods[part]))
-        for part, rows in zip(unseen, dataset.table.read_each(unseen), strict=True)
-    ]
-    threshold = params.evaluate.threshold
+    dependence = Dependence.declared()
+    periods, columns = [], []
+    for part, each in zip(unseen, dataset.table.read_each(unseen), strict=True):
+        rows = LabelledRows.of(each).labelled(dataset.periods[part])
+        periods.append(Period.of(rows))
+        columns.append({name: column_of(name, rows.columns) for name in dependence.needed})
+    held = [at for _, at in folds]
+    sample = _sample(
+        [periods[at] for at in held],
+        [columns[at] for at in held],
+        dependence,
+        Span(len(held), dataset.table.unit),
+    )
     jobs = [
-        ({**params.train, **changes}, metric, threshold, params.prepare.sample_rows, learned, held)
+        ({**params.train, **changes}, params.prepare.sample_rows, learned, at)
         for changes in candidates
-        for learned, held in folds
+        for learned, at in folds
     ]
     with workers() as pool:
-        values = list(track(pool.run(_try, jobs, periods), "Trying candidates", len(jobs)))
+        scores = track(pool.run(_try, jobs, periods), "Trying candidates", len(jobs))
+        tried = list(_tried(candidates, iter(scores), sample, params))
         where = pool.where
-    tried = [
-        Tried(changes, part, float(np.mean(part)))
-        for changes, part in zip(candidates, _parts(values, len(folds)), strict=True)
-    ]
-    held = [dataset.periods[at] for _, at in folds]
-    rows = sum(len(periods[at].labels) for _, at in folds)
-    result = Search(metric, held, rows, tried, _best(tried, metric), where)
+    names = [dataset.periods[at] for at in held]
+    result = Search(metric, names, sample.rows, tried, _best(tried, metric), where)
     if out:
         write_json(result.as_dict(), out)
     return result
@@ -182,31 +228,63 @@ def _folds(dataset: Dataset, parts: int) -> list[tuple[list[int], int]]:
     return [([part for part in range(parts) if part != held], held) for held in held_out]
 
 
+def _sample(
+    periods: Sequence[Period],
+    columns: Sequence[Columns],
+    dependence: Dependence,
+    span: Span,
+) -> Sample:
+    """Return the labels of the held-out periods, and which rows depend on each other."""
+    together = {name: np.concatenate([each[name] for each in columns]) for name in columns[0]}
+    labels = np.concatenate([period.labels for period in periods]).astype("float64")
+    ends = np.cumsum([len(period.labels) for period in periods]).tolist()
+    slices = tuple(slice(start, end) for start, end in zip([0, *ends], ends, strict=False))
+    return Sample(labels, dependence.within(together, span).clusters(together), slices)
+
+
 def _try(
     train: Mapping[str, Any],
-    metric: str,
-    threshold: float,
     most: int | None,
     learned: list[int],
     held: int,
     periods: list[Period],
-) -> float:
-    """Fit on some periods and return the metric on a later one."""
+) -> np.ndarray:
+    """Fit on some periods and return the scores on a later one."""
     try:
-        scores = fit_and_score(train, joined((periods[at] for at in learned), most), periods[held])
+        return fit_and_score(train, joined((periods[at] for at in learned), most), periods[held])
     except SlipwayError as error:
         raise SlipwayError(
             f"cannot be fitted with {named(train)}: {' '.join(str(error).split())[:300]}",
             "correct the candidate in params.yaml",
         ) from None
-    sample = Sample.of(periods[held].labels.astype("float64"))
-    model = project.task().predictions(scores, threshold)
-    return ALL[metric].estimate(sample, model, Options()).value
+
+
+def _tried(
+    candidates: Sequence[Changes], scores: Iterator[np.ndarray], sample: Sample, params: Params
+) -> Iterator[Tried]:
+    """Yield each candidate with its metric; the first one has the current settings."""
+    metric, task = ALL[params.judge.primary], project.task()
+    options = replace(params.evaluate.options, confidence=1 - 2 * params.judge.alpha)
+    current: Predictions | None = None
+    for changes in candidates:
+        parts = list(islice(scores, len(sample.periods)))
+        model = task.predictions(np.concatenate(parts), params.evaluate.threshold)
+        values = [
+            metric.estimate(Sample.of(sample.labels[rows]), model.take(rows), options).value
+            for rows in sample.periods
+        ]
+        mean = metric.estimate(sample, model, options).value
+        if current is None:
+            current = model
+            yield Tried(changes, values, mean)
+            continue
+        found = metric.difference(sample, current, model, options)
+        if found.first is None:
+            yield Tried(changes, values, mean, not_shown=found.insufficient_reason)
+            continue
+        difference = Estimate(found.value, found.low, found.high)
+        yield Tried(changes, values, mean, difference, found.insufficient_reason)
 
 
 def _best(tried: list[Tried], metric: str) -> Changes:
     return max(tried, key=lambda candidate: ALL[metric].sign * candidate.mean).changes
-
-
-def _parts(values: list[float], size: int) -> list[list[float]]:
-    return [values[start : start + size] for start in range(0, len(values), size)]

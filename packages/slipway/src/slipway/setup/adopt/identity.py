@@ -263,12 +263,17 @@ def name_few_clusters(
                     "`judge.on_inconclusive` of params.yaml decides",
                 )
             )
-    if entity is not None and (count := len(table.columns[entity].distinct)) < FEWEST:
+    if entity is None:
+        return
+    # Without a time about half of the values are held out or in the folds that are compared on.
+    fewest = FEWEST if time is not None else 2 * FEWEST
+    if (count := len(table.columns[entity].distinct)) < fewest:
+        half = ", and about half of the values are compared on" if time is None else ""
         decisions.append(
             Decision(
                 f"`{entity}` has {counted(count, 'value')}, and a verdict compares on {FEWEST} "
                 "or more",
-                "rows of the same one depend on each other, so each change is inconclusive",
+                f"rows of the same one depend on each other{half}: each change is inconclusive",
                 "leave --entity out if the model is used on these only",
             )
         )
