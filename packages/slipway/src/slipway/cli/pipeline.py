@@ -158,7 +158,7 @@ def backtest() -> None:
 
 
 def search() -> None:
-    """Try other parameters on the training data. Exit codes: 0 better ones found, 1 none.
+    """Try other parameters on the training data. Exit codes: 0 a better value found, 1 none.
 
     Reads src/model, `search.candidates` of params.yaml and the periods of data/ before the first
     origin (`prepare.origins`), on which no models are compared; writes build/search.json.
