@@ -151,7 +151,7 @@ def test_a_cluster_with_other_code_is_refused(
     source.write_text(source.read_text("utf-8") + "\nEDITED = True\n", "utf-8")
     with cluster(fast, tmp_path) as started:
         monkeypatch.setenv(ADDRESS, started.address)
-        with pytest.raises(SlipwayError, match="2 of 2 workers have other code or libraries"):
+        with pytest.raises(SlipwayError, match="other code or libraries on 2 of 2 workers"):
             searched(fast)
 
 
