@@ -36,6 +36,9 @@ NUMBER = 7
 
 RUN = 4711
 
+# How many cores a command uses: the tests limit them, the benchmark of a pull request does not.
+CORES = ("OMP_NUM_THREADS", "LOKY_MAX_CPU_COUNT")
+
 # The repository of somebody who may only read ours.
 FORK = 200
 
@@ -124,7 +127,7 @@ class Act:
             "GIT_ORIGIN": str(self.origin),
             "TESTS_BIN": str(Path(sys.executable).parent),
             # Threads and processes on busy cores only wait.
-            **{name: os.environ[name] for name in ("OMP_NUM_THREADS", "LOKY_MAX_CPU_COUNT")},
+            **{name: os.environ[name] for name in CORES if name in os.environ},
             "SSL_CERT_FILE": self.github.certificate,
             "NODE_EXTRA_CA_CERTS": self.github.certificate,
             **{name: value for name, value in self.tools.items() if name.isupper()},
