@@ -148,7 +148,7 @@ FOLDED = ((60, 3000, 5), (200, 3000, 5), (60, 600, 20))
 
 
 def print_folds(pool: ProcessPoolExecutor, runs: int) -> None:
-    """Print how often two least-squares fits on other, equally good features are told apart.
+    """Print how often two least-squares fits on other, equally good features are called different.
 
     As of a table without a time: a holdout of a fifth of the entities and three of eight folds.
     """
@@ -169,10 +169,12 @@ def print_folds(pool: ProcessPoolExecutor, runs: int) -> None:
 
 def told_apart(entities: int, rows: int, features: int, runs: int) -> float:
     random = np.random.default_rng(entities + rows)
-    return sum(_are_told_apart(random, entities, rows, features) for _ in range(runs)) / runs
+    return sum(_are_called_different(random, entities, rows, features) for _ in range(runs)) / runs
 
 
-def _are_told_apart(random: np.random.Generator, entities: int, rows: int, features: int) -> bool:
+def _are_called_different(
+    random: np.random.Generator, entities: int, rows: int, features: int
+) -> bool:
     entity = random.integers(0, entities, rows)
     x = random.normal(size=(rows, 2 * features))
     x += random.normal(size=(entities, 2 * features))[entity] / 2

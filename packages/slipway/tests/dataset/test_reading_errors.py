@@ -1,4 +1,4 @@
-"""A file that cannot be read is told apart from others that cannot, each with its own next step."""
+"""Each cause for which a file cannot be read has its own message and next step."""
 
 from __future__ import annotations
 

@@ -61,10 +61,10 @@ def test_an_estimate_is_right_when_the_rows_have_moved_and_blind_when_their_labe
         for name, how in cases.items():
             labels, scores, days = draw(rng, 10_000, **how)
             arrived = log_of([(labels, scores, days)], [np.zeros(len(labels), dtype=bool)])
-            said, _ = estimate(arrived, known, THRESHOLD, 0.95)
-            gaps.setdefault(name, []).append(said["auc"].value - stats.auc(labels, scores).value)
+            found, _ = estimate(arrived, known, THRESHOLD, 0.95)
+            gaps.setdefault(name, []).append(found["auc"].value - stats.auc(labels, scores).value)
             losses = stats.log_losses(labels, scores).mean()
-            gaps.setdefault(f"{name}: loss", []).append(said["log_loss"].value - losses)
+            gaps.setdefault(f"{name}: loss", []).append(found["log_loss"].value - losses)
     means = {name: float(np.mean(values)) for name, values in gaps.items()}
     assert abs(means["same"]) < 0.004
     assert abs(means["rows moved"]) < 0.006
@@ -82,7 +82,7 @@ def test_the_interval_of_an_estimate_holds_what_labels_later_show(rest: float) -
         known = calibration(rng, rows=5_000, rest=rest)
         labels, scores, days = draw(rng, 2_000, moved=0.3, rest=rest)
         arrived = log_of([(labels, scores, days)], [np.zeros(len(labels), dtype=bool)])
-        said, _ = estimate(arrived, known, THRESHOLD, 0.95)
+        found, _ = estimate(arrived, known, THRESHOLD, 0.95)
         positive, called = labels == 1, scores >= THRESHOLD
         truth = {
             "auc": stats.auc(labels, scores).value,
@@ -92,5 +92,5 @@ def test_the_interval_of_an_estimate_holds_what_labels_later_show(rest: float) -
             "recall": float(called[positive].mean()),
             "label_rate": float(labels.mean()),
         }
-        inside.append([said[name].low <= truth[name] <= said[name].high for name in truth])
+        inside.append([found[name].low <= truth[name] <= found[name].high for name in truth])
     assert np.mean(inside, axis=0) == pytest.approx(np.full(6, 0.95), abs=0.07)
