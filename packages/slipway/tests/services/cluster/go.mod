@@ -1,4 +1,4 @@
-module slipway/tests/cluster
+module slipway-test-cluster
 
 go 1.26.0
 

@@ -1,5 +1,5 @@
-// A Kubernetes cluster for the tests, in one program that is called by several names: kubectl, the
-// API server, the controllers of deployments, and the end of a node at which `kubectl exec` and
+// A Kubernetes cluster for the tests, in one program that is called by several names: the API
+// server, the controllers of deployments, and the end of a node at which `kubectl exec` and
 // `kubectl logs` arrive. The nodes themselves are played by tests/kubernetes/node.py.
 package main
 
@@ -11,11 +11,8 @@ import (
 
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
-	_ "k8s.io/client-go/plugin/pkg/client/auth"
 	"k8s.io/client-go/tools/clientcmd"
 	"k8s.io/component-base/cli"
-	kubectl "k8s.io/kubectl/pkg/cmd"
-	"k8s.io/kubectl/pkg/cmd/util"
 	apiserver "k8s.io/kubernetes/cmd/kube-apiserver/app"
 	"k8s.io/kubernetes/pkg/controller/deployment"
 	"k8s.io/kubernetes/pkg/controller/replicaset"
@@ -23,8 +20,6 @@ import (
 
 func main() {
 	switch name := filepath.Base(os.Args[0]); name {
-	case "kubectl":
-		util.CheckErr(cli.RunNoErrOutput(kubectl.NewDefaultKubectlCommand()))
 	case "kube-apiserver":
 		os.Exit(cli.Run(apiserver.NewAPIServerCommand()))
 	case "kube-controllers": // KUBECONFIG
