@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-import re
 
 import pytest
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from slipway.docker import docker
-from slipway.release.image.packages import Platform, lines_for
+from slipway.release.image.packages import Platform
 from slipway.training.score import MODEL, read_manifest
 
 
@@ -45,10 +46,14 @@ def test_a_list_that_does_not_would_be_found(text):
 
 def test_it_names_every_locked_package_with_a_hash_of_the_lock(parts, service_image, base_image):
     lock = (service_image.tree / "requirements-serve.lock").read_text("utf-8")
+    markers = Platform.of_image(base_image).markers()
+    image = {name: str(value) for name, value in markers.items()}
     locked = {}
-    for line in lines_for(lock, Platform.of_image(base_image)):
-        name, version = re.split("==| ", line)[:2]
-        locked[name.lower().replace("_", "-").replace(".", "-"), version] = line
+    for line in lock.replace("\\\n", " ").splitlines():
+        required = Requirement(line.partition("--hash")[0].strip())
+        if required.marker is None or required.marker.evaluate(image):
+            version = str(required.specifier).removeprefix("==")
+            locked[canonicalize_name(required.name), version] = line
 
     listed = of_kind(parts, "pkg:pypi/")
 

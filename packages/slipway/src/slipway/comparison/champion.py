@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import tomllib
@@ -30,6 +29,7 @@ from slipway.texts import read_text
 from slipway.training.backtest import BACKTEST, Backtest
 from slipway.training.score import MODEL, read_manifest
 from slipway.training.scores import read_scores
+from slipway.uv import settings_of_pip
 
 ENVIRONMENTS = Path("build/environments")
 
@@ -206,18 +206,10 @@ def _python_for(root: Path, tree: Path) -> str:
         run([sys.executable, "-m", "venv", "--clear", "--without-pip", str(folder)], tree)
         install = ["uv", "pip", "install", "-q", "--python", python, "--no-deps"]
         options = ["--require-hashes", *wheels_of(tree), "-r", str(REQUIREMENTS)]
-        run([*install, *options], tree, settings=_settings_of_pip())
+        run([*install, *options], tree, settings=settings_of_pip())
         _add_command(folder / "bin" / "slipway", python)
         ready.write_text(made_for, "utf-8")
     return python
-
-
-def _settings_of_pip() -> dict[str, str]:
-    """Return, as variables of uv, the mirror that pip's settings name: uv does not read them."""
-    asked = [sys.executable, "-m", "pip", "config", "get", "global.index-url"]
-    set_in = subprocess.run(asked, capture_output=True, text=True, check=False).stdout.strip()
-    index = os.environ.get("UV_DEFAULT_INDEX") or os.environ.get("PIP_INDEX_URL") or set_in
-    return {"UV_SYSTEM_CERTS": "1"} | ({"UV_DEFAULT_INDEX": index} if index else {})
 
 
 def wheels_of(tree: Path) -> list[str]:

@@ -1,28 +1,39 @@
 """The packages of the service, unpacked on this machine for the image's Python.
 
-So the image is built without network, compiler, pip or certificates, on macOS as on Linux.
+So the image is built without network, compiler, pip or certificates, on macOS as on Linux. uv
+shares its cache with `make setup`: what is installed there is not fetched again.
 """
 
 from __future__ import annotations
 
 import json
+import re
 import shutil
-import subprocess
-import sys
+import tomllib
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
+from typing import cast
+
+from packaging.markers import Environment
+from packaging.pylock import PackageWheel, Pylock
+from packaging.tags import Tag, compatible_tags, cpython_tags
 
 from slipway.dataset.tables import read_json, write_json
 from slipway.docker import docker
 from slipway.errors import SlipwayError
 from slipway.release.machine import DISTRIBUTION
 from slipway.texts import read_text
+from slipway.uv import run_uv
 
 PULL_SECONDS = 900
 
-OLDEST_GLIBC = 17  # that of manylinux2014; pip adds the names of still older ones itself
+# Those that uv has platforms for.
+MACHINES = ("x86_64", "aarch64")
+GLIBCS = (17, 28, *range(31, 41))
+
+OLD_NAMES = {17: "manylinux2014", 12: "manylinux2010", 5: "manylinux1"}
 
 PROBE = """
 import json, platform
@@ -60,28 +71,49 @@ class Platform:
                 "3.11 or newer on glibc is needed",
                 "use a python:3.11-slim (Debian) image; there are no wheels for Alpine",
             )
-        return cls(found["python"], found["machine"], int(version.split(".")[1]))
+        platform = cls(found["python"], found["machine"], int(version.split(".")[1]))
+        if platform.machine not in MACHINES or platform.glibc < GLIBCS[0]:
+            raise SlipwayError(
+                f"deploy.base_image {base}: glibc {version} on {platform.machine}; glibc "
+                f"2.{GLIBCS[0]} or newer on {' or '.join(MACHINES)} is needed",
+                "use a python:3.11-slim (Debian) image of one of these processors",
+            )
+        return platform
 
-    def pip_options(self) -> list[str]:
-        """Return the options that make pip choose wheels for the image, on any machine."""
-        major, minor, *_ = self.python.split(".")
-        glibcs = [f"manylinux_2_{minor}" for minor in range(self.glibc, OLDEST_GLIBC - 1, -1)]
-        names = [f"{name}_{self.machine}" for name in (*glibcs, "manylinux2014")]
+    def options(self) -> list[str]:
+        """Return the options that make uv choose wheels for the image, on any machine."""
+        glibc = max(each for each in GLIBCS if each <= self.glibc)
+        name = f"{self.machine}-manylinux_2_{glibc}"
+        return [f"--python-platform={name}", f"--python-version={self.python}"]
+
+    def tags(self) -> list[Tag]:
+        """Return the tags of wheels that the image takes, the best first."""
+        version = tuple(map(int, self.python.split(".")[:2]))
+        platforms = [
+            f"{name}_{self.machine}"
+            for glibc in range(self.glibc, 4, -1)
+            for name in (f"manylinux_2_{glibc}", OLD_NAMES.get(glibc))
+            if name
+        ]
+        platforms.append(f"linux_{self.machine}")
+        interpreter = f"cp{version[0]}{version[1]}"
         return [
-            *(f"--platform={name}" for name in names),
-            *(f"--python-version={self.python}", "--implementation=cp", f"--abi=cp{major}{minor}"),
+            *cpython_tags(version, platforms=platforms),
+            *compatible_tags(version, interpreter, platforms),
         ]
 
-    def markers(self) -> dict[str, str]:
-        """Return the environment for the markers of the lock."""
+    def markers(self) -> Environment:
+        """Return the environment for the markers of a lock."""
         return {
             "implementation_name": "cpython",
             "implementation_version": self.python,
             "os_name": "posix",
             "platform_machine": self.machine,
-            "platform_python_implementation": "CPython",
+            "platform_release": "",
             "platform_system": "Linux",
+            "platform_version": "",
             "python_full_version": self.python,
+            "platform_python_implementation": "CPython",
             "python_version": ".".join(self.python.split(".")[:2]),
             "sys_platform": "linux",
         }
@@ -114,24 +146,6 @@ def install(lock: Path, platform: Platform, cache: Path) -> Site:
     return Site(folder / "site", [Package(**package) for package in listed])
 
 
-def lines_for(lock: str, platform: Platform) -> Iterator[str]:
-    """Yield the requirements of a lock, with their hashes, whose markers match the image.
-
-    pip evaluates markers for the machine that it runs on, whatever its platform options are.
-    """
-    from packaging.requirements import Requirement
-
-    for line in lock.replace("\\\n", " ").splitlines():
-        requirement, *hashes = line.split(" --hash=")
-        if not requirement.strip() or requirement.startswith("#"):
-            continue
-        parsed = Requirement(requirement.strip())
-        if parsed.name == DISTRIBUTION:
-            continue  # a released machine is part of the bento
-        if parsed.marker is None or parsed.marker.evaluate(platform.markers()):
-            yield " --hash=".join([f"{parsed.name}{parsed.specifier}", *map(str.strip, hashes)])
-
-
 def _probe(base: str) -> str:
     run = ["run", "--rm", "--network=none", "--entrypoint=python3"]
     return docker(*run, base, "-c", PROBE, seconds=PULL_SECONDS)
@@ -140,52 +154,74 @@ def _probe(base: str) -> str:
 def _fill(folder: Path, lock: Path, platform: Platform) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    requirements, report = folder / "requirements.lock", folder / "report.json"
-    requirements.write_text("\n".join(lines_for(read_text(lock), platform)) + "\n", "utf-8")
-    command = [
-        *(sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"),
-        *("--no-deps", "--require-hashes", "--only-binary=:all:", "--no-compile"),
-        *platform.pip_options(),
-        *("--target", str(folder / "site"), "--report", str(report), "-r", str(requirements)),
-    ]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    packages = _choose(folder, lock, platform)
+    chosen = folder / "requirements.lock"
+    lines = [f"{each.name}=={each.version} --hash=sha256:{each.sha256}\n" for each in packages]
+    chosen.write_text("".join(lines), "utf-8")
+    install = ("pip", "install", "--no-deps", "--require-hashes", "--link-mode=copy")
+    target = (f"--target={folder / 'site'}", f"--requirements={chosen}")
+    _ask(lock, platform, *install, *target)
+    _drop_scripts(folder / "site")
+    write_json([asdict(package) for package in packages], folder / "packages.json")
+
+
+def _choose(folder: Path, lock: Path, platform: Platform) -> list[Package]:
+    """Return the package of each line that is for the image, with the hash of its best wheel.
+
+    The index names the wheels (PEP 751); only those that the lock names are taken.
+    """
+    text = "\n".join(_without_machine(read_text(lock)))
+    known = set(re.findall(r"--hash=sha256:([0-9a-f]{64})", text))
+    source, listed = folder / "image.lock", folder / "pylock.toml"
+    source.write_text(text, "utf-8")
+    _ask(lock, platform, "pip", "compile", "--no-deps", str(source), f"--output-file={listed}")
+    pylock = Pylock.from_dict(tomllib.loads(listed.read_text("utf-8")))
+    packages = []
+    for package, wheel in pylock.select(environment=platform.markers(), tags=platform.tags()):
+        digest = cast(PackageWheel, wheel).hashes.get("sha256", "")
+        if digest not in known:
+            raise SlipwayError(
+                f"{lock}: {package.name} {package.version}: the wheel of the package index has "
+                f"sha256 {digest or 'none'}, which the lock does not name",
+                "stop here: the index returned another file than the lock names",
+            )
+        packages.append(Package(package.name, str(package.version), digest))
+    return sorted(packages, key=lambda each: each.name)
+
+
+def _without_machine(lock: str) -> Iterator[str]:
+    """Yield the lines of a lock but that of a released machine, which is part of the bento."""
+    for line in lock.replace("\\\n", " ").splitlines():
+        if not re.match(rf"{DISTRIBUTION}\b", line):
+            yield line
+
+
+def _ask(lock: Path, platform: Platform, *command: str) -> None:
+    done = run_uv(*command, "--only-binary=:all:", "--no-config", *platform.options())
     if done.returncode:
-        output = (done.stderr.strip() or done.stdout.strip()).splitlines()[-12:]
+        output = "\n".join((done.stderr.strip() or done.stdout.strip()).splitlines()[-12:])
         python = f"Python {platform.python} on {platform.machine}"
         raise SlipwayError(
-            f"{lock}: pip could not unpack it for {python}:\n  " + "\n  ".join(output),
-            _advice("\n".join(output)),
+            f"{lock}: uv could not unpack it for {python}:\n  " + output.replace("\n", "\n  "),
+            _advice(output),
         )
-    _drop_scripts(folder / "site")
-    write_json(_installed(report), folder / "packages.json")
 
 
 def _drop_scripts(site: Path) -> None:
     """Remove scripts and their entries in RECORD: they start the Python of this machine."""
     shutil.rmtree(site / "bin", ignore_errors=True)
+    (site / ".lock").unlink(missing_ok=True)  # uv's own
     for record in site.glob("*.dist-info/RECORD"):
         lines = record.read_bytes().splitlines(keepends=True)
-        record.write_bytes(b"".join(line for line in lines if not line.startswith(b"../../bin/")))
+        record.write_bytes(b"".join(line for line in lines if not line.startswith(b"bin/")))
 
 
 def _advice(output: str) -> str:
     known = {
-        "do not match the hashes": "stop here: the index returned another file than the lock names",
-        "no space left": "free space on the disk of build/",
-        "no matching distribution": "that package has no wheel for the base image: choose another "
-        "version (`make lock`) or another deploy.base_image",
+        "hash mismatch": "stop here: the index returned another file than the lock names",
+        "no space left": "free space on the disk of build/ and of uv's cache",
+        "no usable wheels": "that package has no wheel for the base image: choose another version "
+        "(`make lock`) or another deploy.base_image",
     }
     found = [advice for part, advice in known.items() if part in output.lower()]
     return next(iter(found), "check that the package index answers, then retry")
-
-
-def _installed(report: Path) -> list[dict[str, str]]:
-    packages = [
-        Package(
-            item["metadata"]["name"],
-            item["metadata"]["version"],
-            item["download_info"]["archive_info"]["hashes"]["sha256"],
-        )
-        for item in read_json(report, "pip")["install"]
-    ]
-    return [asdict(package) for package in sorted(packages, key=lambda each: each.name.lower())]
