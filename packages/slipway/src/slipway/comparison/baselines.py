@@ -13,7 +13,7 @@ import numpy as np
 
 from slipway.comparison import champion as champions
 from slipway.comparison import record
-from slipway.comparison.champion import Built, stored_scores
+from slipway.comparison.champion import Built
 from slipway.comparison.compare import ScoredBest, ScoredModel
 from slipway.comparison.report import LONGEST_TEXT, Incomparable
 from slipway.comparison.starters import is_other_table, starters_at
@@ -211,7 +211,7 @@ def _score_best(
         if reason:
             raise SlipwayError(f"{reason.code}: {reason.detail}")
         scores, error = built.score(holdout.file, _scores_file())
-        stored = stored_scores(tree)
+        stored = built.stored_scores()
     if scores is None:
         raise SlipwayError(error)
     earlier = {

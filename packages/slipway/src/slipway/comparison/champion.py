@@ -22,7 +22,7 @@ from slipway.repository.git import worktree
 from slipway.repository.installation import REQUIREMENTS, packages_of
 from slipway.repository.layout import machine_of
 from slipway.repository.pointers import LOCK, POINTER, data_revision, read_stages
-from slipway.repository.restore import Missing, restore
+from slipway.repository.restore import Missing, Restored, restore, restore_each
 from slipway.repository.worktrees import environment, run, share_cache
 from slipway.reproduction.lock import folder_md5, outputs
 from slipway.texts import read_text
@@ -38,12 +38,14 @@ ENVIRONMENTS = Path("build/environments")
 class Built:
     """A model in the tree of its commit, ready to score.
 
-    `origin` is how the model was obtained, such as *restored by hash*.
+    `origin` is how the model was obtained, such as *restored by hash*; `has_scores`, whether the
+    scores at earlier origins that its lock names were restored, too.
     """
 
     root: Path
     tree: Path
     origin: str
+    has_scores: bool
 
     @cached_property
     def python(self) -> str:
@@ -67,6 +69,13 @@ class Built:
             As `score`.
         """
         return score(self.tree, self.python, rows, out)
+
+    def stored_scores(self) -> Backtest | None:
+        """Return the scores of the commit's procedure at earlier origins; None: compute them."""
+        try:
+            return Backtest.read(self.tree / BACKTEST) if self.has_scores else None
+        except SlipwayError:
+            return None
 
     @property
     def sha256(self) -> str:
@@ -96,18 +105,22 @@ def build(root: Path, tree: Path) -> Built:
     SlipwayError
         It is in no cache or remote and cannot be built, or its environment cannot be made.
     """
-    locked = outputs(read_stages(tree / LOCK))[str(MODEL)]
+    locked = outputs(read_stages(tree / LOCK))
     where = "" if _same_packages(root, tree) else ", in its own environment"
-    try:
-        restore(tree, MODEL, force=True)
-    except Missing:
-        _restore_data(root, tree)
-    else:
-        return Built(root, tree, f"restored by hash{where}")
+    # In one process of DVC, which takes longer to start than to restore both.
+    model, *scores = restore_each(
+        tree, MODEL, *([BACKTEST] if str(BACKTEST) in locked else []), force=True
+    )
+    has_scores = any(isinstance(each, Restored) for each in scores)
+    if isinstance(model, Restored):
+        return Built(root, tree, f"restored by hash{where}", has_scores)
+    if not isinstance(model, Missing):
+        raise model
+    _restore_data(root, tree)
     run(["dvc", "repro", "-q", "--no-run-cache", "--force", "train"], tree, _python_for(root, tree))
-    same = folder_md5(tree / MODEL) == locked
+    same = folder_md5(tree / MODEL) == locked[str(MODEL)]
     rebuilt = "rebuilt" if same else "rebuilt, with other bytes than its lock names"
-    return Built(root, tree, f"{rebuilt}{where}")
+    return Built(root, tree, f"{rebuilt}{where}", has_scores)
 
 
 class Erased(Missing):
@@ -126,20 +139,6 @@ def _restore_data(root: Path, tree: Path) -> None:
             f"{known.time[:10]} ({ERASURES}), so its model cannot be built again",
             "use a later commit; see docs/privacy.md",
         ) from None
-
-
-def stored_scores(tree: Path) -> Backtest | None:
-    """Return the scores of a commit's procedure at earlier origins, restored by hash.
-
-    None if its lock names none, or they are in no cache or remote.
-    """
-    if not (tree / LOCK).exists() or str(BACKTEST) not in outputs(read_stages(tree / LOCK)):
-        return None
-    try:
-        restore(tree, BACKTEST, force=True)
-        return Backtest.read(tree / BACKTEST)
-    except SlipwayError:
-        return None  # they are computed again
 
 
 def score(tree: Path, python: str, rows: Path, out: Path) -> tuple[np.ndarray | None, str]:

@@ -110,7 +110,7 @@ def _champion_scores(
     """Return the scores of the champion's procedure: stored ones, or else those of its own code."""
     if champion.built is None or champion.scored is None:
         return [Missing("the base commit has no model") for _ in parts]
-    stored = champions.stored_scores(champion.built.tree)
+    stored = champion.built.stored_scores()
     found: dict[str, np.ndarray | Missing] = {
         part[0].name: _stored(stored, part[0])
         for part in parts[:-1]

@@ -45,6 +45,8 @@ DATA = "data"
 # Variables that DVC sets for its stages: a nested DVC must not use them.
 DVC_OWN = ("DVC_ROOT", "DVC_STAGE", "DVC_EXP_")
 
+OPTIONS = ("--force", "--each")
+
 COLOR = re.compile(r"\x1b\[[0-9;]*m")
 
 # Endings of the files that are read in data/ (`slipway.dataset.files`).
@@ -121,33 +123,42 @@ def restore(root: Path, *targets: Path | str, force: bool = False) -> list[Resto
     SlipwayError
         A file of DVC is in conflict or cannot be read, or the remote cannot be reached.
     """
+    restored = []
+    for answer in _ask(root, targets, *(["--force"] if force else [])):
+        if isinstance(answer, SlipwayError):
+            raise answer
+        restored.append(answer)
+    return restored
+
+
+def restore_each(
+    root: Path, *targets: Path | str, force: bool = False
+) -> list[Restored | SlipwayError]:
+    """Write outputs as `restore` does; an error is returned in the place of its target."""
+    return _ask(root, targets, "--each", *(["--force"] if force else []))
+
+
+def _ask(root: Path, targets: Sequence[Path | str], *options: str) -> list[Restored | SlipwayError]:
     root = root.resolve()
     paths = [Path(os.path.relpath(root / target, root)).as_posix() for target in targets]
-    options = ["--force"] if force else []
-    command = [
-        sys.executable,
-        "-P",
-        "-m",
-        "slipway.repository.restore",
-        *options,
-        str(root),
-        *paths,
-    ]
+    module = [sys.executable, "-P", "-m", "slipway.repository.restore"]
     with spinner(f"Fetching {', '.join(paths)}"):
         done = subprocess.run(
-            command, cwd=root, env=_environment(), capture_output=True, check=False
+            [*module, *options, str(root), *paths],
+            cwd=root,
+            env=_environment(),
+            capture_output=True,
+            check=False,
         )
     try:
-        answer = json.loads(done.stdout)
+        answers = json.loads(done.stdout)
     except ValueError:
         lines = done.stderr.decode("utf-8", "backslashreplace").strip().splitlines()
         raise SlipwayError(
             f"{', '.join(paths)}: DVC ended without an answer: {lines[-1] if lines else ''}",
             "fix what it reports, then try again",
         ) from None
-    if error := answer.get("error"):
-        raise KINDS[error["kind"]](error["what"], error["do"])
-    return [_read(entry) for entry in answer["restored"]]
+    return [_read(answer) for answer in answers]
 
 
 def hash_file(path: Path) -> File:
@@ -171,24 +182,30 @@ def _environment() -> dict[str, str]:
     return kept | {"PYTHONPATH": here, "PYTHONUTF8": "1", "DVC_NO_ANALYTICS": "1"}
 
 
-def _read(entry: dict[str, Any]) -> Restored:
-    files = tuple(File(**file) for file in entry["files"])
-    return Restored(entry["path"], entry["md5"], files)
+def _read(answer: dict[str, Any]) -> Restored | SlipwayError:
+    if error := answer.get("error"):
+        return KINDS[error["kind"]](error["what"], error["do"])
+    files = tuple(File(**file) for file in answer["files"])
+    return Restored(answer["path"], answer["md5"], files)
 
 
 def main() -> None:
-    """Entry point of the DVC process: ``python -P -m slipway.repository.restore ROOT TARGET…``."""
-    options = [argument for argument in sys.argv[1:] if argument == "--force"]
-    root, *targets = [argument for argument in sys.argv[1:] if argument != "--force"]
-    answer: dict[str, Any] = {}
-    try:
-        with redirect_stdout(sys.stderr):  # DVC's progress
-            restored = restore_here(Path(root), targets, force=bool(options))
-        answer["restored"] = [asdict(each) for each in restored]
-    except SlipwayError as error:
-        kind = next(name for name, kind in KINDS.items() if isinstance(error, kind))
-        answer["error"] = {"kind": kind, "what": str(error), "do": error.do}
-    sys.stdout.write(json.dumps(answer))
+    """Entry point of the DVC process: ``python -P -m slipway.repository.restore ROOT TARGET…``.
+
+    The option ``--each`` goes on after a target that cannot be restored.
+    """
+    options = [argument for argument in sys.argv[1:] if argument in OPTIONS]
+    root, *targets = [argument for argument in sys.argv[1:] if argument not in OPTIONS]
+    answers: list[dict[str, Any]] = []
+    with redirect_stdout(sys.stderr):  # DVC's progress
+        for part in [[target] for target in targets] if "--each" in options else [targets]:
+            try:
+                restored = restore_here(Path(root), part, force="--force" in options)
+                answers += map(asdict, restored)
+            except SlipwayError as error:
+                kind = next(name for name, kind in KINDS.items() if isinstance(error, kind))
+                answers.append({"error": {"kind": kind, "what": str(error), "do": error.do}})
+    sys.stdout.write(json.dumps(answers))
 
 
 def restore_here(root: Path, targets: Sequence[str], force: bool = False) -> list[Restored]:

@@ -17,7 +17,7 @@ from slipway.dataset.tables import digest, files_of
 from slipway.errors import NO, YES, SlipwayError
 from slipway.numbers import counted
 from slipway.repository.pointers import LOCK, POINTER, InConflict, read_stages
-from slipway.repository.restore import Missing, restore
+from slipway.repository.restore import Missing, Restored, restore_each
 from slipway.repository.worktrees import copy_of_worktree, run
 from slipway.reproduction.equivalence import compare_backtests, compare_folders, compare_report
 from slipway.reproduction.lock import (
@@ -117,7 +117,14 @@ class Recorded:
     @classmethod
     def fetch(cls, copy: Path) -> Recorded:
         """Fetch the folders that the lock of a copy names, and put them aside in it."""
-        return cls(_fetch(copy, MODEL), _fetch(copy, BACKTEST))
+        return cls.put_aside(copy, *restore_each(copy, MODEL, BACKTEST))
+
+    @classmethod
+    def put_aside(
+        cls, copy: Path, model: Restored | SlipwayError, backtest: Restored | SlipwayError
+    ) -> Recorded:
+        """Move what was restored; raises SlipwayError if it is not just missing."""
+        return cls(_put_aside(copy, MODEL, model), _put_aside(copy, BACKTEST, backtest))
 
     def folders(self) -> list[tuple[Path, Path]]:
         """Return the path of each folder in a repository, and where it is."""
@@ -146,8 +153,11 @@ def reproduce(root: Path) -> Iterator[tuple[LockVerdict, Path]]:
     """
     read_stages(root / LOCK)
     with copy_of_worktree(root) as copy:
-        restore(copy, POINTER)
-        recorded = Recorded.fetch(copy)
+        # In one process of DVC, which takes longer to start than to restore all three.
+        data, *folders = restore_each(copy, POINTER, MODEL, BACKTEST)
+        if isinstance(data, SlipwayError):
+            raise data
+        recorded = Recorded.put_aside(copy, *folders)
         claims = Claims.of(copy)
         (copy / LOCK).unlink()
         run(["dvc", "repro", "-q", "--no-run-cache"], copy)
@@ -198,12 +208,11 @@ def compare(claims: Claims, root: Path, recorded: Recorded) -> LockVerdict:
     return _compare_scores(root, recorded, differing)
 
 
-def _fetch(copy: Path, path: Path) -> Path | None:
-    """Return the folder that the lock names for a path, if a cache or remote has it."""
-    try:
-        restore(copy, path)
-    except Missing:
+def _put_aside(copy: Path, path: Path, answer: Restored | SlipwayError) -> Path | None:
+    if isinstance(answer, Missing):
         return None
+    if isinstance(answer, SlipwayError):
+        raise answer
     kept = copy / f"recorded-{path.name}"
     shutil.move(copy / path, kept)
     return kept
