@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from functools import cache
 
 
 def run_uv(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -19,7 +20,11 @@ def run_uv(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 def settings_of_pip() -> dict[str, str]:
     """Return, as variables of uv, the mirror that pip's settings name: uv does not read them."""
-    asked = [sys.executable, "-m", "pip", "config", "get", "global.index-url"]
-    set_in = subprocess.run(asked, capture_output=True, text=True, check=False).stdout.strip()
-    index = os.environ.get("UV_DEFAULT_INDEX") or os.environ.get("PIP_INDEX_URL") or set_in
+    index = os.environ.get("UV_DEFAULT_INDEX") or os.environ.get("PIP_INDEX_URL") or _index_of_pip()
     return {"UV_SYSTEM_CERTS": "1"} | ({"UV_DEFAULT_INDEX": index} if index else {})
+
+
+@cache
+def _index_of_pip() -> str:
+    asked = [sys.executable, "-m", "pip", "config", "get", "global.index-url"]
+    return subprocess.run(asked, capture_output=True, text=True, check=False).stdout.strip()

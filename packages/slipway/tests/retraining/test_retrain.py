@@ -1,4 +1,7 @@
-"""From new labels to a branch that somebody may merge; the repository itself is never touched."""
+"""When there is nothing to propose; the repository itself is never touched.
+
+That a better model is proposed is in tests/workflows/test_retrain_yml.py.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,6 @@ from tests.services.repository import commit, edit_params
 
 from model import source
 from slipway.dataset.make import write_month
-from slipway.reports.check import check
 from slipway.repository.worktrees import run
 
 SOURCE = '''"""A source of one further month."""
@@ -93,44 +95,15 @@ def state(repository: Path) -> tuple[str, ...]:
     return tuple(run(["git", *command], repository) for command in commands)
 
 
-def test_a_better_model_is_left_beside_the_repository_ready_to_be_proposed(
-    repository: Path, slipway: Slipway, tmp_path: Path
-) -> None:
-    (repository / "README.md").write_text("somebody is at work here\n", "utf-8")
-    before = state(repository)
-    done = slipway("retrain")
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.startswith("better: with 2013-12: 3,000 rows from src/model/source.py")
-    assert state(repository) == before
-
-    found = answer(repository)
-    assert (found["status"], found["months_added"]) == ("better", ["2013-12"])
-    assert found["challenger"] == {"iterations": 120}
-    assert found["commit"] == run(["git", "rev-parse", "HEAD"], repository).strip()
-    report = json.loads((repository / found["report"]).read_text("utf-8"))
-    check(report)
-    assert report["verdict"] == "better"
-    assert report["may_merge"]
-    assert report["holdout"]["months"] == ["2013-12"]
-    names = found["branch_files"]
-    assert {"data.dvc", "dvc.lock", "params.yaml", "reports/metrics.json"} < set(names)
-    assert any(name.startswith("reports/judgements/") for name in names)
-    assert [name for name in names if name.startswith("src/") or name == "README.md"] == []
-
-    branch = tmp_path / "branch"
-    run(["git", "clone", "-q", str(repository), str(branch)], tmp_path)
-    shutil.copytree(repository / found["files"], branch, dirs_exist_ok=True)
-    run(["dvc", "pull", "-q"], branch)
-    assert (branch / "data/2013-12.parquet").exists()
-    assert "modified" not in run(["dvc", "status"], branch)
-
-
 def test_a_model_that_is_not_better_leaves_nothing_to_propose(
     repository: Path, slipway: Slipway
 ) -> None:
     set_candidates(repository, [])
     commit(repository, "Try nothing else")
+    (repository / "README.md").write_text("Not committed\n", "utf-8")
+    before = state(repository)
     done = slipway("retrain")
+    assert state(repository) == before
     assert done.returncode == 1, done.stdout + done.stderr
     found = answer(repository)
     assert (found["status"], found["branch_files"], found["challenger"]) == ("not better", [], None)
