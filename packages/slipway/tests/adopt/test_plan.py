@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import runpy
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pandas as pd
 import pytest
 import yaml
 from pandera.errors import SchemaError
-from tests.services.projects import ROOT
+from tests.services.projects import FLIGHTS
 
 from slipway.card.written import CARD
 from slipway.errors import SlipwayError
@@ -322,7 +323,7 @@ def test_rare_positives_have_limits_that_a_constant_does_not_meet(
     tmp_path: Path, columns: dict[str, Any]
 ) -> None:
     label = (np.arange(ROWS) < 2).astype(int)
-    (tmp_path / "params.yaml").write_text((ROOT / "params.yaml").read_text("utf-8"), "utf-8")
+    shutil.copy(FLIGHTS / "params.yaml", tmp_path)
     plan = plan_of(tmp_path, columns | {"label": label})
     write_params(plan, Chosen(candidates(plan)[0], {}, "loss", 0.02), tmp_path)
     written = yaml.safe_load((tmp_path / "params.yaml").read_text("utf-8"))
@@ -397,7 +398,7 @@ def test_params_name_the_alarms_of_the_task_and_no_retraining_of_rows_without_a_
     stated: dict[str, Any],
     settings: set[str],
 ) -> None:
-    (tmp_path / "params.yaml").write_text((ROOT / "params.yaml").read_text("utf-8"), "utf-8")
+    shutil.copy(FLIGHTS / "params.yaml", tmp_path)
     plan = plan_of(tmp_path, columns, target, **stated)
     write_params(plan, Chosen(candidates(plan)[0], {}, "loss", None), tmp_path)
     text = (tmp_path / "params.yaml").read_text("utf-8")
