@@ -8,6 +8,9 @@ from pathlib import Path
 ROOT = Path(__file__).parents[4]
 FLIGHTS = Path(__file__).parents[1] / "projects/starter"
 
+# `md5` of the data.dvc that Slipway comes with: of the listing of the folder, as DVC writes it.
+STARTER_DATA = "9c815fa98cfcb0e750c0039d214602d6"
+
 
 def copy_project(project: Path, folder: Path) -> None:
     """Copy a project into a folder that may exist: its model, data and settings, and a pipeline."""
@@ -16,3 +19,8 @@ def copy_project(project: Path, folder: Path) -> None:
     shutil.copy(
         ROOT / "dvc.yaml", folder
     )  # DVC would take a second one in this repository for its own
+
+
+def holds_starter() -> bool:
+    """Return whether the root holds the starter's table, and not one of a fork."""
+    return f"md5: {STARTER_DATA}.dir" in (ROOT / "data.dvc").read_text("utf-8")

