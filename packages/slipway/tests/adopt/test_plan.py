@@ -152,8 +152,9 @@ def test_too_few_days_for_a_verdict_are_to_be_decided_on(
 def test_a_feature_that_is_the_label_is_left_out_with_its_evidence(
     tmp_path: Path, columns: dict[str, Any]
 ) -> None:
-    plan = plan_of(tmp_path, columns | {"copy": columns["label"] * 7.5})
-    assert plan.named("leak") == ["copy"]
+    until = np.where(columns["label"] == 1, np.nan, np.arange(ROWS) % 7)
+    plan = plan_of(tmp_path, columns | {"copy": columns["label"] * 7.5, "until": until})
+    assert plan.named("leak") == ["copy", "until"]
     assert any("copy" in each.what and "1.000" in each.evidence for each in plan.decisions)
     assert "amount" in plan.named("number")
 
