@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.services.projects import FLIGHTS, ROOT, STARTER_DATA, holds_starter
+from tests.services.projects import ROOT, STARTER_DATA, STARTER_PATH, holds_starter
 
 from slipway.comparison.starters import starters
 from slipway.dataset.make import default_months, make_months
@@ -21,8 +21,7 @@ from slipway.training.score import MODEL, Model
 
 SLIPWAY = Path(sys.executable).with_name("slipway")
 
-# A process takes `model` from here, and not from the root.
-ENVIRONMENT = os.environ | {"PYTHONPATH": str(FLIGHTS / "src")}
+ENVIRONMENT = os.environ | {"PYTHONPATH": STARTER_PATH}
 
 WITHOUT_TABLES = """
 import importlib.metadata as metadata
