@@ -44,7 +44,7 @@ check: lint ## Lint and test your model, in under two minutes
 	$(BIN)/pytest
 
 test: check ## Lint and test everything: your model, then packages/slipway if it is a folder
-ifneq ($(wildcard $(MACHINE)/tests),)
+ifneq ($(wildcard $(MACHINE)/tests/conftest.py),)
 	$(MAKE) --no-print-directory -C $(MACHINE) test
 endif
 
@@ -87,7 +87,7 @@ lock: $(READY) ## Pin the packages of pyproject.toml by hash (UPGRADE=--upgrade 
 	$(LOCK) --constraint requirements.lock --output-file requirements-serve.lock
 	@$(MAKE) --no-print-directory setup
 	$(BIN)/python -m slipway.stages
-ifneq ($(wildcard $(MACHINE)/tests),)
+ifneq ($(wildcard $(MACHINE)/tests/conftest.py),)
 	$(COMPILE) $(MACHINE)/pyproject.toml --extra test --extra explain \
 		--constraint requirements.lock \
 		--override <(printf '%s\n' $(NEWER)) --output-file $(MACHINE)/requirements-test.lock

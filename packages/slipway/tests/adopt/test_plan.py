@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import runpy
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pandas as pd
 import pytest
 import yaml
 from pandera.errors import SchemaError
-from tests.services.projects import ROOT
+from tests.services.projects import FLIGHTS
 
 from slipway.card.written import CARD
 from slipway.errors import SlipwayError
@@ -151,8 +152,9 @@ def test_too_few_days_for_a_verdict_are_to_be_decided_on(
 def test_a_feature_that_is_the_label_is_left_out_with_its_evidence(
     tmp_path: Path, columns: dict[str, Any]
 ) -> None:
-    plan = plan_of(tmp_path, columns | {"copy": columns["label"] * 7.5})
-    assert plan.named("leak") == ["copy"]
+    until = np.where(columns["label"] == 1, np.nan, np.arange(ROWS) % 7)
+    plan = plan_of(tmp_path, columns | {"copy": columns["label"] * 7.5, "until": until})
+    assert plan.named("leak") == ["copy", "until"]
     assert any("copy" in each.what and "1.000" in each.evidence for each in plan.decisions)
     assert "amount" in plan.named("number")
 
@@ -322,7 +324,7 @@ def test_rare_positives_have_limits_that_a_constant_does_not_meet(
     tmp_path: Path, columns: dict[str, Any]
 ) -> None:
     label = (np.arange(ROWS) < 2).astype(int)
-    (tmp_path / "params.yaml").write_text((ROOT / "params.yaml").read_text("utf-8"), "utf-8")
+    shutil.copy(FLIGHTS / "params.yaml", tmp_path)
     plan = plan_of(tmp_path, columns | {"label": label})
     write_params(plan, Chosen(candidates(plan)[0], {}, "loss", 0.02), tmp_path)
     written = yaml.safe_load((tmp_path / "params.yaml").read_text("utf-8"))
@@ -397,7 +399,7 @@ def test_params_name_the_alarms_of_the_task_and_no_retraining_of_rows_without_a_
     stated: dict[str, Any],
     settings: set[str],
 ) -> None:
-    (tmp_path / "params.yaml").write_text((ROOT / "params.yaml").read_text("utf-8"), "utf-8")
+    shutil.copy(FLIGHTS / "params.yaml", tmp_path)
     plan = plan_of(tmp_path, columns, target, **stated)
     write_params(plan, Chosen(candidates(plan)[0], {}, "loss", None), tmp_path)
     text = (tmp_path / "params.yaml").read_text("utf-8")

@@ -12,13 +12,12 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 import yaml
-from tests.dataset.conftest import GOOD, HERE, ROOT
+from tests.dataset.conftest import GOOD, HERE
 from tests.dataset.make_rejected import make
-from tests.services.projects import FLIGHTS
+from tests.services.projects import FLIGHTS, STARTER_PATH
 
 from slipway.dataset.validate import validate_files
 from slipway.errors import SlipwayError
-from slipway.repository.layout import python_path
 from slipway.settings import Params
 
 REJECTED = sorted(path.name for path in (HERE / "rejected").iterdir())
@@ -78,7 +77,7 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def slipway(folder: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "slipway", "validate", *map(str, arguments)]
-    environment = os.environ | {"PYTHONPATH": python_path(ROOT), "PYTHONIOENCODING": "utf-8"}
+    environment = os.environ | {"PYTHONPATH": STARTER_PATH, "PYTHONIOENCODING": "utf-8"}
     return subprocess.run(
         command, cwd=folder, env=environment, capture_output=True, text=True, check=False
     )

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from tests.services.projects import ROOT
+from tests.services.projects import FLIGHTS
 from tests.workflows.conftest import api, github
 
 from slipway.settings import Params, read_params
@@ -22,7 +22,7 @@ NOW = datetime(2026, 3, 20, tzinfo=UTC)
 
 @pytest.fixture
 def params() -> Params:
-    return read_params(ROOT / "params.yaml")
+    return read_params(FLIGHTS / "params.yaml")
 
 
 @pytest.fixture

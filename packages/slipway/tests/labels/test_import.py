@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 from pandera.pandas import Column
 from tests.labels.conftest import KEYS
-from tests.services.projects import ROOT
+from tests.services.projects import STARTER_PATH
 from typer.testing import CliRunner
 
 from model import schema
@@ -27,7 +27,6 @@ from slipway.predictions.labels.store import (
     read_outcomes,
 )
 from slipway.predictions.record import VERSION
-from slipway.repository.layout import python_path
 
 
 def imported(rows: pd.DataFrame, file: Path, place: Path | str) -> Imported:
@@ -251,7 +250,7 @@ def import_command(file: Path, place: Path) -> list[str]:
         "from slipway.predictions.labels.store import import_labels; "
         "import_labels([Path(sys.argv[2])], sys.argv[3])"
     )
-    return [sys.executable, "-c", code, python_path(ROOT), str(file), str(place)]
+    return [sys.executable, "-c", code, STARTER_PATH, str(file), str(place)]
 
 
 KILLED_BEFORE_THE_MOVE = (

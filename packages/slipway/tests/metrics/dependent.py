@@ -166,7 +166,8 @@ class Rates:
     better
         Equal models were called different in one direction: the mean over both directions.
     held
-        The interval of a model's value held the true one.
+        The interval of a model's value held the true one; 1 for a metric without a formula in
+        `true_values`.
     """
 
     better: float
@@ -181,7 +182,7 @@ def rates_of(case: Case, runs: int, seed: int = 0) -> dict[str, Rates]:
         for metric in METRICS:
             found, single = rows.difference(metric), rows.first_value(metric)
             better[metric] += min(found.p_up, found.p_down) <= LEVEL
-            held[metric] += single.low <= truth[metric] <= single.high
+            held[metric] += metric not in truth or single.low <= truth[metric] <= single.high
     return {each: Rates(better[each] / runs / 2, held[each] / runs) for each in METRICS}
 
 

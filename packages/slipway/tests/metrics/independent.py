@@ -31,6 +31,18 @@ def mean_estimate(values: np.ndarray, confidence: float = 0.95) -> Estimate:
     return Estimate(value, value - reach, value + reach)
 
 
+def wilson(successes: int, n: int, confidence: float = 0.95) -> Estimate:
+    """Return a share with Wilson's interval (1927); without trials it is 0, from 0 to 1."""
+    if n == 0:
+        return Estimate(0.0, 0.0, 1.0)
+    z2 = stats.quantile(confidence) ** 2
+    share = successes / n
+    middle = (share + z2 / (2 * n)) / (1 + z2 / n)
+    reach = sqrt(z2) * sqrt(share * (1 - share) / n + z2 / (4 * n * n)) / (1 + z2 / n)
+    low, high = min(share, middle - reach), max(share, middle + reach)
+    return Estimate(share, max(0.0, low), min(1.0, high))  # beyond these by rounding only
+
+
 def calibration_estimate(
     labels: np.ndarray,
     scores: np.ndarray,

@@ -84,7 +84,7 @@ def test_rows_of_their_own_give_todays_intervals_of_a_value(case: str) -> None:
         "auc": stats.auc(labels, scores),
         "log_loss": independent.mean_estimate(stats.log_losses(labels, scores)),
         "brier": independent.mean_estimate(stats.brier(labels, scores)),
-        "precision": stats.wilson(share, decided),
+        "precision": independent.wilson(share, decided),
     }
     for metric, expected in today.items():
         model = measured(metric, labels, scores)
@@ -227,7 +227,7 @@ def test_decisions_that_are_all_alike_have_a_share_and_no_nan() -> None:
     assert never.value is None
     assert always.value == 1
     found = inference.share_interval(1.0, Spread(0.0, 99), always.support, 0.95)
-    assert (found.low, found.high) == pytest.approx((stats.wilson(50, 50).low, 1), rel=3e-3)
+    assert (found.low, found.high) == pytest.approx((independent.wilson(50, 50).low, 1), rel=3e-3)
 
 
 def test_a_mean_over_periods_has_the_value_and_the_error_of_all_rows() -> None:

@@ -74,12 +74,12 @@ def test_a_certain_and_wrong_probability_costs_much_but_not_everything() -> None
 )
 def test_wilson_equals_published_values(successes: int, n: int, low: float, high: float) -> None:
     # Newcombe (1998), table I, method 3, and R's binom.confint(method = "wilson").
-    found = stats.wilson(successes, n, 0.95)
+    found = independent.wilson(successes, n, 0.95)
     assert (found.low, found.high) == pytest.approx((low, high), abs=5e-5)
 
 
 def test_a_share_of_nothing_may_be_anything() -> None:
-    assert stats.wilson(0, 0) == stats.Estimate(0.0, 0.0, 1.0)
+    assert independent.wilson(0, 0) == stats.Estimate(0.0, 0.0, 1.0)
 
 
 def test_calibration_error_is_the_mean_gap_over_bins_of_equal_count() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import os
 import shutil
@@ -10,7 +9,6 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, Literal
 
 FLAGS = (
@@ -93,11 +91,6 @@ class Browser:
         """Whatever reached the console, from the page or from the browser."""
         noisy = ("Log.entryAdded", "Runtime.consoleAPICalled", "Runtime.exceptionThrown")
         return [json.dumps(event) for event in self.events if event["method"] in noisy]
-
-    def screenshot(self, path: Path) -> None:
-        """Write the whole page as PNG."""
-        picture = self.call("Page.captureScreenshot", captureBeyondViewport=True)
-        path.write_bytes(base64.b64decode(picture["data"]))
 
     def _next(self) -> dict[str, Any]:
         while b"\0" not in self._rest:

@@ -123,6 +123,17 @@ def test_a_leak_is_seen_whichever_way_it_ranks(invert):
         check_leak({"leak": leak}, labels, limit=0.85)
 
 
+@pytest.mark.parametrize("missing", [0.0, 1.0])
+def test_a_value_that_is_missing_by_the_label_is_a_leak(missing):
+    labels = np.repeat([0.0, 1.0], 500)
+    leak = np.random.default_rng(0).normal(size=1000).astype("float32")
+    check_leak({"minutes": leak}, labels, limit=0.85)
+
+    leak[labels == missing] = np.nan
+    with pytest.raises(Refused, match="`minutes`"):
+        check_leak({"minutes": leak}, labels, limit=0.85)
+
+
 def test_text_of_one_row_is_no_leak_and_text_that_names_the_label_is():
     labels = np.tile([0.0, 1.0], 500)
     texts = np.array([f"row {number}" for number in range(1000)], dtype=object)

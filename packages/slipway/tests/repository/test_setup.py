@@ -24,6 +24,7 @@ def test_ci_tests_in_the_environment_of_an_ordinary_shell(tmp_path: Path, name: 
         (tmp_path / command).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / command).write_text("#!/bin/sh\nenv\n")
         (tmp_path / command).chmod(0o755)
+    (tmp_path / "packages/slipway/tests/conftest.py").touch()
     done = subprocess.run(
         [tmp_path / ".ci/run"],
         env={

@@ -43,16 +43,22 @@ WORDS = {
 PATTERN = re.compile(rf"\b({'|'.join(map(re.escape, WORDS))})\b", re.IGNORECASE)
 
 PLACES = (
+    ".ci",
     ".github",
     "README.md",
+    "SECURITY.md",
     "Makefile",
+    "bentofile.yaml",
+    "deploy",
     "docs",
     "dvc.yaml",
     "params.yaml",
+    "pyproject.toml",
     "src",
     "tests",
     "packages/slipway/Makefile",
     "packages/slipway/README.md",
+    "packages/slipway/pyproject.toml",
     "packages/slipway/src",
 )
 

@@ -13,6 +13,8 @@ from slipway.repository.worktrees import run
 
 JOBS = jobs("pull-request.yml")
 
+TESTS = "packages/slipway/tests/conftest.py"
+
 
 def changes(repository: Path, base: str = "main") -> dict[str, Any]:
     output = repository.parent / "output"
@@ -27,7 +29,8 @@ def repository(tmp_path: Path) -> Path:
     root = tmp_path / "repository"
     root.mkdir()
     run(["git", "init", "-q", "-b", "main"], root)
-    for name in ("README.md", "params.yaml"):
+    (root / TESTS).parent.mkdir(parents=True)
+    for name in ("README.md", "params.yaml", TESTS):
         (root / name).write_text("one", "utf-8")
     commit(root, "Start")
     run(["git", "checkout", "-q", "-b", "change"], root)
@@ -65,6 +68,12 @@ def test_a_change_starts_the_jobs_that_look_after_it(
 ) -> None:
     write(repository, name)
     assert changes(repository) == {"model": model, "machine": machine}
+
+
+def test_a_repository_with_a_released_package_has_no_tests_of_it_to_run(repository: Path) -> None:
+    run(["git", "rm", "-qr", "packages"], repository)
+    write(repository, "requirements.lock")
+    assert changes(repository) == {"model": "true", "machine": "false"}
 
 
 def test_a_change_is_compared_with_where_it_left_its_base(repository: Path) -> None:

@@ -12,7 +12,7 @@ from slipway.predictions.answers import Fields
 from slipway.predictions.chain import ADDED
 from slipway.predictions.files import LogFile, LogFolder, day_of
 from slipway.predictions.ids import days_of, records_with
-from slipway.predictions.record import Record
+from slipway.predictions.record import ANSWER, Record
 from slipway.untrusted import printable
 
 
@@ -30,8 +30,7 @@ class Found:
 
     def answer(self) -> Fields:
         """Return the fields of the answer that was given."""
-        names = ("probability", "probabilities", "value", "quantile", "decision")
-        return {name: self.record[name] for name in names if name in self.record}
+        return {name: self.record[name] for name in ANSWER if name in self.record}
 
 
 def find_records(url: str, ids: Sequence[str]) -> list[Found]:

@@ -21,6 +21,7 @@ from slipway.dataset.tables import PREPARED, write_columns, write_json
 from slipway.errors import Refused
 from slipway.numbers import counted
 from slipway.training.diagnostics import DIAGNOSTICS
+from slipway.training.diagnostics.base import strength_of
 from slipway.training.score import feature_type
 from slipway.untrusted import shown_name
 
@@ -143,7 +144,7 @@ def check_leak(features: Columns, labels: np.ndarray, limit: float) -> None:
     """
     diagnostics = DIAGNOSTICS[project.task().name]
     for name, values in features.items():
-        strength = diagnostics.strength(values, labels)
+        strength = strength_of(diagnostics, values, labels)
         if strength > limit:
             raise Refused(
                 f"feature `{name}` alone predicts the label with AUC {strength:.3f} "

@@ -15,6 +15,7 @@ from slipway.setup.adopt.table import Column, Table
 from slipway.setup.adopt.target import plain
 from slipway.tasks import Task
 from slipway.training.diagnostics import DIAGNOSTICS
+from slipway.training.diagnostics.base import strength_of
 
 Role = Literal["number", "category", "time", "unused", "leak"]
 
@@ -129,7 +130,7 @@ def check_leaks(
         if role == "unused":
             continue
         values = _comparable(table.columns[name], rows)
-        strength = diagnostics.strength(values, labels[rows])
+        strength = strength_of(diagnostics, values, labels[rows])
         if strength > LEAK:
             roles[name] = "leak"
             decisions.append(

@@ -71,6 +71,17 @@ class Diagnostics(Protocol):
         """Return what the table of slices has next to the metrics."""
 
 
+def strength_of(diagnostics: Diagnostics, values: np.ndarray, labels: np.ndarray) -> float:
+    """Return how well a feature orders the labels, with its missing values first or last.
+
+    Rows that lack a value may be those of a label: where there was no event, its time is missing.
+    """
+    if values.dtype.kind != "f" or not np.isnan(values).any():
+        return diagnostics.strength(values, labels)
+    ends = (np.where(np.isnan(values), end, values) for end in (-np.inf, np.inf))
+    return max(diagnostics.strength(each, labels) for each in ends)
+
+
 def ordinal(values: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Return a feature as numbers: a category by the shrunk mean of its labels.
 
