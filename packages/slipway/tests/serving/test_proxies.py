@@ -36,12 +36,13 @@ class Recorder(BaseHTTPRequestHandler):
     """Answers everything, and keeps what it was asked."""
 
     asked: ClassVar[list[tuple[str, str]]] = []
+    status: ClassVar[int] = 200
     protocol_version = "HTTP/1.1"  # which does not announce that it closes the connection
 
     def do_GET(self) -> None:
         self.asked.append((self.path, self.headers.get("Proxy-Authorization", "")))
         body = json.dumps({"manifest": {}}).encode()
-        self.send_response(200)
+        self.send_response(self.status)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
@@ -83,12 +84,17 @@ def test_loopback_is_asked_directly(dead_proxy, server, host):
     assert asked == [("/model", "")]
 
 
-def test_the_health_check_of_the_image_asks_no_proxy(dead_proxy, server):
+@pytest.mark.parametrize(("status", "exit_code"), [(200, 0), (503, 1)])
+def test_the_health_check_of_the_image_asks_no_proxy(
+    dead_proxy, server, monkeypatch, status, exit_code
+):
+    monkeypatch.setattr(Recorder, "status", status)
     text = (ROOT / "packages/slipway/src/slipway/release/image/Dockerfile").read_text("utf-8")
     (check,) = re.findall(r"HEALTHCHECK.*?CMD (\[.*?\])$", text, re.DOTALL | re.MULTILINE)
-    command = [part.replace("127.0.0.1:3000", server[0]) for part in json.loads(check)]
+    port = server[0].partition(":")[2]
+    command = [part.replace("3000", port) for part in json.loads(check)]
     done = subprocess.run([sys.executable, *command[1:]], check=False, capture_output=True)
-    assert done.returncode == 0, shlex.join(command) + done.stderr.decode()
+    assert done.returncode == exit_code, shlex.join(command) + done.stderr.decode()
     assert server[1] == [("/readyz", "")]
 
 

@@ -84,7 +84,8 @@ class Platform:
         """Return the options that make uv choose wheels for the image, on any machine."""
         glibc = max(each for each in GLIBCS if each <= self.glibc)
         name = f"{self.machine}-manylinux_2_{glibc}"
-        return [f"--python-platform={name}", f"--python-version={self.python}"]
+        version = f"--python-version={self.python}"
+        return [f"--python-platform={name}", version, "--no-python-downloads"]
 
     def tags(self) -> list[Tag]:
         """Return the tags of wheels that the image takes, the best first."""
