@@ -109,6 +109,20 @@ def test_a_base_without_python_is_refused(engine, tmp_path):
     assert "python3" in error.value.do
 
 
+@pytest.mark.parametrize(
+    ("python", "machine", "libc"),
+    [
+        ("3.10.2", "x86_64", ("glibc", "2.36")),
+        ("3.11.2", "x86_64", ("", "")),
+        ("3.11.2", "x86_64", ("glibc", "2.12")),
+        ("3.11.2", "ppc64le", ("glibc", "2.36")),
+    ],
+)
+def test_a_base_for_which_there_are_no_wheels_is_refused(python, machine, libc):
+    with pytest.raises(SlipwayError, match=r"deploy\.base_image some:base"):
+        Platform.of_probe("some:base", {"python": python, "machine": machine, "libc": libc})
+
+
 def test_a_base_that_nobody_has_is_refused(engine):
     with pytest.raises(SlipwayError, match=r"deploy\.base_image 127\.0\.0\.1:9/none"):
         Platform.of_image("127.0.0.1:9/none")

@@ -10,11 +10,11 @@ import json
 import re
 import shutil
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from packaging.markers import Environment
 from packaging.pylock import PackageWheel, Pylock
@@ -63,6 +63,11 @@ class Platform:
                 f"deploy.base_image {base}: {error}",
                 f"{error.do}; the base needs `python3` on its PATH",
             ) from None
+        return cls.of_probe(base, found)
+
+    @classmethod
+    def of_probe(cls, base: str, found: Mapping[str, Any]) -> Platform:
+        """Return the platform that `PROBE` printed; raises SlipwayError if there are no wheels."""
         libc, version = found["libc"]
         minor = int(found["python"].split(".")[1])
         if libc != "glibc" or minor < 11:
