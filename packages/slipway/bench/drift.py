@@ -3,7 +3,7 @@
     .venv/bin/python bench/drift.py [speed] [rates] [labels] [found] [starter_data]
 
 Evidently and NannyML run with their defaults, each in an environment of its own that is made here:
-neither can be imported beside what Slipway needs.
+neither can be imported together with what Slipway needs.
 """
 
 from __future__ import annotations
@@ -128,7 +128,7 @@ def write_log(folder: Path, rng: np.random.Generator) -> None:
 
 
 def repeat(source: Path, folder: Path, times: int) -> None:
-    """Make a log so many times as large of the same rows, each with an id of its own."""
+    """Make a log that is `times` as large, of the same rows, each with an id of its own."""
     folder.mkdir()
     for path in source.iterdir():
         content = path.read_bytes()
@@ -218,7 +218,7 @@ def run(command: list[str]) -> dict[str, Any]:
 
 
 def rates(_: Path) -> None:
-    """Say what each setting of the false-alarm rate gives, and costs."""
+    """Print what each setting of the false-alarm rate gives, and costs."""
     sys.path.insert(0, str(PACKAGE))
     from support.rates import ROWS, TRIES, YEARS, tables
 
@@ -232,7 +232,7 @@ def rates(_: Path) -> None:
 
 
 def labels(_: Path) -> None:
-    """Say in how many years the label checks cry wolf."""
+    """Print in how many years the label checks raise a false alarm."""
     sys.path.insert(0, str(PACKAGE))
     from tests.monitoring.labelled import years_with_an_alarm
 
@@ -246,7 +246,7 @@ def labels(_: Path) -> None:
 
 
 def found(folder: Path) -> None:
-    """Say how often windows of 1,000 rows are flagged, here and by the peers' defaults."""
+    """Print how often windows of 1,000 rows are flagged, here and by the peers' defaults."""
     rng = np.random.default_rng(4)
     peers = {scenario: folder / f"windows-{at}" for at, scenario in enumerate(traffic.SCENARIOS)}
     reference = folder / "peer-reference.parquet"
@@ -262,11 +262,11 @@ def found(folder: Path) -> None:
     for row, place in zip(rows, peers.values(), strict=True):
         paths = [str(reference), str(place)]
         evidently = [pythons["evidently"], str(SUPPORT / "peer_evidently.py"), "windows"]
-        said = run([*evidently, *paths]).values()
-        row["Evidently, any column"] = share([each["columns"] >= 1 for each in said])
-        row["its data set"] = share([each["set"] for each in said])
-        said = run([pythons["nannyml"], str(SUPPORT / "peer_nannyml.py"), *paths]).values()
-        row["NannyML, any column"] = share([each["columns"] >= 1 for each in said])
+        flags = run([*evidently, *paths]).values()
+        row["Evidently, any column"] = share([each["columns"] >= 1 for each in flags])
+        row["its data set"] = share([each["set"] for each in flags])
+        flags = run([pythons["nannyml"], str(SUPPORT / "peer_nannyml.py"), *paths]).values()
+        row["NannyML, any column"] = share([each["columns"] >= 1 for each in flags])
     print("### What is found\n")
     print(
         f"Windows of 1,000 rows of 15 columns, a reference of 10,000; {TRIES} tries each. Slipway: "
@@ -280,11 +280,11 @@ def ours_found(
     folder: Path, scenario: str, rows: int, rng: np.random.Generator, keep: Path | None
 ) -> tuple[list[bool], list[bool], list[float]]:
     """Return for each try: an alarm on day 1, one within a week, and its day (NaN: none)."""
-    restless = scenario if scenario.startswith("weeks") else "nothing"
-    model = folder / f"model-{restless.split()[0]}"
+    history = scenario if scenario.startswith("weeks") else "nothing"
+    model = folder / f"model-{history.split()[0]}"
     if not model.exists():
         model.mkdir()
-        traffic.remember(model, 10_000 // 31, restless)
+        traffic.remember(model, 10_000 // 31, history)
     reference = Reference.of(json.loads((model / "manifest.json").read_text("utf-8")))
     alpha = alpha_for(0.1, len(reference.series) + 6)
     found_on = []

@@ -152,7 +152,7 @@ def print_folds(pool: ProcessPoolExecutor, runs: int) -> None:
 
     As of a table without a time: a holdout of a fifth of the entities and three of eight folds.
     """
-    rates = pool.map(partial(told_apart, runs=runs), *zip(*FOLDED, strict=True))
+    rates = pool.map(partial(rate_called_different, runs=runs), *zip(*FOLDED, strict=True))
     print("\nEqual procedures on folds that are called different at 95 %:\n")
     print(
         table(
@@ -167,7 +167,7 @@ def print_folds(pool: ProcessPoolExecutor, runs: int) -> None:
     )
 
 
-def told_apart(entities: int, rows: int, features: int, runs: int) -> float:
+def rate_called_different(entities: int, rows: int, features: int, runs: int) -> float:
     random = np.random.default_rng(entities + rows)
     return sum(_are_called_different(random, entities, rows, features) for _ in range(runs)) / runs
 
@@ -291,7 +291,7 @@ def power_line(case: Case, metric: str, needed: int, power: float) -> dict[str, 
         + (f", and {case.entities} customers" if case.entities else ""),
         "serial correlation": f"{case.serial:g}",
         "needed for a power of 80 %": str(needed),
-        "power with so many": f"{100 * power:.1f} %",
+        "power with that number": f"{100 * power:.1f} %",
     }
 
 

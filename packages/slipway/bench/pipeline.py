@@ -1,4 +1,4 @@
-"""What the pipeline costs beside one plain script that fits and scores the same estimator."""
+"""Cost of the pipeline, compared with one plain script that fits and scores the same estimator."""
 
 from __future__ import annotations
 

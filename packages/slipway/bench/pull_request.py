@@ -31,7 +31,7 @@ from tests.workflows.conftest import FORK, Act, Outcome, propose, pull_request
 WORKFLOW = ("--workflows", ".github/workflows/pull-request.yml", "--concurrent-jobs", "1")
 CHANGES, CHECKS, MODEL, ALL = "Detect changes", "Lint and tests", "Model", "All checks"
 PARAMETER = ("l2: 1.0", "l2: 1.1")
-USER = 65534  # nobody
+USER = 65534  # a user without rights
 AIM = "≤ 180 s"
 
 

@@ -1,6 +1,6 @@
 """Rows of many kinds, drawn by hypothesis: the service judges each as pandera does.
 
-EXAMPLES in the environment says how many are drawn for each property; 1,000 if it is not set.
+EXAMPLES in the environment sets how many are drawn for each property; default: 1,000.
 """
 
 from __future__ import annotations

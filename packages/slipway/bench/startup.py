@@ -1,4 +1,4 @@
-"""How long each verb takes to start, beside the imports of a notebook's first cell."""
+"""How long each verb takes to start, compared with the imports of a notebook's first cell."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Validation of ten million rows: time and memory, beside the same checks in plain pandas."""
+"""Time and memory to validate ten million rows, compared with the same checks in plain pandas."""
 
 from __future__ import annotations
 

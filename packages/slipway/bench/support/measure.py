@@ -21,7 +21,7 @@ BIN = Path(sys.executable).parent
 
 
 def machine() -> str:
-    """Return the sentence that says what was measured on."""
+    """Return a sentence about the machine that was measured on."""
     cores, memory = os.cpu_count(), psutil.virtual_memory().total / 2**30
     return (
         f"{cores} cores ({_processor()}), {memory:.0f} GiB, {platform.system()}, "

@@ -49,7 +49,7 @@ def draw(rng: np.random.Generator, rows: int, together: float = 0.6) -> Columns:
 
 
 def moved(rng: np.random.Generator, rows: int, scenario: str) -> Columns:
-    """Return columns that differ from `draw` as a scenario says."""
+    """Return columns that differ from `draw` as a scenario states."""
     columns = draw(rng, rows, 0.0 if scenario == "columns no longer together" else 0.6)
     if scenario.startswith("x0"):
         columns["x0"] += np.float32(float(scenario.split("+")[1].split(" ", maxsplit=1)[0]))
@@ -90,7 +90,7 @@ MODEL = "a" * 64
 
 
 def score_of(columns: Columns) -> Any:
-    """Return what a model would say: it uses two numbers and how they meet."""
+    """Return the scores of a model that uses two numbers and their interaction."""
     x0, x1 = (columns[name].astype("float64") for name in ("x0", "x1"))
     return 1 / (1 + np.exp(1 - x0 - 0.5 * x1 - 0.5 * x0 * x1))
 
@@ -159,7 +159,7 @@ def write_lines(path: Path, columns: Columns, day: str) -> None:
             file.write(orjson.dumps(record) + b"\n")
 
 
-def _input(name: str, kind: str, **said: Any) -> dict[str, Any]:
+def _input(name: str, kind: str, **fields: Any) -> dict[str, Any]:
     dtypes = {"number": "float32", "string": "object", "timestamp": "datetime64[us]"}
     known = {"name": name, "type": kind, "dtype": dtypes[kind], "nullable": False, "unique": False}
-    return known | {"rules": []} | said
+    return known | {"rules": []} | fields

@@ -44,7 +44,7 @@ def commands(url: str) -> list[str]:
 
 @pytest.fixture
 def labels(rows: Path) -> Iterator[Path]:
-    """The file that the pages name, beside the model."""
+    """The file that the docs name, next to the model."""
     path = Path(shutil.copy(rows / "second.csv", "labels.csv"))
     yield path
     path.unlink()

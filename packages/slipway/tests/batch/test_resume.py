@@ -47,7 +47,7 @@ def start(rows: Path, out: Path | str, processes: int = 2) -> subprocess.Popen[b
 
 
 def kill_after(chunks: int, rows: Path, out: Path) -> int:
-    """Kill a run when so many chunks are complete; return how many then are."""
+    """Kill a run once that number of chunks is complete; return how many are."""
     process, until = start(rows, out), time.monotonic() + SECONDS
     while len(list(out.glob("scores/*"))) < chunks and process.poll() is None:
         assert time.monotonic() < until

@@ -67,9 +67,9 @@ def test_a_sensible_model_behaves_and_its_twin_does_not(name: str, flights: Colu
     assert share(name, flights, TWINS[name]) < BEHAVIOURS[name].at_least
 
 
-def test_every_behaviour_says_in_one_line_what_it_asks(flights: Columns) -> None:
-    for name, says, holds, at_least in project.behaviours(flights, sensible):
-        assert says.endswith("."), name
+def test_every_behaviour_is_described_in_one_line(flights: Columns) -> None:
+    for name, description, holds, at_least in project.behaviours(flights, sensible):
+        assert description.endswith("."), name
         assert holds.shape == (1000,)
         assert holds.dtype == bool
         assert 0 < at_least <= 1

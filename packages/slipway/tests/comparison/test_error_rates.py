@@ -22,33 +22,33 @@ def auc(labels: np.ndarray, first: np.ndarray, second: np.ndarray) -> Difference
     return METRICS["auc"].difference(Sample.of(labels), *models, Options(1 - 2 * ALPHA))
 
 
-def words(rows: int, gap: float, times: int, seed: int, budget: int = 1) -> list[str]:
-    """Say of many pairs of models what the judge says of their AUC."""
+def verdicts(rows: int, gap: float, times: int, seed: int, budget: int = 1) -> list[str]:
+    """Return the verdicts of the judge on the AUC of many pairs of models."""
     random = np.random.default_rng(seed)
-    said: list[str] = []
+    classes: list[str] = []
     for _ in range(times):
         found = auc(*two_models(random, rows, gap))
-        said.append(verdict.classify("auc", found, 0.02, ALPHA, ALPHA / budget))
-    return said
+        classes.append(verdict.classify("auc", found, 0.02, ALPHA, ALPHA / budget))
+    return classes
 
 
-def test_equal_models_are_called_better_or_worse_at_most_as_often_as_the_rule_says() -> None:
-    said = words(rows=1500, gap=0, times=600, seed=1)
+def test_equal_models_are_called_better_or_worse_at_most_as_often_as_the_rule_allows() -> None:
+    classes = verdicts(rows=1500, gap=0, times=600, seed=1)
     spread = 3 * np.sqrt(ALPHA * (1 - ALPHA) / 600)
-    assert said.count("better") / 600 <= ALPHA + spread
-    assert said.count("worse") / 600 <= ALPHA + spread
+    assert classes.count("better") / 600 <= ALPHA + spread
+    assert classes.count("worse") / 600 <= ALPHA + spread
 
 
-def test_over_the_whole_budget_better_is_said_wrongly_at_most_as_often_as_the_rule_says() -> None:
+def test_over_the_whole_budget_better_is_wrong_at_most_as_often_as_the_rule_allows() -> None:
     holdouts, budget = 60, 20
     wrong = 0
     for holdout in range(holdouts):
-        said = words(rows=400, gap=0, times=budget, seed=1000 + holdout, budget=budget)
-        wrong += "better" in said
+        classes = verdicts(rows=400, gap=0, times=budget, seed=1000 + holdout, budget=budget)
+        wrong += "better" in classes
     assert wrong / holdouts <= ALPHA + 3 * np.sqrt(ALPHA / holdouts)
 
 
-def test_a_model_worse_by_the_whole_margin_passes_at_most_as_often_as_the_rule_says() -> None:
+def test_a_model_worse_by_the_whole_margin_passes_at_most_as_often_as_the_rule_allows() -> None:
     random = np.random.default_rng(2)
     gap = 0.12
     margin = -auc(*two_models(random, 400_000, gap)).value
@@ -73,7 +73,7 @@ def test_the_rows_asked_for_decide_four_times_in_five() -> None:
     assert 0.7 <= decided / 200 <= 0.92
 
 
-def test_twenty_slices_of_equal_models_stop_a_change_at_most_as_often_as_the_rule_says() -> None:
+def test_twenty_slices_of_equal_models_stop_a_change_at_most_as_often_as_the_rule_allows() -> None:
     random = np.random.default_rng(4)
     rule = rule_of(margins=dict.fromkeys(RULE["margins"], 0.0))  # every loss matters
     rows, times = 20 * 250, 80

@@ -159,9 +159,7 @@ def test_stored_bytes_that_were_altered_count_as_lost(repository: Path) -> None:
         restore(tree, MODEL, force=True)
 
 
-def test_a_champion_that_cannot_read_the_rows_says_which_column(
-    repository: Path, tmp_path: Path
-) -> None:
+def test_a_column_that_the_champion_cannot_read_is_named(repository: Path, tmp_path: Path) -> None:
     rows = read_columns([repository / "data/2013-08.parquet"])
     without = {name: values for name, values in rows.items() if name != "visib"}
     write_columns(without, tmp_path / "rows.parquet")
@@ -269,7 +267,7 @@ def test_a_commit_that_locks_another_environment_gets_its_own(repository: Path) 
         assert built.python == str(copied / "bin/python")
         assert "/another/checkout" not in (copied / "ready").read_text("utf-8")
         assert built.origin == "restored by hash, in its own environment"
-        # That environment has no numpy, so its own code cannot run there: it says so.
+        # That environment has no numpy: its own code cannot run there, and the reason is reported.
         scores, why = built.score(Path("rows"), Path("out"))
         assert scores is None
         assert why

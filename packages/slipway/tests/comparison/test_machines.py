@@ -43,7 +43,7 @@ def test_a_machine_that_differs_by_a_line_scores_as_it_did_in_the_environment_th
     assert np.array_equal(halved, before / 2)
 
 
-def test_a_machine_beside_the_model_is_found_where_it_was_before_it_had_a_folder(
+def test_a_machine_next_to_the_model_is_found_where_it_was_before_it_had_a_folder(
     repository: Path, tmp_path: Path
 ) -> None:
     rows, out = repository / "data/2013-08.parquet", tmp_path / "out.parquet"

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from tests.comparison.cases import (
     BETTER,
+    OLD_NAMES,
     SAME_BUT_NOT_IDENTICAL,
     UNSURE,
     WORSE,
@@ -111,7 +112,7 @@ def test_the_mark_is_read_from_the_champions_own_records(tmp_path: Path) -> None
     assert marked("2") == ["1"]
     assert marked("3") == ["4"]  # the mark survives a change of the holdout
     remember("2", OTHER_HOLDOUT, "2")
-    assert marked("2") == ["1"]  # one record cannot hide what another says
+    assert marked("2") == ["1"]  # one record cannot hide what another holds
 
 
 def test_of_several_marks_the_one_that_is_hardest_to_hold_counts() -> None:
@@ -187,6 +188,6 @@ def test_the_verdict_of_a_record_that_an_earlier_version_wrote_has_its_present_n
     tmp_path: Path,
 ) -> None:
     record = record_of(judgement(), "c" * 40)
-    for written, name in (("cannot tell", "inconclusive"), ("not worse", "not worse")):
+    for written, name in ((OLD_NAMES["inconclusive"], "inconclusive"), ("not worse", "not worse")):
         write_json(record | {"verdict": written}, tmp_path / "record.json")
         assert verdict_of(tmp_path / "record.json") == name

@@ -1,4 +1,4 @@
-"""What is said of two models, and what stops a change: each gate lets one twin pass."""
+"""The verdict on two models, and what stops a change: each gate lets one twin pass."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_a_model_that_learned_from_shuffled_labels_is_stopped() -> None:
     assert metric(report, "auc")["challenger"] == pytest.approx(0.5, abs=0.02)
 
 
-def test_too_few_rows_to_tell_stop_or_go_on_as_the_rule_says() -> None:
+def test_too_few_rows_for_a_verdict_stop_or_go_on_as_the_rule_states() -> None:
     report = judged(UNSURE)
     assert report["verdict"] == "inconclusive"
     assert stops(report) == [("inconclusive", "auc")]
@@ -147,7 +147,7 @@ def test_better_needs_more_evidence_the_more_judgements_share_the_budget() -> No
     assert judged(SLIGHTLY_BETTER, rule={"budget": many})["verdict"] == "not worse"
 
 
-def test_a_holdout_that_is_used_up_no_longer_says_better() -> None:
+def test_a_holdout_that_is_used_up_no_longer_gives_better() -> None:
     assert judged(BETTER, uses=50)["verdict"] == "better"
     spent = judged(BETTER, uses=51)
     assert (spent["verdict"], spent["may_merge"]) == ("not worse", True)

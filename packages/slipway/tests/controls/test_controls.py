@@ -1,6 +1,6 @@
 """Negative controls: changes that must be stopped, each for its own reason, by the whole pipeline.
 
-A model worse on one slice only, a champion against itself and a report that says other than
+A model worse on one slice only, a champion against itself and a report that contradicts
 its numbers are controls too: they are in tests/comparison and tests/reports, on made-up models.
 """
 
@@ -94,7 +94,7 @@ def edit_data(change: Path, edit: Callable[[pd.DataFrame], pd.DataFrame]) -> Non
     run(["dvc", "add", "-q", "data"], change)
 
 
-def said(found: dict[str, Any]) -> str:
+def output_of(found: dict[str, Any]) -> str:
     return "\n".join(found["stopped"]["said"])
 
 
@@ -144,7 +144,7 @@ def test_a_column_that_gives_the_label_away_is_stopped_by_its_name(change, rebui
     code, found = rebuild()
 
     assert (code, found["stopped"]["stage"]) == (1, "prepare")
-    assert "feature `plane_seats` alone predicts the label" in said(found)
+    assert "feature `plane_seats` alone predicts the label" in output_of(found)
 
 
 def test_a_feature_from_after_the_event_is_stopped_by_its_name(change, rebuild):
@@ -154,7 +154,7 @@ def test_a_feature_from_after_the_event_is_stopped_by_its_name(change, rebuild):
 
     assert code in {1, 2}
     assert found["stopped"]["stage"] == "prepare"
-    assert "arr_delay" in said(found)
+    assert "arr_delay" in output_of(found)
 
 
 def test_a_broken_data_file_is_stopped_by_validation_even_if_a_forged_report_calls_it_good(

@@ -48,7 +48,7 @@ def typescript(dashboard: dict[str, Any]) -> str:
 
 @pytest.fixture
 def faults(tmp_path: Path) -> Callable[[dict[str, Any]], str]:
-    """What Grafana's types say against a dashboard; nothing if it is in order."""
+    """Errors of a dashboard by Grafana's types; empty if it is valid."""
     (tmp_path / "node_modules").symlink_to(ROOT / ".services/node_modules")
     compiler = program("tsc")
 

@@ -70,7 +70,7 @@ def test_all_workers_are_counted_whichever_answers_the_scrape(prometheus: Promet
     seen = [counted()]
     for _ in range(5):
         last = seen[-1]
-        wait_until(lambda last=last: counted() > last, "it stands still")
+        wait_until(lambda last=last: counted() > last, "the count does not grow")
         seen.append(counted())
 
     # A scrape that saw one worker only would now and then see less than the one before.
@@ -117,7 +117,7 @@ def test_a_service_that_is_gone_sets_off_the_alert_for_that(start, golden, tmp_p
 
 
 @pytest.mark.parametrize("place", ["datasources", "dashboards"])
-def test_grafana_is_told_where_things_are(place):
+def test_grafana_is_provisioned_from_files(place):
     (path,) = (MONITORING / "grafana/provisioning" / place).glob("*.yml")
     found = yaml.safe_load(path.read_text())
     assert found["apiVersion"] == 1

@@ -31,7 +31,7 @@ def promtool(*arguments: str, folder: Path = MONITORING / "prometheus"):
 
 
 @pytest.mark.parametrize("cases", CASES, ids=lambda path: path.name)
-def test_each_alert_does_what_its_cases_say(cases):
+def test_each_alert_does_what_its_cases_expect(cases):
     done = promtool("test", "rules", cases.name)
 
     assert done.returncode == 0, done.stdout + done.stderr

@@ -41,7 +41,7 @@ def read(
 @pytest.mark.parametrize(("kind", "dtype"), TYPES)
 @settings(max_examples=60, deadline=None, derandomize=True, database=None)
 @given(texts=st.lists(cells, min_size=1, max_size=8))
-def test_a_cell_has_the_same_value_whatever_stands_around_it(
+def test_a_cell_has_the_same_value_whatever_is_around_it(
     kind: str, dtype: str, texts: list[str]
 ) -> None:
     together = read(texts, kind, dtype)

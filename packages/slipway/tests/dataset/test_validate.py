@@ -424,7 +424,7 @@ def test_a_schema_that_the_service_could_not_check_is_refused_here_already(
         validate_files([GOOD], params)
 
 
-# --- how it is told ---
+# --- how it is reported ---
 
 HOSTILE = [
     "|a|b|",

@@ -112,7 +112,7 @@ def test_whatever_a_killed_demo_has_left_is_removed_once_no_demo_can_be_so_old(
 
 
 def test_without_docker_the_model_is_served_as_a_process_and_that_is_reported(clone, monkeypatch):
-    monkeypatch.setenv("DOCKER_HOST", "unix:///nobody/there.sock")
+    monkeypatch.setenv("DOCKER_HOST", "unix:///missing/docker.sock")
 
     why = without_docker(Scenario(clone, clone / "site", Console()))
 

@@ -144,7 +144,7 @@ def test_a_live_version_that_does_not_answer_is_not_healthy(
     make_place: MakePlace, candidate: Any
 ) -> None:
     place = make_place()
-    assert place.deploy(candidate("hangs")).ok  # the first has nobody to be compared with
+    assert place.deploy(candidate("hangs")).ok  # the first has nothing to be compared with
     found = place.typed_status()  # asked once: it waits for an answer
     assert found.live is not None
     assert found.live.traffic == 1

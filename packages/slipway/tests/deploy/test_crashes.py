@@ -17,12 +17,12 @@ from slipway.docker import docker
 def until(process: subprocess.Popen[str], step: str) -> str:
     """Read the output of a deployer until it has ended a step; return all of it."""
     assert process.stdout
-    said = ""
+    output = ""
     for line in process.stdout:
-        said += line
+        output += line
         if line.startswith(f"✓ {step}"):
-            return said
-    raise AssertionError(f"it never ended the step {step}:\n{said}")
+            return output
+    raise AssertionError(f"it never ended the step {step}:\n{output}")
 
 
 def kill(process: subprocess.Popen[str]) -> None:
@@ -54,16 +54,16 @@ def test_a_deployer_killed_after_a_step_leaves_the_traffic_where_it_was(
     assert {logged[name] for name in tally.ids()} <= {first, commit_of("second")}
 
 
-def test_the_next_run_undoes_what_was_left_and_says_so(
+def test_the_next_run_undoes_what_was_left_and_reports_it(
     place: Place, first: str, second: str
 ) -> None:
     """The test before has left a candidate in its slot."""
     assert place.container("green").inspect()
     with place.traffic() as tally:
         process = place.start("deploy", "--image", second)
-        said = until(process, "recover")
-        assert "undid the deploy of" in said
-        assert f"removed {place.container('green').name}" in said
+        output = until(process, "recover")
+        assert "undid the deploy of" in output
+        assert f"removed {place.container('green').name}" in output
         until(process, "drain")
         kill(process)
         wait_for(place.lock_is_free, "the lock")
@@ -106,9 +106,9 @@ def test_the_second_of_two_deployers_learns_who_is_first_and_one_that_is_stopped
         assert "under way" in place.status_text()
         until(process, "smoke-test")
         process.send_signal(signal.SIGTERM)
-        said, _ = process.communicate()
+        output, _ = process.communicate()
     assert process.returncode == 2
-    assert "stopped by hand" in said
+    assert "stopped by hand" in output
     assert not tally.failed(), tally.failed()[:3]
     assert place.live() == commit_of("second")
     assert place.events()[-1] == f"undone {first[:7]}"
@@ -118,7 +118,7 @@ def test_the_second_of_two_deployers_learns_who_is_first_and_one_that_is_stopped
 def test_a_deployer_that_hangs_loses_the_lock_and_the_traffic_goes_back(
     place: Place, first: str
 ) -> None:
-    """As when the network drops every packet: nothing is closed, and nothing is said."""
+    """As when the network drops every packet: nothing is closed, and nothing is sent."""
     image = json.loads((place.tree / "build/image.json").read_text("utf-8"))["image"]
     with place.traffic() as tally:
         process = place.start("deploy", "--image", image)
@@ -127,10 +127,10 @@ def test_a_deployer_that_hangs_loses_the_lock_and_the_traffic_goes_back(
         wait_for(place.lock_is_free, "the lock")
         assert place.status()["live"]["traffic"] == 1
         process.send_signal(signal.SIGCONT)
-        said, _ = process.communicate()
+        output, _ = process.communicate()
     assert process.returncode == 2
-    assert "is cut" in said
-    assert "undid the deploy" in said
+    assert "is cut" in output
+    assert "undid the deploy" in output
     assert not tally.failed(), tally.failed()[:3]
     assert place.live() == commit_of("second")
     assert place.is_healthy()
@@ -144,10 +144,10 @@ def test_a_proxy_that_restarts_mid_way_comes_back_with_the_old_version(
     until(process, "smoke-test")
     docker("kill", place.container("proxy").name)
     docker("start", place.container("proxy").name)
-    said, _ = process.communicate()
+    output, _ = process.communicate()
     assert process.returncode == 2
-    assert "undid the deploy" in said
-    assert f"{commit_of('second')[:7]} (model" in said
+    assert "undid the deploy" in output
+    assert f"{commit_of('second')[:7]} (model" in output
     wait_for(lambda: place.live() == commit_of("second"), "the old version")
     assert place.is_healthy()
     with place.traffic() as tally:

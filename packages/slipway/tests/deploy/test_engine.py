@@ -1,4 +1,4 @@
-"""What stands in the way on an engine: each is told, and what runs goes on."""
+"""Obstacles on an engine: each is reported, and what runs goes on."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from slipway.targets.docker.engine import ROOM_MB, Engine, engine_of
 def test_an_image_whose_labels_are_not_those_of_the_review_is_refused(
     place: Place, first: str, second: str
 ) -> None:
-    """build/image.json says one commit, the image itself another."""
+    """build/image.json names one commit, the image itself another."""
     record = place.tree / "build/image.json"
     reviewed, before = record.read_text("utf-8"), place.containers()
     record.write_text(json.dumps(json.loads(reviewed) | {"image": second}), "utf-8")
@@ -119,7 +119,7 @@ def small_disk(place: Place, megabytes: int) -> None:
     opts = [word for option in options for word in ("--opt", option)]
     volume = f"{place.prefix}-state"
     docker("volume", "create", "--driver", "local", *opts, volume)
-    # In use all the time: a disk in memory is empty again when nobody uses it.
+    # A container keeps it in use: a disk in memory loses its files as soon as nothing uses it.
     command = ["run", "--detach", "--name", f"{place.prefix}-holder", "-v", f"{volume}:/state"]
     docker(*command, read_params(place.tree / "params.yaml").deploy.proxy_image, "sleep", "600")
 

@@ -79,6 +79,6 @@ def test_what_vanishes_between_listing_and_removal_is_gone(
 def test_two_that_forget_at_once_both_succeed(left_over: Place) -> None:
     command = ("stop", "--target", "local", "--forget")
     processes = [left_over.start(*command) for _ in range(2)]
-    said = [process.communicate()[0] for process in processes]
-    assert [process.returncode for process in processes] == [0, 0], said
+    outputs = [process.communicate()[0] for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], outputs
     assert not things(left_over.prefix)

@@ -29,7 +29,7 @@ class Line:
         threading.Thread(target=self._accept, daemon=True).start()
 
     def cut(self) -> None:
-        # A listening socket that somebody waits in is not closed by closing it.
+        # A listening socket in which a thread waits is not closed by closing it.
         for end in [self._door, *self._ends]:
             try:
                 end.shutdown(socket.SHUT_RDWR)
@@ -77,7 +77,7 @@ def host(make_place: MakePlace, ssh: Server, line: Line, tmp_path: Path, sockets
     """A place that is reached through SSH, by a key made for it."""
     place = make_place()
     key = Path(ssh.environment["HOME"]) / ".ssh/id_ed25519"
-    # The client looks for its keys in the home of the user, wherever HOME says that is.
+    # The client looks for its keys in the home of the user, whatever HOME is.
     options = (
         f"-i {key} -o UserKnownHostsFile={tmp_path}/known -o StrictHostKeyChecking=accept-new "
         # One connection for many commands, as docs/deploy.md advises; a socket's path is short.
@@ -112,10 +112,10 @@ def test_a_server_is_deployed_to_and_a_cut_line_leaves_the_traffic_where_it_was(
         line.cut()
         wait_for(there.lock_is_free, "the lock")
         assert there.status()["live"]["traffic"] == 1
-        said, _ = process.communicate()
+        output, _ = process.communicate()
     assert process.returncode == 2
-    assert "is cut" in said
-    assert "slipway status" in said
+    assert "is cut" in output
+    assert "slipway status" in output
     assert not tally.failed(), tally.failed()[:3]
     assert "half done" in there.status_text()
     outcome = there.deploy()

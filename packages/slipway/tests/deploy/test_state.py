@@ -77,12 +77,12 @@ def test_a_stop_waits_for_no_release_whatever_its_deployer_is_called(
     assert place.is_healthy()
 
 
-def test_a_configuration_that_somebody_else_wrote_is_refused() -> None:
+def test_a_configuration_of_another_program_is_refused() -> None:
     with pytest.raises(SlipwayError, match="was not written by"):
         State.from_config("global\n  daemon\n")
 
 
-def test_all_of_the_traffic_has_somebody_at_every_moment() -> None:
+def test_all_of_the_traffic_has_a_server_at_every_moment() -> None:
     weights = [int(it.rpartition(" ")[2]) for it in Traffic("green").to_commands().split("; ")]
     assert weights == sorted(weights, reverse=True)
 

@@ -30,16 +30,16 @@ def test_two_first_deployments_at_once_make_one_release_and_two_that_forget_remo
 ) -> None:
     place = make_place()
     processes = [place.start("deploy"), place.start("deploy", "--image", second)]
-    said = [process.communicate()[0] for process in processes]
+    outputs = [process.communicate()[0] for process in processes]
     codes = sorted(process.returncode for process in processes)
-    assert codes in ([0, 0], [0, 2]), said  # the second waited, or was told who deploys
-    assert codes == [0, 0] or any("another deployment is running" in it for it in said), said
+    assert codes in ([0, 0], [0, 2]), outputs  # the second waited, or named who deploys
+    assert codes == [0, 0] or any("another deployment is running" in it for it in outputs), outputs
     assert len(networks(place)) == 1
     assert place.live() in (first, commit_of("second"))
     assert place.deploy().ok
     processes = [place.start("stop", "--target", "local", "--forget") for _ in range(2)]
-    said = [process.communicate()[0] for process in processes]
-    assert [process.returncode for process in processes] == [0, 0], said
+    outputs = [process.communicate()[0] for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], outputs
     assert not networks(place)
     assert not docker("ps", "--all", "--quiet", "--filter", f"name=^{place.prefix}")
     assert not docker("volume", "ls", "-q", "--filter", f"name={place.prefix}").split()

@@ -30,9 +30,9 @@ def place(make_place: MakePlace) -> Place:
 
 def steps_of(place: Place) -> list[str]:
     """The names of the steps in the output."""
-    said = [line.split()[1] for line in place.logged_lines if line[:1] in "✓✗"]
+    names = [line.split()[1] for line in place.logged_lines if line[:1] in "✓✗"]
     place.logged_lines.clear()
-    return said
+    return names
 
 
 def check(tally: Tally, place: Place, tested: set[str]) -> None:
@@ -76,7 +76,7 @@ def test_a_deploy_fails_no_request_and_keeps_the_old_version_as_standby(
     assert place.status()["standby"]["health"] == "healthy"
 
 
-def test_deploying_what_runs_says_so_and_changes_nothing(place: Place, second: str) -> None:
+def test_deploying_what_runs_is_reported_and_changes_nothing(place: Place, second: str) -> None:
     before = place.status()["history"]
     outcome = place.deploy(second)
     assert outcome.exit_code == 0
@@ -130,8 +130,8 @@ def test_a_rollback_names_a_release_of_the_history(place: Place, first: str) -> 
     assert place.live() == second
 
 
-@pytest.mark.parametrize("name", ["nobody", "0" * 40, commit_of("never ready")[:7]])
-def test_a_rollback_to_what_never_ran_is_told_what_did(place: Place, first: str, name: str) -> None:
+@pytest.mark.parametrize("name", ["unknown", "0" * 40, commit_of("never ready")[:7]])
+def test_a_rollback_to_what_never_ran_names_what_did(place: Place, first: str, name: str) -> None:
     outcome = place.rollback(name)
     assert outcome.exit_code == 2
     assert first[:7] in outcome.do

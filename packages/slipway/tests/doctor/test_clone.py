@@ -147,7 +147,7 @@ def cut_short(root: Path) -> None:
 
 
 def unreachable(root: Path) -> None:
-    run(["dvc", "remote", "modify", "--quiet", "storage", "url", "s3://nobody/x"], root)
+    run(["dvc", "remote", "modify", "--quiet", "storage", "url", "s3://missing/x"], root)
 
 
 def read_only(root: Path) -> None:
@@ -345,9 +345,9 @@ def test_the_fix_of_a_merge_driver_is_made_once(clone: Path, at: At) -> None:
 
 class TestOwners:
     def test_protected_files_have_no_owner_until_the_file_is_written(self, clone: Path) -> None:
-        told = main_exit("doctor", "--write-codeowners", "@team/ml", "--write-codeowners", "@ann")
+        code = main_exit("doctor", "--write-codeowners", "@team/ml", "--write-codeowners", "@ann")
 
-        assert told == 0
+        assert code == 0
         written = (clone / ".github/CODEOWNERS").read_text("utf-8")
         assert "/src/slipway" not in written  # all of src but the model's own part
         assert "/src/ @team/ml @ann" in written

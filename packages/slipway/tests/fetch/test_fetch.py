@@ -128,7 +128,7 @@ def test_a_file_under_any_other_name_is_refused(asked, name, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("command", "said"),
+    ("command", "message"),
     [
         (["sh", "-c", "echo 'no such container' >&2; exit 1"], "no such container"),
         (["sh", "-c", "echo something else"], "not a stream of log files"),
@@ -136,8 +136,8 @@ def test_a_file_under_any_other_name_is_refused(asked, name, tmp_path):
         ([*SEND[:2], f"{program()}\nraise SystemExit('cut off')"], "cut off"),
     ],
 )
-def test_what_fails_says_what_it_said(service, asked, command, said):
-    with pytest.raises(SlipwayError, match=said):
+def test_what_fails_is_an_error_with_its_reason(service, asked, command, message):
+    with pytest.raises(SlipwayError, match=message):
         unpack(command, asked)
 
 
@@ -163,9 +163,9 @@ class TestAddress:
         (tmp_path / "somewhere/a.jsonl").write_bytes(LINES)
         (tmp_path / "somewhere/notes.txt").write_bytes(b"mine")
 
-        said = fetch(str(tmp_path / "somewhere"), asked, settings)
+        line = fetch(str(tmp_path / "somewhere"), asked, settings)
 
-        assert said.endswith(f"1 file of the log, 0.0 MB; the model is {SHA[:12]}")
+        assert line.endswith(f"1 file of the log, 0.0 MB; the model is {SHA[:12]}")
         assert [path.name for path in (asked / "log").iterdir()] == ["a.jsonl"]
 
     def test_a_bucket_is_as_well(self, asked, settings, s3: Server, monkeypatch):
@@ -205,9 +205,9 @@ class TestAddress:
 
         assert [path.name for path in (asked / "log").iterdir()] == ["a.jsonl"]
 
-    @pytest.mark.parametrize("address", ["/nowhere/at/all", "nothing://x", "s3://nobody/x"])
+    @pytest.mark.parametrize("address", ["/nowhere/at/all", "nothing://x", "s3://missing/x"])
     @pytest.mark.usefixtures("no_buckets")
-    def test_one_that_cannot_be_read_is_an_error_that_a_later_job_is_told(
+    def test_one_that_cannot_be_read_is_an_error_that_a_later_job_can_read(
         self, asked, address, tmp_path, monkeypatch
     ):
         monkeypatch.setenv("GITHUB_OUTPUT", str(tmp_path / "output"))
@@ -216,9 +216,9 @@ class TestAddress:
         done = CliRunner().invoke(app, ["log", "fetch", "--from", address, "--out", str(asked)])
 
         assert isinstance(done.exception, SlipwayError)
-        told = (tmp_path / "output").read_text("utf-8")
-        assert told.startswith("why=the log could not be fetched: ")
-        assert told.count("\n") == 1
+        output = (tmp_path / "output").read_text("utf-8")
+        assert output.startswith("why=the log could not be fetched: ")
+        assert output.count("\n") == 1
 
 
 def test_a_simulation_sends_later_months_through_the_real_service(

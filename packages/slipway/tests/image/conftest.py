@@ -40,10 +40,10 @@ class Service:
     client: httpx.Client
 
 
-def wait_until(true: Callable[[], object], what: str, said: Callable[[], str] = str) -> None:
+def wait_until(true: Callable[[], object], what: str, details: Callable[[], str] = str) -> None:
     deadline = time.monotonic() + SECONDS
     while not true():
-        assert time.monotonic() < deadline, f"{what}: not within {SECONDS} s\n{said()}"
+        assert time.monotonic() < deadline, f"{what}: not within {SECONDS} s\n{details()}"
         time.sleep(0.05)
 
 

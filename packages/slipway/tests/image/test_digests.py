@@ -62,7 +62,7 @@ def test_a_tag_that_is_gone_is_an_error_that_names_it(registry):
         newest_digest(f"{registry}/nothing/here", "1")
 
 
-def test_a_registry_that_is_down_is_told_in_a_sentence():
+def test_a_registry_that_is_down_is_reported_in_a_sentence():
     with pytest.raises(SlipwayError, match="no answer"):
         newest_digest(f"127.0.0.1:{free_port()}/team/base", "1")
 
@@ -83,7 +83,7 @@ def test_an_image_is_looked_for_where_docker_does(name, place):
 
 @pytest.fixture
 def guarded():
-    """A registry that gives a token to anyone, as Docker Hub does; it sends what it is told to."""
+    """A registry that gives a token to anyone, as Docker Hub does; its digest can be set."""
     sent = {"digest": f"sha256:{sha256(b'{}').hexdigest()}"}
 
     class Handler(BaseHTTPRequestHandler):

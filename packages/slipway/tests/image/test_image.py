@@ -77,12 +77,12 @@ def test_it_answers_as_the_training_environment_did_with_nothing_to_write_to(ser
         assert answer["probability"] == pytest.approx(expected["probability"], abs=1e-9)
 
 
-def test_it_says_the_commit_the_data_and_the_model_that_its_labels_name(service, about):
-    said = service.client.get("/model").json()
+def test_it_answers_with_the_commit_the_data_and_the_model_that_its_labels_name(service, about):
+    answer = service.client.get("/model").json()
 
-    assert said["sha256"] == about["Labels"]["slipway.model"]
-    assert said["commit"] == about["Labels"]["slipway.commit"]
-    assert said["data"] == about["Labels"]["slipway.data"]
+    assert answer["sha256"] == about["Labels"]["slipway.model"]
+    assert answer["commit"] == about["Labels"]["slipway.commit"]
+    assert answer["data"] == about["Labels"]["slipway.data"]
 
 
 def test_its_log_is_in_the_volume(service, golden):
@@ -98,7 +98,7 @@ def test_nothing_of_it_runs_as_root(service):
     assert users - {"UID"} == {"10001"}
 
 
-def test_a_stranger_gets_no_answer(service, golden):
+def test_without_a_token_there_is_no_answer(service, golden):
     refused = service.client.post("/predict", json=golden[0]["row"], headers={"Authorization": ""})
 
     assert refused.status_code == 401

@@ -123,7 +123,7 @@ def test_a_base_for_which_there_are_no_wheels_is_refused(python, machine, libc):
         Platform.of_probe("some:base", {"python": python, "machine": machine, "libc": libc})
 
 
-def test_a_base_that_nobody_has_is_refused(engine):
+def test_a_base_that_does_not_exist_is_refused(engine):
     with pytest.raises(SlipwayError, match=r"deploy\.base_image 127\.0\.0\.1:9/none"):
         Platform.of_image("127.0.0.1:9/none")
 

@@ -37,12 +37,12 @@ def settings(registry):
 def test_what_a_pull_by_digest_brings_is_the_image_that_was_pushed(copy, registry):
     repository = f"{registry}/team/{uuid.uuid4().hex}"
 
-    told = slipway(copy, "build", "--image", "--push", registry=repository)
+    done = slipway(copy, "build", "--image", "--push", registry=repository)
 
-    assert told.returncode == 0, told.stderr
+    assert done.returncode == 0, done.stderr
     record = read_json(copy / "build/image.json", "slipway build --image")
     assert re.fullmatch(rf"{repository}@sha256:[0-9a-f]{{64}}", record["image"])
-    assert record["image"] in told.stdout
+    assert record["image"] in done.stdout
     pushed = docker("image", "inspect", "--format={{.Id}}", record["image"])
     docker("rmi", "--force", pushed.strip())
     docker("pull", "--quiet", record["image"])
@@ -53,7 +53,7 @@ def test_what_a_pull_by_digest_brings_is_the_image_that_was_pushed(copy, registr
     docker("rmi", "--force", about["Id"])
 
 
-def test_a_registry_that_is_down_is_told_in_a_sentence(base_image):
+def test_a_registry_that_is_down_is_reported_in_a_sentence(base_image):
     name = f"127.0.0.1:{free_port()}/team/service"
 
     with pytest.raises(SlipwayError, match="connection refused") as error:
@@ -65,29 +65,29 @@ def test_a_registry_that_is_down_is_told_in_a_sentence(base_image):
 
 
 def test_to_push_without_a_registry_ends_before_any_work(copy):
-    told = slipway(copy, "build", "--image", "--push")
+    done = slipway(copy, "build", "--image", "--push")
 
-    assert told.returncode == 2
-    assert "no registry is set" in told.stderr
-    assert "deploy.registry" in told.stderr
+    assert done.returncode == 2
+    assert "no registry is set" in done.stderr
+    assert "deploy.registry" in done.stderr
     assert not (copy / "build/bentoml").exists()
 
 
 def test_what_no_commit_holds_is_not_pushed(copy, registry):
     (copy / "src/model/slices.py").open("a").write("\n")
 
-    told = slipway(copy, "build", "--image", "--push", registry=f"{registry}/team/service")
+    done = slipway(copy, "build", "--image", "--push", registry=f"{registry}/team/service")
 
-    assert told.returncode == 2
-    assert "-dirty: there are uncommitted changes" in told.stderr
+    assert done.returncode == 2
+    assert "-dirty: there are uncommitted changes" in done.stderr
     assert not (copy / "build/image.json").exists()
 
 
 def test_push_alone_is_no_request(copy):
-    told = slipway(copy, "build", "--push")
+    done = slipway(copy, "build", "--push")
 
-    assert told.returncode == 2
-    assert "--image" in told.stderr
+    assert done.returncode == 2
+    assert "--image" in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -100,23 +100,23 @@ def test_a_name_that_no_registry_has_is_refused(name, monkeypatch):
         repository(settings(name))
 
 
-def test_the_environment_goes_before_the_settings_and_capitals_are_no_fault(monkeypatch):
+def test_the_environment_overrides_the_settings_and_capitals_are_no_fault(monkeypatch):
     monkeypatch.setenv("SLIPWAY_REGISTRY", "ghcr.io/Owner/My-Fork")
 
     assert repository(settings("localhost:5000/x")) == "ghcr.io/owner/my-fork"
 
 
-def test_a_full_disk_is_told_in_a_sentence_and_leaves_no_record(copy):
+def test_a_full_disk_is_reported_in_a_sentence_and_leaves_no_record(copy):
     apart = ["unshare", "--mount", "sh", "-ec"]
     small_disk = "mount -t tmpfs -o size=64k none build/image"
     (copy / "build/image").mkdir(exist_ok=True)
     if subprocess.run([*apart, small_disk], cwd=copy, capture_output=True, check=False).returncode:
         pytest.skip("a small disk cannot be mounted here: run the tests on Linux, as root")
 
-    told = slipway(copy, "build", "--image", before=[*apart, f'{small_disk}; exec "$@"', "sh"])
+    done = slipway(copy, "build", "--image", before=[*apart, f'{small_disk}; exec "$@"', "sh"])
 
-    assert told.returncode == 2
-    assert "No space left on device" in told.stderr
-    assert "free space on the disk" in told.stderr
-    assert "Traceback" not in told.stderr
+    assert done.returncode == 2
+    assert "No space left on device" in done.stderr
+    assert "free space on the disk" in done.stderr
+    assert "Traceback" not in done.stderr
     assert not (copy / "build/image.json").exists()

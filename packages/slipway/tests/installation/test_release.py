@@ -47,7 +47,7 @@ def url(wheel: Path):
 
 @pytest.fixture(scope="module")
 def fork(small_repository: Path, url: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A fork that has taken the release as docs/upgrade.md tells it to."""
+    """A fork that has taken the release as docs/upgrade.md describes."""
     root = tmp_path_factory.mktemp("fork") / "repository"
     shutil.copytree(small_repository, root, symlinks=True)
     copy_environment(root)

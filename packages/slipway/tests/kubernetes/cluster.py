@@ -21,7 +21,7 @@ from tests.services.servers import free_port, program, running
 
 SECONDS = 180
 
-# Who may do what: an administrator, and whoever is in the group that the deployer's role is for.
+# Who may do what: an administrator, and the users in the group of the deployer's role.
 USERS = """\
 admin-token,admin,1,"system:masters"
 deployer-token,deployer,2,"slipway-deployers"
@@ -61,7 +61,7 @@ class Cluster:
         return httpx.Client(base_url=self.url, headers=headers, verify=False, timeout=SECONDS)
 
     def kubectl(self, *arguments: str, stdin: str = "", who: str = "admin") -> str:
-        """Run kubectl, whatever it says; raises with its words if it fails."""
+        """Run kubectl and return its output; raises with its error output if it fails."""
         config = self.admin if who == "admin" else self.deployer
         done = subprocess.run(
             [program("kubectl"), "--kubeconfig", str(config), *arguments],
@@ -122,7 +122,7 @@ def cluster(folder: Path) -> Iterator[Cluster]:
         stack.enter_context(
             _started(folder / "node", nodes, [node, f"127.0.0.1:{nodes}", *pair, prefix])
         )
-        stack.enter_context(_beside([controllers, str(found.admin)], folder / "controllers"))
+        stack.enter_context(_in_background([controllers, str(found.admin)], folder / "controllers"))
         yield found
 
 
@@ -134,7 +134,7 @@ def _started(folder: Path, port: int, command: list[str]) -> Iterator[None]:
 
 
 @contextmanager
-def _beside(command: list[str], log: Path) -> Iterator[None]:
+def _in_background(command: list[str], log: Path) -> Iterator[None]:
     """Run something that listens nowhere."""
     with log.open("wb") as output:
         process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)

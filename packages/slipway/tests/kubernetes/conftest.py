@@ -66,7 +66,7 @@ def node(
 class Place:
     """A namespace, and a tree whose `slipway deploy --to kubernetes` goes there.
 
-    It deploys as somebody who has the role of deploy/kubernetes/deployer.yaml and nothing else.
+    It deploys as a user who has the role of deploy/kubernetes/deployer.yaml and nothing else.
     """
 
     cluster: Cluster
@@ -119,8 +119,8 @@ class Place:
 
     def fetch_log(self, out: Path) -> str:
         params = read_params(self.tree / "params.yaml")
-        said: str = self._within(lambda: fetch("kubernetes", out, params))
-        return said
+        line: str = self._within(lambda: fetch("kubernetes", out, params))
+        return line
 
     def start_deploy(self) -> subprocess.Popen[bytes]:
         """Begin to deploy in a process of its own."""
@@ -198,7 +198,7 @@ def make_place(
     service_image: ServiceImage,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Callable[[], Place]:
-    """Makes a namespace as docs/kubernetes.md says, and a tree that deploys there."""
+    """Makes a namespace as in docs/kubernetes.md, and a tree that deploys there."""
 
     def make() -> Place:
         name = f"test-{uuid.uuid4().hex[:8]}"

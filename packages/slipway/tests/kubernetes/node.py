@@ -1,4 +1,4 @@
-"""Stands in for a node: runs the pods of the API server as containers of the Docker engine.
+"""A simulated node: runs the pods of the API server as containers of the Docker engine.
 
 What a kubelet does with a pod it does as far as the service's manifests ask for it: user, read-only
 root, capabilities, memory, environment, secrets, volumes, probes of readiness.
@@ -26,7 +26,7 @@ Pod = dict[str, Any]
 
 
 class Node(threading.Thread):
-    """Plays the one node of a cluster until it is told to stop; `labels` of all pods it ran.
+    """The one node of a cluster until it is stopped; `labels` of all pods it ran.
 
     It sees to the pods of its `namespaces` only: others are there to be looked at, not to run.
 
@@ -43,7 +43,7 @@ class Node(threading.Thread):
         self._api, self._prefix, self._folder = api, prefix, folder
         self._probes = httpx.Client(timeout=2, headers={"Connection": "close"})
         self._ended = threading.Event()
-        self._told: dict[str, Any] = {}
+        self._reported: dict[str, Any] = {}
         self.labels: dict[str, dict[str, str]] = {}
         self.namespaces: set[str] = set()
         self._register(port)
@@ -53,7 +53,7 @@ class Node(threading.Thread):
             for pod in self._api.get("/api/v1/pods").json()["items"]:
                 if pod["metadata"]["namespace"] not in self.namespaces:
                     continue
-                # Somebody else may have removed it since.
+                # It may have been removed since.
                 with contextlib.suppress(SlipwayError):
                     self._see_to(pod)
 
@@ -92,10 +92,10 @@ class Node(threading.Thread):
             try:
                 self._start(pod, name)
             except WaitsError as error:
-                self._tell(pod, waiting=(error.reason, str(error)))
+                self._report(pod, waiting=(error.reason, str(error)))
             return
         ready = about["State"]["Running"] and self._is_ready(pod, about)
-        self._tell(pod, about=about, ready=ready)
+        self._report(pod, about=about, ready=ready)
 
     def _start(self, pod: Pod, name: str) -> None:
         self.labels[pod["metadata"]["name"]] = pod["metadata"]["labels"]
@@ -167,7 +167,7 @@ class Node(threading.Thread):
         except httpx.TransportError:
             return False
 
-    def _tell(
+    def _report(
         self,
         pod: Pod,
         about: dict[str, Any] | None = None,
@@ -208,9 +208,9 @@ class Node(threading.Thread):
             "containerStatuses": [whole_status | found],
         }
         key = json.dumps({**status, "conditions": ready}, sort_keys=True)
-        if self._told.get(pod["metadata"]["uid"]) != key:
+        if self._reported.get(pod["metadata"]["uid"]) != key:
             self._patch(f"{path_of(pod)}/status", {"status": status})
-            self._told[pod["metadata"]["uid"]] = key
+            self._reported[pod["metadata"]["uid"]] = key
 
     def _event(self, pod: Pod, reason: str, message: str) -> None:
         now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
@@ -224,9 +224,9 @@ class Node(threading.Thread):
             "firstTimestamp": now,
             "lastTimestamp": now,
         }
-        if self._told.get(message) is None:
+        if self._reported.get(message) is None:
             self._api.post(f"/api/v1/namespaces/{about['namespace']}/events", json=event)
-            self._told[message] = True
+            self._reported[message] = True
 
     def _patch(self, path: str, body: dict[str, Any]) -> None:
         kind = {"Content-Type": "application/merge-patch+json"}

@@ -1,4 +1,4 @@
-"""One deployment at a time in a namespace, whoever dies, hangs or comes in between."""
+"""One deployment at a time in a namespace, although deployers die, hang or interfere."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def wait_until(condition: Callable[[], object]) -> None:
         time.sleep(0.1)
 
 
-def test_a_second_one_is_told_who_holds_it(namespace):
+def test_a_second_one_learns_who_holds_it(namespace):
     with (
         Lease(namespace, "Ada, deploy 4a376fb"),
         pytest.raises(SlipwayError, match="another deployment is running: Ada, deploy 4a376fb"),
@@ -64,7 +64,7 @@ def test_it_stays_alive_while_its_holder_does(namespace):
         wait_until(lambda: renewed() > first)
 
 
-def test_one_that_was_taken_over_says_so_and_lets_the_other_have_it(api_server, namespace):
+def test_one_that_was_taken_over_reports_it_and_lets_the_other_have_it(api_server, namespace):
     with Lease(namespace, "Ada") as held:
         stolen = json.dumps({"spec": {"holderIdentity": "Bob"}})
         api_server.kubectl(

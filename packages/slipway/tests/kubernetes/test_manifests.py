@@ -1,4 +1,4 @@
-"""The manifests: what the API server itself says of them, and what must hold whatever it says."""
+"""The manifests: whether the API server accepts them, and what must hold in any case."""
 
 from __future__ import annotations
 
@@ -221,9 +221,7 @@ def test_no_pod_goes_before_its_successor_is_ready(manifests, container, pod):
     assert container["livenessProbe"]["httpGet"]["path"] == "/livez"
 
 
-def test_a_pod_leaves_the_endpoints_before_it_is_told_to_stop_and_has_time_for_the_rest(
-    container, pod
-):
+def test_a_pod_leaves_the_endpoints_before_it_stops_and_has_time_for_the_rest(container, pod):
     waits = container["lifecycle"]["preStop"]["sleep"]["seconds"]
     drains = read_params(FLIGHTS / "params.yaml").deploy.drain_seconds
     assert waits >= 5
@@ -248,7 +246,7 @@ def test_everything_that_selects_pods_selects_these(manifests):
     assert all(selector.items() <= labels.items() for selector in selectors)
 
 
-def test_only_callers_reach_it_and_it_reaches_nobody(manifests):
+def test_only_callers_reach_it_and_it_reaches_nothing(manifests):
     policy = of_kind(manifests, "NetworkPolicy")["spec"]
     assert policy["policyTypes"] == ["Ingress", "Egress"]
     assert policy["egress"] == []
@@ -281,12 +279,12 @@ def test_the_example_of_a_role_binds_no_more_than_its_namespace(api_server, name
 
     def may(verb: str, what: str, where: str) -> bool:
         try:
-            told = api_server.kubectl(
+            answer = api_server.kubectl(
                 "auth", "can-i", verb, what, "--namespace", where, who="deployer"
             )
         except RuntimeError:
             return False
-        return told.strip() == "yes"
+        return answer.strip() == "yes"
 
     assert may("patch", "deployments", namespace)
     assert may("create", "pods/exec", namespace)

@@ -1,6 +1,6 @@
 """`slipway deploy --to kubernetes` against a real API server, controllers and containers.
 
-Only the node is played (node.py), by somebody who runs what the API server gives it.
+Only the node is simulated (node.py): it runs what the API server gives it.
 """
 
 from __future__ import annotations
@@ -138,7 +138,7 @@ def test_a_release_replaces_all_pods_and_leaves_their_number_to_the_autoscaler(
     assert released.pods[1] == [second, second]
 
 
-def test_the_history_tells_of_each_release(place: Place, released: Released, service_image):
+def test_the_history_has_each_release(place: Place, released: Released, service_image):
     first, then = service_image.built.commit, commit_of("second")
     lines = place.get("configmap", "slipway-releases")["data"]["releases.jsonl"].splitlines()
     history = [json.loads(line) for line in lines[:2]]
@@ -150,7 +150,7 @@ def test_the_history_tells_of_each_release(place: Place, released: Released, ser
     assert [one["commit"] for one in on_the_page[:2]] == [first, then]
 
 
-def test_status_tells_what_runs(place: Place, live):
+def test_status_reports_what_runs(place: Place, live):
     found = place.status()
 
     assert found["healthy"]
@@ -168,9 +168,9 @@ def test_the_log_of_all_pods_and_their_model_come_from_one(place: Place, live, t
         for pod in pods
     ]
 
-    said = place.fetch_log(tmp_path)
+    line = place.fetch_log(tmp_path)
 
-    assert said.startswith("kubernetes: ")
+    assert line.startswith("kubernetes: ")
     frame = read_log(tmp_path / "log")
     assert set(frame["id"]) == set(asked)
     assert set(frame["commit"]) == {live[1]}
@@ -198,7 +198,7 @@ def test_a_rollback_brings_the_release_before_back_by_its_digest(place: Place, a
     assert place.events()[-1] == f"rolled back {other[1]}"
 
 
-def test_a_rollback_to_what_never_ran_says_what_did(place: Place, live):
+def test_a_rollback_to_what_never_ran_names_what_did(place: Place, live):
     outcome = place.rollback("1234567")
 
     assert outcome.exit_code == 2
@@ -238,7 +238,7 @@ def test_a_candidate_that_fails_gets_no_traffic_and_changes_nothing(
     assert not any(service.items() <= labels.items() for labels in candidates.values())
 
 
-def test_a_rollout_that_stands_still_is_taken_back_and_says_why(place: Place, alone, live, faulty):
+def test_a_rollout_without_progress_is_taken_back_with_a_reason(place: Place, alone, live, faulty):
     images = place.images()
     place.image(faulty("ready only alone"), commit_of("ready only alone"))
     place.wait_at_most(8)
@@ -345,7 +345,7 @@ def test_a_deployer_that_dies_in_the_rollout_leaves_a_state_that_the_next_one_fi
     assert place.status()["words"] == []
 
 
-def test_without_the_secret_of_the_tokens_nothing_starts_and_it_says_so(bare: Place):
+def test_without_the_secret_of_the_tokens_nothing_starts_and_the_reason_is_reported(bare: Place):
     bare.kubectl("delete", "secret", "slipway-tokens")
 
     outcome = bare.deploy()
@@ -366,7 +366,7 @@ def test_a_namespace_that_is_not_there_or_not_ours_is_named(bare: Place):
     assert "no namespace elsewhere" in outcome.message
 
 
-def test_a_first_release_that_stands_still_is_removed(bare: Place, faulty):
+def test_a_first_release_without_progress_is_removed(bare: Place, faulty):
     bare.image(faulty("ready only alone"), commit_of("ready only alone"))
     bare.wait_at_most(5)
 

@@ -1,4 +1,4 @@
-"""What an import makes of a good file: it counts once, corrects what was said, forgets nothing."""
+"""Import of a valid file: it counts once, corrects earlier labels, forgets nothing."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_the_same_file_or_the_same_rows_twice_change_nothing(
     labels: pd.DataFrame, place: Path, tmp_path: Path
 ) -> None:
     imported(labels, tmp_path / "labels.csv", place)
-    before, said = sorted(place.iterdir()), history(place)
+    before, kept = sorted(place.iterdir()), history(place)
     again = imported(labels, tmp_path / "labels.csv", place)
     assert again.before is not None
     assert again.text().startswith("labels.csv: already imported, ")
@@ -90,7 +90,7 @@ def test_the_same_file_or_the_same_rows_twice_change_nothing(
     shuffled = pd.concat([labels, labels]).sample(frac=1, random_state=0)
     other = imported(shuffled, tmp_path / "nightly.parquet", place)
     assert (other.new, other.unchanged, other.corrected) == (0, 100, 0)
-    pd.testing.assert_frame_equal(history(place), said)
+    pd.testing.assert_frame_equal(history(place), kept)
 
 
 @pytest.mark.parametrize("name", ["lab[1]", "lab*", "l a?b"])
@@ -129,7 +129,7 @@ def test_an_outcome_that_is_a_time_is_the_same_the_second_time(
     assert (again.new, again.unchanged, again.corrected) == (0, 90, 0)
 
 
-def test_a_late_correction_counts_from_then_on_and_keeps_what_was_said(
+def test_a_late_correction_counts_from_then_on_and_keeps_the_label_before(
     labels: pd.DataFrame, place: Path, tmp_path: Path
 ) -> None:
     imported(labels, tmp_path / "first.csv", place)
@@ -138,9 +138,9 @@ def test_a_late_correction_counts_from_then_on_and_keeps_what_was_said(
     known = read_labels(place).set_index("key")["label"]
     assert known[KEYS[:7]].tolist() == late["late"].astype(int).tolist()
     assert known[KEYS[7:]].tolist() == labels["late"][7:].astype(int).tolist()
-    said = history(place)
-    assert len(said) == 107
-    of_first = said[said["key"] == KEYS[0]]
+    rows = history(place)
+    assert len(rows) == 107
+    of_first = rows[rows["key"] == KEYS[0]]
     assert of_first["source"].tolist() == ["first.csv", "second.csv"]
     assert of_first["label"].tolist() == [1, 0]
     assert of_first["arrived"].is_monotonic_increasing
@@ -189,9 +189,9 @@ def test_the_verb_counts_and_names_keys_that_the_log_does_not_have(
     labels.to_csv(tmp_path / "labels.csv", index=False)
     monkeypatch.setenv("SLIPWAY_LABELS", str(tmp_path / "labels"))
     command = ["labels", "import", str(tmp_path / "labels.csv"), "--log"]
-    told = CliRunner().invoke(app, [*command, str(log)])
-    assert told.exit_code == 0, told.output
-    first, second = told.output.splitlines()
+    done = CliRunner().invoke(app, [*command, str(log)])
+    assert done.exit_code == 0, done.output
+    first, second = done.output.splitlines()
     assert first == "labels.csv: 100 new, 0 unchanged, 0 corrected"
     assert second.startswith(f"40 of 100 keys are not in the prediction log ({log}), such as 2013")
     assert len(read_labels(tmp_path / "labels")) == 100

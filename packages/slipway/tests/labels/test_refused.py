@@ -85,7 +85,7 @@ def test_nothing_of_a_bad_file_is_imported(
     good = tmp_path / "good.csv"
     labels.head(10).to_csv(good, index=False)
     import_labels([good], place)
-    said = history(place)
+    before = history(place)
     rows, (spoil, expected) = (
         (labels, PLAIN[fault]) if fault in PLAIN else (outcomes, MADE_OF[fault])
     )
@@ -100,7 +100,7 @@ def test_nothing_of_a_bad_file_is_imported(
     assert str(refused.value).startswith(f"{bad}: not imported")
     assert re.search(expected, str(refused.value)), str(refused.value)
     assert refused.value.exit_code == 1
-    assert history(place).equals(said)
+    assert history(place).equals(before)
 
 
 def test_a_column_of_the_wrong_type_is_named(
@@ -140,7 +140,7 @@ def test_one_bad_file_among_good_ones_stops_them_all(
 
 
 @pytest.mark.parametrize("how", ["cut short", "another file", "another name"])
-def test_a_store_that_was_damaged_is_told_and_not_believed(
+def test_a_store_that_was_damaged_is_reported_and_not_believed(
     how: str, labels: pd.DataFrame, place: Path, tmp_path: Path
 ) -> None:
     labels.to_csv(tmp_path / "labels.csv", index=False)
@@ -174,14 +174,14 @@ def test_what_may_hold_labels_and_is_no_part_is_named_and_not_waited_for(
         read_labels(place)
 
 
-@pytest.mark.parametrize("address", ["nothing://labels", "s3://nobody/labels"])
+@pytest.mark.parametrize("address", ["nothing://labels", "s3://missing/labels"])
 @pytest.mark.usefixtures("no_buckets")
-def test_a_place_that_cannot_be_reached_is_told(address: str) -> None:
+def test_a_place_that_cannot_be_reached_is_reported(address: str) -> None:
     with pytest.raises(SlipwayError, match=f"^{address}: the folder of the labels cannot be read"):
         read_labels(address)
 
 
-def test_a_place_that_cannot_be_written_is_told(labels: pd.DataFrame, tmp_path: Path) -> None:
+def test_a_place_that_cannot_be_written_is_reported(labels: pd.DataFrame, tmp_path: Path) -> None:
     labels.to_csv(tmp_path / "labels.csv", index=False)
     (tmp_path / "labels").write_text("a file where a folder should be")
     with pytest.raises((SlipwayError, OSError)) as error:

@@ -53,7 +53,7 @@ class Case:
     periods
         Into how many periods the clusters are divided.
     entities
-        If it is not 0, each row is also of one of so many entities, whose effects are as large as
+        If it is not 0, each row is also of one of that many entities, whose effects are as large as
         those of the clusters: two-way.
     largest
         The part of all rows that the first cluster has; 0 if it is like the others.

@@ -195,7 +195,7 @@ def test_a_few_clusters_decide_nothing() -> None:
 
 
 @pytest.mark.parametrize("ordered", [False, True], ids=["unordered", "in time"])
-def test_one_cluster_tells_nothing(ordered: bool) -> None:
+def test_one_cluster_shows_nothing(ordered: bool) -> None:
     labels, first, second = CASES["half"]
     one = Clusters((Way.of(np.zeros(ROWS, int), ordered=ordered),))
     before, after = (influence.auc(labels, scores) for scores in (first, second))

@@ -1,4 +1,4 @@
-"""Two models: the paired tests equal their definitions, and err as often as they say."""
+"""Two models: the paired tests equal their definitions, and have their nominal error rates."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def test_holm_of_a_worked_example() -> None:
     assert paired.holm([]) == []
 
 
-def test_no_true_difference_is_found_as_often_as_alpha_says() -> None:
+def test_no_true_difference_is_found_as_often_as_alpha() -> None:
     random = np.random.default_rng(7)
     found = [independent.auc(*two_models(random, 1000)) for _ in range(2000)]
     assert np.mean([test.p_up < 0.05 for test in found]) == pytest.approx(0.05, abs=0.015)
@@ -109,7 +109,7 @@ def test_power_is_what_the_formula_for_rows_promises() -> None:
     assert np.mean(seen) == pytest.approx(0.8, abs=0.06)
 
 
-def test_alike_models_are_told_apart_where_their_own_intervals_overlap() -> None:
+def test_alike_models_are_distinguished_where_their_own_intervals_overlap() -> None:
     labels, first, second = two_models(np.random.default_rng(9), 20_000, gap=0.03, alike=0.99)
     alone = [stats.auc(labels, scores) for scores in (first, second)]
     assert alone[0].low < alone[1].high

@@ -1,4 +1,4 @@
-"""The registry: every metric is what its name says, and nothing else lists metrics."""
+"""The registry: every metric is what its name promises, and nothing else lists metrics."""
 
 from __future__ import annotations
 

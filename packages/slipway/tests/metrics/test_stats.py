@@ -41,7 +41,7 @@ def test_auc_of_a_single_positive_claims_nothing() -> None:
     assert (found.low, found.high) == (0, 1)
 
 
-def test_auc_interval_holds_the_true_value_as_often_as_it_says() -> None:
+def test_auc_interval_has_its_nominal_coverage() -> None:
     random = np.random.default_rng(5)
     truth = 0.7602499389  # of two normals one standard deviation apart: Phi(1 / sqrt 2)
     labels = np.repeat([0, 1], [300, 100])

@@ -46,8 +46,8 @@ def place(tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def look(place: Path) -> Look:
     """Check the log in `predictions` on the morning after its five weeks."""
 
-    def check(**said: object) -> DriftReport:
-        return drift(read_params(), **({"now": NOW} | said))  # type: ignore[arg-type]
+    def check(**options: object) -> DriftReport:
+        return drift(read_params(), **({"now": NOW} | options))  # type: ignore[arg-type]
 
     return check
 

@@ -54,7 +54,7 @@ def draw(
     change
         One of `CHANGES`: other labels for the same rows.
     rest
-        How much the odds of a day differ from those of the next, whatever the scores say.
+        How much the odds of a day differ from those of the next, for the same scores.
     moved
         How far the rows themselves have moved, in standard deviations.
     """

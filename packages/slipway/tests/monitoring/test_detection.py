@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from tests.monitoring.worlds import Restless, World, category, draw_counts, number
+from tests.monitoring.worlds import Variation, World, category, draw_counts, number
 
 from slipway.monitoring import alarm_calibration
 from slipway.monitoring.alarms import episodes, onset
@@ -17,25 +17,25 @@ from slipway.reference.domain_classifier import auc, design, kinds_of, limit
 ALPHA = alarm_calibration.alpha_for(0.1, 22)
 RULE = Rule(ALPHA, 0.03, 200)
 
-# The shift begins after so many days.
+# Days before the shift begins, and after it.
 START = 60
 AFTER = 60
 
 
-def delays(kind, rows, shares=None, by=0.0, restless=None, tries=8, then=None):
+def delays(kind, rows, shares=None, by=0.0, variation=None, tries=8, then=None):
     """Return after how many days a lasting shift was found, one for each try; NaN if it was not.
 
-    The past had `then` rows a day, as many as now where not said otherwise.
+    The past had `then` rows a day, as many as now if not given.
     """
     rng = np.random.default_rng(8)
     found = []
     for _ in range(tries):
-        world = replace(World.draw(rng, kind, then or rows, restless), rows=rows)
+        world = replace(World.draw(rng, kind, then or rows, variation), rows=rows)
         calm = world.future(rng, START)
         if shares is not None:
             moved = rng.multinomial(rows, shares, AFTER).astype(float)
         else:
-            own = (restless.week if restless else 0.0) * np.repeat(
+            own = (variation.week if variation else 0.0) * np.repeat(
                 rng.standard_normal(AFTER // 7 + 1), 7
             )[:AFTER]
             moved = draw_counts(rng, kind, rows, by + own)
@@ -49,7 +49,7 @@ def delays(kind, rows, shares=None, by=0.0, restless=None, tries=8, then=None):
     ("rows", "by", "days"),
     [(1_000, 0.25, 7), (1_000, 0.5, 1), (1_000, 1.0, 1), (10_000, 0.25, 1), (10_000, 0.5, 1)],
 )
-def test_a_number_that_moves_by_so_many_sd_is_found_within_days(rows, by, days):
+def test_a_number_that_moves_by_some_sd_is_found_within_days(rows, by, days):
     assert np.nanmax(delays(number(), rows, by=by)) <= days
     assert not np.isnan(delays(number(), rows, by=by)).any()
 
@@ -86,9 +86,9 @@ def test_a_new_value_and_more_missing_ones_are_found_within_days():
 
 
 @pytest.mark.parametrize(("by", "share"), [(0.6, 0.6), (1.0, 0.9)])
-def test_a_shift_is_found_among_restless_weeks_too(by, share):
+def test_a_shift_is_found_among_overdispersed_weeks_too(by, share):
     """Weeks that move by 0.1 sd by themselves: what is left to find is larger."""
-    found = delays(number(), 1_000, by=by, restless=Restless(week=0.1), tries=20)
+    found = delays(number(), 1_000, by=by, variation=Variation(week=0.1), tries=20)
 
     assert np.mean(found <= 28) >= share
 
@@ -101,7 +101,7 @@ def test_a_shift_that_lasts_is_found_though_no_day_shows_it():
     assert found.max() <= 28
 
 
-def test_an_alarm_says_about_when_the_shift_began():
+def test_an_alarm_estimates_when_the_shift_began():
     rng = np.random.default_rng(3)
     guesses = []
     for _ in range(10):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy.stats import chi2
-from tests.monitoring.worlds import PAST, Restless, draw_counts, number, pushes
+from tests.monitoring.worlds import PAST, Variation, draw_counts, number, pushes
 
 from slipway.monitoring.distances import measure
 from slipway.reference.history import Overdispersion, overdispersion_of
@@ -19,7 +19,7 @@ def rng() -> np.random.Generator:
 
 @pytest.mark.parametrize("cells", [2, 12, 40])
 @pytest.mark.parametrize(("n", "m"), [(300, 2_000), (2_000, 2_000), (10_000, 2_000)])
-def test_two_samples_of_one_thing_differ_as_a_two_sample_test_says(rng, cells, n, m):
+def test_two_samples_of_one_thing_differ_as_in_a_two_sample_test(rng, cells, n, m):
     shares = 1 / np.arange(1, cells + 1)
     shares /= shares.sum()
     before = rng.multinomial(m, shares, 2_000).astype(float)
@@ -66,7 +66,7 @@ def test_a_number_that_went_through_json_falls_into_the_bin_it_came_from():
     assert np.bincount(bins, minlength=len(reference["counts"])).tolist() == reference["counts"]
 
 
-def test_the_restlessness_of_the_past_is_measured_without_what_chance_adds(rng):
+def test_the_overdispersion_of_the_past_is_measured_without_what_chance_adds(rng):
     """A push by s sd moves the shares by s^2, in the units of the distance.
 
     Weeks of the traffic do not begin with the month, so a block of seven days has parts of two.
@@ -74,7 +74,7 @@ def test_the_restlessness_of_the_past_is_measured_without_what_chance_adds(rng):
     found = {
         spread: np.mean(
             [
-                overdispersion_of(past_counts(rng, Restless(week=spread), rows), PAST).week
+                overdispersion_of(past_counts(rng, Variation(week=spread), rows), PAST).week
                 for rows in (300, 3_000)
                 for _ in range(6)
             ]
@@ -89,8 +89,8 @@ def test_the_restlessness_of_the_past_is_measured_without_what_chance_adds(rng):
 
 def test_the_autocorrelation_of_weeks_is_measured(rng):
     def mean(autocorrelation):
-        restless = Restless(week=0.2, autocorrelation=autocorrelation)
-        counts = (past_counts(rng, restless, 3_000) for _ in range(12))
+        variation = Variation(week=0.2, autocorrelation=autocorrelation)
+        counts = (past_counts(rng, variation, 3_000) for _ in range(12))
         return np.mean([overdispersion_of(each, PAST).autocorrelation for each in counts])
 
     assert mean(0.0) < 0.4
@@ -116,5 +116,5 @@ def test_overdispersion_has_the_keys_of_earlier_manifests():
     assert known.as_entry() == entry
 
 
-def past_counts(rng, restless, rows):
-    return draw_counts(rng, number(), rows, pushes(rng, restless, len(PAST)))
+def past_counts(rng, variation, rows):
+    return draw_counts(rng, number(), rows, pushes(rng, variation, len(PAST)))

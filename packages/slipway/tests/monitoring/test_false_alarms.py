@@ -1,7 +1,7 @@
-"""False alarms are as rare as the setting says: daily tests, for years, all series together.
+"""False alarms are as rare as the setting states: daily tests, for years, all series together.
 
-Days are drawn as counts, so that decades take seconds. `psi=0` where not said otherwise: the limits
-have to hold by themselves, and the smallest move that matters comes on top.
+Days are drawn as counts, so that decades take seconds. `psi=0` if not given: the limits have
+to hold by themselves, and the smallest move that matters comes on top.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from tests.monitoring.worlds import (
     SERIES,
-    Restless,
+    Variation,
     World,
     category,
     count_alarms,
@@ -42,16 +42,16 @@ LOOKS = 50_000
 ALPHA = alarm_calibration.alpha_for(RATE, len(SERIES))
 
 
-def false_alarms(worlds, rows, restless, psi=0.0, then=None):
+def false_alarms(worlds, rows, variation, psi=0.0, then=None):
     """Return the alarms of all series in two years of each of some worlds.
 
-    The past had `then` rows a day, as many as now where not said otherwise.
+    The past had `then` rows a day, as many as now if not given.
     """
     rng = np.random.default_rng(11)
     rule = Rule(ALPHA, psi, 200)
     found = []
     for _ in range(worlds):
-        known = [World.draw(rng, kind, then or rows, restless) for kind in SERIES]
+        known = [World.draw(rng, kind, then or rows, variation) for kind in SERIES]
         drawn = [replace(world, rows=rows) for world in known]
         hits = [world.detect(world.future(rng, DAYS)[None], rule).hit[0] for world in drawn]
         found.append(sum(count_alarms(hit.any(axis=1)) for hit in hits))
@@ -59,39 +59,41 @@ def false_alarms(worlds, rows, restless, psi=0.0, then=None):
 
 
 def at_most(rate, months):
-    """Return how many alarms so many months may have, three standard deviations included."""
+    """Return the largest number of alarms in some months, three standard deviations included."""
     return rate * months + 3 * np.sqrt(rate * months)
 
 
 @pytest.mark.parametrize(
-    ("rows", "restless"),
+    ("rows", "variation"),
     [
-        (1_000, Restless()),
-        (10_000, Restless()),
-        (1_000, Restless(week=0.1)),
-        (1_000, Restless(week=0.3, day=0.1)),
-        (10_000, Restless(week=0.1, day=0.05)),
-        (1_000, Restless(week=0.2, autocorrelation=0.5)),
+        (1_000, Variation()),
+        (10_000, Variation()),
+        (1_000, Variation(week=0.1)),
+        (1_000, Variation(week=0.3, day=0.1)),
+        (10_000, Variation(week=0.1, day=0.05)),
+        (1_000, Variation(week=0.2, autocorrelation=0.5)),
     ],
     ids=["still", "still, many rows", "weeks", "weeks and days", "weeks, many rows", "alike"],
 )
-def test_traffic_without_drift_alarms_no_more_often_than_the_setting(rows, restless):
-    found = false_alarms(WORLDS, rows, restless)
+def test_traffic_without_drift_alarms_no_more_often_than_the_setting(rows, variation):
+    found = false_alarms(WORLDS, rows, variation)
 
     assert found.sum() <= at_most(RATE, WORLDS * MONTHS)
 
 
-@pytest.mark.parametrize("restless", [Restless(), Restless(week=0.1), Restless(week=0.2, day=0.1)])
-def test_nor_does_a_log_with_many_more_rows_than_the_past_had(restless):
-    found = false_alarms(WORLDS, 10_000, restless, then=300)
+@pytest.mark.parametrize(
+    "variation", [Variation(), Variation(week=0.1), Variation(week=0.2, day=0.1)]
+)
+def test_nor_does_a_log_with_many_more_rows_than_the_past_had(variation):
+    found = false_alarms(WORLDS, 10_000, variation, then=300)
 
     assert found.sum() <= at_most(RATE, WORLDS * MONTHS)
 
 
-def test_a_rule_without_the_past_would_cry_wolf_on_the_same_restless_traffic():
+def test_a_rule_without_the_past_would_raise_false_alarms_on_the_same_traffic():
     """The failing twin: the same limits, but as if weeks never differed."""
     rng = np.random.default_rng(11)
-    world = World.draw(rng, number(), 1_000, Restless(week=0.1))
+    world = World.draw(rng, number(), 1_000, Variation(week=0.1))
     nothing = {"week": 0.0, "day": 0.0, "week_observed": 0.0, "day_observed": 0.0}
     forgetful = replace(world, overdispersion=replace(world.overdispersion, **nothing))
     counts = world.future(rng, 200)[None]
@@ -101,8 +103,8 @@ def test_a_rule_without_the_past_would_cry_wolf_on_the_same_restless_traffic():
     assert count_alarms(world.detect(counts, rule).hit[0].any(axis=1)) == 0
 
 
-def test_heavy_tails_cost_false_alarms_and_the_guide_says_how_many():
-    found = false_alarms(WORLDS, 1_000, Restless(week=0.2, day=0.1, tails=5))
+def test_heavy_tails_cost_false_alarms_and_the_guide_has_their_number():
+    found = false_alarms(WORLDS, 1_000, Variation(week=0.2, day=0.1, tails=5))
 
     assert found.sum() <= at_most(4 * RATE, WORLDS * MONTHS)
 
@@ -124,15 +126,15 @@ def test_a_short_past_makes_limits_high_and_not_alarms_frequent():
     from slipway.reference.history import overdispersion_of
 
     rng = np.random.default_rng(5)
-    restless = Restless(week=0.2)
+    variation = Variation(week=0.2)
     alarms, years = 0, 30
     for _ in range(years):
-        world = World.draw(rng, number(), 1_000, restless)
+        world = World.draw(rng, number(), 1_000, variation)
         days = np.arange(np.datetime64("2023-11-01"), np.datetime64("2024-01-01"))
-        pushed = World.draw(rng, number(), 1_000, restless).future(rng, len(days))
+        pushed = World.draw(rng, number(), 1_000, variation).future(rng, len(days))
         short = overdispersion_of(pushed, days)
         assert short.weeks == 8
-        known = World(world.kind, world.rows, restless, world.holdout, short)
+        known = World(world.kind, world.rows, variation, world.holdout, short)
         counts = known.future(rng, 365)
         alarms += count_alarms(known.detect(counts[None], Rule(ALPHA, 0.0, 200)).hit[0].any(axis=1))
 

@@ -1,4 +1,4 @@
-"""What a log can have wrong with it, and what is said then: never nothing, never a traceback."""
+"""What can be wrong in a log, and the message: never none, and never a traceback."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ def lines(place):
     return path, path.read_bytes().splitlines(keepends=True)
 
 
-def change(place, at, **said):
+def change(place, at, **fields):
     """Change some records of the log."""
     path, found = lines(place)
     for number in at:
-        found[number] = orjson.dumps(orjson.loads(found[number]) | said) + b"\n"
+        found[number] = orjson.dumps(orjson.loads(found[number]) | fields) + b"\n"
     path.write_bytes(b"".join(found))
 
 
@@ -82,7 +82,7 @@ def test_no_log_is_no_answer(look):
     assert "predictions: no such folder" in report.words
 
 
-@pytest.mark.parametrize("address", ["nowhere://log", "memory://log", "s3://nobody/log"])
+@pytest.mark.parametrize("address", ["nowhere://log", "memory://log", "s3://missing/log"])
 @pytest.mark.usefixtures("no_buckets")
 def test_a_log_that_cannot_be_reached_is_no_answer(look, address):
     report = look(log=address)
@@ -178,7 +178,7 @@ def test_proofs_are_no_traffic(place, look, usual):
 
 
 @pytest.mark.parametrize(
-    ("time", "said"),
+    ("time", "message"),
     [
         ("2031-01-01T00:00:00Z", "3 events are after 2025-07-08; not counted"),
         (
@@ -188,7 +188,9 @@ def test_proofs_are_no_traffic(place, look, usual):
         ("soon", "3 records have no readable event time"),
     ],
 )
-def test_events_at_times_that_cannot_be_meant_are_told_and_left_out(place, look, usual, time, said):
+def test_events_at_times_that_cannot_be_meant_are_reported_and_left_out(
+    place, look, usual, time, message
+):
     write_log(place / "predictions", usual)
     path, found = lines(place)
     for number in (5, 6, 7):
@@ -200,10 +202,10 @@ def test_events_at_times_that_cannot_be_meant_are_told_and_left_out(place, look,
     report = look()
 
     assert (report.status, report.rows) == ("quiet", 3_397)
-    assert said in report.faults[0]
+    assert message in report.faults[0]
 
 
-def test_a_few_events_months_away_are_told_and_do_not_become_the_window(place, look, usual):
+def test_a_few_events_months_away_are_reported_and_do_not_become_the_window(place, look, usual):
     write_log(place / "predictions", usual)
     path, found = lines(place)
     for number in range(3):
@@ -218,7 +220,7 @@ def test_a_few_events_months_away_are_told_and_do_not_become_the_window(place, l
     assert "3 predictions are for days months away from the others" in report.faults[0]
 
 
-def test_a_service_whose_clock_goes_back_is_told(place, look, usual):
+def test_a_service_whose_clock_goes_back_is_reported(place, look, usual):
     write_log(place / "predictions", usual)
     change(place, [700], time="2024-07-06T00:00:00.000000Z")
 
@@ -229,7 +231,7 @@ def test_a_service_whose_clock_goes_back_is_told(place, look, usual):
 
 
 def test_an_event_without_a_time_happens_when_it_was_asked_for(place, look, usual):
-    del usual["wind"]  # so that something is told of the rows that were counted
+    del usual["wind"]  # so that there is a message about the rows that were counted
     write_log(place / "predictions", usual, np.full(3_500, START))
     path, found = lines(place)
     records = [orjson.loads(line) for line in found]
@@ -250,7 +252,7 @@ def test_silence_is_not_taken_for_health(place, look, usual):
 
     assert (report.status, report.exit_code) == ("inconclusive", 2)
     assert report.words.startswith("no traffic since 2024-07-07: drift cannot be assessed")
-    assert report.columns  # what was last known is still told
+    assert report.columns  # what was last known is still shown
 
 
 def test_a_number_that_became_text_is_a_fault_and_drift(place, look, usual):

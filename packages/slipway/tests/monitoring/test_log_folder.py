@@ -35,7 +35,7 @@ INPUTS = [
 ]
 
 
-def record(number: int, **said: object) -> bytes:
+def record(number: int, **fields: object) -> bytes:
     known = {
         "version": 1,
         "id": f"{number:06d}",
@@ -46,7 +46,7 @@ def record(number: int, **said: object) -> bytes:
         "model": "m",
         "input": {"id": f"k{number}", "size": number, "at": "2024-06-01T12:00:00Z"},
     }
-    return orjson.dumps(known | said) + b"\n"
+    return orjson.dumps(known | fields) + b"\n"
 
 
 def as_tables(log: Path | str) -> tuple[list[str], Skipped]:
@@ -202,7 +202,7 @@ def test_a_record_that_is_there_again_counts_once(tmp_path, reader):
 
     assert sorted(keys) == sorted(f"k{number}" for number in range(102))
     assert (skipped.repeated, skipped.differing.number) == (143, 0)
-    assert any("143 records are in the log more than once" in said for said in skipped.sentences())
+    assert any("143 records are in the log more than once" in it for it in skipped.sentences())
 
 
 @READERS
@@ -289,9 +289,9 @@ def test_nothing_that_a_record_holds_is_more_than_text_in_a_report(place, look, 
     assert len(report.other_models) == 20
     document = drift_document(report)
     text, markdown, html = to_text(document), to_markdown(document), to_html(document)
-    for said in (text, markdown, html):
-        assert "\x1b" not in said
-        assert "\u202e" not in said
+    for output in (text, markdown, html):
+        assert "\x1b" not in output
+        assert "\u202e" not in output
     assert "<script" not in html
     assert not [line for line in markdown.splitlines() if line.startswith("# [x]")]
     assert "further models" in markdown
@@ -320,8 +320,8 @@ def test_no_record_however_strange_ends_a_reader(place, look, usual):
     (path,) = (place / "predictions").iterdir()
     first = orjson.loads(path.read_bytes().splitlines()[0])
     strange = [
-        orjson.dumps(first | {"id": f"strange-{number}"} | said) + b"\n"
-        for number, said in enumerate(STRANGE)
+        orjson.dumps(first | {"id": f"strange-{number}"} | fields) + b"\n"
+        for number, fields in enumerate(STRANGE)
     ]
     path.write_bytes(path.read_bytes() + b"".join(strange))
 

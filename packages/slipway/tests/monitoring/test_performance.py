@@ -1,4 +1,4 @@
-"""Does it hurt? What is said of predictions whose labels have come, late and not for all."""
+"""Performance on predictions whose labels have arrived, late and not for all."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def test_unchanged_weeks_are_not_worse_and_measured_as_scikit_learn_does(
     assert "No performance degradation found" in performance(found).words
 
 
-def test_metrics_stand_beside_those_that_were_committed(rng: np.random.Generator) -> None:
+def test_metrics_are_compared_with_those_that_were_committed(rng: np.random.Generator) -> None:
     committed = {"auc": {"value": 0.76, "low": 0.75, "high": 0.77}}
     found = look(log_of([draw(rng, 3_000)]), calibration(rng), committed)
     auc = performance(found).metrics["auc"]
@@ -96,7 +96,9 @@ def test_metrics_stand_beside_those_that_were_committed(rng: np.random.Generator
     assert "0.760 on the holdout" in performance(found).words
 
 
-def test_other_labels_for_the_same_rows_are_seen_dated_and_told(rng: np.random.Generator) -> None:
+def test_other_labels_for_the_same_rows_are_seen_dated_and_reported(
+    rng: np.random.Generator,
+) -> None:
     weeks = [draw(rng, 2_000, week, change="AUC -0.20" if week >= 6 else "") for week in range(10)]
     found = look(log_of(weeks), calibration(rng))
     assert performance(found).status == "worse"
@@ -152,7 +154,9 @@ def test_a_shift_too_small_to_matter_is_no_alarm_however_many_rows_prove_it(
     assert "loss" in {alarm.stream for alarm in found.alarms}
 
 
-def test_days_that_are_restless_on_the_holdout_are_no_alarm_later(rng: np.random.Generator) -> None:
+def test_days_that_are_overdispersed_on_the_holdout_are_no_alarm_later(
+    rng: np.random.Generator,
+) -> None:
     weeks = [draw(rng, 5_000, week, rest=0.5) for week in range(26)]
     assert look(log_of(weeks), calibration(rng, rest=0.5)).alarms == []
     calm = look(log_of(weeks), calibration(rng))
@@ -192,7 +196,7 @@ def test_without_labels_there_is_an_estimate_and_nothing_else(rng: np.random.Gen
     assert "cannot detect concept drift" in estimate(found).assumes
 
 
-def test_a_log_without_predictions_says_nothing(rng: np.random.Generator) -> None:
+def test_a_log_without_predictions_has_no_checks(rng: np.random.Generator) -> None:
     nothing = Join(labels_of(["a"], np.ones(1)), EDGES).predictions()
     assert look(nothing, calibration(rng)) == LabelChecks()
 

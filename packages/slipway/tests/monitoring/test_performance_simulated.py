@@ -23,7 +23,7 @@ from slipway.metrics import stats
 from slipway.monitoring.estimate import estimate
 
 
-@pytest.mark.parametrize("rest", [0.0, 0.2], ids=["calm days", "restless days"])
+@pytest.mark.parametrize("rest", [0.0, 0.2], ids=["calm days", "overdispersed days"])
 @pytest.mark.parametrize(("rows", "years"), [(1_000, 10), (10_000, 4)])
 def test_false_alarms_over_the_years_stay_below_the_setting(
     rows: int, years: int, rest: float
@@ -74,7 +74,7 @@ def test_an_estimate_is_right_when_the_rows_have_moved_and_blind_when_their_labe
     assert means["AUC -0.20: loss"] < -0.1
 
 
-@pytest.mark.parametrize("rest", [0.0, 0.5], ids=["calm days", "restless days"])
+@pytest.mark.parametrize("rest", [0.0, 0.5], ids=["calm days", "overdispersed days"])
 def test_the_interval_of_an_estimate_holds_what_labels_later_show(rest: float) -> None:
     inside = []
     for seed in range(50):

@@ -1,4 +1,4 @@
-"""The log is read whole: every record once and in order, whatever stands between them."""
+"""The log is read whole: every record once and in order, whatever is between them."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ INPUTS = [
 ]
 
 
-def record(number: int, **said: Any) -> bytes:
+def record(number: int, **fields: Any) -> bytes:
     row = {"id": number, "at": "2024-06-01T12:00:00Z", "size": number / 4, 'a "colour"': "réd"}
     known = {"version": 1, "time": "2024-06-01T12:00:00.000000Z", "probability": 0.5, "model": "m"}
     known["id"] = f"{number:06d}"
-    whole = known | {"key": number, "decision": True, "input": row | said.pop("row", {})} | said
+    whole = known | {"key": number, "decision": True, "input": row | fields.pop("row", {})} | fields
     return orjson.dumps(whole) + b"\n"
 
 
@@ -101,7 +101,7 @@ def test_what_is_no_record_is_named_and_costs_nothing_else(tmp_path, strange, at
     assert skipped.unreadable.first.endswith(f"2024-06-01.jsonl: line {at + 1}")
 
 
-def test_an_end_within_a_record_is_left_out_and_told_for_each_file(tmp_path):
+def test_an_end_within_a_record_is_left_out_and_reported_for_each_file(tmp_path):
     log = write(tmp_path, b"".join(MANY[:3]) + MANY[3][:-9], b"".join(MANY[4:7]), MANY[7][:9])
 
     found, skipped = parsed(log)
@@ -135,7 +135,7 @@ def test_empty_lines_are_nothing(tmp_path):
     assert skipped.unreadable.first == f"{log}/2024-06-01.jsonl: line 6"
 
 
-def test_a_value_that_is_no_number_is_missing_and_told(tmp_path):
+def test_a_value_that_is_no_number_is_missing_and_reported(tmp_path):
     rows = [{"size": "a lot"}, {"size": [1]}, {"size": None}, {"size": 2}]
     log = write(tmp_path, b"".join(record(at, row=row) for at, row in enumerate(rows)))
 

@@ -1,4 +1,4 @@
-"""What is said of traffic that has moved: what, since when, and when it was over."""
+"""The report on traffic that has moved: what, since when, and when it was over."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_a_column_that_goes_alarms_on_its_first_day(place, look, rng):
     assert "missing in 0.0% → 100.0% of rows" in alarms["town"].words
 
 
-def test_a_column_that_no_record_has_is_told_as_missing(place, look, usual):
+def test_a_column_that_no_record_has_is_reported_as_missing(place, look, usual):
     del usual["amount"], usual["town"]
     write_log(place / "predictions", usual)
 
@@ -97,7 +97,7 @@ def test_values_never_seen_before_are_drift_and_are_named(place, look, usual):
     assert re.search(r"unseen values: `mauve` \(\d+\.\d% of rows\)", moved.words)
 
 
-def test_a_single_new_value_is_counted_and_not_told_as_what_moved(place, look, rng):
+def test_a_single_new_value_is_counted_and_not_reported_as_what_moved(place, look, rng):
     usual = draw(rng, 17_500)
     usual["colour"][10_000::2] = "red"
     usual["colour"][16_900] = "mauve"
@@ -111,7 +111,7 @@ def test_a_single_new_value_is_counted_and_not_told_as_what_moved(place, look, r
     assert "`red`" in moved.words
 
 
-def test_a_value_that_a_stranger_sent_is_told_as_harmless_text(place, look, usual):
+def test_an_untrusted_value_is_shown_as_escaped_text(place, look, usual):
     usual["colour"][SINCE:] = "` | <img> @everyone\x1b[2J\n# " + "long" * 100
     write_log(place / "predictions", usual)
 
@@ -162,7 +162,7 @@ def test_columns_that_no_longer_go_together_are_found_though_each_looks_usual(pl
     assert "Multivariate drift" in report.words
 
 
-def test_a_season_that_the_past_has_not_is_told(place, look, usual):
+def test_a_season_that_the_past_has_not_is_reported(place, look, usual):
     write_log(place / "predictions", usual)
 
     report = look()
@@ -190,7 +190,7 @@ def test_a_day_is_compared_with_its_own_season_where_the_past_has_it(model):
     assert rows.tolist() == [3_100, 3_100, 3_100]
 
 
-def test_what_moved_is_told_beside_the_month_that_it_is_like(place, look, usual):
+def test_what_moved_is_shown_with_the_month_that_it_is_like(place, look, usual):
     path = place / "build/model/manifest.json"
     manifest = json.loads(path.read_text())
     cold = manifest["past"]["months"]["2024-03"]["profiles"]["temperature"]
@@ -230,7 +230,7 @@ def test_labels_that_have_arrived_are_part_of_the_answer(place, look, usual):
     assert report.concept is not None
 
 
-def test_without_labels_an_estimate_is_told_and_nothing_is_claimed(place, look, usual):
+def test_without_labels_an_estimate_is_shown_and_nothing_is_claimed(place, look, usual):
     write_log(place / "predictions", usual)
 
     report = look()

@@ -96,7 +96,7 @@ def write_log(
     columns: Columns,
     days: np.ndarray | None = None,
     model: str = MODEL,
-    **said: Any,
+    **fields: Any,
 ) -> None:
     """Write rows as the service would have; `days` of the events, five weeks if not given."""
     count = len(columns["score"])
@@ -110,7 +110,7 @@ def write_log(
     ]
     keys = [row["id"] for row in rows]
     written = f"{NOW.date()}T01:00:00.000000Z"
-    write_records(folder, rows, keys, columns["score"], model, **({"time": written} | said))
+    write_records(folder, rows, keys, columns["score"], model, **({"time": written} | fields))
 
 
 def write_records(
@@ -119,9 +119,9 @@ def write_records(
     keys: Iterable[str],
     scores: np.ndarray,
     model: str,
-    **said: Any,
+    **fields: Any,
 ) -> None:
-    """Write records of one model; `said` goes before what a record says by itself."""
+    """Write records of one model; `fields` override those of a record."""
     folder.mkdir(exist_ok=True)
     with (folder / f"2024-06-01_{model[:8]}.jsonl").open("ab") as file:
         for row, key, score in zip(rows, keys, scores, strict=True):
@@ -138,13 +138,13 @@ def write_records(
                 "commit": "c",
                 "input": row,
             }
-            file.write(orjson.dumps(record | said) + b"\n")
+            file.write(orjson.dumps(record | fields) + b"\n")
 
 
-def _input(name: str, kind: str, **said: Any) -> dict[str, Any]:
+def _input(name: str, kind: str, **fields: Any) -> dict[str, Any]:
     dtypes = {"number": "float32", "string": "object", "timestamp": "datetime64[us]"}
     known = {"name": name, "type": kind, "dtype": dtypes[kind], "nullable": False, "unique": False}
-    return known | {"rules": []} | said
+    return known | {"rules": []} | fields
 
 
 def _plain(value: Any) -> Any:

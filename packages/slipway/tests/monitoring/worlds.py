@@ -24,8 +24,8 @@ HOLDOUT = 31
 
 
 @dataclass(frozen=True)
-class Restless:
-    """How weeks and days push a series, in standard deviations of its score.
+class Variation:
+    """How much weeks and days push a series, in standard deviations of its score.
 
     Parameters
     ----------
@@ -83,22 +83,22 @@ class World:
 
     kind: Kind
     rows: int
-    restless: Restless
+    variation: Variation
     holdout: np.ndarray
     overdispersion: Overdispersion
 
     @classmethod
     def draw(
-        cls, rng: np.random.Generator, kind: Kind, rows: int, restless: Restless | None = None
+        cls, rng: np.random.Generator, kind: Kind, rows: int, variation: Variation | None = None
     ) -> World:
-        restless = restless or Restless()
-        counts = draw_counts(rng, kind, rows, pushes(rng, restless, len(PAST)))
+        variation = variation or Variation()
+        counts = draw_counts(rng, kind, rows, pushes(rng, variation, len(PAST)))
         holdout = counts[-HOLDOUT:].sum(axis=0)
-        return cls(kind, rows, restless, holdout, overdispersion_of(counts, PAST))
+        return cls(kind, rows, variation, holdout, overdispersion_of(counts, PAST))
 
     def future(self, rng: np.random.Generator, days: int) -> np.ndarray:
         """Return the counts of days to come, shape (days, cells)."""
-        return draw_counts(rng, self.kind, self.rows, pushes(rng, self.restless, days))
+        return draw_counts(rng, self.kind, self.rows, pushes(rng, self.variation, days))
 
     def detect(self, counts: np.ndarray, rule: Rule) -> Detection:
         """Monitor series of days, shape (series, days, cells)."""
@@ -112,16 +112,16 @@ class World:
         return detect(counts, expected, self.overdispersion, rule)
 
 
-def pushes(rng: np.random.Generator, restless: Restless, days: int) -> np.ndarray:
+def pushes(rng: np.random.Generator, variation: Variation, days: int) -> np.ndarray:
     """Return how far each day is pushed, shape (days,)."""
     weeks = days // 7 + 2
-    shared = _noise(rng, restless, weeks)
-    correlation = restless.autocorrelation
+    shared = _noise(rng, variation, weeks)
+    correlation = variation.autocorrelation
     for week in range(1, weeks):
         shared[week] = correlation * shared[week - 1] + np.sqrt(1 - correlation**2) * shared[week]
-    own = _noise(rng, restless, days)
+    own = _noise(rng, variation, days)
     start = int(rng.integers(7))
-    return restless.week * np.repeat(shared, 7)[start : start + days] + restless.day * own
+    return variation.week * np.repeat(shared, 7)[start : start + days] + variation.day * own
 
 
 def draw_counts(
@@ -138,7 +138,7 @@ def count_alarms(hits: np.ndarray) -> int:
     return len(episodes(hits))
 
 
-def _noise(rng: np.random.Generator, restless: Restless, count: int) -> np.ndarray:
-    if np.isinf(restless.tails):
+def _noise(rng: np.random.Generator, variation: Variation, count: int) -> np.ndarray:
+    if np.isinf(variation.tails):
         return rng.standard_normal(count)
-    return rng.standard_t(restless.tails, count) * np.sqrt(1 - 2 / restless.tails)
+    return rng.standard_t(variation.tails, count) * np.sqrt(1 - 2 / variation.tails)

@@ -8,7 +8,7 @@ import pytest
 from tests.page.browser import Browser, chromium, find_chromium
 from tests.page.test_page import CHARTS
 
-# Every text on the page with its own colour and the ground it stands on, as WCAG contrast ratios.
+# Every text on the page with its own colour and its background, as WCAG contrast ratios.
 CONTRASTS = """
 (() => {
   const parse = (text) => (text.match(/[\\d.]+/g) || []).map(Number);
@@ -96,7 +96,7 @@ def test_every_chart_is_drawn_and_none_of_its_text_is_cut_off(shown):
     assert shown.value(CUT_OFF) == []
 
 
-def test_every_text_stands_out_from_its_ground(shown):
+def test_every_text_contrasts_with_its_background(shown):
     ratios = shown.value(CONTRASTS)
 
     assert len(ratios) > 200
@@ -115,7 +115,7 @@ def test_the_reader_decides_between_light_and_dark(browser, site):
 
 
 @pytest.mark.parametrize("chart", sorted(CHARTS))
-def test_a_chart_that_stands_alone_brings_its_colours(browser, site, chart):
+def test_a_chart_in_its_own_file_brings_its_colours(browser, site, chart):
     fills = []
     for scheme in ("light", "dark"):
         browser.open((site / f"{chart}.svg").as_uri(), 420, scheme)

@@ -49,7 +49,7 @@ def section(text: str, key: str) -> str:
     return text.split(f'<section id="{key}"', 1)[1].split("</section>", 1)[0]
 
 
-def test_every_chart_is_on_the_page_and_a_file_beside_it(site):
+def test_every_chart_is_on_the_page_and_a_file_next_to_it(site):
     text = (site / "index.html").read_text("utf-8")
 
     assert set(re.findall(r'<figure id="([^"]+)-chart"', text)) == CHARTS
@@ -78,14 +78,14 @@ def test_the_card_is_on_the_page_and_whole_in_a_file_of_its_own(site):
 
 
 def test_verdicts_stand_there_in_the_reports_own_words(site):
-    told = section((site / "index.html").read_text("utf-8"), "verdicts")
+    content = section((site / "index.html").read_text("utf-8"), "verdicts")
 
-    assert "1 of 3 may be merged" in told
-    assert "✓ Better: " in told
-    assert "✕ Not merged: AUC gets worse" in told
-    assert "? Inconclusive" in told
-    assert '<a href="reports/better.html">' in told
-    assert "reports/worse.html" not in told
+    assert "1 of 3 may be merged" in content
+    assert "✓ Better: " in content
+    assert "✕ Not merged: AUC gets worse" in content
+    assert "? Inconclusive" in content
+    assert '<a href="reports/better.html">' in content
+    assert "reports/worse.html" not in content
 
 
 def test_a_report_that_contradicts_itself_is_not_believed(copy):
@@ -93,10 +93,10 @@ def test_a_report_that_contradicts_itself_is_not_believed(copy):
     report = json.loads(path.read_text()) | {"verdict": "better", "may_merge": True, "stops": []}
     path.write_text(json.dumps(report))
 
-    told = section(html(), "verdicts")
+    content = section(html(), "verdicts")
 
-    assert "? Rejected" in told
-    assert "1 of 3 may be merged" in told
+    assert "? Rejected" in content
+    assert "1 of 3 may be merged" in content
 
 
 def test_the_newest_judgement_of_the_live_model_has_its_importance(copy):
@@ -117,15 +117,15 @@ def test_the_newest_judgement_of_the_live_model_has_its_importance(copy):
         assert shown in text
 
 
-def test_releases_come_from_git_where_nobody_wrote_them_down(site, world):
-    told = section((site / "index.html").read_text("utf-8"), "releases")
+def test_releases_come_from_git_where_they_were_not_written_down(site, world):
+    content = section((site / "index.html").read_text("utf-8"), "releases")
 
-    assert "#12 has AUC" in told
-    assert "+0.010 against Start" in told
-    assert "paired comparison: better" in told
+    assert "#12 has AUC" in content
+    assert "+0.010 against Start" in content
+    assert "paired comparison: better" in content
 
 
-def test_releases_that_were_written_down_go_before_what_git_knows(copy):
+def test_releases_that_were_written_down_override_what_git_knows(copy):
     metrics = json.loads((copy / "reports/metrics.json").read_text())["model"]
     release = {"name": "v1", "date": "2030-01-02", "commit": "abc", "metrics": metrics}
     (copy / "build/releases.json").write_text(json.dumps([release]))
@@ -140,28 +140,28 @@ def test_a_commit_whose_metrics_cannot_be_read_is_no_release(copy):
     assert [release.name for release in released_by_git(Path())] == ["Start", "#12"]
 
 
-def test_drift_is_told_with_what_moved(site):
-    told = section((site / "index.html").read_text("utf-8"), "drift")
+def test_drift_is_shown_with_what_moved(site):
+    content = section((site / "index.html").read_text("utf-8"), "drift")
 
-    assert "columns drifted" in told
-    assert re.search(r"temp</span><small>drift, \d\.\d\d</small>", told)
-    assert "higher)" in told
+    assert "columns drifted" in content
+    assert re.search(r"temp</span><small>drift, \d\.\d\d</small>", content)
+    assert "higher)" in content
 
 
-def test_a_drift_check_without_an_answer_is_told_as_such(copy):
+def test_a_drift_check_without_an_answer_is_shown_as_such(copy):
     path = copy / "build/drift.json"
     path.write_text(json.dumps(without_answer("no traffic: nothing came.").model_dump()))
 
     assert "The drift check is inconclusive: no traffic" in section(html(), "drift")
 
 
-def test_what_the_labels_say_stands_beside_the_holdout(site):
-    told = section((site / "index.html").read_text("utf-8"), "performance")
+def test_metrics_from_labels_are_compared_with_the_holdout(site):
+    content = section((site / "index.html").read_text("utf-8"), "performance")
 
-    assert re.search(r"Labels have arrived for 2,\d{3} of 3,000 predictions", told)
-    assert "from labels" in told
-    assert "AUC week by week; higher is better. Dashed: on the holdout" in told
-    assert "from the scores alone" not in told
+    assert re.search(r"Labels have arrived for 2,\d{3} of 3,000 predictions", content)
+    assert "from labels" in content
+    assert "AUC week by week; higher is better. Dashed: on the holdout" in content
+    assert "from the scores alone" not in content
 
 
 def test_releases_are_marked_where_they_came_in_these_weeks(copy):
@@ -172,13 +172,13 @@ def test_releases_are_marked_where_they_came_in_these_weeks(copy):
     ]
     (copy / "build/releases.json").write_text(json.dumps(releases))
 
-    told = section(html(), "performance")
+    content = section(html(), "performance")
 
-    assert "released v1 on 2013-09-12" in told
-    assert "released v2" not in told
+    assert "released v1 on 2013-09-12" in content
+    assert "released v2" not in content
 
 
-def test_each_alarm_says_since_when_and_what_was_done(copy):
+def test_each_alarm_has_its_start_and_what_was_done(copy):
     report = json.loads((copy / "build/drift.json").read_text())
     temp = {"stream": "temp", "since": "2013-09-02", "at": "2013-09-03", "words": "`x` <b>"}
     report["alarms"] = [
@@ -191,14 +191,14 @@ def test_each_alarm_says_since_when_and_what_was_done(copy):
     release = {"name": "v7", "date": "2013-09-09", "commit": "abc", "metrics": metrics}
     (copy / "build/releases.json").write_text(json.dumps([release | {"event": "rolled back"}]))
 
-    told = section(html(), "alarms")
+    content = section(html(), "alarms")
 
-    assert "2 alarms, 1 of them not over yet." in told
-    assert told.index(">auc<") < told.index(">temp<")
-    assert "rolled back v7 on 2013-09-09; not over yet" in told
-    assert "since about 2013-09-02" in told
-    assert ">over on 2013-09-27<" in told
-    assert "x &lt;b&gt;" in told
+    assert "2 alarms, 1 of them not over yet." in content
+    assert content.index(">auc<") < content.index(">temp<")
+    assert "rolled back v7 on 2013-09-09; not over yet" in content
+    assert "since about 2013-09-02" in content
+    assert ">over on 2013-09-27<" in content
+    assert "x &lt;b&gt;" in content
 
 
 def test_a_quiet_log_has_no_alarm(copy):
@@ -208,7 +208,7 @@ def test_a_quiet_log_has_no_alarm(copy):
     assert "No alarm in these days." in section(html(), "alarms")
 
 
-def test_a_release_whose_metrics_nobody_wrote_down_has_those_of_its_commit(copy):
+def test_a_release_without_metrics_has_those_of_its_commit(copy):
     sha = run(["git", "rev-parse", "HEAD"], copy).strip()
     release = {"name": "v1", "date": "2030-01-02", "commit": sha, "metrics": None}
     (copy / "build/releases.json").write_text(json.dumps([release]))
@@ -216,21 +216,21 @@ def test_a_release_whose_metrics_nobody_wrote_down_has_those_of_its_commit(copy)
     assert "One release so far, v1, with AUC" in section(html(), "releases")
 
 
-def test_a_release_that_nobody_measured_is_listed_all_the_same(copy):
+def test_a_release_that_was_not_measured_is_listed_all_the_same(copy):
     release = {"name": "v1", "date": "2030-01-02", "commit": "abc", "metrics": None}
     (copy / "build/releases.json").write_text(json.dumps([release | {"event": "rolled back"}]))
 
-    told = section(html(), "releases")
-    assert "v1" in told
-    assert "rolled back" in told
+    content = section(html(), "releases")
+    assert "v1" in content
+    assert "rolled back" in content
 
 
 def test_predictions_are_counted_by_the_day_of_the_event_and_labels_join_by_key(site):
-    told = section((site / "index.html").read_text("utf-8"), "traffic")
+    content = section((site / "index.html").read_text("utf-8"), "traffic")
 
-    assert "3,000 predictions, for 1 to 30 September 2013" in told
+    assert "3,000 predictions, for 1 to 30 September 2013" in content
     assert re.search(
-        r"Labels have arrived for 9\d% of the rows; of those the share late is 1\d\.\d%", told
+        r"Labels have arrived for 9\d% of the rows; of those the share late is 1\d\.\d%", content
     )
 
 
@@ -244,7 +244,7 @@ def test_a_log_longer_than_what_is_held_at_once_counts_the_same(copy, monkeypatc
     assert parts == whole
 
 
-def test_without_labels_the_page_says_that_none_have_arrived(copy):
+def test_without_labels_the_page_reports_that_none_have_arrived(copy):
     text = page(read_params(), Path("site"), labels=[]).read_text("utf-8")
 
     assert "No labels of these rows have arrived yet" in text
@@ -265,14 +265,14 @@ def test_without_labels_the_page_says_that_none_have_arrived(copy):
         ("traffic", "<code>slipway serve</code>"),
     ],
 )
-def test_a_part_without_input_says_what_makes_it(empty, key, command):
-    told = section(html(), key)
+def test_a_part_without_input_names_what_makes_it(empty, key, command):
+    content = section(html(), key)
 
-    assert command in told
-    assert "<svg" not in told
+    assert command in content
+    assert "<svg" not in content
 
 
-def test_an_empty_repository_has_a_page_that_says_how_to_get_a_model(empty):
+def test_an_empty_repository_has_a_page_with_how_to_get_a_model(empty):
     assert "There is no model yet: build one with <code>dvc repro</code>" in html()
 
 
@@ -320,14 +320,14 @@ def test_a_file_that_cannot_be_read_is_named(copy):
         page(read_params(), Path("site"))
 
 
-def test_the_verb_says_where_the_page_is(copy):
+def test_the_verb_prints_where_the_page_is(copy):
     result = CliRunner().invoke(app, ["page", "--out", "here"])
 
     assert result.exit_code == 0, result.output
     assert result.output == "here/index.html\n"
 
 
-def test_calibration_is_said_as_it_is():
+def test_calibration_is_described_as_it_is():
     right = {"rows": 100, "mean_score": 0.2, "label_rate": 0.21, "low": 0.15, "high": 0.28}
     wrong = {"rows": 300, "mean_score": 0.6, "label_rate": 0.3, "low": 0.25, "high": 0.35}
 

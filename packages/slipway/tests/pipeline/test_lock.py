@@ -153,7 +153,7 @@ def test_a_recorded_backtest_that_is_nowhere_is_different(repository, small_repo
     assert "the recorded backtest is in no cache or remote to compare with" in verdict.why
 
 
-def test_a_lock_that_records_another_model_is_different_and_says_how_to_fix_it(repository):
+def test_a_lock_that_records_another_model_is_different_with_how_to_fix_it(repository):
     def shift(model: onnx.ModelProto) -> None:
         trees = next(n for n in model.graph.node if n.op_type.startswith("TreeEnsemble"))
         base = next(a for a in trees.attribute if a.name == "base_values")

@@ -24,7 +24,7 @@ def insert(project, heading, lines):
     (project / "params.yaml").write_text(changed)
 
 
-def test_a_key_that_nobody_reads_is_refused_by_name(project):
+def test_an_unknown_key_is_refused_by_name(project):
     broken(project, lambda params: params["evaluate"].update(treshold=0.5))
 
     with pytest.raises(SlipwayError, match=r"`evaluate\.treshold`: no such setting") as error:

@@ -92,7 +92,7 @@ def test_nothing_in_the_model_folder_depends_on_the_clock_or_the_commit(trained)
     assert not re.search(r"20[2-9][0-9]-[01][0-9]", manifest)
 
 
-def test_golden_rows_score_as_the_manifest_says(trained):
+def test_golden_rows_score_as_in_the_manifest(trained):
     model = Model.load(trained / "build/model")
 
     rows = read_columns([trained / "data/2013-09.parquet"])

@@ -63,7 +63,7 @@ def tamper(files: AbstractFileSystem, remote: str, name: str) -> None:
         Path(stored).chmod(0o644)
     files.pipe_file(stored, files.cat_file(stored).replace(b",1", b",0"))
     if isinstance(files, LocalFileSystem):
-        Path(stored).chmod(0o444)  # DVC believes what is read-only, unless told to verify
+        Path(stored).chmod(0o444)  # DVC trusts what is read-only, unless `verify` is set
 
 
 @pytest.fixture(scope="session")

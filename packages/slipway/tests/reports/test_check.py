@@ -339,7 +339,7 @@ def test_a_file_that_is_no_report_ends_with_a_sentence(
     assert str(file) in str(error.value)
 
 
-def test_a_missing_report_says_how_to_make_one(tmp_path: Path) -> None:
+def test_a_missing_report_is_named_with_how_to_make_one(tmp_path: Path) -> None:
     with pytest.raises(SlipwayError) as error:
         read_report(tmp_path / "report.json")
     assert "slipway judge" in error.value.do

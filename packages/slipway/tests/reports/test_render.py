@@ -261,7 +261,7 @@ def test_an_accepted_slice_is_printed_with_its_reason() -> None:
     )
 
 
-def test_a_used_up_holdout_says_so_and_what_to_do() -> None:
+def test_a_used_up_holdout_is_reported_with_what_to_do() -> None:
     assert "until new rows" in markdown_of(judged(uses=51))
     assert "until new rows" not in markdown_of(judged(uses=50))
 
@@ -406,9 +406,9 @@ def test_a_validation_report_that_contradicts_itself_is_refused() -> None:
         markdown_of(faulty(count=-1))
 
 
-def test_a_stage_that_stopped_is_named_with_what_it_said() -> None:
-    said = ["slipway: feature `x` alone predicts the label with AUC 0.99"]
-    stopped = {"stage": "prepare", "exit_code": 1, "said": said}
+def test_a_stage_that_stopped_is_named_with_its_output() -> None:
+    output = ["slipway: feature `x` alone predicts the label with AUC 0.99"]
+    stopped = {"stage": "prepare", "exit_code": 1, "said": output}
     markdown = markdown_of({"changed": True, "lock": None, "stopped": stopped})
     assert markdown.startswith("### ⛔ Not judged: `prepare` refused")
     assert "alone predicts the label" in markdown

@@ -1,4 +1,4 @@
-"""What the README tells a newcomer to type, and that CI, pre-commit and `make` check the same."""
+"""The commands of the README are real, and CI, pre-commit and `make` check the same."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ def test_help_is_the_default_and_explains_every_target() -> None:
     text = (ROOT / "Makefile").read_text("utf-8")
     declared = re.search(r"^\.PHONY: (.*)$", text, re.MULTILINE)
     assert declared
-    told = subprocess.run(MAKE, cwd=ROOT, check=True, capture_output=True, text=True).stdout
-    assert re.findall(r"^  make (\w+) +\w", told, re.MULTILINE) == declared[1].split()
+    output = subprocess.run(MAKE, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    assert re.findall(r"^  make (\w+) +\w", output, re.MULTILINE) == declared[1].split()
 
 
 def test_ci_runs_the_test_command_of_the_readme() -> None:
@@ -63,7 +63,7 @@ def test_pre_commit_is_make_lint_and_nothing_else() -> None:
     assert hook["always_run"]
 
 
-def test_without_a_python_setup_says_what_to_install(tmp_path: Path) -> None:
+def test_without_a_python_setup_names_what_to_install(tmp_path: Path) -> None:
     machine = "packages/slipway/pyproject.toml"
     (tmp_path / machine).parent.mkdir(parents=True)
     for name in ("Makefile", ".python-version", "pyproject.toml", "requirements.lock", machine):

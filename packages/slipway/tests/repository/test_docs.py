@@ -1,4 +1,4 @@
-"""The pages tell the truth about the command line and about each other."""
+"""The pages agree with the command line and with each other."""
 
 from __future__ import annotations
 

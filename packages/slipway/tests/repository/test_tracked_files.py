@@ -158,7 +158,7 @@ def test_the_service_runs_on_the_versions_that_trained_the_model() -> None:
     assert {name: version for name, version in serve.items() if everything[name] != version} == {}
 
 
-def test_every_action_is_pinned_by_commit_and_says_its_version(texts: dict[str, str]) -> None:
+def test_every_action_is_pinned_by_commit_and_names_its_version(texts: dict[str, str]) -> None:
     workflows = {name: text for name, text in texts.items() if name.startswith(".github/")}
     assert {name: found for name in workflows if (found := unpinned_actions(workflows[name]))} == {}
 

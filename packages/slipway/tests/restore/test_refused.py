@@ -240,7 +240,7 @@ def an_import(project: Project) -> None:
     )
 
 
-def a_stage_beside_the_model(project: Project) -> None:
+def a_stage_next_to_the_model(project: Project) -> None:
     stage = {
         "wdir": "../..",
         "deps": [{"path": "docs/text"}],
@@ -360,7 +360,7 @@ def settings_behind_a_link(project: Project) -> None:
 
 UNSAFE: list[Callable[[Project], None]] = [
     escaping, into_source, by_working_directory, two_outputs, another_folder, an_import,
-    a_stage_beside_the_model, a_pointer_to_code, a_pipeline_in_a_folder, a_stage_in_the_data,
+    a_stage_next_to_the_model, a_pointer_to_code, a_pipeline_in_a_folder, a_stage_in_the_data,
     a_link_on_the_way, a_link_inside, a_link_to_the_same_content,
     a_hash_that_is_a_path, a_listing_whose_name_is_a_path,
     one_file_on_some_systems, tracked_by_git, cache_elsewhere, links_to_the_cache,

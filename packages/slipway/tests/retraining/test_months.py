@@ -48,7 +48,7 @@ def data(starter_data: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def nothing_at_source(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As when somebody puts the files into data/ by hand."""
+    """As when the files are put into data/ by hand."""
     monkeypatch.setattr(source, "MONTHS", ())
 
 
@@ -110,7 +110,7 @@ def test_a_month_from_log_and_labels_is_the_month_that_the_source_would_have_giv
         assert pd.Series(found[name][labelled]).equals(pd.Series(values)), name
 
 
-def test_the_source_goes_before_the_log(
+def test_the_source_comes_before_the_log(
     september: pd.DataFrame, data: Path, places: Places, tmp_path: Path
 ) -> None:
     log(september, places)
@@ -201,7 +201,7 @@ def test_rows_that_are_in_the_data_already_are_not_added_again(
     assert added.rows == len(september)
 
 
-def test_no_further_month_is_told_with_where_was_looked(
+def test_no_further_month_is_reported_with_the_places_searched(
     data: Path, places: Places, nothing_at_source: None
 ) -> None:
     added, why = add_months(data, settings(), places, "")
@@ -253,7 +253,7 @@ def test_rows_of_an_older_schema_and_of_no_time_are_left_out_and_named(
     assert (month.rows, month.refused) == (len(september) - 2, 1)
     assert "1 row does not fit the schema" in month.text()
     assert "line 5: `carrier`" in month.text()
-    assert any("no readable event time" in said and "line 6" in said for said in why)
+    assert any("no readable event time" in reason and "line 6" in reason for reason in why)
 
 
 @pytest.mark.parametrize(

@@ -111,7 +111,7 @@ def test_a_model_that_is_not_better_leaves_nothing_to_propose(
     assert not (repository / "build/retrain/files").exists()
 
 
-def test_a_stage_that_says_no_to_the_new_model_says_that_it_is_not_better(
+def test_a_new_model_that_a_stage_refuses_is_reported_as_not_better(
     repository: Path, slipway: Slipway
 ) -> None:
     edit_params(repository, prepare={"max_feature_auc": 0.505})

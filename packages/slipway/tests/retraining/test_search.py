@@ -112,7 +112,7 @@ def test_a_loss_is_better_when_it_is_smaller(metric: str, fast: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("candidates", "said"),
+    ("candidates", "message"),
     [
         ([], "lists no candidate"),
         ([{"iteration": 40}], "`train` has no iteration"),
@@ -121,10 +121,10 @@ def test_a_loss_is_better_when_it_is_smaller(metric: str, fast: Path) -> None:
     ],
 )
 def test_a_candidate_that_makes_no_sense_is_no_answer(
-    candidates: list[Any], said: str, fast: Path
+    candidates: list[Any], message: str, fast: Path
 ) -> None:
     set_candidates(fast, candidates)
-    with pytest.raises(SlipwayError, match=said) as error:
+    with pytest.raises(SlipwayError, match=message) as error:
         searched(fast)
     assert error.value.exit_code == 2
 
@@ -155,7 +155,7 @@ def test_a_cluster_with_other_code_is_refused(
             searched(fast)
 
 
-def test_a_cluster_that_does_not_answer_is_told(
+def test_a_cluster_that_does_not_answer_is_reported(
     fast: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(ADDRESS, "no address")

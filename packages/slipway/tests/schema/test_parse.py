@@ -1,4 +1,4 @@
-"""What a request must look like, and what it is told if it does not."""
+"""The format of a request, and the answer to one of another format."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_a_row_does_not_depend_on_its_company(validator: RowValidator, good: Row
         ({"dest": "EWR"}, "dest, origin", "arrives_elsewhere", "dest 'EWR', origin 'EWR'"),
     ],
 )
-def test_a_fault_says_where_it_is_and_what_was_expected(
+def test_a_violation_has_its_place_and_what_was_expected(
     validator: RowValidator, good: Row, change: Row, field: str, rule: str, message: str
 ) -> None:
     (fault,) = faults_of(validator.parse(body(good | change)))
@@ -132,7 +132,9 @@ def test_no_rows_are_no_question(validator: RowValidator) -> None:
     assert verdicts(validator.parse(b" [ ] ")) == {(0, "", "rows")}
 
 
-def test_every_fault_of_every_row_is_told_at_once(validator: RowValidator, good: Row) -> None:
+def test_every_violation_of_every_row_is_reported_at_once(
+    validator: RowValidator, good: Row
+) -> None:
     rows = [
         good | {"weekday": 9, "dest": "EWR", "carrier": None},
         good | {"flight_id": "20131001-US1118-EWR"},

@@ -1,4 +1,4 @@
-"""The specification says all that the schema says of a row, or refuses to be made."""
+"""The specification holds all that the schema requires of a row, or it is refused."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """A Docker engine, a registry and images for the tests; the program `engine` makes them ready.
 
-Where there is no engine the tests that need it are skipped, with a line that says so; in CI that
+Where there is no engine the tests that need it are skipped, with a line about it; in CI that
 line is a failure.
 """
 

@@ -1,4 +1,4 @@
-"""Steady traffic: so many requests a second over connections that stay open, each one counted.
+"""Steady traffic: a fixed rate of requests over connections that stay open, each one counted.
 
 It asks at its own pace, whatever the service does, as callers do: a service that pauses finds
 a queue, and every wait in it is measured from when the request was due.
@@ -66,7 +66,7 @@ class Tally:
         return set(itertools.chain.from_iterable(answer.ids for answer in self.answers))
 
     def pause(self) -> float:
-        """Return the longest time, in seconds, in which nobody got an answer."""
+        """Return the longest time, in seconds, without an answer."""
         moments = sorted(answer.at for answer in self.answers if answer.status == 200)
         return max((after - before for before, after in itertools.pairwise(moments)), default=0.0)
 
@@ -144,10 +144,10 @@ class _Load:
             name.lower(): value.strip()
             for name, _, value in (line.partition(":") for line in head.split("\r\n")[1:])
         }
-        said = await reader.readexactly(int(headers.get("content-length", 0)))
+        content = await reader.readexactly(int(headers.get("content-length", 0)))
         now = time.monotonic()
-        ids = (json.loads(said)["id"],) if status == 200 else ()
-        fault = "" if status == 200 else said[:200].decode("utf-8", "replace")
+        ids = (json.loads(content)["id"],) if status == 200 else ()
+        fault = "" if status == 200 else content[:200].decode("utf-8", "replace")
         answer = Answer(now, now - due, status, headers.get("model-sha256", ""), ids, fault)
         return answer, headers.get("connection", "") != "close"
 

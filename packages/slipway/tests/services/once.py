@@ -11,7 +11,7 @@ import pytest
 
 
 def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
-    """Return a folder that whoever comes first has filled; the others wait, and must not change it.
+    """Return a folder that the first caller has filled; the others wait, and must not change it.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""A whole repository as somebody's fork would be: this tree's files, and a small project in them.
+"""A whole repository as in a fork: this tree's files, and a small project in them.
 
 Its branch `main` has a lock, reports and a remote with everything that they name.
 """

@@ -1,7 +1,7 @@
 """Real servers for the tests, each on a free port of the loopback interface.
 
 The program `install` brings the servers. Where one is missing the tests that need it are skipped,
-with a line that says so; in CI that line is a failure.
+with a line about it; in CI that line is a failure.
 """
 
 from __future__ import annotations

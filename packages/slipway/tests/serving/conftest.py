@@ -112,7 +112,7 @@ def row(golden: list[dict[str, Any]]) -> dict[str, Any]:
 
 @dataclass
 class Service:
-    """A running service, asked with its token unless a test says otherwise."""
+    """A running service, asked with its token unless a test sets another header."""
 
     client: httpx.Client
     url: str
@@ -130,7 +130,7 @@ class Service:
         return read_log(self.log)
 
     def count(self, series: str) -> float:
-        """One value of /metrics; `series` is what stands before it, without the model."""
+        """One value of /metrics; `series` is its name and labels, without the model."""
         lines = self.client.get("/metrics").text.splitlines()
         found = [line for line in lines if _without_model(line).startswith(series + " ")]
         (line,) = found

@@ -31,7 +31,7 @@ SOURCE = ROOT / MACHINE_CODE
 
 @pytest.fixture(scope="module")
 def bento(tree):
-    """Built beside files that must stay out of it."""
+    """Built next to files that must stay out of it."""
     for name in (".env", "packages/slipway/src/slipway/extra.py", "build/model/extra.bin"):
         (tree / name).write_text("SECRET=1")
     try:
@@ -57,7 +57,7 @@ def test_it_holds_the_model_that_was_trained(bento, tree):
     assert bento.model_sha256 == digest(inside) == digest(tree / "build/model/model.onnx")
 
 
-def test_it_says_which_commit_and_which_data_it_comes_from(bento, commit, model):
+def test_it_names_the_commit_and_the_data_it_comes_from(bento, commit, model):
     release = read_json(bento.path / "src/build/model/release.json", "slipway build")
 
     assert release["commit"] == f"{commit}-dirty"
@@ -121,7 +121,7 @@ def test_it_serves_with_its_own_code_and_model(bento, tree, golden, tmp_path):
 
 
 @pytest.fixture
-def foreign_python(tmp_path):
+def other_python(tmp_path):
     """A Python that has the packages of this one, but neither of this repository's."""
     venv.create(tmp_path / "venv", with_pip=False)
     [packages] = (tmp_path / "venv/lib").glob("python*/site-packages")
@@ -129,12 +129,12 @@ def foreign_python(tmp_path):
     return tmp_path / "venv/bin/python"
 
 
-def test_bentoml_alone_serves_it_where_no_model_is_installed(bento, foreign_python, tmp_path):
+def test_bentoml_alone_serves_it_where_no_model_is_installed(bento, other_python, tmp_path):
     port = free_port()
     names = ("PATH", "HOME", "OPENBLAS_CORETYPE")
     environment = {name: os.environ[name] for name in names if name in os.environ}
     process = subprocess.Popen(
-        [foreign_python, "-P", "-m", "bentoml", "serve", str(bento.path), "--port", str(port)],
+        [other_python, "-P", "-m", "bentoml", "serve", str(bento.path), "--port", str(port)],
         cwd=bento.path / "src",
         env=environment | {"BENTOML_HOME": str(tmp_path), "SLIPWAY_LOG": str(tmp_path / "log")},
     )

@@ -29,7 +29,7 @@ def wait_until(true):
 
 
 async def ask_without_end(url, row, acknowledged, connections=16):
-    """Keep asking, some rows at a time, and note each id that comes back, until nobody answers."""
+    """Send some rows at a time, and note each id that is returned, until there is no answer."""
     body = [row, row | {"flight_id": "20130801-UA2-EWR"}, row | {"flight_id": "20130801-UA3-EWR"}]
 
     async def ask():

@@ -143,7 +143,7 @@ def test_a_record_is_read_by_its_id_with_a_token_that_names_the_scope_of_the_log
     assert explaining.client.get("/log?id=another", headers=allowed).status_code == 404
 
 
-def test_without_tokens_nobody_reads_the_log(open_service):
+def test_without_tokens_no_one_reads_the_log(open_service):
     assert open_service.client.get("/log?id=any").status_code == 403
 
 

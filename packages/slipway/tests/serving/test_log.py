@@ -55,7 +55,7 @@ def write(folder, *lines, name="2026-03-01_a.jsonl"):
     (folder / name).write_bytes(b"".join(lines))
 
 
-def test_the_log_says_everything_about_a_prediction(service, model, commit, row):
+def test_the_log_has_everything_about_a_prediction(service, model, commit, row):
     answer = service.predict(row).json()
 
     logged = service.logged().set_index("id").loc[answer["id"]]
@@ -168,7 +168,7 @@ def test_records_that_wait_together_share_a_commit_and_keep_their_order(tmp_path
     assert len(list(tmp_path.iterdir())) == 1
 
 
-def test_a_log_that_cannot_be_written_says_so_before_the_service_starts(tmp_path):
+def test_a_log_that_cannot_be_written_is_reported_before_the_service_starts(tmp_path):
     (tmp_path / "file").write_text("in the way")
 
     with pytest.raises(SlipwayError, match="cannot be written"):

@@ -76,7 +76,7 @@ def talks_to(worker: psutil.Process, port: int) -> bool:
 
 
 def ask_anew(service, series: str) -> float | None:
-    """One value of /metrics over a connection of its own; None if nobody answers."""
+    """One value of /metrics over a connection of its own; None if there is no answer."""
     with contextlib.suppress(httpx.TransportError):
         text = httpx.get(f"{service.url}/metrics").text
         return value(text, series)
@@ -118,7 +118,9 @@ def test_a_log_without_a_folder_is_not_writable_and_has_no_room_to_show(start, t
         assert "slipway_log_free_bytes" not in service.client.get("/metrics").text
 
 
-def test_while_the_disk_hangs_the_numbers_are_shown_and_say_so(tree, row, tmp_path, monkeypatch):
+def test_while_the_disk_hangs_the_numbers_are_shown_and_reflect_it(
+    tree, row, tmp_path, monkeypatch
+):
     hangs, released = threading.Event(), threading.Event()
     sync = os.fdatasync
     monkeypatch.setenv("SLIPWAY_LOG", str(tmp_path))
@@ -129,7 +131,7 @@ def test_while_the_disk_hangs_the_numbers_are_shown_and_say_so(tree, row, tmp_pa
         released.wait(60)
         sync(file)
 
-    async def told(client: httpx.AsyncClient) -> str:
+    async def metrics_of(client: httpx.AsyncClient) -> str:
         return (await client.get("/metrics")).text
 
     async def ask() -> None:
@@ -137,19 +139,19 @@ def test_while_the_disk_hangs_the_numbers_are_shown_and_say_so(tree, row, tmp_pa
         transport = httpx.ASGITransport(api)
         async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
             (await client.post("/predict", json=row)).raise_for_status()
-            assert value(await told(client), WAITING) == 0
+            assert value(await metrics_of(client), WAITING) == 0
             monkeypatch.setattr(os, "fdatasync", hang)
             began = time.time()
             asked = asyncio.create_task(client.post("/predict", json=row))
             await asyncio.to_thread(hangs.wait, 60)
-            text = await told(client)
+            text = await metrics_of(client)
             assert value(text, WRITABLE) == 0
             # The numbers are asked for after a second in which the disk did not answer.
             assert 0.9 < (value(text, WAITING) or 0) <= time.time() - began
             assert value(text, IN_FLIGHT) == 1
             released.set()
             assert orjson.loads((await asked).content)["id"]
-            assert value(await told(client), WAITING) == 0
+            assert value(await metrics_of(client), WAITING) == 0
         await api.close()
 
     with contextlib.chdir(tree):

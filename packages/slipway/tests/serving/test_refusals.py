@@ -41,7 +41,7 @@ def test_a_rule_across_columns_is_checked(service, row):
     assert error["faults"][0]["rule"] == "arrives_elsewhere"
 
 
-def test_a_batch_with_one_bad_row_says_which_and_scores_none(service, golden):
+def test_a_batch_with_one_bad_row_names_it_and_scores_none(service, golden):
     rows = [example["row"] for example in golden[:3]]
     before = len(service.logged())
 
@@ -93,7 +93,7 @@ def test_a_body_that_is_not_declared_as_json_is_415(service, row, kind):
     refusal(answer, 415, "not_json")
 
 
-def test_a_charset_beside_the_content_type_is_welcome(service, row):
+def test_a_charset_in_the_content_type_is_accepted(service, row):
     kind = {"Content-Type": "application/json; charset=utf-8"}
 
     assert service.client.post("/predict", content=as_bytes(row), headers=kind).status_code == 200

@@ -77,7 +77,9 @@ def test_the_days_are_those_of_the_events(service, month, token):
     assert "40 rows answered" in result.output
 
 
-def test_without_the_token_nothing_is_sent_and_it_says_what_to_do(service, month, monkeypatch):
+def test_without_the_token_nothing_is_sent_and_the_error_has_what_to_do(
+    service, month, monkeypatch
+):
     monkeypatch.setenv("SLIPWAY_TOKENS", "a guess")
 
     with pytest.raises(SlipwayError, match="answered 401") as refused:
@@ -120,7 +122,7 @@ def test_what_is_no_address_is_refused(month, url):
         replay(month, url)
 
 
-def test_a_service_that_is_not_there_is_said_not_to_answer(month):
+def test_a_service_that_is_not_there_is_reported_as_not_answering(month):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
 
@@ -137,7 +139,7 @@ def test_something_else_that_listens_there_is_no_service(month):
 
 @contextmanager
 def answering(answer: bytes) -> Iterator[str]:
-    """Something that gives one fixed answer to whoever asks."""
+    """A server that gives one fixed answer to every request."""
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def serve() -> None:

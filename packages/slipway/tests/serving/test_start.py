@@ -48,7 +48,7 @@ def test_a_host_that_is_no_address_is_refused(tree):
     assert "not an IP address" in done.stderr
 
 
-def test_a_port_that_is_taken_is_said_to_be(tree):
+def test_a_port_that_is_taken_is_reported(tree):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         done = slipway(tree, "serve", "--port", str(port))
@@ -85,7 +85,7 @@ def test_another_model_than_the_manifests_is_not_served(tampered):
     assert "Traceback" not in done.stderr
 
 
-def test_whoever_starts_it_with_bentoml_alone_gets_no_other_model_either(tampered, tmp_path):
+def test_started_with_bentoml_alone_it_serves_no_other_model_either(tampered, tmp_path):
     service = ["slipway.serving.service:Slipway", "--port", str(free_port())]
     done = subprocess.run(
         [sys.executable, "-m", "bentoml", "serve", *service],

@@ -101,7 +101,7 @@ def log(
     rows: list[dict[str, Any]],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Path:
-    """600 predictions of one model, most of them after midnight; nobody writes to it."""
+    """600 predictions of one model, most of them after midnight; no test writes to it."""
     folder = tmp_path_factory.mktemp("log")
     write_log(folder, model, rows)
     return folder

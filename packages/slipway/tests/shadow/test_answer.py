@@ -62,7 +62,7 @@ def test_the_log_is_not_read_beyond_the_day_on_which_the_model_began(
 ):
     write_log(tmp_path, other, rows[:20])
     write_log(tmp_path, model, rows[20:50], start=START + timedelta(days=2))
-    (tmp_path / "2026-02-01_x.jsonl").write_text("damaged, and nobody reads it\n")
+    (tmp_path / "2026-02-01_x.jsonl").write_text("damaged, and not read\n")
 
     found = recent_requests(tmp_path, 100)
 
@@ -93,7 +93,7 @@ def test_the_same_model_gives_the_same_answers_to_the_last_bit(tree, log):
         assert answer["key"] == record["key"]
 
 
-def test_an_answer_says_to_which_slices_the_row_belongs(tree, log):
+def test_an_answer_names_the_slices_of_its_row(tree, log):
     (record,) = recent_requests(log, 1).records
 
     answer = Shadow(tree / "build/model").answer(record)

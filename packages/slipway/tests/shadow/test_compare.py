@@ -1,4 +1,4 @@
-"""Agreement, flips and who they are, time, labels: what is said, and which limits it crosses."""
+"""Agreement, flips and their slices, time, labels: the report, and the limits it crosses."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def refused(at):
     return {name: row[name] for name in ("id", "time", "key", "live")} | {"refused": "x: too new"}
 
 
-def test_a_model_that_says_the_same_may_get_traffic():
+def test_a_model_with_the_same_answers_may_get_traffic():
     report = reported(answers())
 
     assert report.exit_code == 0
@@ -173,7 +173,7 @@ def test_where_labels_have_come_a_worse_model_is_stopped():
     assert report.labels.rows == 3000
 
 
-def test_where_labels_have_come_a_better_model_is_said_to_be():
+def test_where_labels_have_come_a_better_model_is_reported_as_such():
     right, guess = with_signal()
     found = [answer(at, *both) for at, both in enumerate(zip(guess, right, strict=True))]
 
@@ -266,7 +266,7 @@ def test_labels_of_a_few_rows_decide_nothing():
     assert {one.verdict for one in report.labels.metrics} == {"inconclusive"}
 
 
-def test_without_labels_it_says_so():
+def test_missing_labels_are_reported():
     report = reported(answers(), {"another key": 1})
 
     assert report.labels is None
@@ -282,19 +282,19 @@ def test_a_row_that_was_asked_twice_counts_once_with_its_last_answer():
     assert report.labels.rows == 2
 
 
-def test_what_was_passed_over_is_said():
+def test_what_was_skipped_is_reported():
     assert "skipped: 7 requests that other models answered" in to_text(reported(answers()))
 
 
-def test_the_report_is_json_and_the_texts_say_the_same_numbers():
+def test_the_report_is_json_and_the_texts_have_the_same_numbers():
     right, guess = with_signal()
     found = [answer(at, *both) for at, both in enumerate(zip(right, guess, strict=True))]
     report = reported(found, labelled(found, right))
 
-    said = json.loads(json.dumps(report.as_dict(), allow_nan=False))
+    document = json.loads(json.dumps(report.as_dict(), allow_nan=False))
 
-    assert said["version"] == 1
-    assert said["status"] == "no"
+    assert document["version"] == 1
+    assert document["status"] == "no"
     for text in (to_text(report), to_markdown(to_document(report))):
         assert f"{report.flips.share:.1%}" in text
         assert "log_loss" in text

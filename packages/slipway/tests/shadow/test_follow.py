@@ -224,7 +224,7 @@ def sizes(out):
     return sum(path.read_bytes().count(b"\n") for path in out.rglob("*.jsonl"))
 
 
-def test_told_to_stop_it_ends_at_once_and_well(write_log, model, rows, places, start):
+def test_on_a_signal_it_ends_at_once_and_well(write_log, model, rows, places, start):
     log, out = places
     write_log(log, model, rows[:5])
     process = start(log, out)

@@ -20,16 +20,16 @@ from slipway.training.score import Model
 
 LOG = "/var/lib/slipway/log"
 
-# Traffic, from inside: says how each request ended.
+# Traffic, from inside: prints how each request ended.
 ASK = """
 import json, sys, urllib.request
-rows, said = json.load(sys.stdin), []
+rows, answers = json.load(sys.stdin), []
 for row in rows:
     kind, url = {"Content-Type": "application/json"}, "http://127.0.0.1:3000/predict"
     request = urllib.request.Request(url, json.dumps(row).encode(), kind)
     with urllib.request.urlopen(request, timeout=30) as answer:
-        said.append([answer.status, json.load(answer)["probability"]])
-print(json.dumps(said))
+        answers.append([answer.status, json.load(answer)["probability"]])
+print(json.dumps(answers))
 """
 
 READY = """
@@ -58,23 +58,23 @@ def features(columns):
 
 
 @pytest.fixture
-def beside(service_image, params) -> Iterator[DockerShadow]:
+def shadow_model(service_image, params) -> Iterator[DockerShadow]:
     """The shadow service of an engine on which a service runs and has answered nothing yet."""
     prefix = f"slipway-test-{uuid.uuid4().hex[:8]}"
-    beside = DockerShadow(Engine("local", prefix, 0, params.deploy), params)
+    shadow_model = DockerShadow(Engine("local", prefix, 0, params.deploy), params)
     service = Container(f"{prefix}-blue")
-    docker("volume", "create", beside.engine.log)
+    docker("volume", "create", shadow_model.engine.log)
     docker(
         *("run", "--detach", "--name", service.name, "--tmpfs", "/tmp", *HARDENED),
-        *("-v", f"{beside.engine.log}:{LOG}", service_image.built.image),
+        *("-v", f"{shadow_model.engine.log}:{LOG}", service_image.built.image),
     )
     try:
         wait_until(lambda: is_ready(service))
-        yield beside
+        yield shadow_model
     finally:
-        for container in (service, beside.container):
+        for container in (service, shadow_model.container):
             container.remove()
-        docker("volume", "rm", "--force", beside.engine.log, beside.volume)
+        docker("volume", "rm", "--force", shadow_model.engine.log, shadow_model.volume)
 
 
 @pytest.fixture
@@ -95,8 +95,8 @@ def is_ready(container):
     return True
 
 
-def service(beside):
-    return Container(f"{beside.engine.prefix}-blue")
+def service(shadow_model):
+    return Container(f"{shadow_model.engine.prefix}-blue")
 
 
 @pytest.fixture(scope="module")
@@ -104,16 +104,16 @@ def golden(service_image):
     return Model.load(service_image.tree / "build/model").manifest["golden"]
 
 
-def ask_all(beside, golden, rounds=1):
+def ask_all(shadow_model, golden, rounds=1):
     """Ask the service for every golden row; every answer must be there and right."""
     rows = [example["row"] for example in golden] * rounds
-    said = json.loads(service(beside).python(ASK, json.dumps(rows)))
-    assert said == [[200, example["probability"]] for example in golden] * rounds
+    answers = json.loads(service(shadow_model).python(ASK, json.dumps(rows)))
+    assert answers == [[200, example["probability"]] for example in golden] * rounds
 
 
-def answered(beside, params):
+def answered(shadow_model, params):
     try:
-        return beside.report().rows
+        return shadow_model.report().rows
     except SlipwayError:
         return 0
 
@@ -123,80 +123,82 @@ def with_fault(service_image, build_variant, fault):
     return build_variant(files={"/app/model/features.py": features + fault})
 
 
-def test_it_answers_what_the_service_answers_and_says_so(beside, golden, params, service_image):
-    beside.start(service_image.built.image)
-    ask_all(beside, golden)
-    wait_until(lambda: answered(beside, params) == 20)
-    beside.container.run("true")
-    docker("kill", beside.container.name)
-    ask_all(beside, golden)
-    beside.start(service_image.built.image)
-    wait_until(lambda: answered(beside, params) == 40)
+def test_it_answers_what_the_service_answers_and_reports_it(
+    shadow_model, golden, params, service_image
+):
+    shadow_model.start(service_image.built.image)
+    ask_all(shadow_model, golden)
+    wait_until(lambda: answered(shadow_model, params) == 20)
+    shadow_model.container.run("true")
+    docker("kill", shadow_model.container.name)
+    ask_all(shadow_model, golden)
+    shadow_model.start(service_image.built.image)
+    wait_until(lambda: answered(shadow_model, params) == 40)
 
-    report = beside.report()
+    report = shadow_model.report()
 
     assert report.exit_code == 0
     assert report.agreement.same == 1.0
     assert report.subject.live == report.subject.model == service_image.built.model_sha256
-    beside.stop()
-    assert beside.report().rows == 40
+    shadow_model.stop()
+    assert shadow_model.report().rows == 40
 
 
-def test_it_can_neither_write_to_the_log_nor_reach_anything(beside, golden, service_image):
-    beside.start(service_image.built.image)
-    wait_until(beside.container.is_running)
+def test_it_can_neither_write_to_the_log_nor_reach_anything(shadow_model, golden, service_image):
+    shadow_model.start(service_image.built.image)
+    wait_until(shadow_model.container.is_running)
 
     with pytest.raises(SlipwayError, match="Read-only file system"):
-        beside.container.run("touch", "/var/lib/slipway/live/x")
-    about = beside.container.inspect()
+        shadow_model.container.run("touch", "/var/lib/slipway/live/x")
+    about = shadow_model.container.inspect()
     assert about["HostConfig"]["NetworkMode"] == "none"
     assert about["HostConfig"]["ReadonlyRootfs"] is True
     assert about["HostConfig"]["CapDrop"] == ["ALL"]
     assert about["Config"]["User"].startswith("10001")
 
 
-def test_one_that_crashes_touches_no_answer_and_the_report_says_it(
-    beside, golden, params, service_image, build_variant
+def test_one_that_crashes_touches_no_answer_and_is_reported(
+    shadow_model, golden, params, service_image, build_variant
 ):
-    beside.start(with_fault(service_image, build_variant, CRASH))
-    ask_all(beside, golden, rounds=5)
-    wait_until(lambda: beside.container.inspect()["RestartCount"] >= 2)
-    ask_all(beside, golden, rounds=5)
+    shadow_model.start(with_fault(service_image, build_variant, CRASH))
+    ask_all(shadow_model, golden, rounds=5)
+    wait_until(lambda: shadow_model.container.inspect()["RestartCount"] >= 2)
+    ask_all(shadow_model, golden, rounds=5)
 
     with pytest.raises(SlipwayError, match="has not answered anything yet"):
-        beside.report()
-    beside.start(service_image.built.image)
-    wait_until(lambda: answered(beside, params) == 200)
+        shadow_model.report()
+    shadow_model.start(service_image.built.image)
+    wait_until(lambda: answered(shadow_model, params) == 200)
 
 
 def test_one_that_is_slow_touches_no_answer_and_falls_behind(
-    beside, golden, params, service_image, build_variant
+    shadow_model, golden, params, service_image, build_variant
 ):
-    beside.start(with_fault(service_image, build_variant, SLOW))
-    ask_all(beside, golden, rounds=10)
-    wait_until(lambda: answered(beside, params) > 0)
+    shadow_model.start(with_fault(service_image, build_variant, SLOW))
+    ask_all(shadow_model, golden, rounds=10)
+    wait_until(lambda: answered(shadow_model, params) > 0)
 
-    report = beside.report()
+    report = shadow_model.report()
 
     assert report.rows < 200
     assert report.following.behind > 0
     assert "ms for a row" in report.reasons[0]
 
 
-def test_an_image_answers_the_log_of_the_engine(beside, golden, params, service_image):
-    ask_all(beside, golden)
+def test_an_image_answers_the_log_of_the_engine(shadow_model, golden, params, service_image):
+    ask_all(shadow_model, golden)
 
-    found = score(service_image.built.image, f"volume:{beside.engine.log}", 15, "", 512)
+    found = score(service_image.built.image, f"volume:{shadow_model.engine.log}", 15, "", 512)
 
     assert found.model == found.live == service_image.built.model_sha256
     assert len(found.answers) == 15
     assert all(one["probability"] == one["live"]["probability"] for one in found.answers)
 
 
-def test_a_candidate_in_its_slot_answers_what_the_other_one_was_asked(beside, golden, params):
-    ask_all(beside, golden)
+def test_a_candidate_in_its_slot_answers_what_the_other_one_was_asked(shadow_model, golden, params):
+    ask_all(shadow_model, golden)
 
-    report = shadow_container(service(beside), params, LOG)
+    report = shadow_container(service(shadow_model), params, LOG)
 
     assert report.exit_code == 0
     assert report.rows == 20
@@ -204,9 +206,9 @@ def test_a_candidate_in_its_slot_answers_what_the_other_one_was_asked(beside, go
     assert report.agreement.same == 1.0
 
 
-def test_what_is_no_image_is_not_started(beside):
+def test_what_is_no_image_is_not_started(shadow_model):
     with pytest.raises(SlipwayError, match="not an image named by its digest"):
-        beside.start("slipway:latest")
+        shadow_model.start("slipway:latest")
 
 
 def test_without_a_log_or_a_model_in_shadow_mode_it_fails(service_image, params):

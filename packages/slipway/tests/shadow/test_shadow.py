@@ -89,7 +89,7 @@ def test_too_short_a_log_is_no_answer(slipway, write_log, model, rows, tmp_path)
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["--log", "nowhere"], "no such folder"),
         (["--candidate", "nothing"], "nothing"),
@@ -99,11 +99,11 @@ def test_too_short_a_log_is_no_answer(slipway, write_log, model, rows, tmp_path)
         (["--follow", "out", "--log", "nowhere"], "no such folder"),
     ],
 )
-def test_what_is_not_there_is_said_to_be(slipway, arguments, said):
+def test_what_is_missing_is_reported(slipway, arguments, message):
     done = slipway("shadow", *arguments)
 
     assert done.returncode == 2
-    assert said in done.stderr
+    assert message in done.stderr
     assert "→" in done.stderr
 
 

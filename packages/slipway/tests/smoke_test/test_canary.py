@@ -63,10 +63,10 @@ def test_two_versions_that_do_the_same_cross_nothing():
         assert found.enough
 
 
-def test_a_version_that_fails_is_stopped_and_the_numbers_are_said():
-    (said,) = crossed(sample(900), sample(100, errors=8))
+def test_a_version_that_fails_is_stopped_with_the_numbers():
+    (message,) = crossed(sample(900), sample(100, errors=8))
 
-    assert said == (
+    assert message == (
         "errors: 8 of 100 requests failed (8.00%); the limit is 1.00%, the old version had 0.00%"
     )
 
@@ -119,9 +119,9 @@ def test_a_hiccup_that_both_versions_share_is_not_the_candidates_fault():
 
 
 def test_a_version_that_refuses_more_than_the_old_one_is_stopped():
-    (said,) = crossed(sample(900, refused=18), sample(100, refused=60))
+    (message,) = crossed(sample(900, refused=18), sample(100, refused=60))
 
-    assert "60 of 100 requests were answered with a 4xx" in said
+    assert "60 of 100 requests were answered with a 4xx" in message
 
 
 def test_refusals_that_the_old_version_gives_too_stop_nothing():
@@ -149,16 +149,16 @@ def test_looking_every_second_at_a_version_within_its_limit_stops_it_almost_neve
 
 
 def test_a_version_that_is_slower_than_the_old_one_allows_is_stopped():
-    (said,) = crossed(sample(900), sample(100, seconds=0.080))
+    (message,) = crossed(sample(900), sample(100, seconds=0.080))
 
-    assert said.startswith("latency: 95% of the requests took up to 1")
-    assert "2 times the old version's" in said
+    assert message.startswith("latency: 95% of the requests took up to 1")
+    assert "2 times the old version's" in message
 
 
 def test_a_version_beyond_the_absolute_limit_is_stopped_however_slow_the_old_one_was():
-    (said,) = crossed(sample(900, seconds=0.4), sample(100, seconds=0.5))
+    (message,) = crossed(sample(900, seconds=0.4), sample(100, seconds=0.5))
 
-    assert "above 250 ms (the limit)" in said
+    assert "above 250 ms (the limit)" in message
 
 
 def test_a_version_beyond_the_absolute_limit_is_stopped_although_some_of_the_old_were_too():
@@ -185,10 +185,10 @@ def test_milliseconds_that_no_client_notices_are_not_slow():
 
 
 def test_a_version_that_answers_otherwise_is_stopped():
-    (said,) = crossed(sample(900), sample(100, a=6.0))
+    (message,) = crossed(sample(900), sample(100, a=6.0))
 
-    assert said.startswith("scores: the distribution differs")
-    assert "mean 0.19" in said
+    assert message.startswith("scores: the distribution differs")
+    assert "mean 0.19" in message
 
 
 def test_a_small_move_of_the_scores_stops_nothing():
@@ -234,12 +234,12 @@ def test_a_p95_between_small_and_large_requests_stops_no_version():
 
 
 def test_a_version_that_was_started_anew_is_stopped():
-    (said,) = crossed(sample(900), sample(100, restarts=1))
+    (message,) = crossed(sample(900), sample(100, restarts=1))
 
-    assert said == "the new version restarted once"
+    assert message == "the new version restarted once"
 
 
-def test_too_little_traffic_is_said_but_what_is_certain_still_stops_it():
+def test_too_little_traffic_is_reported_but_what_is_certain_still_stops_it():
     found = compare(sample(90), sample(10, errors=10), LIMITS)
 
     assert not found.enough
@@ -267,10 +267,10 @@ def test_an_answer_without_a_prediction_is_an_error_however_many_rows_the_others
     new = ProxyCounts(sent=110, pending=0, failed=0, refused=0).replace_in(batches, fresh=True)
 
     assert new.errors == 55
-    assert any(said.startswith("errors: 55 of 110") for said in crossed(sample(1000), new))
+    assert any(it.startswith("errors: 55 of 110") for it in crossed(sample(1000), new))
 
 
-def test_the_table_says_what_was_compared():
+def test_the_table_has_what_was_compared():
     rows = compare(sample(900), sample(100, errors=8), LIMITS).rows
 
     assert [(row.name, row.crossed) for row in rows] == [
@@ -297,7 +297,7 @@ def test_psi_has_what_chance_adds_taken_off():
     assert max(sizes) < 0.25
 
 
-def test_p_values_of_like_scores_are_as_frequent_as_they_say():
+def test_p_values_of_like_scores_are_as_frequent_as_their_level():
     draw = np.random.default_rng(2)
     p_values = [
         distribution_shift(

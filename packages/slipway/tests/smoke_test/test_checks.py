@@ -122,7 +122,7 @@ def test_a_release_that_loses_records_leaks_takes_anything_and_shows_nothing(run
     assert "bytes a request" in found["memory"].message
 
 
-def test_one_that_does_not_get_ready_fails_one_check_with_what_it_said(run):
+def test_one_that_does_not_get_ready_fails_one_check_with_its_message(run):
     with run() as release:
         shutil.rmtree(release.container.environment["SLIPWAY_LOG"])
         wait_until(lambda: httpx.get(f"{url(release)}/readyz").status_code == 503)

@@ -60,7 +60,7 @@ def test_a_month_made_alone_in_another_process_has_the_same_bytes(
     assert hashes(tmp_path) == {"2013-09.parquet": hashes(starter)["2013-09.parquet"]}
 
 
-def test_a_further_month_is_made_beside_the_others(tmp_path: Path) -> None:
+def test_a_further_month_is_added_to_the_others(tmp_path: Path) -> None:
     (tmp_path / "2013-09.parquet").write_bytes(b"as it was")
     done = slipway_data("--month", "2013-10", "--month", "2013-11", "--out", str(tmp_path))
     assert done.returncode == YES
@@ -86,7 +86,7 @@ def test_a_place_where_nothing_can_be_written_is_no_answer_and_no_traceback(tmp_
     assert "Traceback" not in done.stderr
 
 
-def test_without_the_tables_it_says_what_to_install(tmp_path: Path) -> None:
+def test_without_the_tables_it_names_what_to_install(tmp_path: Path) -> None:
     command = [sys.executable, "-c", WITHOUT_TABLES, "data", "--out", str(tmp_path)]
     done = subprocess.run(command, env=ENVIRONMENT, check=False, capture_output=True, text=True)
     assert done.returncode == INCONCLUSIVE

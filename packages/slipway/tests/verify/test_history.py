@@ -93,12 +93,14 @@ class TestReview:
         assert review_of(api).as_record() is None
 
     @pytest.mark.parametrize(
-        "said",
+        "fields",
         [{"merged_at": None}, {"merge_commit_sha": "d" * 40}, {"base": {"ref": "aside"}}],
         ids=["open", "another", "another branch"],
     )
-    def test_a_pull_request_that_did_not_bring_the_commit_to_main_is_none(self, api, github, said):
-        github.released.merge(COMMIT, **said)
+    def test_a_pull_request_that_did_not_bring_the_commit_to_main_is_none(
+        self, api, github, fields
+    ):
+        github.released.merge(COMMIT, **fields)
 
         assert review_of(api).as_record() is None
 
@@ -118,7 +120,7 @@ class TestReview:
             "GET actions/runs/7/artifacts"
         ]
 
-    def test_without_a_run_or_a_report_it_says_so(self, api, github):
+    def test_a_missing_run_or_report_is_named(self, api, github):
         github.released.merge(COMMIT, head=HEAD)
         self.runs(github)
         assert review_of(api).words == "#7: its checks have no finished run"

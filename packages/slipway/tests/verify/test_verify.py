@@ -34,7 +34,7 @@ RUNS = "pull-request.yml"
 
 @pytest.fixture
 def on_github(github, api, tmp_path, monkeypatch):
-    """What a job for a push to main is told."""
+    """The event and environment of a job for a push to main."""
     event = tmp_path / "event.json"
     event.write_text(json.dumps({"repository": {"id": ID, "default_branch": "main"}}), "utf-8")
     summary = tmp_path / "summary.md"
@@ -143,7 +143,7 @@ class TestOnALaptop:
         commit(clone, "Swap the model in the remote")
         return clone, slipway_verify(clone)
 
-    def test_nobody_is_asked_and_the_committed_judgement_is_named(self, swapped):
+    def test_github_is_not_asked_and_the_committed_judgement_is_named(self, swapped):
         _, answer = swapped
 
         assert answer.returncode == 0, answer.stderr
@@ -206,7 +206,7 @@ def test_it_is_judged_against_what_was_released_not_against_a_merge_that_was_sto
 
 
 class TestTampering:
-    """Between the review and the release somebody swaps one thing."""
+    """One thing is swapped between the review and the release."""
 
     def test_a_threshold_moved_in_the_recorded_manifest_is_different(self, main):
         """No code, parameter or data has changed, and the model is the same."""

@@ -77,7 +77,7 @@ class GitHub:
 
     def open_pull(self, number: int, sha: str, branch: str = "change", fork: int = ID) -> None:
         """Open a pull request; `fork` is the number of the repository that it comes from."""
-        owner = "team" if fork == ID else "stranger"
+        owner = "team" if fork == ID else "outsider"
         self.pulls[number] = {
             "number": number,
             "state": "open",
@@ -91,17 +91,17 @@ class GitHub:
         }
         self.comments.setdefault(number, [])
 
-    def change(self, number: int, path: str, status: str = "modified", **said: Any) -> None:
+    def change(self, number: int, path: str, status: str = "modified", **options: Any) -> None:
         """Let a pull request change a file: `before` and `after` are its contents."""
         entry = {"filename": path, "status": status}
-        entry |= {name: said.pop(name) for name in ("previous_filename",) if name in said}
+        entry |= {name: options.pop(name) for name in ("previous_filename",) if name in options}
         self.files.setdefault(number, []).append(entry)
         head = self.pulls[number]["head"]["sha"]
-        for commit, content in ((BASE, said.get("before")), (head, said.get("after"))):
+        for commit, content in ((BASE, options.get("before")), (head, options.get("after"))):
             if content is not None:
                 self.contents.setdefault(commit, {})[path] = content
-        if "mode" in said:
-            self.modes[path] = said["mode"]
+        if "mode" in options:
+            self.modes[path] = options["mode"]
             self.trees.setdefault(head, {})[path] = "0" * 40
 
     def add_comment(self, number: int, body: str, user: Mapping[str, str] = BOT) -> int:
@@ -116,11 +116,11 @@ class GitHub:
         )
         return identity
 
-    def add_artifact(self, run: int, name: str, archive: bytes, **said: Any) -> None:
+    def add_artifact(self, run: int, name: str, archive: bytes, **fields: Any) -> None:
         identity = 500 + len(self.blobs)
         self.blobs[identity] = archive
         entry = {"id": identity, "name": name, "size_in_bytes": len(archive), "expired": False}
-        self.artifacts.setdefault(run, []).append(entry | said)
+        self.artifacts.setdefault(run, []).append(entry | fields)
 
     def add_report(self, run: int, report: Any) -> None:
         """Add the artifact that a run of pull-request.yml leaves."""
@@ -226,7 +226,7 @@ class GitHub:
         return 200, {"artifacts": page(self.artifacts.get(run, []), query)}
 
     def _redirect(self, at: Any, *_: Any) -> Any:
-        # As GitHub does: the bytes are with somebody else, who must not see the token.
+        # As GitHub does: the bytes are on another host, which must not see the token.
         return 302, f"{self.url.replace('localhost', '127.0.0.1')}/blobs/{at[0]}"
 
 

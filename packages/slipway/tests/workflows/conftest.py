@@ -39,13 +39,13 @@ RUN = 4711
 # How many cores a command uses: the tests limit them, the benchmark of a pull request does not.
 CORES = ("OMP_NUM_THREADS", "LOKY_MAX_CPU_COUNT")
 
-# The repository of somebody who may only read ours.
+# The repository of a contributor who may only read ours.
 FORK = 200
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What `act` made of a workflow: the end of its jobs, and what they said."""
+    """What `act` made of a workflow: the results of its jobs, and their output."""
 
     log: list[dict[str, Any]]
 
@@ -67,7 +67,7 @@ class Outcome:
     def summary(self) -> str:
         return "\n".join(line["content"] for line in self.log if line.get("command") == "summary")
 
-    def said(self, command: str) -> list[str]:
+    def annotations(self, command: str) -> list[str]:
         """The titles of the annotations of a kind; `act` itself loses one with an equals sign."""
         found = [line["raw"] for line in self.log if line.get("command") == command]
         titles = [raw.split(" title=", 1)[1].split("::")[0] for raw in found]
@@ -79,7 +79,7 @@ class Outcome:
 
 
 class Act:
-    """A repository on this machine that stands for the one on GitHub, and its workflows."""
+    """A repository on this machine in place of the one on GitHub, and its workflows."""
 
     def __init__(self, origin: Path, github: GitHub, folder: Path, tools: Mapping[str, str]):
         self.origin, self.github, self.folder, self.tools = origin, github, folder, tools
@@ -197,7 +197,7 @@ def modules(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def cml() -> Path:
-    """The real CML, if CML_FOLDER says where its pinned commit is; else a stand-in.
+    """The real CML, if CML_FOLDER is a checkout of its pinned commit; else a stand-in.
 
     A machine without a way to GitHub cannot have it, so CI runs the stand-in.
     """
@@ -262,7 +262,7 @@ def pull_request(head: str, fork: int = ID) -> dict[str, Any]:
 
 def finished_run(head: str, conclusion: str = "success", fork: int = ID) -> dict[str, Any]:
     """The event that GitHub sends when a run of pull-request.yml has ended."""
-    owner = "team" if fork == ID else "stranger"
+    owner = "team" if fork == ID else "outsider"
     return {
         "action": "completed",
         "workflow_run": {

@@ -9,7 +9,7 @@ MODEL = "ab" * 32
 DAYS = [f"2013-10-{day:02d}" for day in range(1, 15)]
 
 
-def column(name: str, status: str = "ok", psi: float = 0.0, **said: Any) -> dict[str, Any]:
+def column(name: str, status: str = "ok", psi: float = 0.0, **fields: Any) -> dict[str, Any]:
     return {
         "name": name,
         "status": status,
@@ -25,10 +25,10 @@ def column(name: str, status: str = "ok", psi: float = 0.0, **said: Any) -> dict
         "outside_share": 0.0,
         "broken_share": 0.0,
         "words": "mean 68.02 → 60.51 (0.8 sd lower)" if status != "ok" else "",
-    } | said
+    } | fields
 
 
-def alarm(stream: str, **said: Any) -> dict[str, Any]:
+def alarm(stream: str, **fields: Any) -> dict[str, Any]:
     return {
         "stream": stream,
         "since": "2013-10-03",
@@ -36,14 +36,14 @@ def alarm(stream: str, **said: Any) -> dict[str, Any]:
         "until": None,
         "strength": 1.2,
         "words": "moved by 0.8 sd",
-    } | said
+    } | fields
 
 
-def season(**said: Any) -> dict[str, Any]:
-    return {"have": [9], "missing": [10], "words": ""} | said
+def season(**fields: Any) -> dict[str, Any]:
+    return {"have": [9], "missing": [10], "words": ""} | fields
 
 
-def performance(**said: Any) -> dict[str, Any]:
+def performance(**fields: Any) -> dict[str, Any]:
     selection = {"status": "like the rest", "higher": 0.5, "p_value": 0.6, "words": ""}
     return {
         "words": "No performance degradation found.",
@@ -54,7 +54,7 @@ def performance(**said: Any) -> dict[str, Any]:
         "metrics": {},
         "selection": selection,
         "weeks": [],
-    } | said
+    } | fields
 
 
 def week(first: str, auc: float) -> dict[str, Any]:
@@ -73,7 +73,7 @@ def week(first: str, auc: float) -> dict[str, Any]:
     }
 
 
-def drifted(*columns: dict[str, Any], **said: Any) -> dict[str, Any]:
+def drifted(*columns: dict[str, Any], **fields: Any) -> dict[str, Any]:
     """A report of drift in these columns, else in `temp`; each has raised an alarm."""
     moved = list(columns) or [column("temp", "drift", 0.74)]
     alarms = [alarm(row["name"]) for row in moved if row["status"] == "drift"]
@@ -88,10 +88,10 @@ def drifted(*columns: dict[str, Any], **said: Any) -> dict[str, Any]:
         "alarms": alarms,
         "days": days,
     }
-    return report | said
+    return report | fields
 
 
-def quiet(**said: Any) -> dict[str, Any]:
+def quiet(**fields: Any) -> dict[str, Any]:
     return {
         "version": 2,
         "status": "quiet",
@@ -116,11 +116,11 @@ def quiet(**said: Any) -> dict[str, Any]:
         "concept": None,
         "groups": [],
         "faults": [],
-    } | said
+    } | fields
 
 
-def silent(**said: Any) -> dict[str, Any]:
+def silent(**fields: Any) -> dict[str, Any]:
     report = quiet(
         status="inconclusive", words="no traffic: nothing came.", rows=0, first="", last=""
     )
-    return report | {"columns": [], "score": None} | said
+    return report | {"columns": [], "score": None} | fields

@@ -28,7 +28,7 @@ class Released:
     releases: list[dict[str, Any]] = field(default_factory=list)
     assets: dict[tuple[int, str], bytes] = field(default_factory=dict)
 
-    def merge(self, commit: str, number: int = 7, head: str = "a" * 40, **said: Any) -> None:
+    def merge(self, commit: str, number: int = 7, head: str = "a" * 40, **fields: Any) -> None:
         """Let a commit be the merge of a pull request."""
         self.merges.setdefault(commit, []).append(
             {
@@ -39,7 +39,7 @@ class Released:
                 "head": {"sha": head},
                 "base": {"ref": "main"},
             }
-            | said
+            | fields
         )
 
     def deploy(self, commit: str, environment: str) -> int:

@@ -47,7 +47,7 @@ class Releasing:
     prefix
         Of the names of everything that they make on the engine.
     staging, production
-        The variables that say where these are; empty for not set.
+        The variables with their targets; empty for not set.
     """
 
     act: Act
@@ -140,8 +140,8 @@ class Releasing:
         with pytest.MonkeyPatch.context() as patch:
             for name, value in self.surroundings.items():
                 patch.setenv(name, value)
-            said = run(["slipway", "status", "--target", "local", "--json"], self.origin)
-        found: dict[str, Any] = json.loads(said)["live"]
+            output = run(["slipway", "status", "--target", "local", "--json"], self.origin)
+        found: dict[str, Any] = json.loads(output)["live"]
         return found
 
     def containers(self) -> list[str]:

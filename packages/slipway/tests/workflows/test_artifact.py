@@ -35,7 +35,7 @@ def test_an_honest_report_is_read(api, github):
     assert read_report(api, RUN)["verdict"] == "better"
 
 
-def test_the_token_is_not_sent_to_whoever_keeps_the_bytes(api, github):
+def test_the_token_is_not_sent_to_the_host_of_the_bytes(api, github):
     github.add_report(RUN, {})
     read_report(api, RUN)
 
@@ -58,7 +58,7 @@ def test_an_archive_with_any_other_name_in_it_is_not_believed(names):
         unpack(archive(dict.fromkeys(names, b"{}")), only_report)
 
 
-def test_a_name_that_stands_there_twice_is_not_believed():
+def test_a_name_that_is_there_twice_is_refused():
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as file:
         file.writestr("report.json", "{}")
@@ -69,7 +69,7 @@ def test_a_name_that_stands_there_twice_is_not_believed():
         unpack(buffer.getvalue(), only_report)
 
 
-def test_an_archive_that_unpacks_to_far_more_than_it_says_is_not_believed():
+def test_an_archive_that_unpacks_to_far_more_than_its_size_is_refused():
     bomb = archive({"report.json": b" " * (MOST_BYTES + 1)})
     assert len(bomb) < MOST_BYTES / 100
 
@@ -174,7 +174,7 @@ def test_a_huge_artifact_is_not_even_fetched(api, github):
     assert not any("blobs" in call for call in github.calls)
 
 
-def test_an_artifact_larger_than_github_said_is_not_read_to_its_end(api, github):
+def test_an_artifact_larger_than_github_reported_is_not_read_to_its_end(api, github):
     github.add_artifact(RUN, "report", b" " * (MOST_BYTES + 1), size_in_bytes=10)
 
     with pytest.raises(SlipwayError, match="more than"):

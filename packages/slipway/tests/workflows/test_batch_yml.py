@@ -48,13 +48,13 @@ def live(small_repository: Path, registry: str) -> dict[str, str]:
 def release(act, github, api, live):
     """Let production have a release of `main`, whose record is `live` and what is given."""
 
-    def release(**said: str) -> None:
+    def release(**fields: str) -> None:
         commit = run(["git", "rev-parse", "main"], act.origin).strip()
         github.released.statuses[github.released.deploy(commit, "production")] = [
             {"state": "success"}
         ]
         made = api.post("releases", {"tag_name": f"release-2026-11-29-{commit[:7]}", "body": ""})
-        github.released.assets[made["id"], "image.json"] = json.dumps(live | said).encode()
+        github.released.assets[made["id"], "image.json"] = json.dumps(live | fields).encode()
 
     return release
 
@@ -87,7 +87,9 @@ def test_rows_are_scored_by_the_live_release_and_too_many_bad_ones_are_an_error(
 
     outcome = score(**given)
     assert outcome.jobs == {"Score": "failure"}
-    assert [title.partition(":")[0] for title in outcome.said("error")] == ["2 rows rejected"]
+    assert [title.partition(":")[0] for title in outcome.annotations("error")] == [
+        "2 rows rejected"
+    ]
     assert "origin: not_nullable" in html.unescape(outcome.summary)
     counts = json.loads((act.artifacts / "batch/batch.json").read_text("utf-8"))
     assert (counts["scored"], counts["rejected"]) == (198, 2)
@@ -96,7 +98,7 @@ def test_rows_are_scored_by_the_live_release_and_too_many_bad_ones_are_an_error(
 
     outcome = score(**given, SLIPWAY_BATCH_MAX_REJECTED="0.01")  # the run again: nothing is left
     assert outcome.jobs == {"Score": "success"}, outcome.text
-    assert "2 rows rejected" in outcome.said("warning")[0]
+    assert "2 rows rejected" in outcome.annotations("warning")[0]
 
 
 def test_an_image_with_another_model_than_its_record_scores_nothing(score, release, tmp_path):

@@ -97,7 +97,7 @@ def test_a_file_that_moved_counts_on_both_sides(repository: Path) -> None:
     assert changes(repository)["model"] == "true"
 
 
-@pytest.mark.parametrize("base", ["nobody", "--output=file"])
+@pytest.mark.parametrize("base", ["no-branch", "--output=file"])
 def test_an_unknown_base_is_an_error_and_not_no_change(repository: Path, base: str) -> None:
     output = repository / "output"
     done = start("detect-changes", base, folder=repository, GITHUB_OUTPUT=str(output))

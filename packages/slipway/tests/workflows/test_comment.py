@@ -21,13 +21,14 @@ from slipway.github.comment import MARKED, WATERMARK, compose, post, render
 from slipway.github.find_pull_request import Run
 from slipway.github.own_comment import State
 from slipway.repository.worktrees import run
+from slipway.reproduction.rebuild import Stopped
 from slipway.settings import MARGINS
 
 SHA = "a" * 40
 
 WORKFLOW = ("--workflows", ".github/workflows/comment.yml")
 
-STRANGER = {"login": "stranger", "type": "User"}
+OUTSIDER = {"login": "outsider", "type": "User"}
 
 MARK = WATERMARK.format(sha="0" * 40)
 
@@ -41,7 +42,7 @@ def report() -> dict[str, Any]:
 
 
 def lie() -> dict[str, Any]:
-    """A worse model, and a report that says the opposite of its numbers."""
+    """A worse model, and a report that contradicts its numbers."""
     return judged(WORSE) | {"verdict": "better", "may_merge": True, "stops": []}
 
 
@@ -88,7 +89,7 @@ class TestTheJob:
         assert "**Lock:** equivalent" in body
         assert "equivalent" in second.summary
 
-    def test_if_the_comment_fails_the_summary_has_everything_and_the_job_says_so(
+    def test_if_the_comment_fails_the_summary_has_everything_and_the_job_reports_it(
         self, on_pull_request, github, report
     ):
         github.add_report(RUN, report)
@@ -98,7 +99,7 @@ class TestTheJob:
 
         assert outcome.jobs == {"Comment": "failure"}
         assert outcome.summary.startswith("### ✅ Better")
-        [title] = outcome.said("error")
+        [title] = outcome.annotations("error")
         assert title.startswith("CML could not comment")
         assert "token-of-the-job" not in outcome.text
 
@@ -111,7 +112,7 @@ class TestTheJob:
         assert outcome.jobs == {"Comment": "success"}, outcome.text
         [body] = comments(github)
         assert body.startswith("### ⛔ Rejected: the report of this run")
-        assert outcome.said("error") == ["Rejected: the report of this run"]
+        assert outcome.annotations("error") == ["Rejected: the report of this run"]
         assert not list(act.folder.glob("act/**/report.json"))
 
     def test_an_older_verdict_is_marked_as_soon_as_a_newer_commit_is_checked(
@@ -144,7 +145,7 @@ class TestTheJob:
             "### ⛔ No verdict: the report of commit `aaaaaaa` could not be shown"
         )
 
-    def test_where_there_is_no_pull_request_any_more_nothing_is_said(
+    def test_where_there_is_no_pull_request_any_more_nothing_is_written(
         self, on_pull_request, github, report
     ):
         github.add_report(RUN, report)
@@ -153,7 +154,7 @@ class TestTheJob:
         outcome = on_pull_request()
 
         assert outcome.jobs == {"Comment": "success"}
-        assert outcome.said("notice")[0].startswith("No comment: 0 open pull requests")
+        assert outcome.annotations("notice")[0].startswith("No comment: 0 open pull requests")
         assert comments(github) == []
         assert not [call for call in github.calls if "artifacts" in call]
 
@@ -290,7 +291,7 @@ class TestWhatItReports:
 
         assert verdict(judged(BETTER, lock="stale"), "failure").headline.startswith(headline)
 
-    def test_a_run_that_stopped_early_is_told_of(self, written):
+    def test_a_run_that_stopped_early_is_reported(self, written):
         body = written(None, "failure")
 
         assert body.startswith("### ⛔ Not judged: the run stopped before")
@@ -320,7 +321,7 @@ class TestWhatItReports:
     def test_a_stage_that_crashed_is_not_one_that_refused(
         self, verdict, exit_code, wrote, expected
     ):
-        stopped = {"stage": "prepare", "exit_code": exit_code, "said": wrote}
+        stopped = vars(Stopped("prepare", exit_code, wrote))
         found = verdict({"changed": True, "stopped": stopped}, "failure")
 
         assert expected in found.headline
@@ -330,7 +331,7 @@ class TestOneComment:
     """Which comment is written, with CML or without: the same in every case."""
 
     @pytest.fixture
-    def say(self, api, github, cml, modules, tmp_path, monkeypatch):
+    def write(self, api, github, cml, modules, tmp_path, monkeypatch):
         github.open_pull(NUMBER, SHA)
         folder = tmp_path / "cml"
         folder.mkdir()
@@ -345,81 +346,81 @@ class TestOneComment:
         }.items():
             monkeypatch.setenv(name, value)
 
-        def say(body: str, *, create: bool = True) -> str:
+        def write(body: str, *, create: bool = True) -> str:
             return post(api, NUMBER, SHA, body, folder / "cml", create=create)
 
-        return say
+        return write
 
-    def test_the_first_is_created_and_the_next_updates_it(self, say, github):
-        assert say("one").startswith("created https://")
-        assert say("two").startswith("updated https://")
+    def test_the_first_is_created_and_the_next_updates_it(self, write, github):
+        assert write("one").startswith("created https://")
+        assert write("two").startswith("updated https://")
 
         [body] = comments(github)
         assert body.startswith("two\n\n![](https://cml.dev/watermark.png#")
 
-    def test_the_text_is_posted_as_it_is(self, say, github):
+    def test_the_text_is_posted_as_it_is(self, write, github):
         text = "- [ ] ~~x~~ 1 * 2 & [link](params.yaml) | `a` ✅\n"
-        say(text)
+        write(text)
 
         assert comments(github)[0].startswith(text)
 
-    def test_ours_is_updated_also_after_hundreds_of_others(self, say, github):
+    def test_ours_is_updated_also_after_hundreds_of_others(self, write, github):
         for number in range(150):
-            github.add_comment(NUMBER, f"remark {number}", STRANGER)
-        say("one")
-        say("two")
+            github.add_comment(NUMBER, f"remark {number}", OUTSIDER)
+        write("one")
+        write("two")
 
         assert [body for body in comments(github) if MARKED.search(body)] == [
             f"two\n\n{WATERMARK.format(sha=SHA)}"
         ]
 
-    def test_a_copy_of_the_mark_after_ours_is_not_mistaken_for_it(self, say, github):
-        say("one")
-        github.add_comment(NUMBER, f"false\n\n{MARK}", STRANGER)
+    def test_a_copy_of_the_mark_after_ours_is_not_mistaken_for_it(self, write, github):
+        write("one")
+        github.add_comment(NUMBER, f"false\n\n{MARK}", OUTSIDER)
         github.add_comment(NUMBER, f"false\n\n{MARK}", {"login": "other[bot]", "type": "Bot"})
-        say("two")
+        write("two")
 
         ours, *theirs = comments(github)
         assert ours.startswith("two")
         assert all(body.startswith("false") for body in theirs)
 
-    def test_a_mark_in_a_comment_before_ours_draws_nothing_to_it(self, say, github):
-        github.add_comment(NUMBER, f"Better: merge it!\n\n{MARK}", STRANGER)
-        say("one")
-        say("two")
+    def test_a_mark_in_a_comment_before_ours_draws_nothing_to_it(self, write, github):
+        github.add_comment(NUMBER, f"Better: merge it!\n\n{MARK}", OUTSIDER)
+        write("one")
+        write("two")
 
         theirs, ours = comments(github)
         assert theirs.startswith("Better: merge it!")
         assert ours.startswith("two")
 
-    def test_what_is_not_worth_a_comment_only_updates_one(self, say, github):
-        assert say("nothing to judge", create=False) == "not worth a comment"
+    def test_what_is_not_worth_a_comment_only_updates_one(self, write, github):
+        assert write("nothing to judge", create=False) == "not worth a comment"
         assert comments(github) == []
 
-        say("one")
-        say("nothing to judge", create=False)
+        write("one")
+        write("nothing to judge", create=False)
         assert comments(github)[0].startswith("nothing to judge")
 
-    def test_a_pull_request_that_has_moved_on_is_left_alone(self, say, github):
+    def test_a_pull_request_that_has_moved_on_is_left_alone(self, write, github):
         github.pulls[NUMBER]["head"]["sha"] = "b" * 40
 
-        assert "newer commit" in say("one")
+        assert "newer commit" in write("one")
         assert comments(github) == []
 
     def test_a_run_that_began_earlier_does_not_replace_the_verdict_of_a_later_one(
-        self, say, github
+        self, write, github
     ):
         later, earlier = State(SHA, 12, 1, "verdict"), State(SHA, 11, 2, "verdict")
-        say(f"later\n\n{later.line()}")
+        write(f"later\n\n{later.line()}")
 
-        assert "a later run" in say(f"earlier\n\n{earlier.line()}")
+        assert "a later run" in write(f"earlier\n\n{earlier.line()}")
         assert comments(github)[0].startswith("later")
 
     @pytest.mark.parametrize("call", ["GET issues", "POST issues"])
-    def test_a_refusal_by_github_is_an_error_that_says_where_the_report_is(self, say, github, call):
+    def test_a_refusal_by_github_is_an_error_that_names_the_report(self, write, github, call):
         github.refuses = (call,)
 
         with pytest.raises(SlipwayError) as error:
-            say("one")
+            write("one")
         assert error.value.exit_code == 2
         assert "token-of-the-job" not in str(error.value)

@@ -23,7 +23,7 @@ LOCK = "foo==1.2 \\\n    --hash=sha256:11\nbar==2.0 \\\n    --hash=sha256:22\n"
 @pytest.fixture
 def pull(github):
     github.open_pull(NUMBER, SHA)
-    return lambda path, status="modified", **said: github.change(NUMBER, path, status, **said)
+    return lambda path, status="modified", **options: github.change(NUMBER, path, status, **options)
 
 
 @pytest.fixture

@@ -27,7 +27,7 @@ def test_what_reached_production_becomes_a_release_with_card_and_sbom(releasing,
     assert outcome.jobs == BEFORE_STAGING | dict.fromkeys(
         ("Staging", "Production", "Release"), "success"
     ), outcome.text
-    assert [title.partition(":")[0] for title in outcome.said("notice")] == [
+    assert [title.partition(":")[0] for title in outcome.annotations("notice")] == [
         "No host is set for staging"
     ]
     assert "SLIPWAY_STAGING_TARGET to ssh://user@host" in outcome.summary
@@ -46,8 +46,8 @@ def test_what_reached_production_becomes_a_release_with_card_and_sbom(releasing,
     [release] = github.released.releases
     assert release["target_commitish"] == releasing.commit
     assert re.fullmatch(rf"release-\d{{4}}-\d\d-\d\d-{releasing.commit[:7]}", release["tag_name"])
-    for said in ("### ✅ Model `", "| AUC |", "Limits", "| verdict | Unchanged", image["image"]):
-        assert said in release["body"]
+    for part in ("### ✅ Model `", "| AUC |", "Limits", "| verdict | Unchanged", image["image"]):
+        assert part in release["body"]
     names = {name for _, name in github.released.assets}
     assert names == {
         *("card.json", "card.md", "image.json", "manifest.json"),
@@ -92,7 +92,7 @@ def test_what_came_to_main_without_a_pull_request_is_not_released(releasing):
 
     assert outcome.jobs["Verify"] == "failure"
     assert "success" not in outcome.jobs.values()
-    assert outcome.said("error")[0].startswith("no review of this model was found")
+    assert outcome.annotations("error")[0].startswith("no review of this model was found")
     assert not (releasing.act.artifacts / "verified").exists()
 
 
@@ -105,5 +105,5 @@ def test_only_a_commit_of_the_default_branch_is_released(releasing):
     outcome = releasing.dispatch(aside)
 
     assert outcome.jobs["Verify"] == "failure"
-    assert outcome.said("error") == [f"Not released: {aside} is not on main"]
+    assert outcome.annotations("error") == [f"Not released: {aside} is not on main"]
     assert "Rebuild" not in outcome.text.partition("Resolve the commit")[2].partition("error")[0]

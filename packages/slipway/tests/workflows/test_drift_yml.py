@@ -77,13 +77,13 @@ def written(github: Any) -> list[str]:
     return [call for call in github.calls if not call.startswith("GET")]
 
 
-def test_a_fork_that_nobody_has_switched_on_does_nothing(look, github):
+def test_a_fork_that_is_not_switched_on_does_nothing(look, github):
     assert look(SLIPWAY_WATCH="").jobs == {}
     assert look("/anything", SLIPWAY_WATCH="").jobs == {}
     assert github.calls == []
 
 
-def test_a_quiet_day_says_nothing_and_the_page_is_published_where_pages_is_on(
+def test_a_quiet_day_writes_nothing_and_the_page_is_published_where_pages_is_on(
     look, live, github, act
 ):
     github.watched.settings["pages"] = {"build_type": "workflow"}
@@ -111,7 +111,7 @@ def test_drift_opens_one_issue_and_starts_one_retrain_run(look, live, github, ac
     assert json.loads((act.artifacts / "drift/drift.json").read_text())["status"] == "drift"
 
 
-def test_a_log_that_cannot_be_reached_is_told_with_its_reason(look, github):
+def test_a_log_that_cannot_be_reached_is_reported_with_its_reason(look, github):
     outcome = look("/nowhere/at/all")
 
     assert outcome.jobs == {"Check": "failure", "Update the issue": "failure"}
@@ -120,7 +120,7 @@ def test_a_log_that_cannot_be_reached_is_told_with_its_reason(look, github):
     assert "/nowhere/at/all: no such folder" in issue["body"]
 
 
-def test_an_empty_log_is_told_as_well(look, github, tmp_path):
+def test_an_empty_log_is_reported_as_well(look, github, tmp_path):
     (tmp_path / "empty").mkdir()
 
     outcome = look(tmp_path / "empty")
@@ -139,6 +139,6 @@ def test_without_a_live_target_traffic_is_simulated_and_no_issue_opened(
 
     assert outcome.jobs == {"Simulation, no live target": "success"}, outcome.text
     assert "**Simulated traffic: no live target is set.**" in outcome.summary
-    assert outcome.said("warning")[0].startswith("Simulated traffic, no live target: Drift")
+    assert outcome.annotations("warning")[0].startswith("Simulated traffic, no live target: Drift")
     assert github.calls == []
     assert (act.artifacts / "simulation/site/index.html").exists()

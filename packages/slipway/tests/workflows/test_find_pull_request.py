@@ -1,4 +1,4 @@
-"""A finished run speaks for exactly one open pull request, and GitHub says which."""
+"""A finished run belongs to exactly one open pull request, which GitHub names."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def test_a_run_of_another_kind_is_none_of_ours(field, value):
         run_of(event)
 
 
-def test_the_branch_beside_the_path_of_the_workflow_does_not_matter():
+def test_the_branch_after_the_path_of_the_workflow_does_not_matter():
     event = finished_run(SHA)
     event["workflow_run"]["path"] += "@refs/heads/main"
 

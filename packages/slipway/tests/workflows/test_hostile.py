@@ -1,4 +1,4 @@
-"""Whatever a run leaves behind, the comment job has an answer, soon, and it obeys nobody."""
+"""Whatever a run leaves behind, the comment job soon has an answer, without markup of the run."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from slipway.github.api import Api
 from slipway.github.comment import render
 from slipway.github.find_pull_request import Run
 from slipway.github.own_comment import State, state_of
+from slipway.reproduction.rebuild import Stopped
 
 RUN = Run(1, "https://github.com/o/r/actions/runs/1", "a" * 40, "success")
 
@@ -54,7 +55,7 @@ REPORTS: list[dict[str, Any]] = [
     judged(UNSURE),
     judged(WORSE_IN_SHOP_7, accepted={"shop=shop 7": "closes"}),
     {"version": 1, "valid": False, "files": [], "faults": [FAULT, FAULT]},
-    {"changed": True, "stopped": {"stage": "train", "exit_code": 1, "said": ["slipway: no"]}},
+    {"changed": True, "stopped": vars(Stopped("train", 1, ["slipway: no"]))},
 ]
 
 TEXT = st.sampled_from(HOSTILE) | st.text(max_size=40)

@@ -1,4 +1,4 @@
-"""Committing a lock for somebody: only a lock and reports, and only to a branch of their own."""
+"""Committing a lock for a contributor: only a lock and reports, only to their own branch."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_the_branch_of_an_open_pull_request_of_this_repository_may_be_rebuilt(ap
     assert head_to_rebuild(api, NUMBER) == Branch("feature/more leaves", SHA)
 
 
-def test_for_a_fork_it_says_what_the_author_must_run(api, github):
+def test_for_a_fork_it_names_what_the_author_must_run(api, github):
     github.open_pull(NUMBER, SHA, fork=FORK)
 
     with pytest.raises(Refused, match="comes from a fork") as refused:
@@ -131,7 +131,7 @@ def test_a_commit_that_is_pushed_at_the_last_moment_is_not_lost(api, github, rep
     assert tip(repository) == newer
 
 
-def test_when_github_refuses_the_commit_it_is_said(api, github, repository, head):
+def test_a_commit_that_github_refuses_is_reported(api, github, repository, head):
     github.add_artifact(RUN, "lock", archive(FILES))
     github.refuses = ("PATCH git/refs",)
 

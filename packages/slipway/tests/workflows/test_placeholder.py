@@ -14,7 +14,7 @@ from slipway.github.placeholder import mark_outdated, report_failure
 
 OLD, NEW = "a" * 40, "b" * 40
 
-STRANGER = {"login": "stranger", "type": "User"}
+OUTSIDER = {"login": "outsider", "type": "User"}
 
 
 @pytest.fixture(autouse=True)
@@ -86,7 +86,7 @@ class TestOutdated:
 
         assert comment(github).startswith(f"### ⛔ No verdict for commit `{NEW[:7]}`")
 
-    @pytest.mark.parametrize("user", [STRANGER, {"login": "other[bot]", "type": "Bot"}])
+    @pytest.mark.parametrize("user", [OUTSIDER, {"login": "other[bot]", "type": "Bot"}])
     def test_a_comment_that_copies_the_mark_is_left_alone(self, api, github, user):
         github.open_pull(NUMBER, NEW)
         github.add_comment(NUMBER, verdict(OLD), user)

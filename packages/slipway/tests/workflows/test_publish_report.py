@@ -1,4 +1,4 @@
-"""Whatever a run came to, its summary says it, and so does the title of its check."""
+"""Every result of a run is in its summary and in the title of its check."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from tests.comparison.cases import BETTER, UNSURE, WORSE, judged
 
 from slipway import actions
 from slipway.github.publish_report import publish_report
+from slipway.reproduction.rebuild import Stopped
 
 SHA = "a" * 40
 
@@ -39,8 +40,8 @@ def rebuilt(changed: bool = True, stopped: Any = None) -> dict[str, Any]:
     return {"changed": changed, "lock": IDENTICAL, "stopped": stopped}
 
 
-def stopped(stage: str, code: int = 1, *said: str) -> dict[str, Any]:
-    return rebuilt(stopped={"stage": stage, "exit_code": code, "said": list(said)})
+def stopped(stage: str, code: int = 1, *output: str) -> dict[str, Any]:
+    return rebuilt(stopped=vars(Stopped(stage, code, list(output))))
 
 
 def title(capsys: pytest.CaptureFixture[str]) -> str:
@@ -72,16 +73,16 @@ def test_a_better_model_with_a_stale_lock_is_an_error_whose_title_is_the_verdict
 
 
 @pytest.mark.parametrize(
-    ("challenger", "said"), [(WORSE, "Not merged: AUC gets worse"), (UNSURE, "Inconclusive")]
+    ("challenger", "verdict"), [(WORSE, "Not merged: AUC gets worse"), (UNSURE, "Inconclusive")]
 )
-def test_a_model_that_may_not_is_an_error_with_the_reason(tmp_path, capsys, challenger, said):
+def test_a_model_that_may_not_is_an_error_with_the_reason(tmp_path, capsys, challenger, verdict):
     leave(tmp_path, rebuild=rebuilt(), report=judged(challenger))
 
     assert publish_report(tmp_path, SHA, RUN) == 1
-    assert title(capsys).startswith(f"error title={said}")
+    assert title(capsys).startswith(f"error title={verdict}")
 
 
-def test_faults_in_the_data_are_told_from_the_report_of_validation(tmp_path, capsys):
+def test_violations_in_the_data_are_taken_from_the_report_of_validation(tmp_path, capsys):
     fault: dict[str, Any] = {
         "file": "data/2013-10.parquet",
         "column": "dep_hour",
@@ -97,7 +98,7 @@ def test_faults_in_the_data_are_told_from_the_report_of_validation(tmp_path, cap
     assert "dep_hour" in summary(tmp_path)
 
 
-def test_a_stage_that_said_no_is_told_with_its_own_reason(tmp_path, capsys):
+def test_a_stage_that_refused_is_reported_with_its_own_reason(tmp_path, capsys):
     leave(tmp_path, rebuild=stopped("prepare", 1, "slipway: feature `x` alone predicts the label"))
 
     assert publish_report(tmp_path, SHA, RUN) == 1

@@ -67,16 +67,16 @@ def test_a_failing_check_is_a_red_gate_that_names_it(act, origin):
     outcome = act.run("pull_request", propose(origin), *WORKFLOW)
 
     assert outcome.jobs == NOT_JUDGED | {"Lint and tests": "failure", "All checks": "failure"}
-    assert outcome.said("error") == ["Not merged: `checks` failed"]
+    assert outcome.annotations("error") == ["Not merged: `checks` failed"]
 
 
-def test_a_worse_model_is_a_red_gate_that_says_so(act, origin):
+def test_a_worse_model_is_a_red_gate_with_the_reason(act, origin):
     edit_params(origin, train={"iterations": 3})
 
     outcome = act.run("pull_request", propose(origin), *WORKFLOW)
 
     assert outcome.jobs == GREEN | {"Model": "failure", "All checks": "failure"}
-    title, gate = outcome.said("error")
+    title, gate = outcome.annotations("error")
     assert re.match(r"Not merged: .+ gets worse by 0\.\d+", title)
     assert gate == "Not merged: `model` failed"
     assert f"### ⛔ {title}" in outcome.summary
@@ -85,7 +85,7 @@ def test_a_worse_model_is_a_red_gate_that_says_so(act, origin):
     assert "<html" in (act.artifacts / "report-html" / "report.html").read_text("utf-8")
 
 
-def test_faulty_data_from_a_fork_is_told_and_nothing_is_trained(act, origin):
+def test_faulty_data_from_a_fork_is_reported_and_nothing_is_trained(act, origin):
     run(["dvc", "pull", "-q", "data.dvc"], origin)
     month = origin / "data" / "2013-08.parquet"
     rows = pd.read_parquet(month)
@@ -98,7 +98,7 @@ def test_faulty_data_from_a_fork_is_told_and_nothing_is_trained(act, origin):
     outcome = act.run("pull_request", event | pull_request(head_of(event), FORK), *WORKFLOW)
 
     assert outcome.jobs == GREEN | {"Model": "failure", "All checks": "failure"}
-    assert outcome.said("error")[0].startswith("Not judged: the data has")
+    assert outcome.annotations("error")[0].startswith("Not judged: the data has")
     assert "Nothing was trained" in outcome.summary
     assert report(act)["faults"]
     assert "token-of-the-job" not in outcome.text
@@ -127,7 +127,7 @@ def test_a_stale_lock_is_renewed_by_itself_where_there_is_an_app_and_then_green(
     green = act.run("pull_request", propose(origin), *WORKFLOW)
 
     assert green.jobs == GREEN
-    assert green.said("notice")[0].startswith("Not worse")
+    assert green.annotations("notice")[0].startswith("Not worse")
     assert report(act)["lock"] == "identical"
 
 
@@ -142,7 +142,7 @@ def test_the_button_needs_no_app_and_commits_nothing_where_nothing_differs(act, 
     button = act.run("workflow_dispatch", DISPATCH, *BUTTON)
 
     assert button.jobs == dict.fromkeys(UPDATE_JOBS, "success"), button.text
-    assert button.said("notice")[-1] == f"#{NUMBER}: dvc.lock and reports are up to date"
+    assert button.annotations("notice")[-1] == f"#{NUMBER}: dvc.lock and reports are up to date"
     assert run(["git", "rev-parse", "change"], origin).strip() == head
 
 
@@ -157,7 +157,7 @@ def test_nothing_is_rebuilt_by_itself_without_an_app_or_for_a_lock_that_is_not_s
     )
 
     assert outcome.jobs == ({UPDATE_JOBS[0]: "success"} if app else {}), outcome.text
-    assert outcome.said("notice") == (["dvc.lock is not updated"] if app else [])
+    assert outcome.annotations("notice") == (["dvc.lock is not updated"] if app else [])
 
 
 def test_the_button_does_not_write_where_it_must_not(act, origin, github):
@@ -168,7 +168,7 @@ def test_the_button_does_not_write_where_it_must_not(act, origin, github):
 
     assert outcome.jobs["Find the pull request"] == "failure"
     assert "success" not in outcome.jobs.values()
-    assert outcome.said("error") == [
+    assert outcome.annotations("error") == [
         f"#{NUMBER} comes from a fork, to which workflows cannot commit"
     ]
     assert not [call for call in github.calls if call.startswith(("POST", "PATCH"))]

@@ -114,7 +114,7 @@ JOB = {"GITHUB_ACTOR": "ada", "GITHUB_TOKEN": "of-the-job", "GITHUB_REPOSITORY":
 class TestRegistry:
     @pytest.fixture
     def logins(self, tmp_path, monkeypatch):
-        """Every call of `docker`, with what it read: nobody logs in anywhere."""
+        """Every call of `docker`, with its input: a script in its place records them."""
         calls = tmp_path / "calls"
         script = tmp_path / "bin" / "docker"
         script.parent.mkdir()
@@ -124,17 +124,17 @@ class TestRegistry:
         return lambda: calls.read_text("utf-8").splitlines() if calls.exists() else []
 
     def test_without_a_setting_it_is_githubs_own_with_the_token_of_the_job(self, logins):
-        found, said = registry.log_in(JOB | {"SLIPWAY_REGISTRY": ""})
+        found, message = registry.log_in(JOB | {"SLIPWAY_REGISTRY": ""})
 
         assert found == "ghcr.io/team/flights"
-        assert "logged in as ada" in said
+        assert "logged in as ada" in message
         assert logins() == ["login --username ada --password-stdin ghcr.io <of-the-job>"]
 
     def test_another_registry_never_sees_the_token_of_the_job(self, logins):
-        found, said = registry.log_in(JOB | {"SLIPWAY_REGISTRY": "registry.example/team/f"})
+        found, message = registry.log_in(JOB | {"SLIPWAY_REGISTRY": "registry.example/team/f"})
 
         assert found == "registry.example/team/f"
-        assert "the existing login is used" in said
+        assert "the existing login is used" in message
         assert logins() == []
 
     def test_another_registry_gets_its_own_user_and_token(self, logins):
@@ -221,10 +221,10 @@ class TestHost:
         monkeypatch.setenv("SLIPWAY_TARGET", "")
         monkeypatch.setenv("SLIPWAY_PRODUCTION_TARGET", production)
 
-        said = run(["slipway", "github", "connect-host", "staging"], tmp_path)
+        output = run(["slipway", "github", "connect-host", "staging"], tmp_path)
 
-        assert "title=No host is set for staging" in said
-        assert ("title=Production is skipped" in said) == skipped
+        assert "title=No host is set for staging" in output
+        assert ("title=Production is skipped" in output) == skipped
         summary = (tmp_path / "GITHUB_STEP_SUMMARY").read_text("utf-8")
         assert ("SLIPWAY_PRODUCTION_TARGET" in summary) == skipped
 
@@ -238,7 +238,7 @@ class TestHost:
     ):
         pasted = given["SLIPWAY_SSH_KEY"].strip().replace("\n", "\r\n")
         (tmp_path / ".ssh").mkdir()
-        (tmp_path / ".ssh/config").write_text("Host *\n    User somebody\n", "utf-8")
+        (tmp_path / ".ssh/config").write_text("Host *\n    User ann\n", "utf-8")
         for _ in range(2):
             found = self.connect(given | {"SLIPWAY_SSH_KEY": pasted}, tmp_path)
 
@@ -247,12 +247,12 @@ class TestHost:
         assert key.read_text("utf-8") == given["SLIPWAY_SSH_KEY"]
         assert stat.S_IMODE(key.stat().st_mode) == 0o600
         ask = ["ssh", "-G", "-F", str(tmp_path / ".ssh/slipway.config"), "server.example"]
-        said = subprocess.run(ask, capture_output=True, text=True, check=True).stdout
-        assert "stricthostkeychecking true" in said
-        assert "identitiesonly yes" in said
-        assert f"identityfile {key}" in said
+        output = subprocess.run(ask, capture_output=True, text=True, check=True).stdout
+        assert "stricthostkeychecking true" in output
+        assert "identitiesonly yes" in output
+        assert f"identityfile {key}" in output
         config = (tmp_path / ".ssh/config").read_text("utf-8")
-        assert config == "Include slipway.config\nHost *\n    User somebody\n"
+        assert config == "Include slipway.config\nHost *\n    User ann\n"
 
     def test_a_port_of_its_own_is_looked_up_with_it(self, given, tmp_path):
         known = given["SLIPWAY_KNOWN_HOSTS"].replace("server.example", "[server.example]:2222")
@@ -266,7 +266,7 @@ class TestHost:
         )
 
     @pytest.mark.parametrize(
-        ("change", "said"),
+        ("change", "message"),
         [
             ({"SLIPWAY_SSH_KEY": ""}, "SLIPWAY_SSH_KEY is not set"),
             ({"SLIPWAY_SSH_KEY": "ssh-ed25519 AAAA me"}, "is not a private key"),
@@ -277,8 +277,8 @@ class TestHost:
             ({"SLIPWAY_TARGET": "ssh://-oProxyCommand"}, "SLIPWAY_STAGING_TARGET is"),
         ],
     )
-    def test_what_is_missing_or_no_good_is_named(self, given, tmp_path, change, said):
-        with pytest.raises(SlipwayError, match=said) as error:
+    def test_what_is_missing_or_no_good_is_named(self, given, tmp_path, change, message):
+        with pytest.raises(SlipwayError, match=message) as error:
             self.connect(given | change, tmp_path)
         assert error.value.do
 
@@ -312,7 +312,7 @@ class TestMark:
         ]
         write_json(records, tree / RELEASES)
 
-    def test_a_plain_release_is_told_by_the_deployment_of_its_job(self, tree, api, github):
+    def test_a_plain_release_is_recorded_by_the_deployment_of_its_job(self, tree, api, github):
         self.history(tree, ("a", "deployed"))
 
         assert "as in the Deployment of this job" in record_deployment(
@@ -320,7 +320,9 @@ class TestMark:
         )
         assert github.released.deployments == []
 
-    def test_a_rollback_is_told_and_what_it_replaced_is_marked_inactive(self, tree, api, github):
+    def test_a_rollback_is_recorded_and_what_it_replaced_is_marked_inactive(
+        self, tree, api, github
+    ):
         old = github.released.deploy("b" * 40, "production")
         elsewhere = github.released.deploy("b" * 40, "staging")
         self.history(tree, ("a", "deployed"), ("b", "deployed"), ("a", "rolled back"))
@@ -335,18 +337,21 @@ class TestMark:
         )
         assert made["payload"]["image"] == IMAGE
         assert made["payload"]["model_sha256"] == MODEL
-        [said] = github.released.statuses[made["id"]]
-        assert (said["state"], said["environment_url"]) == ("success", "https://flights.example")
+        [status] = github.released.statuses[made["id"]]
+        assert (status["state"], status["environment_url"]) == (
+            "success",
+            "https://flights.example",
+        )
         assert [s["state"] for s in github.released.statuses[old]] == ["inactive"]
         assert github.released.statuses[elsewhere] == []
 
-    def test_where_nothing_was_changed_nothing_is_told(self, tree, api, github):
+    def test_where_nothing_was_changed_nothing_is_recorded(self, tree, api, github):
         assert record_deployment(api, tree, "production", "a" * 40, "") == (
             "production: nothing has changed there"
         )
         assert github.calls == []
 
-    def test_an_earlier_commit_that_somebody_released_is_told(self, tree, api, github):
+    def test_an_earlier_commit_that_was_released_is_recorded(self, tree, api, github):
         self.history(tree, ("a", "deployed"))
 
         record_deployment(api, tree, "production", "b" * 40, "")
@@ -380,7 +385,7 @@ class TestPublish:
             *("sbom.json", "verified.json"),
         }
 
-    def test_it_says_what_was_reviewed_and_how_to_come_back(self, released, api, github):
+    def test_it_has_what_was_reviewed_and_how_to_come_back(self, released, api, github):
         publish(api, released, "2026-11-20", "https://github.com")
 
         body = github.released.releases[0]["body"]
@@ -399,7 +404,7 @@ class TestPublish:
         for name in ("model_sha256", "manifest_sha256", "recorded_sha256"):
             assert verified[name] in body
 
-    def test_it_says_who_has_accepted_a_model_without_a_review(self, released, api, github):
+    def test_it_names_who_has_accepted_a_model_without_a_review(self, released, api, github):
         verified = released / "build/verified.json"
         found = json.loads(verified.read_text("utf-8"))
         write_json(found | {"reviewed": None, "accepted": "ada"}, verified)
@@ -412,14 +417,14 @@ class TestPublish:
         self, released, api, github
     ):
         image = released / "build/image.json"
-        said = json.loads(image.read_text("utf-8")) | {"model_sha256": "f" * 64}
-        image.write_text(json.dumps(said), "utf-8")
+        other = json.loads(image.read_text("utf-8")) | {"model_sha256": "f" * 64}
+        image.write_text(json.dumps(other), "utf-8")
 
         with pytest.raises(Refused):
             publish(api, released, "2026-11-20", "https://github.com")
         assert github.released.releases == []
 
-    def test_the_card_says_what_was_measured_and_nothing_else(self, released):
+    def test_the_card_has_what_was_measured_and_nothing_else(self, released):
         text = to_markdown(card(released, []))
 
         manifest = json.loads((released / "build/model/manifest.json").read_text("utf-8"))

@@ -50,8 +50,11 @@ def leave(github) -> Leave:
         result: dict[str, Any] = BETTER_FOUND, files: dict[str, str] = FILES, **report: Any
     ) -> None:
         entries = {f"retrain/files/{name}": text for name, text in files.items()}
-        told = judged(BETTER) | report
-        entries |= {"retrain.json": json.dumps(result), "retrain/report.json": json.dumps(told)}
+        judgement = judged(BETTER) | report
+        entries |= {
+            "retrain.json": json.dumps(result),
+            "retrain/report.json": json.dumps(judgement),
+        }
         github.artifacts.pop(RUN, None)
         github.add_artifact(RUN, "retrain", archive(entries))
 
@@ -62,11 +65,11 @@ def leave(github) -> Leave:
 def context(repository) -> Callable[..., Context]:
     """What the job knows, at the newest commit of main."""
 
-    def context(**said: Any) -> Context:
+    def context(**fields: Any) -> Context:
         sha = run(["git", "rev-parse", "main"], repository).strip()
         base = f"https://github.com/team/flights/blob/{sha}"
         known = {"run": RUN, "url": "https://github.com/team/flights/actions/runs/4711"}
-        return Context(**{**known, "commit": sha, "base": base, **said})
+        return Context(**{**known, "commit": sha, "base": base, **fields})
 
     return context
 
@@ -182,7 +185,7 @@ def test_what_it_closed_itself_may_come_back(api, github, leave, context):
     assert [pull["state"] for pull in github.pulls.values()] == ["closed", "open"]
 
 
-def test_what_somebody_closed_is_not_proposed_again_until_the_model_is_another(
+def test_what_was_closed_is_not_proposed_again_until_the_model_is_another(
     api, github, leave, context
 ):
     leave()
@@ -206,7 +209,7 @@ def test_where_there_is_nothing_to_propose_nothing_is_written(api, github, leave
     assert [call for call in github.calls if not call.startswith("GET")] == []
 
 
-def test_a_run_without_an_answer_changes_nothing_and_says_so(api, github, leave, context):
+def test_a_run_without_an_answer_changes_nothing_and_is_reported(api, github, leave, context):
     leave()
     propose(api, context())
     for old in ({"status": "inconclusive"}, {"status": "no answer", "version": 1}):
@@ -309,7 +312,7 @@ class TestWhatItRefuses:
             propose(api, context())
         assert run(["git", "branch", "--list", BRANCH], repository) == ""
 
-    def test_where_workflows_may_not_open_pull_requests_it_says_which_setting(
+    def test_where_workflows_may_not_open_pull_requests_it_names_the_setting(
         self, api, github, leave, context
     ):
         github.watched.settings["may open pull requests"] = False
@@ -359,7 +362,7 @@ class TestStart:
         assert start() == "started"
         assert github.watched.dispatched == [("retrain.yml", {"drift-run": str(DRIFT_RUN)})]
 
-    def test_not_where_params_yaml_says_never(self, start, github):
+    def test_not_where_params_yaml_has_never(self, start, github):
         assert start("never").startswith("not started")
         assert github.watched.dispatched == []
 
@@ -371,9 +374,11 @@ class TestStart:
 
     @pytest.mark.parametrize("end", ["success", None])
     def test_not_before_the_last_try_is_long_enough_ago(self, start, github, end):
-        said = start("on drift", ("2026-03-14", end))
+        message = start("on drift", ("2026-03-14", end))
 
-        assert said.endswith("the last run was on 2026-03-14, the next is possible on 2026-03-21")
+        assert message.endswith(
+            "the last run was on 2026-03-14, the next is possible on 2026-03-21"
+        )
         assert github.watched.dispatched == []
         assert start("on drift", ("2026-03-12", end)) == "started"
 

@@ -78,7 +78,7 @@ def test_a_better_model_is_proposed_and_taken_back_when_main_has_what_it_had(
     assert run(["git", "rev-parse", "slipway/retrain^1"], origin) == run(
         ["git", "rev-parse", "main"], origin
     )
-    assert outcome.said("notice") == [f"opened {pull['html_url']}"]
+    assert outcome.annotations("notice") == [f"opened {pull['html_url']}"]
     branch = tmp_path / "branch"
     run(["git", "clone", "-q", "-b", "slipway/retrain", str(origin), str(branch)], tmp_path)
     run(["dvc", "pull", "-q"], branch)
@@ -91,7 +91,7 @@ def test_a_better_model_is_proposed_and_taken_back_when_main_has_what_it_had(
 
     assert outcome.jobs == BOTH, outcome.text
     assert pull["state"] == "closed"
-    assert outcome.said("notice") == ["closed #20: nothing new"]
+    assert outcome.annotations("notice") == ["closed #20: nothing new"]
 
 
 def test_a_run_on_another_branch_does_nothing(act, github):

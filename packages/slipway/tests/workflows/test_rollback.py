@@ -35,7 +35,7 @@ def test_a_release_that_never_ran_there_is_an_error_and_the_one_before_is_live_a
     refused = releasing.roll_back("0123456")
 
     assert refused.jobs == {"Roll back": "failure"}
-    assert "no release with that name, commit or digest ran here" in refused.said("error")[0]
+    assert "no release with that name, commit or digest ran here" in refused.annotations("error")[0]
     assert two_releases[:7] in refused.summary
     assert releasing.live()["commit"] == NEWER
     assert github.released.deployments == []
@@ -62,4 +62,4 @@ def test_where_no_host_is_set_there_is_nothing_to_roll_back(releasing, github):
     outcome = releasing.roll_back(environment="staging")
 
     assert outcome.jobs == {"Roll back": "failure"}
-    assert outcome.said("error") == ["no host is set for staging"]
+    assert outcome.annotations("error") == ["no host is set for staging"]

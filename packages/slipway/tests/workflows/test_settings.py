@@ -147,7 +147,7 @@ def test_the_jobs_that_run_a_pull_request_are_found_by_what_they_check_out():
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
-def test_every_permission_has_its_reason_beside_it(file):
+def test_every_permission_has_its_reason_next_to_it(file):
     granted = re.findall(r"^ +[a-z-]+: (?:read|write)\b.*$", file.read_text("utf-8"), re.MULTILINE)
 
     assert granted
@@ -176,7 +176,7 @@ def test_a_secret_belongs_to_an_environment_and_no_pull_request_sees_one(name, j
 
 
 @pytest.mark.parametrize(("name", "job"), jobs())
-def test_a_step_runs_one_command_without_shell_logic_or_foreign_text_in_it(name, job):
+def test_a_step_runs_one_command_without_shell_logic_or_untrusted_text_in_it(name, job):
     for step in steps(name, job):
         command = step.get("run", "")
         assert not re.search(r"[\n;|&<>`]|\$\(|\$\{\{|\b(if|for|while|echo)\b", command), command
@@ -201,7 +201,7 @@ def test_a_job_asks_a_cloud_for_access_before_it_reads_and_with_that_permission_
     assert not asks or not runs_a_pull_request(name, job) or name == "pull-request.yml"
 
 
-def test_one_action_has_one_pin_with_its_version_beside_it():
+def test_one_action_has_one_pin_with_its_version_next_to_it():
     pins: dict[str, set[str]] = {}
     for file in [*FILES, *FOLDER.parent.glob("actions/*/action.yml")]:
         for name, pin in re.findall(
@@ -377,13 +377,13 @@ class TestUpdateLock:
         assert [command.split()[1:3] for command in commands] == [["github", "commit-lock"]]
 
     def test_the_job_that_runs_the_code_of_the_pull_request_may_write_nothing(self):
-        foreign = [
+        of_the_change = [
             job
             for job in read(self.NAME)["jobs"]
             if any("ref" in step["with"] for step in steps(self.NAME, job, "actions/checkout@"))
         ]
 
-        assert foreign == ["reproduce"]
+        assert of_the_change == ["reproduce"]
         assert read(self.NAME)["jobs"]["reproduce"]["permissions"] == {"contents": "read"}
         assert not any(
             "GITHUB_TOKEN" in step.get("env", {}) for step in steps(self.NAME, "reproduce")
@@ -465,7 +465,7 @@ class TestDeploy:
             [deploy] = [s for s in steps(self.NAME, job) if " deploy " in s.get("run", "")]
             assert deploy["env"]["IMAGE"] == "${{ needs.image.outputs.image }}"
 
-    def test_production_is_left_out_where_nobody_has_set_it(self):
+    def test_production_is_left_out_where_it_is_not_set(self):
         found = read(self.NAME)["jobs"]
 
         assert found["production"]["if"] == "vars.SLIPWAY_PRODUCTION_TARGET != ''"
@@ -551,7 +551,7 @@ def test_dependabot_looks_after_every_lock_of_node_and_go():
         assert {(kind, folder) for folder in folders} <= looked_after
 
 
-def test_the_ruleset_requires_the_gate_and_lets_nobody_around_it():
+def test_the_ruleset_requires_the_gate_and_lets_no_one_around_it():
     ruleset = json.loads((ROOT / ".github/rulesets/main.json").read_text("utf-8"))
     rules = {rule["type"]: rule.get("parameters", {}) for rule in ruleset["rules"]}
     required = rules["required_status_checks"]
@@ -576,7 +576,7 @@ class TestDrift:
         for job in first:
             assert "vars.SLIPWAY_WATCH == 'on'" in job["if"]
 
-    def test_what_reads_the_log_of_strangers_may_write_nothing(self):
+    def test_what_reads_the_untrusted_log_may_write_nothing(self):
         for job in ("check", "simulation"):
             assert set(writes(self.NAME, job)) <= {"id-token"}
 

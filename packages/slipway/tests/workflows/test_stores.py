@@ -42,7 +42,7 @@ DENIED = """<ErrorResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><Er
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Stands for GitHub's issuer of tokens, and for the STS of AWS, which trusts one subject."""
+    """In place of GitHub's issuer of tokens, and of the STS of AWS, which trusts one subject."""
 
     def do_GET(self) -> None:
         [audience] = parse_qs(urlsplit(self.path).query)["audience"]

@@ -18,6 +18,7 @@ from slipway.github.branch import Branch, put_files
 from slipway.github.lock import HEADLINE
 from slipway.github.update_lock import NoUpdate, head_to_update, update_step_of_job
 from slipway.repository.worktrees import run
+from slipway.reproduction.rebuild import Stopped
 
 PAGE = f"https://github.com/{REPOSITORY}/actions/workflows/update-lock.yml"
 
@@ -83,7 +84,7 @@ def test_a_model_that_waits_for_its_lock_alone_is_rebuilt(decide, github, head, 
         (judged(WORSE, lock="stale"), "worse"),
         (judged(UNSURE, lock="stale"), "inconclusive"),
         (judged(BETTER, lock="stale", rule={"max_row_ms": 0.001}), "cost"),
-        ({"changed": True, "stopped": {"stage": "train", "exit_code": 1, "said": []}}, "no model"),
+        ({"changed": True, "stopped": vars(Stopped("train", 1, []))}, "no model"),
     ],
 )
 def test_an_update_that_would_not_make_the_checks_pass_is_left_out(decide, github, report, reason):

@@ -29,7 +29,7 @@ RUN = "https://github.com/team/flights/actions/runs/4711"
 
 ABOUT = About(run=RUN, base="https://github.com/team/flights/blob/abc", owners=("@ada",))
 
-STRANGER = {"login": "mallory", "type": "User"}
+OUTSIDER = {"login": "mallory", "type": "User"}
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ def test_the_reports_here_have_what_real_ones_have():
     assert set(quiet()) == set(without_answer("no traffic").model_dump())
 
 
-def test_a_quiet_check_says_nothing(check, issues, github):
+def test_a_quiet_check_writes_nothing(check, issues, github):
     assert check(quiet()) == ("quiet: there is no issue to update", 0)
 
     assert issues() == []
@@ -95,7 +95,7 @@ def test_its_charts_are_drawn_by_github_itself(check, issues):
     assert "| 2013-10-03 | 900 | 0.20 |" in issues()[0]["body"]
 
 
-def test_the_next_check_changes_it_and_tells_nobody_again(check, issues, remarks):
+def test_the_next_check_changes_it_and_notifies_no_one_again(check, issues, remarks):
     check(drifted())
     check(drifted(column("temp", "drift", 0.81)))
 
@@ -105,7 +105,7 @@ def test_the_next_check_changes_it_and_tells_nobody_again(check, issues, remarks
     assert remarks() == []
 
 
-def test_what_moves_besides_is_news(check, issues, remarks):
+def test_what_moves_in_addition_is_news(check, issues, remarks):
     check(drifted())
     check(drifted(column("temp", "drift", 0.7), column("wind", "drift", 0.4)))
 
@@ -134,7 +134,7 @@ def test_drift_after_that_is_another_matter_and_another_issue(check, issues):
     assert [issue["state"] for issue in issues()] == ["closed", "open"]
 
 
-def test_an_issue_that_somebody_closed_stays_closed_until_something_else_moves(check, issues):
+def test_an_issue_that_was_closed_by_hand_stays_closed_until_something_else_moves(check, issues):
     check(drifted())
     issues()[0]["state"] = "closed"
 
@@ -146,7 +146,7 @@ def test_an_issue_that_somebody_closed_stays_closed_until_something_else_moves(c
     assert issues()[1]["body"].split("\n")[1] == "Earlier: #100."
 
 
-def test_an_issue_that_somebody_closed_is_over_once_it_was_quiet(check, issues):
+def test_an_issue_that_was_closed_by_hand_is_over_once_it_was_quiet(check, issues):
     check(drifted())
     issues()[0]["state"] = "closed"
     check(quiet())
@@ -156,7 +156,7 @@ def test_an_issue_that_somebody_closed_is_over_once_it_was_quiet(check, issues):
 
 
 class TestNoAnswer:
-    def test_it_opens_an_issue_that_says_why(self, check, issues):
+    def test_it_opens_an_issue_with_the_reason(self, check, issues):
         words, code = check(silent())
 
         [issue] = issues()
@@ -200,12 +200,12 @@ class TestNoAnswer:
 
 
 class TestWhoseIssue:
-    def test_a_strangers_copy_of_the_mark_is_not_taken_for_it(self, check, issues, github):
+    def test_an_untrusted_copy_of_the_mark_is_not_taken_for_it(self, check, issues, github):
         check(drifted())
         body = issues()[0]["body"]
         issues()[0]["state"] = "closed"
         github.watched.issues.clear()
-        github.watched.open_issue("Drift", body, ("drift",), user=STRANGER)
+        github.watched.open_issue("Drift", body, ("drift",), user=OUTSIDER)
         github.watched.open_issue(
             "Drift", body, ("drift",), user={"login": "x[bot]", "type": "Bot"}
         )
@@ -230,7 +230,7 @@ class TestWhoseIssue:
 
         assert len(issues()) == 131
 
-    def test_a_mark_that_somebody_edited_costs_no_second_issue(self, check, issues):
+    def test_a_mark_that_was_edited_costs_no_second_issue(self, check, issues):
         check(drifted())
         issue = issues()[0]
         issue["body"] = re.sub(r"slipway:drift \S+", "slipway:drift QQ==", issue["body"])
@@ -245,7 +245,7 @@ HOSTILE = (
 )
 
 
-class TestForeignText:
+class TestUntrustedText:
     @pytest.fixture
     def text(self, check, issues):
         """Return GitHub's rendering of a report full of untrusted text."""
@@ -268,7 +268,7 @@ class TestForeignText:
         assert "<script" not in visible
         assert "evil.example" not in "".join(re.findall(r'href="([^"]*)"', visible))
 
-    def test_nobody_is_called_and_nothing_is_linked_by_it(self, text):
+    def test_it_mentions_no_one_and_links_nothing(self, text):
         outside = re.sub(r"`[^`\n]*`", "", text)
 
         assert re.findall(r"@[a-z]\S*", outside) == ["@ada"]
@@ -305,7 +305,7 @@ def test_each_cause_has_its_next_step(check, issues, row, anchor):
 
 
 @pytest.mark.parametrize(
-    ("said", "anchor"),
+    ("fields", "anchor"),
     [
         ({"alarms": [alarm("volume")]}, "more-or-fewer-predictions"),
         ({"alarms": [alarm("joint")]}, "multivariate-drift"),
@@ -320,13 +320,13 @@ def test_each_cause_has_its_next_step(check, issues, row, anchor):
         ({"faults": ["`temp` is not a number in 7 records."]}, "the-log-has-faults"),
     ],
 )
-def test_so_has_what_is_no_column(check, issues, said, anchor):
-    check(quiet() | {"status": "drift"} | said)
+def test_so_has_what_is_no_column(check, issues, fields, anchor):
+    check(quiet() | {"status": "drift"} | fields)
 
     assert re.findall(r"watch\.md#([\w-]+)", issues()[0]["body"]) == [anchor]
 
 
-def test_it_says_when_there_is_no_such_season_to_compare_with(check, issues):
+def test_it_reports_that_there_is_no_such_season_to_compare_with(check, issues):
     check(drifted(season=season(words="The reference history has no October.")))
 
     assert "has no October" in shown(issues()[0])

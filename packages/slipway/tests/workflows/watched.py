@@ -1,6 +1,6 @@
-"""What GitHub knows besides pull requests, as far as the watch uses it: issues, workflows, commits.
+"""What monitoring uses of GitHub in addition to pull requests: issues, workflows, commits.
 
-The commits are real ones: they go into the repository that stands for the one on GitHub.
+The commits are real ones: they go into the repository in place of the one on GitHub.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Watched:
     user
         Whose token it is that asks.
     settings
-        What GitHub says of the repository, by path: ``pages``, ``environments`` …
+        What GitHub reports of the repository, by path: ``pages``, ``environments`` …
     branch_rules
         The rules of a branch in full, where a test needs more than their types.
     dispatched
@@ -55,7 +55,7 @@ class Watched:
     runs: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     dispatched: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
 
-    def open_issue(self, title: str, body: str, labels: tuple[str, ...] = (), **said: Any) -> int:
+    def open_issue(self, title: str, body: str, labels: tuple[str, ...] = (), **fields: Any) -> int:
         number = 100 + len(self.issues)
         self.issues[number] = {
             "number": number,
@@ -65,7 +65,7 @@ class Watched:
             "body": body,
             "user": self.user,
             "labels": [{"name": name} for name in labels],
-        } | said
+        } | fields
         self.remarks[number] = []
         return number
 
@@ -273,8 +273,8 @@ class Watched:
         head = self.head(body["head"])
         assert head
         if self.settings.get("may open pull requests", True) is False:
-            said = "GitHub Actions is not permitted to create or approve pull requests."
-            return 403, {"message": said}
+            message = "GitHub Actions is not permitted to create or approve pull requests."
+            return 403, {"message": message}
         number = 20 + len(pulls)
         pulls[number] = {
             "number": number,

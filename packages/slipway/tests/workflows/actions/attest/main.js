@@ -8,6 +8,6 @@ if (!input('subject-name') || /[@\s]/.test(input('subject-name'))) throw new Err
 // Else the job would need one more permission.
 if (input('create-storage-record') !== 'false') throw new Error('artifact-metadata: write is missing');
 const sbom = input('sbom-path') && JSON.parse(fs.readFileSync(input('sbom-path'), 'utf8'));
-const said = { image: `${input('subject-name')}@${input('subject-digest')}`, sbom: sbom ? sbom.bomFormat : '' };
+const attestation = { image: `${input('subject-name')}@${input('subject-digest')}`, sbom: sbom ? sbom.bomFormat : '' };
 const file = path.join(process.env.ARTIFACTS, 'attestations.jsonl');
-fs.appendFileSync(file, `${JSON.stringify(said)}\n`);
+fs.appendFileSync(file, `${JSON.stringify(attestation)}\n`);

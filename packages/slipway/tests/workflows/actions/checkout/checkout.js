@@ -1,5 +1,5 @@
 'use strict';
-// GIT_ORIGIN and CML_ORIGIN say where the repositories are on this machine.
+// GIT_ORIGIN and CML_ORIGIN are the paths of the repositories on this machine.
 const { execFileSync } = require('node:child_process');
 const fs = require('node:fs');
 const path = require('node:path');
