@@ -84,10 +84,8 @@ def connect(environment: str, given: Mapping[str, str], home: Path, *, dry_run: 
         )
     if not target:
         return Host("local", dry_run=True)
-    if target == "kubernetes":
-        return Host(target, kubeconfig=_write_kubeconfig(given, home))
     if target in TARGETS and target != "host":  # a host is named by its address
-        return Host(target)
+        return Host(target, kubeconfig=_write_kubeconfig(given, home))
     server = SSH.fullmatch(target)
     if not server:
         raise SlipwayError(
@@ -149,7 +147,7 @@ def _write_ssh(
 
 
 def _write_kubeconfig(given: Mapping[str, str], home: Path) -> str:
-    """Write the kubeconfig of the secret; return "" if an earlier step has set one up."""
+    """Write the kubeconfig of the secret; return "" if the runner has one of its own."""
     if not given.get("SLIPWAY_KUBECONFIG", "").strip():
         return ""
     path = home / ".kube" / "slipway.config"
