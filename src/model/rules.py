@@ -1,6 +1,6 @@
 """Checks across the columns of one row.
 
-A rule takes columns and answers, row by row, whether the row is in order. It runs in the
+A rule takes columns and answers, row by row, whether the row is valid. It runs in the
 pipeline on whole months and in the service on single rows, so it may use what arrays
 have in common with DataFrames: comparisons, arithmetic and numpy functions.
 """
