@@ -228,7 +228,7 @@ def _ending(site: Path, seconds: float) -> str:
     return (
         f"[bold]Done in {seconds:.0f} s.[/bold] The working tree was not changed.\n\n"
         f"Open    [bold]{page}[/bold]\n"
-        "Change  a number in params.yaml, then `dvc repro` and `slipway judge --base HEAD`\n"
+        "Change  params.yaml, then `dvc repro` and `slipway judge --base HEAD`\n"
         "Adopt   a table of your own with `slipway adopt`: docs/adopt.md\n"
         "Deploy  `slipway build --image`, then `slipway deploy`: docs/deploy.md\n"
     )
