@@ -13,7 +13,7 @@ from slipway.dataset.periods import Span
 from slipway.errors import SlipwayError
 from slipway.project import SCHEMA, Columns
 from slipway.repository.git import names, output, read_file
-from slipway.settings import Evaluate, Fairness, Judge, Params, Prepare, explain, with_new_names
+from slipway.settings import Evaluate, Fairness, Judge, Prepare, explain, with_new_names
 from slipway.texts import decode, parse_yaml
 
 DO = "correct it on the base branch; until then no change can be judged by it"
@@ -27,12 +27,11 @@ class Applied(NamedTuple):
     notes: list[Note]
 
 
-def rule_of(root: Path, commit: str, params: Params) -> Rule:
+def rule_of(root: Path, commit: str) -> Rule:
     """Return the rule of a base commit.
 
-    Settings that the commit does not have are the defaults, not those of this tree; only the bins
-    of the calibration error are. It names no clusters if the commit's cannot be read without
-    running its code.
+    Settings that the commit does not have are the defaults, not those of this tree. It names no
+    clusters if the commit's cannot be read without running its code.
 
     Raises
     ------
@@ -48,8 +47,8 @@ def rule_of(root: Path, commit: str, params: Params) -> Rule:
         raise SlipwayError(explain(f"{name}: judge", error), DO) from None
     try:
         evaluate = _section(sections, "evaluate", name)
-        evaluate = {key: value for key, value in evaluate.items() if key == "precision"}
-        precision = Evaluate.model_validate(evaluate).precision
+        options = {key: evaluate[key] for key in ("bins", "precision") if key in evaluate}
+        evaluated = Evaluate.model_validate(options)
     except ValidationError as error:
         raise SlipwayError(explain(f"{name}: evaluate", error), DO) from None
     try:
@@ -59,14 +58,14 @@ def rule_of(root: Path, commit: str, params: Params) -> Rule:
         raise SlipwayError(explain(f"{name}: prepare", error), DO) from None
     rule = Rule(
         **judge.model_dump(exclude={"accept"}),
-        bins=params.evaluate.bins,
-        precision=precision,
+        bins=evaluated.bins,
+        precision=evaluated.precision,
         origins=origins,
     )
     return _with_clusters(rule, dependence) if dependence else rule
 
 
-def rule_for(root: Path, commit: str, params: Params, columns: Columns, span: Span) -> Applied:
+def rule_for(root: Path, commit: str, columns: Columns, span: Span) -> Applied:
     """Return the rule of a base commit for some rows, those of a holdout of this length.
 
     The clusters are those of this tree if the commit's cannot be read, or name a column that the
@@ -77,7 +76,7 @@ def rule_for(root: Path, commit: str, params: Params, columns: Columns, span: Sp
     SlipwayError
         As `rule_of`; or this tree's clusters are not valid.
     """
-    rule, found = rule_of(root, commit, params), _dependence_at(root, commit)
+    rule, found = rule_of(root, commit), _dependence_at(root, commit)
     notes = []
     if found is None or not set(found.needed) <= set(columns):
         found = Dependence.declared()

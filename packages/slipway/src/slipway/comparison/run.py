@@ -108,7 +108,7 @@ def _judge(
     params.fairness.check_limits(model.task.name)
     protected = project.protected()
     protection = Protection(protected, fairness_rule_of(root, commit)) if protected else None
-    rule, dependence, notes = rule_for(root, commit, params, holdout.rows.columns, dataset.span)
+    rule, dependence, notes = rule_for(root, commit, holdout.rows.columns, dataset.span)
     features = project.features(holdout.rows.columns)
     check_features(model.manifest, features)
     challenger = ScoredModel(

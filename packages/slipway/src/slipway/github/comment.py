@@ -37,7 +37,6 @@ from slipway.github.update_lock import has_app, page_of_repository, update_step
 from slipway.reports.content import judgement
 from slipway.reports.render import document_of, foot_of
 from slipway.schemas import Newer
-from slipway.settings import read_params
 from slipway.untrusted import as_text, quote
 
 __all__ = ["MARKED", "WATERMARK", "compose", "post", "render", "run_cml"]
@@ -203,9 +202,9 @@ def _with_rule(document: Document, report: Judgement) -> Document:
 
     Other clusters are named in the document by their note.
     """
-    trusted, own = rule_of(Path(), "HEAD", read_params()), {"bins"}
-    if {note.code for note in report.notes} & {"own clusters", "snapshots"}:
-        own |= {"clusters", "time_zone"}
+    trusted = rule_of(Path(), "HEAD")
+    has_own = {note.code for note in report.notes} & {"own clusters", "snapshots"}
+    own = {"clusters", "time_zone"} if has_own else set()
     if report.rule.model_dump(exclude=own) == trusted.model_dump(exclude=own):
         return document
     return replace(document, blocks=[OTHER_RULE, *document.blocks])
