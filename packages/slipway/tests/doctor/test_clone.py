@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from tests.doctor.conftest import finding
@@ -27,7 +28,7 @@ from slipway.settings import read_params
 from slipway.setup.doctor.codeowners import owners, write
 from slipway.setup.doctor.registry import CHECKS, Context, examine
 from slipway.setup.doctor.run import repair, repairs
-from slipway.targets import TARGETS
+from slipway.targets import TARGETS, Entry
 
 At = Callable[[Path], Context]
 
@@ -75,7 +76,8 @@ class Live:
 @pytest.fixture
 def live(monkeypatch: pytest.MonkeyPatch, at: At) -> Callable[[str], Context]:
     def live(health: str) -> Context:
-        monkeypatch.setitem(TARGETS, "live", lambda *_: Live(health))
+        target: Any = Live(health)
+        monkeypatch.setitem(TARGETS, "live", Entry(lambda *_: target))
         context = at(Path())
         deploy = context.settings.deploy.model_copy(update={"target": "live"})
         return replace(context, params=context.settings.model_copy(update={"deploy": deploy}))

@@ -296,6 +296,19 @@ class TestHost:
         assert stat.S_IMODE(Path(found.kubeconfig).stat().st_mode) == 0o600
         assert self.connect(target, tmp_path) == hosts.Host("kubernetes")
 
+    def test_the_secret_of_a_cluster_is_written_for_a_cluster_alone(self, tmp_path):
+        given = {"SLIPWAY_TARGET": "local", "SLIPWAY_KUBECONFIG": "apiVersion: v1"}
+
+        assert self.connect(given, tmp_path) == hosts.Host("local")
+        assert list(tmp_path.iterdir()) == []
+
+    @pytest.mark.parametrize("target", ["host", "unknown"])
+    def test_a_server_without_its_address_is_refused_with_what_can_be_set(self, tmp_path, target):
+        with pytest.raises(SlipwayError, match="SLIPWAY_STAGING_TARGET") as error:
+            self.connect({"SLIPWAY_TARGET": target}, tmp_path)
+        assert "ssh://user@host" in error.value.do
+        assert "kubernetes" in error.value.do
+
 
 class TestMark:
     def history(self, tree, *events):

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from slipway.errors import SlipwayError
-from slipway.targets import TARGETS
+from slipway.targets import TARGETS, Access
 from slipway.texts import read_text
 
 SSH = re.compile(
@@ -84,16 +84,24 @@ def connect(environment: str, given: Mapping[str, str], home: Path, *, dry_run: 
         )
     if not target:
         return Host("local", dry_run=True)
-    if target in TARGETS and target != "host":  # a host is named by its address
+    access = TARGETS[target].access if target in TARGETS else Access.ADDRESS
+    if access is Access.KUBECONFIG:
         return Host(target, kubeconfig=_write_kubeconfig(given, home))
+    if access is Access.RUNNER:
+        return Host(target)
     server = SSH.fullmatch(target)
     if not server:
         raise SlipwayError(
             f"{variable(environment)} is {target!r}",
-            f"set it to ssh://user@host, kubernetes, or local (a runner of your own); see {GUIDE}",
+            f"set it to ssh://user@host or to one of {_named()}; see {GUIDE}",
         )
     _write_ssh(environment, server["host"].strip("[]"), server["port"], given, home / ".ssh")
     return Host("host", address=target)
+
+
+def _named() -> str:
+    """Return the targets that a variable may name; of a server it has the address."""
+    return ", ".join(name for name, entry in TARGETS.items() if entry.access is not Access.ADDRESS)
 
 
 def variable(environment: str) -> str:
@@ -147,7 +155,7 @@ def _write_ssh(
 
 
 def _write_kubeconfig(given: Mapping[str, str], home: Path) -> str:
-    """Write the kubeconfig of the secret; return "" if the runner has one of its own."""
+    """Write the kubeconfig of the secret; return "" without one: a step before may set it up."""
     if not given.get("SLIPWAY_KUBECONFIG", "").strip():
         return ""
     path = home / ".kube" / "slipway.config"

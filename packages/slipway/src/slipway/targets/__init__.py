@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum, auto
 from typing import TYPE_CHECKING
 
 from slipway.errors import SlipwayError
@@ -10,6 +12,22 @@ from slipway.errors import SlipwayError
 if TYPE_CHECKING:
     from slipway.release.target import Target
     from slipway.settings import Params
+
+
+class Access(Enum):
+    """What a job of the workflows needs to reach a target (`slipway.github.host`)."""
+
+    RUNNER = auto()  # nothing: it is the runner, or the runner reaches it
+    ADDRESS = auto()  # the address of the server, and a key for SSH
+    KUBECONFIG = auto()  # a secret, or what an earlier step of the workflow has set up
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A target: how it is made of its name and the settings, and how a job reaches it."""
+
+    make: Callable[[str, Params], Target]
+    access: Access = Access.RUNNER
 
 
 def _docker(name: str, params: Params) -> Target:
@@ -25,10 +43,10 @@ def _kubernetes(_name: str, params: Params) -> Target:
 
 
 # The modules are imported by the command that needs them.
-TARGETS: dict[str, Callable[[str, Params], Target]] = {
-    "local": _docker,
-    "host": _docker,
-    "kubernetes": _kubernetes,
+TARGETS = {
+    "local": Entry(_docker),
+    "host": Entry(_docker, Access.ADDRESS),
+    "kubernetes": Entry(_kubernetes, Access.KUBECONFIG),
 }
 
 
@@ -43,4 +61,4 @@ def find_target(name: str, params: Params) -> Target:
     name = name or params.deploy.target
     if name not in TARGETS:
         raise SlipwayError(f"target {name}: unknown", f"choose {names()}")
-    return TARGETS[name](name, params)
+    return TARGETS[name].make(name, params)
