@@ -2,7 +2,7 @@
 
 ``machine.yaml`` holds it, so that a stage is stale when its code has changed, whether the package
 is a folder or a release. Comments, docstrings, annotations and messages of errors are left out:
-another wording makes no stage stale.
+another wording of these makes no stage stale. Any other text may be part of an output.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Counts that must not grow: import cycles, imports of `train`, sanitizers, `dict[str, Any]`."""
+"""Counts that must not grow: import cycles, imports of `train`, sanitizers, untyped mappings."""
 
 from __future__ import annotations
 
@@ -20,7 +20,9 @@ SANITIZERS = {"actions.py", "repository/committed.py", "untrusted.py"}
 
 CLEANS = re.compile(r"isprintable\(\)|html import escape|&#|unicode_escape|unicodedata\.category")
 
-MOST_UNTYPED = 120
+UNTYPED = re.compile(r"\b(?:dict|Mapping|MutableMapping)\[str, Any\]")
+
+MOST_UNTYPED = 351
 
 MOST_IMPORTS_OF_TRAIN = 33
 
@@ -118,10 +120,10 @@ def test_no_further_module_cleans_untrusted_text() -> None:
     assert users <= SANITIZERS
 
 
-def test_dictionaries_of_any_do_not_become_more() -> None:
+def test_untyped_mappings_do_not_become_more() -> None:
     counts = {
         path.relative_to(SOURCE).as_posix(): len(
-            re.findall(r"dict\[str, Any\]", path.read_text("utf-8"))
+            UNTYPED.findall(path.read_text("utf-8"))
         )
         for path in MODULES.values()
     }
