@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import jsonschema
 import numpy as np
 import orjson
 import pytest
-from tests.monitoring.traffic import MODEL, NOW, START, draw, write_log
+from tests.monitoring.traffic import MODEL, NOW, START, draw, moments_of, remember, write_log
 
 from slipway.monitoring.counting import Form, count_by_day
 from slipway.monitoring.report import schema
@@ -320,6 +320,33 @@ def test_labels_are_joined_with_the_days_of_the_time_zone_of_the_model(place, us
     )
 
     assert min(joined) == START + later
+
+
+@pytest.mark.parametrize(
+    ("zone", "first", "last", "now"),
+    [
+        # In UTC the first hours are of February, which the history does not have.
+        ("Asia/Kolkata", "2025-03-01", "2025-03-31", "2025-03-31T19:00:00Z"),
+        # In UTC the last hours before the newest day are of June.
+        ("America/New_York", "2025-05-01", "2025-05-31", "2025-06-01T04:30:00Z"),
+    ],
+)
+def test_days_and_months_of_the_report_are_those_of_the_time_zone_of_the_model(
+    place, look, rng, zone, first, last, now
+):
+    """Usual traffic of a month and a day, on the first hour of which the report is made."""
+    manifest = remember(rng, place / "build/model", zone=zone)
+    (place / "build/model/manifest.json").write_text(json.dumps(manifest))
+    days = np.arange(np.datetime64(first), np.datetime64(last) + 2)
+    times = moments_of(days, 100, zone)
+    write_log(place / "predictions", draw(rng, len(times)), times, time=now)
+
+    report = look(now=datetime.fromisoformat(now))
+
+    assert (report.first, report.last, report.rows) == (first, last, 3_100)
+    assert {day.rows for day in report.days} == {100}
+    assert (report.season.missing, report.season.words) == ([], "")
+    assert (report.status, report.alarms, report.faults) == ("quiet", [], [])
 
 
 def test_every_report_keeps_the_schema(place, look, usual, rng):

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import orjson
@@ -60,24 +61,39 @@ def draw(rng: np.random.Generator, rows: int, together: float = 0.6) -> dict[str
     }
 
 
-def remember(rng: np.random.Generator, folder: Path, rows_a_day: int = 100) -> dict[str, Any]:
-    """Write `reference.parquet` of a model that was measured on May; return its manifest."""
+def moments_of(days: np.ndarray, rows_a_day: int, zone: str) -> np.ndarray:
+    """Return moments in UTC, from midnight to midnight of each day in a time zone."""
+    offsets = np.arange(rows_a_day) * (24 * 3600 // rows_a_day)
+    local = (days.astype("datetime64[s]")[:, None] + offsets.astype("timedelta64[s]")).ravel()
+    aware = (each.replace(tzinfo=ZoneInfo(zone)) for each in local.tolist())
+    return np.array([each.astimezone(UTC).replace(tzinfo=None) for each in aware], "datetime64[s]")
+
+
+def remember(
+    rng: np.random.Generator, folder: Path, rows_a_day: int = 100, zone: str = "UTC"
+) -> dict[str, Any]:
+    """Write `reference.parquet` of a model that was measured on May; return its manifest.
+
+    Its rows are spread over the days of a time zone; as in training, their times are in UTC.
+    """
     columns = draw(rng, rows_a_day * len(PAST))
-    times = np.repeat(PAST, rows_a_day)
-    held = times >= np.datetime64(HOLDOUT)
+    times = moments_of(PAST, rows_a_day, zone)
+    held = np.repeat(PAST, rows_a_day) >= np.datetime64(HOLDOUT)
     holdout = {name: values[held] for name, values in columns.items()}
     reference = profile_columns(holdout)
     towns = np.unique(columns["town"].astype(str), return_inverse=True)[1]
     colours = np.unique(columns["colour"].astype(str), return_inverse=True)[1]
     coded = {name: columns[name].astype("float64") for name in NUMBERS}
     coded |= {"colour": colours, "town": towns}
-    weeks = domain_classifier.past_weeks(coded, times, {"colour": 3, "town": 40})
+    missing = {"colour": 3, "town": 40}
+    weeks = domain_classifier.past_weeks(coded, times.astype("datetime64[D]"), missing)
     label = (rng.random(held.sum()) < holdout["score"]).astype("float64")
     asked = {"asked_for": times[held].astype("datetime64[us]")}
     folder.mkdir(parents=True, exist_ok=True)
     write_columns(holdout | asked | {"label": label}, folder / "reference.parquet")
     return {
         "version": 1,
+        "time_zone": zone,
         "model": {"sha256": MODEL},
         "key": "id",
         "event_time": "asked_for",
@@ -98,13 +114,18 @@ def write_log(
     model: str = MODEL,
     **fields: Any,
 ) -> None:
-    """Write rows as the service would have; `days` of the events, five weeks if not given."""
+    """Write rows as the service would have; `days` of the events, five weeks if not given.
+
+    Events are at noon of these days, in UTC, or at the moments given instead.
+    """
     count = len(columns["score"])
     if days is None:
         days = START + (np.arange(count) * 35 // count)
+    if days.dtype == "datetime64[D]":
+        days = days.astype("datetime64[s]") + np.timedelta64(12, "h")
     names = [name for name in columns if name != "score"]
     rows = [
-        {"id": f"20240601-{model[:2].upper()}{i}-JFK", "asked_for": f"{days[i]}T12:00:00Z"}
+        {"id": f"20240601-{model[:2].upper()}{i}-JFK", "asked_for": f"{days[i]}Z"}
         | {name: _plain(columns[name][i]) for name in names}
         for i in range(count)
     ]

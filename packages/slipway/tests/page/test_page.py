@@ -4,7 +4,9 @@ import json
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
+from tests.monitoring.traffic import moments_of, write_log
 from tests.page.conftest import commit
 from typer.testing import CliRunner
 
@@ -228,7 +230,9 @@ def test_a_release_that_was_not_measured_is_listed_all_the_same(copy):
 def test_predictions_are_counted_by_the_day_of_the_event_and_labels_join_by_key(site):
     content = section((site / "index.html").read_text("utf-8"), "traffic")
 
-    assert "3,000 predictions, for 1 to 30 September 2013" in content
+    assert (
+        "3,000 predictions, for 1 to 30 September 2013 (the day of the event, <code>UTC</code>)"
+    ) in content
     assert re.search(
         r"Labels have arrived for 9\d% of the rows; of those the share late is 1\d\.\d%", content
     )
@@ -242,6 +246,19 @@ def test_a_log_longer_than_what_is_held_at_once_counts_the_same(copy, monkeypatc
 
     assert len(parts.days) == 30
     assert parts == whole
+
+
+@pytest.mark.parametrize("zone", ["Asia/Kolkata", "America/New_York"])
+def test_a_day_of_the_page_is_one_in_the_time_zone_of_the_model(tmp_path, zone):
+    days = np.array(["2024-06-01"], "datetime64[D]")
+    times = moments_of(days, 48, zone)
+    write_log(tmp_path, {"score": np.full(len(times), 0.5)}, times)
+
+    found = read_days(
+        str(tmp_path), {"threshold": 0.5, "event_time": "asked_for", "time_zone": zone}, {}
+    )
+
+    assert [(row["day"], row["rows"]) for row in found.days] == [("2024-06-01", 48)]
 
 
 def test_without_labels_the_page_reports_that_none_have_arrived(copy):

@@ -17,8 +17,8 @@ from slipway.documents.markdown import to_markdown
 from slipway.errors import SlipwayError
 from slipway.monitoring.alarm_calibration import alpha_for
 from slipway.monitoring.columns import Calendar, Monitored, monitor_column
-from slipway.monitoring.counting import EPOCH, Form, count_by_day
-from slipway.monitoring.daily_counts import DailyCounts
+from slipway.monitoring.counting import EPOCH, Form, count_by_day, numbers_of
+from slipway.monitoring.daily_counts import DailyCounts, local_day
 from slipway.monitoring.detect import Rule
 from slipway.monitoring.document import drift_document
 from slipway.monitoring.group_codes import Slicer
@@ -133,7 +133,8 @@ class _Check:
             coder=groups.coder if groups else None,
         )
         days, elsewhere = counts.latest_span(settings.min_rows)
-        calendar = _calendar(counts, days, self.now)
+        today = np.datetime64(local_day(self.now, reference), "D")
+        calendar = _calendar(counts, days, today)
         parts = self._facts(counts, elsewhere, [*labels.faults, *not_watched])
         if problem := _problem(counts, calendar, settings.min_rows):
             return make_report("inconclusive", problem, reference.model, self.log, **parts)
@@ -173,7 +174,7 @@ class _Check:
             "concept": checks.concept,
             "groups": list(watched.groups),
         }
-        waits = _newest_waits(counts, calendar, self.now, settings.min_rows)
+        waits = _newest_waits(counts, calendar, today, settings.min_rows)
         return self._conclude(parts, counts, waits)
 
     def _groups(self) -> tuple[GroupMonitor | None, list[str]]:
@@ -209,8 +210,9 @@ class _Check:
         words = " ".join(filter(None, [_summary(report), waits]))
         last, limit = counts.written[1], timedelta(days=self.params.drift.silent_days)
         if last and datetime.fromisoformat(last) < self.now - limit:
+            since = local_day(datetime.fromisoformat(last), self.reference)
             words = (
-                f"no traffic since {last[:10]}: drift cannot be assessed. Check that the service "
+                f"no traffic since {since}: drift cannot be assessed. Check that the service "
                 f"is running and that this is its log. Until then: {words}"
             )
             return report.model_copy(update={"status": "inconclusive", "words": words})
@@ -218,26 +220,26 @@ class _Check:
         return report.model_copy(update={"status": status, "words": words})
 
 
-def _calendar(counts: DailyCounts, days: Sequence[int], now: datetime) -> Calendar:
+def _calendar(counts: DailyCounts, days: Sequence[int], today: np.datetime64) -> Calendar:
     """Return the days that are over, from the first to the last.
 
     The newest day of the log may still be growing, and so is today.
     """
-    today = (now - datetime(1970, 1, 1, tzinfo=UTC)).days
     if not days:
         return Calendar(np.empty(0, "datetime64[D]"), [])
-    end = min(today, days[-1])
+    end = min(int(numbers_of(today)), days[-1])
     every = range(days[0], end if end > days[0] else days[-1] + 1)
     return Calendar(EPOCH + np.array(every), [counts.days.get(day) for day in every])
 
 
-def _newest_waits(counts: DailyCounts, calendar: Calendar, now: datetime, min_rows: int) -> str:
+def _newest_waits(
+    counts: DailyCounts, calendar: Calendar, today: np.datetime64, min_rows: int
+) -> str:
     """Return that the newest day is not compared, if it is over and has enough rows by itself.
 
     Of live traffic it is today or yesterday; of a batch it may be half of the rows.
     """
-    over = np.datetime64(now.date(), "D") - 1
-    after = [day for day in counts.days if calendar.dates[-1] < EPOCH + day < over]
+    after = [day for day in counts.days if calendar.dates[-1] < EPOCH + day < today - 1]
     rows = sum(counts.days[day].rows for day in after)
     if len(after) != 1 or rows < min_rows:
         return ""

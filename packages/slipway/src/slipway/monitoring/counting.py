@@ -1,10 +1,14 @@
-"""Read a prediction log into counts by day of the event, on the cells of the reference."""
+"""Read a prediction log into counts by day of the event, on the cells of the reference.
+
+Days are those of the time zone of the model. The months of the reference history begin at midnight
+in UTC, some hours from those of the time zone: too few to change the distribution of a month.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -12,11 +16,11 @@ import numpy as np
 
 from slipway.dataset.periods import local_days
 from slipway.monitoring.daily_counts import (
-    AHEAD,
     SAMPLE_DAYS,
     DailyCounts,
     Day,
     Sample,
+    latest_day,
     smallest,
 )
 from slipway.monitoring.group_codes import Coder, columns_of
@@ -49,8 +53,6 @@ if TYPE_CHECKING:
 
 EPOCH = np.datetime64("1970-01-01", "D")
 
-DAY = 24 * 3600 * 1_000_000  # microseconds
-
 Predictions = tuple[
     "pa.ChunkedArray | None", np.ndarray, np.ndarray, np.ndarray, "np.ndarray | None"
 ]
@@ -59,6 +61,11 @@ Predictions = tuple[
 AddPredictions = Callable[
     ["pa.ChunkedArray | None", np.ndarray, np.ndarray, np.ndarray, "np.ndarray | None"], None
 ]
+
+
+def numbers_of(days: np.ndarray | np.datetime64) -> np.ndarray:
+    """Return days as numbers since 1970, in the shape of `days`."""
+    return np.asarray((days - EPOCH).astype("int64"))
 
 
 def count_by_day(
@@ -167,8 +174,7 @@ def _count_piece(
         if shared.predictions and len(counter.dates):
             key = counter.table["key"] if shared.keys else None
             watched = counter.predicted[SCORE].to_numpy()
-            moments = counter.moments.astype("datetime64[us]")
-            days = local_days(moments, shared.reference.time_zone)
+            days = EPOCH + counter.dates
             predictions.append((key, days, counter.scores, watched, counter.groups))
         whole.merge(counter.counts)
     found = np.concatenate(ids), np.concatenate(contents)
@@ -213,14 +219,13 @@ class _Counter:
         self._reference, self._batch, self._whole = reference, batch, whole
         self.counts = DailyCounts()
         table = self._of_this_model(batch.table)
-        moments, usable = self._moments(table, now)
-        self._note(whole.skipped.untimed, moments == UNREADABLE, table)
-        table, moments = only(table, pa.array(usable)), moments[usable]
+        dates, unreadable, usable = self._days(table, now)
+        self._note(whole.skipped.untimed, unreadable, table)
+        table, dates = only(table, pa.array(usable)), dates[usable]
         scores = form.answers.scores(table)
         invalid = form.task.invalid(scores)
         self._note(whole.skipped.unscored, invalid, table)
-        self.table, self.moments = only(table, pa.array(~invalid)), moments[~invalid]
-        self.dates = self.moments // DAY
+        self.table, self.dates = only(table, pa.array(~invalid)), dates[~invalid]
         self.scores = scores[~invalid]
         self.predicted = form.series(self.scores)
         self.groups: np.ndarray | None = None
@@ -246,8 +251,11 @@ class _Counter:
                 self.counts.others[each["values"]] = each["counts"]
         return only(traffic, pc.equal(traffic["model"], self._reference.model))
 
-    def _moments(self, table: pa.Table, now: datetime) -> tuple[np.ndarray, np.ndarray]:
-        """Return the time of each event in microseconds, and whether it is usable; (rows,)."""
+    def _days(self, table: pa.Table, now: datetime) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return the day of each event, whether its time is unreadable, and whether it is usable.
+
+        Arrays have shape (rows,).
+        """
         import pyarrow.compute as pc
 
         name = f"{INPUT}{self._reference.event_time}"  # none, if rows have no event time
@@ -256,13 +264,16 @@ class _Counter:
             self.counts.undated = table[name].null_count
             times = pc.coalesce(table[name], times)
         moments = read_times(times.combine_chunks())
-        unreadable, dates = moments == UNREADABLE, moments // DAY
-        latest = (now + AHEAD - datetime(1970, 1, 1, tzinfo=UTC)).days
-        # A month begins a day earlier in UTC where the clocks are ahead of it.
-        earliest = int((np.datetime64(self._reference.starts, "D") - EPOCH).astype(int)) - 1
+        unreadable = moments == UNREADABLE
+        moments = np.where(unreadable, 0, moments).astype("datetime64[us]")
+        dates = numbers_of(local_days(moments, self._reference.time_zone))
+        latest = int(numbers_of(np.datetime64(latest_day(self._reference, now))))
+        # A month of the history begins at midnight in UTC: where the clocks are behind it, a day
+        # earlier.
+        earliest = int(numbers_of(np.datetime64(self._reference.starts, "D"))) - 1
         ahead, early = dates > latest, (dates < earliest) & ~unreadable
         self.counts.ahead, self.counts.early = int(ahead.sum()), int(early.sum())
-        return moments, ~(unreadable | ahead | early)
+        return dates, unreadable, ~(unreadable | ahead | early)
 
     def _note(self, count: Count, rows: np.ndarray, table: pa.Table) -> None:
         """Add the marked rows to a count, with the place of the first."""

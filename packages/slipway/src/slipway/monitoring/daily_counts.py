@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
 
 import numpy as np
 
@@ -90,11 +91,12 @@ def smallest(keys: np.ndarray) -> np.ndarray:
 class DailyCounts:
     """The counts of a whole log.
 
-    Days are numbered since 1970, by the event. `others` counts records of other models, `unseen`
-    values that the reference does not have by series, `wrong` values of a wrong type and `lacking`
-    missing required values by input; `written` has the first and last time of writing. `ahead`,
-    `early`, `undated` and `back` count events too far in the future, before the training data and
-    without a time, and how often the clock of the service went back.
+    Days are numbered since 1970, by the event, in the time zone of the model. `others` counts
+    records of other models, `unseen` values that the reference does not have by series, `wrong`
+    values of a wrong type and `lacking` missing required values by input; `written` has the first
+    and last time of writing. `ahead`, `early`, `undated` and `back` count events too far in the
+    future, before the training data and without a time, and how often the clock of the service
+    went back.
     """
 
     days: dict[int, Day] = field(default_factory=dict)
@@ -146,8 +148,9 @@ class DailyCounts:
             kind = next(each["type"] for each in reference.inputs if each["name"] == name)
             yield f"`{name}` is not a {kind} in {counted(count, 'record')}; there it is missing."
         if self.ahead:
+            latest = latest_day(reference, now)
             yield (
-                f"{counted(self.ahead, 'event is', 'events are')} after {(now + AHEAD).date()}; "
+                f"{counted(self.ahead, 'event is', 'events are')} after {latest}; "
                 "not counted. Check the clocks and the years."
             )
         if self.early:
@@ -186,6 +189,16 @@ class DailyCounts:
         enough = [position for position, size in enumerate(sizes) if size >= min_rows]
         chosen = enough[-1] if enough else int(np.argmax(sizes))
         return spans[chosen], sum(sizes) - sizes[chosen]
+
+
+def local_day(moment: datetime, reference: Reference) -> date:
+    """Return the day of a moment in the time zone of the model."""
+    return moment.astimezone(ZoneInfo(reference.time_zone)).date()
+
+
+def latest_day(reference: Reference, now: datetime) -> date:
+    """Return the last day on which an event is plausible."""
+    return local_day(now + AHEAD, reference)
 
 
 def _add_names(mine: dict[str, int], theirs: dict[str, int], rest: str = "") -> None:

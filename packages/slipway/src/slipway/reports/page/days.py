@@ -13,11 +13,13 @@ import numpy as np
 import orjson
 
 from slipway.dataset.csv_format import FOUND, Stated
+from slipway.dataset.periods import local_days
 from slipway.dataset.tables import read_columns
 from slipway.errors import SlipwayError
 from slipway.predictions.answers import answers_of
 from slipway.predictions.files import Skipped
 from slipway.predictions.labels.store import read_labels
+from slipway.reference.manifest import zone_of
 from slipway.tasks import Task, task_of
 
 if TYPE_CHECKING:
@@ -59,8 +61,8 @@ class Traffic:
     Parameters
     ----------
     days
-        A row for each day (UTC) on which the predicted events were to happen: `day`, `rows`,
-        `mean_score`, `labels` and `label_rate` (None without labels).
+        A row for each day, in the time zone of the model, on which the predicted events were to
+        happen: `day`, `rows`, `mean_score`, `labels` and `label_rate` (None without labels).
     missing
         Why there are no days.
     faults
@@ -119,7 +121,8 @@ def _add(
     if not readable.all():
         first = table[ROW][int(np.argmin(readable))].as_py()
         skipped.untimed.add(int((~readable).sum()), partial(batch.where, first))
-    days = moments.astype("datetime64[us]").astype("datetime64[D]").astype(str)
+    times_read = np.where(readable, moments, 0).astype("datetime64[us]")
+    days = local_days(times_read, zone_of(manifest)).astype(str)
     task = task_of(manifest)
     scores = answers_of(task, manifest).scores(table)
     invalid = task.invalid(scores) & readable

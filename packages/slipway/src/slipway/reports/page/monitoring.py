@@ -9,9 +9,10 @@ from slipway.documents.document import Cell, Figure, Section, Table
 from slipway.monitoring.distances import LARGE
 from slipway.monitoring.report import Column, DriftReport
 from slipway.numbers import counted
+from slipway.reference.manifest import zone_of
 from slipway.reports.page.components import missing, plain, section, span, target_of
 from slipway.reports.page.inputs import Inputs, Row
-from slipway.untrusted import quote_text
+from slipway.untrusted import quote, quote_text
 
 COLUMNS_SHOWN = 20
 DRIFTED_SHOWN = 8
@@ -79,10 +80,12 @@ def traffic(inputs: Inputs) -> Section:
         )
     total = sum(row["rows"] for row in days)
     when = span(days[0]["day"], days[-1]["day"])
+    zone = zone_of(inputs.manifest or {})
     return section(
         key,
         title,
-        f"{counted(total, 'prediction')}, for {when} (the day of the event, UTC).{_faults(inputs)}",
+        f"{counted(total, 'prediction')}, for {when} (the day of the event, {quote(zone)})."
+        f"{_faults(inputs)}",
         Figure("traffic", charts.traffic(days), _busiest(days)),
         Figure("rates", charts.rates(days, _means(inputs), inputs.text.axis), _rates(days, inputs)),
     )
