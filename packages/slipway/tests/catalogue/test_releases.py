@@ -11,7 +11,7 @@ import pytest
 import yaml
 from tests.services.repository import commit
 
-from slipway.catalogue.releases import RELEASES, read_releases
+from slipway.catalogue.releases import RELEASES, read_history, read_releases
 from slipway.catalogue.releases_document import (
     comparison_document,
     find_releases,
@@ -75,10 +75,44 @@ def cells(table: object, column: str) -> list[str]:
 
 
 def test_without_records_they_are_the_commits_that_changed_the_metrics(repository: Path) -> None:
-    found = read_releases(repository)
+    found = read_history(repository)
 
-    assert [each.name for each in found] == ["#1", "#2"]
+    assert [each.name for each in found.releases] == ["#1", "#2"]
     assert "slipway log fetch" in to_text(releases_document(found))
+
+
+def declare(root: Path, target: str, key: str) -> None:
+    """Write the code of a target and commit it with metrics of its model."""
+    code = root / "src/model"
+    code.mkdir(parents=True, exist_ok=True)
+    (code / "target.py").write_text(target)
+    (code / "schema.py").write_text(f"KEY = {key}\n")
+    (root / "reports/metrics.json").write_text(json.dumps({"model": metrics(len(commits(root)))}))
+    commit(root, f"Change #{len(commits(root)) + 1}")
+
+
+def test_models_of_another_target_are_counted_and_not_listed(repository: Path) -> None:
+    declare(repository, 'NAME = "late"\n', '"id"')
+    declare(repository, 'NAME = "churn"\n', '"id"')  # another target
+    declare(repository, 'NAME = "churn"\nTASK = "regression"\n', '"id"')  # another task
+    declare(repository, 'NAME = "churn"\n', '["id", "month"]')  # another key
+    declare(repository, 'NAME: str = "churn"  # yes\nTASK = "binary"\n', "['id', 'month']")
+
+    found = read_history(repository)
+
+    assert [each.name for each in found.releases] == ["#6", "#7"]
+    last = to_text(releases_document(found)).splitlines()[-1]
+    assert last == "5 earlier models of another target are not listed."
+
+
+def test_after_an_adoption_that_is_not_committed_there_is_no_release(repository: Path) -> None:
+    declare(repository, 'NAME = "late"\n', '"id"')
+    (repository / "src/model/target.py").write_text('NAME = "churn"\n')
+
+    document = releases_document(read_history(repository))
+
+    assert document.tone == "waiting"
+    assert document.blocks[-1] == "3 earlier models of another target are not listed."
 
 
 def test_recorded_releases_have_the_metrics_of_their_commit(repository: Path) -> None:
@@ -94,7 +128,7 @@ def test_a_release_is_live_until_the_next_one(repository: Path) -> None:
     record(repository, commits(repository))
     now = datetime(2026, 1, 12, 12, tzinfo=UTC)
 
-    document = releases_document(read_releases(repository), now)
+    document = releases_document(read_history(repository), now)
 
     assert cells(document.blocks[0], "Days live") == ["10.0", "1.0"]
 
@@ -126,4 +160,4 @@ def test_a_release_that_there_is_not_is_refused(repository: Path) -> None:
 
 def test_no_release_yet(tmp_path: Path) -> None:
     git(tmp_path, "init", "-q", "-b", "main")
-    assert releases_document(read_releases(tmp_path)).tone == "waiting"
+    assert releases_document(read_history(tmp_path)).tone == "waiting"

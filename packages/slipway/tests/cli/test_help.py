@@ -72,6 +72,18 @@ def test_a_command_names_the_files_that_it_reads_or_writes(name: str, command: A
     assert name in NO_FILES or re.search(r"\b(Reads|Writes)\b", command.help)
 
 
+def test_the_exit_code_of_a_search_is_about_the_value_and_no_verdict() -> None:
+    shown = " ".join(help_of("search").split())
+    assert 'The code is 0 also if the better value is "not shown to be better"' in shown
+
+
+@pytest.mark.parametrize(("name", "command"), commands())
+def test_only_the_command_for_the_rows_of_the_starter_names_its_months(
+    name: str, command: Any
+) -> None:
+    assert ("2013" in help_of(*name.split())) == (name == "data")
+
+
 def test_there_are_at_most_50_commands_that_a_person_starts() -> None:
     assert len([name for name, _ in commands() if not name.startswith(WORKFLOWS_ONLY)]) <= 50
 

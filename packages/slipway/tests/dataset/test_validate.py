@@ -307,6 +307,23 @@ def test_the_rows_of_a_period_are_counted_over_the_files_of_the_data(
     assert [(each.check, each.count, each.examples) for each in report.violations] == expected
 
 
+def test_periods_are_not_counted_while_the_times_of_a_file_cannot_be_read(
+    good: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("data").mkdir()
+    good.head(90).to_parquet("data/a.parquet", index=False)
+    mistyped = good.tail(110).assign(scheduled_departure="2013-09-07 09:30")
+    mistyped.to_parquet("data/b.parquet", index=False)
+
+    report = validate_files([], settings_of(rows=(100, 300)))
+
+    assert found(report) == {("scheduled_departure", "type"): 110}
+    first, *_ = render_text(report).splitlines()
+    assert first.endswith("200 rows, periods not counted (no time can be read in data/b.parquet)")
+    assert render_json(report)["without_times"] == ["data/b.parquet"]
+
+
 def test_a_file_may_have_a_part_of_a_period(good: pd.DataFrame, write: Write) -> None:
     report = validate_files([write(good, "flights.parquet")], settings_of(rows=(1000, 2000)))
     assert report.violations == []

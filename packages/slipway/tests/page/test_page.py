@@ -10,13 +10,13 @@ from tests.monitoring.traffic import moments_of, write_log
 from tests.page.conftest import commit
 from typer.testing import CliRunner
 
-from slipway.catalogue.releases import released_by_git
+from slipway.catalogue.releases import History, released_by_git
 from slipway.cli import app
 from slipway.documents import charts
 from slipway.errors import SlipwayError
 from slipway.monitoring.report import without_answer
 from slipway.predictions import reader
-from slipway.reports.page import page
+from slipway.reports.page import inputs, page
 from slipway.reports.page.calibration import calibration_of
 from slipway.reports.page.components import span
 from slipway.reports.page.days import known_labels, read_days
@@ -135,11 +135,35 @@ def test_releases_that_were_written_down_override_what_git_knows(copy):
     assert "One release so far, v1, with AUC" in section(html(), "releases")
 
 
+def test_the_sentence_on_releases_counts_those_of_the_table(copy):
+    metrics = json.loads((copy / "reports/metrics.json").read_text())["model"]
+    releases = [
+        {"name": "v1", "date": "2030-01-02", "metrics": {"rmse": metrics["auc"]}},
+        {"name": "v2", "date": "2030-01-03", "metrics": metrics},
+    ]
+    (copy / "build/releases.json").write_text(json.dumps(releases))
+
+    text = section(html(), "releases")
+
+    assert "2 releases, of which v2 alone has AUC" in text
+    assert text.count("<tr>") - 1 == 2
+
+
+def test_a_page_states_how_many_models_of_another_target_are_no_releases(copy, monkeypatch):
+    history = History(released_by_git(copy).releases[-1:], 9)
+    monkeypatch.setattr(inputs, "read_history", lambda _root: history)
+
+    text = section(html(), "releases")
+
+    assert "One release so far, #12" in text
+    assert "9 earlier models of another target are not listed." in text
+
+
 def test_a_commit_whose_metrics_cannot_be_read_is_no_release(copy):
     (copy / "reports/metrics.json").write_text("not JSON")
     commit(copy, "Break the metrics")
 
-    assert [release.name for release in released_by_git(Path())] == ["Start", "#12"]
+    assert [release.name for release in released_by_git(Path()).releases] == ["Start", "#12"]
 
 
 def test_drift_is_shown_with_what_moved(site):

@@ -266,6 +266,15 @@ def test_a_used_up_holdout_is_reported_with_what_to_do() -> None:
     assert "until new rows" not in markdown_of(judged(uses=50))
 
 
+@pytest.mark.parametrize("code", ["", "unreadable"])
+def test_a_moved_holdout_is_noted_where_both_models_were_scored(code: str) -> None:
+    compared = {"incomparable": {"code": code, "detail": "late"}} if code else {}
+    report = judged(**compared)
+    report["holdout"]["moved"] = True
+
+    assert ("moved the holdout" in markdown_of(report)) == (not code)
+
+
 def test_a_change_of_its_own_judges_is_pointed_at() -> None:
     changes = {
         "params": [],

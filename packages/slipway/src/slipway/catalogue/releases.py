@@ -1,18 +1,23 @@
-"""The releases: from the records of the target, else from the commits that changed the metrics."""
+"""The releases: from the records of the target, else from the commits that changed the metrics.
+
+Of the commits only those count whose code declares the target of the working tree: a fork that has
+adopted its own table has the history of the template, whose models predict something else.
+"""
 
 from __future__ import annotations
 
 import json
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from slipway.catalogue.declared_target import Commits, in_tree
 from slipway.comparison.record import JUDGEMENTS
 from slipway.dataset.tables import read_json
 from slipway.errors import SlipwayError
-from slipway.numbers import plain
+from slipway.numbers import counted, plain
 from slipway.repository.git import git, names
 
 METRICS = Path("reports/metrics.json")
@@ -69,9 +74,35 @@ class Release(BaseModel):
         return self.date[:10]
 
 
+class History(NamedTuple):
+    """Releases, oldest first, and how many earlier models were left out.
+
+    Attributes
+    ----------
+    others
+        The commits with metrics of a model of another target.
+    """
+
+    releases: list[Release]
+    others: int = 0
+
+    def note(self) -> str:
+        """Return how many models were left out, as a sentence; empty if none was."""
+        if not self.others:
+            return ""
+        models = counted(self.others, "earlier model")
+        return f"{models} of another target {'is' if self.others == 1 else 'are'} not listed."
+
+
+def read_history(root: Path) -> History:
+    """Return the recorded releases, else those that git knows."""
+    recorded = recorded_releases(root)
+    return History(recorded) if recorded else released_by_git(root)
+
+
 def read_releases(root: Path) -> list[Release]:
     """Return the releases, oldest first: the recorded ones, else those that git knows."""
-    return recorded_releases(root) or released_by_git(root)
+    return read_history(root).releases
 
 
 def recorded_releases(root: Path) -> list[Release]:
@@ -110,29 +141,49 @@ def metrics_of(root: Path, commit: str) -> dict[str, Interval] | None:
     ValidationError
         They are not metrics.
     """
-    metrics = (_json_at(root, commit, str(METRICS)) or {}).get("model")
+    metrics = _model_metrics(root, commit)
     return TypeAdapter(dict[str, Interval] | None).validate_python(metrics)
 
 
-def released_by_git(root: Path) -> list[Release]:
-    """Return the commits of this branch that changed the metrics, as releases.
+def released_by_git(root: Path) -> History:
+    """Return the commits of this branch that changed the metrics of its target, as releases.
 
-    A release is named after its pull request, a short subject or the commit. Model and verdict are
-    those of the judgement that the commit added, if it added exactly one.
+    Those whose code declares another target than the working tree are counted only. A release is
+    named after its pull request, a short subject or the commit. Model and verdict are those of the
+    judgement that the commit added, if it added exactly one.
     """
-    shown = ("log", f"-{HISTORY}", "--first-parent", "--format=%H %cI %s")
+    shown = ("log", "--first-parent", "--format=%H %cI %s")
     try:
         lines = git(root, *shown, "--", str(METRICS)).splitlines()
     except SlipwayError:
-        return []  # no git repository, or no commit yet
-    releases = [_release(root, *line.split(" ", 2)) for line in reversed(lines)]
-    return [release for release in releases if release]
+        return History([])  # no git repository, or no commit yet
+    target, commits = in_tree(root), Commits(root)
+    logged = [_Logged(*line.split(" ", 2)) for line in lines]
+    same = [not target or commits.target(each.commit) == target for each in logged]
+    own = [each for each, is_own in zip(logged, same, strict=True) if is_own][:HISTORY]
+    others = [each for each, is_own in zip(logged, same, strict=True) if not is_own]
+    releases = [_release(root, *each) for each in reversed(own)]
+    return History(
+        [release for release in releases if release],
+        sum(_model_metrics(root, each.commit) is not None for each in others),
+    )
+
+
+class _Logged(NamedTuple):
+    commit: str
+    date: str
+    subject: str
+
+
+def _model_metrics(root: Path, commit: str) -> Any:
+    """Return the metrics of a commit's model; None if deleted, or in an earlier format."""
+    return (_json_at(root, commit, str(METRICS)) or {}).get("model") or None
 
 
 def _release(root: Path, commit: str, date: str, subject: str) -> Release | None:
-    metrics = (_json_at(root, commit, str(METRICS)) or {}).get("model")
-    if not metrics:
-        return None  # deleted in this commit, or in an earlier format
+    metrics = _model_metrics(root, commit)
+    if metrics is None:
+        return None
     name = _short_name(commit, subject)
     release = {"name": name, "subject": subject, "commit": commit, "date": date}
     added = ("show", "-z", "-m", "--first-parent", "--diff-filter=A", "--name-only", "--format=")

@@ -9,7 +9,7 @@ from pathlib import Path
 import orjson
 
 from slipway.catalogue.commits import Commit, read_commit
-from slipway.catalogue.releases import Release
+from slipway.catalogue.releases import History, Release
 from slipway.comparison.report import current
 from slipway.documents.document import Block, Document, Table
 from slipway.errors import SlipwayError
@@ -23,19 +23,18 @@ SHOWN = 50
 CELL = 100
 
 
-def releases_document(found: Sequence[Release], now: datetime | None = None) -> Document:
+def releases_document(history: History, now: datetime | None = None) -> Document:
     """Return all releases, the newest first, with their time in production.
 
     Parameters
     ----------
-    found
-        Oldest first.
     now
         Until when the last one runs; default: this moment.
     """
+    found, left_out = history.releases, [note] if (note := history.note()) else []
     if not found:
         text = "No release yet: merge a change and deploy it, then `slipway log fetch`."
-        return Document("waiting", "No releases", [text], [], [])
+        return Document("waiting", "No releases", [text, *left_out], [], [])
     ends = [time_or_none(each.date) for each in found[1:]] + [now or datetime.now(UTC)]
     rows = [
         [
@@ -63,6 +62,7 @@ def releases_document(found: Sequence[Release], now: datetime | None = None) -> 
             "These are the commits that changed the metrics: `slipway log fetch` fetches the "
             "records of the target, with what was deployed, when and by whom."
         )
+    blocks += left_out
     return Document("good", counted(len(found), "release"), blocks, [], [])
 
 

@@ -51,21 +51,23 @@ def releases(
     """List the releases: model, metrics, verdict, time in production, by whom; or compare two.
 
     Reads build/releases.json, which `slipway log fetch` writes from the target, and git; without
-    that file, the commits that changed the metrics.
+    that file, the commits that changed the metrics. Of these only those count whose src/model has
+    the target (name, task, key) of the working tree; the others are counted below the table.
 
     Example: slipway releases 1f2e3d4 5a6b7c8
     """
     from pydantic import TypeAdapter
 
     from slipway.catalogue import releases_document as documents
-    from slipway.catalogue.releases import Release, read_releases
+    from slipway.catalogue.releases import Release, read_history
     from slipway.documents.output import Output
     from slipway.errors import SlipwayError
 
     root = Path()
-    found = read_releases(root)
+    history = read_history(root)
+    found = history.releases
     if not names:
-        document = documents.releases_document(found)
+        document = documents.releases_document(history)
     elif len(names) == 2:
         found = documents.find_releases(found, names)
         document = documents.comparison_document(root, *found)

@@ -67,7 +67,7 @@ def page(
 
 def retrain(
     until: Annotated[
-        str, typer.Option(metavar="PERIOD", help="Last period to add, as 2013-10; default: all.")
+        str, typer.Option(metavar="PERIOD", help="Last period to add, as 2025-09; default: all.")
     ] = "",
     log: Log = "",
     out: Annotated[Path, typer.Option(metavar="FILE", help="Result as JSON.")] = Path(
@@ -79,7 +79,7 @@ def retrain(
     Reads the prediction log, the imported labels and the repository; writes build/retrain.json and,
     if the model is better, the files of a pull request to build/retrain.
 
-    Example: slipway retrain --until 2013-11
+    Example: slipway retrain --until 2025-09
     """
     from slipway.retraining import retrain
 

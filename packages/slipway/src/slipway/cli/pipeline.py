@@ -76,7 +76,7 @@ def validate(
     Reads data/, src/model and params.yaml; writes the file of --json
     (`slipway report` renders it).
 
-    Example: slipway validate data/2013-09.parquet
+    Example: slipway validate data/2025-09.parquet
     """
     from slipway.dataset.validate import run
     from slipway.dataset.violations import render_text
@@ -161,7 +161,8 @@ def search() -> None:
     """Try other parameters on the training data. Exit codes: 0 a better value found, 1 none.
 
     Reads src/model, `search.candidates` of params.yaml and the periods of data/ before the first
-    origin (`prepare.origins`), on which no models are compared; writes build/search.json.
+    origin (`prepare.origins`), on which no models are compared; writes build/search.json. The code
+    is 0 also if the better value is "not shown to be better": a choice is no verdict.
 
     Example: slipway search
     """
@@ -188,7 +189,7 @@ def score(
 
     Reads build/model and the rows; writes the scores.
 
-    Example: slipway score --rows data/2013-09.parquet --out build/scores.parquet
+    Example: slipway score --rows data/2025-09.parquet --out build/scores.parquet
     """
     from slipway.training.score import score_file
 

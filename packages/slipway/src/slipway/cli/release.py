@@ -183,7 +183,7 @@ def replay(
 
     Reads the rows; writes nothing here.
 
-    Example: slipway replay --rows data/2013-10.parquet --url http://127.0.0.1:3000
+    Example: slipway replay --rows data/2025-09.parquet --url http://127.0.0.1:3000
     """
     from slipway.serving.replay import replay
     from slipway.settings import read_params

@@ -106,7 +106,10 @@ def validate_files(
     _find_repeated_keys(scans, params)
     # A file may have a part of a period.
     is_whole = any(_are_same(path, data) for path in paths or [data])
-    unit = (params.prepare.unit or _unit_of(scans)) if is_whole and plan.event_time else None
+    has_periods = is_whole and plan.event_time is not None
+    without_times = _without_times(scans) if has_periods else []
+    count_periods = has_periods and not without_times
+    unit = (params.prepare.unit or _unit_of(scans)) if count_periods else None
     periods = _rows_of_periods(scans, unit) if unit else {}
     violations = [violation for scan in scans for violation in scan.violations()]
     return ValidationReport(
@@ -119,6 +122,7 @@ def validate_files(
         [file.text() for file in listing.not_read],
         list(periods),
         has_key=bool(plan.key),
+        without_times=without_times,
     )
 
 
@@ -168,6 +172,11 @@ def _violation_of_file(
         examples=[example],
         expected=expected,
     )
+
+
+def _without_times(scans: Sequence[_FileScan]) -> list[str]:
+    """Return the files of which no row has a time that can be read: they may be of any period."""
+    return [scan.file().file for scan in scans if scan.found.rows and not scan.found.days]
 
 
 def _unit_of(scans: Sequence[_FileScan]) -> Unit | None:

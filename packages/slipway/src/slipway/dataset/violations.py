@@ -68,6 +68,9 @@ class ValidationReport:
         The names of those of ``data/``, in the order of time.
     has_key
         Whether rows have a key, so that repeated ones are found.
+    without_times
+        The files of ``data/`` of which no row has a time that can be read. With one of them no
+        periods are counted: neither their rows nor their length would be known.
     """
 
     files: list[File]
@@ -75,6 +78,7 @@ class ValidationReport:
     not_read: list[str] = field(default_factory=list)
     periods: list[str] = field(default_factory=list)
     has_key: bool = True
+    without_times: list[str] = field(default_factory=list)
 
     @property
     def exit_code(self) -> int:
@@ -90,7 +94,7 @@ def render_json(report: ValidationReport) -> dict[str, Any]:
         "faults": [asdict(violation) for violation in report.violations],
         "not_read": report.not_read,
         "periods": report.periods,
-    }
+    } | ({"without_times": report.without_times} if report.without_times else {})
 
 
 def render_text(report: ValidationReport) -> str:
@@ -113,6 +117,10 @@ def _headline(report: ValidationReport) -> str:
     if report.periods:
         ends = dict.fromkeys([report.periods[0], report.periods[-1]])
         read += f", {counted(len(report.periods), 'period')} ({' to '.join(ends)})"
+    if report.without_times:
+        first, *others = report.without_times
+        more = f" and {counted(len(others), 'other file')}" if others else ""
+        read += f", periods not counted (no time can be read in {_plain(first)}{more})"
     if not report.violations:
         return f"Valid: {read}"
     bad = len({violation.file for violation in report.violations})

@@ -230,7 +230,7 @@ def _notes(report: Judgement) -> Iterator[str]:
     if report.changes.judging_rules:
         edited = _list([quote(name) for name in report.changes.judging_rules])
         yield f"**Look closely:** this change also edits the rules that it is judged by: {edited}"
-    if holdout.moved:
+    if holdout.moved and not report.incomparable:  # else no champion was scored
         yield "The change of the data moved the holdout: both models were scored on the new one."
     if holdout.uses > budget:
         yield (

@@ -154,7 +154,7 @@ def _start(name: str) -> np.datetime64:
     if found is None:
         raise SlipwayError(
             f"{shown(name)} is not the name of a period",
-            "name a month as 2013-09, a week as 2013-W36, a day as 2013-09-02",
+            "name a month as 2025-09, a week as 2025-W36, a day as 2025-09-02",
         )
     return found[0]
 

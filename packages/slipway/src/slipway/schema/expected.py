@@ -25,7 +25,7 @@ NOUNS = {
     "string": "text",
     "integer": "a whole number",
     "number": "a finite number",
-    "timestamp": "a time with its zone, such as 2013-10-01T09:30:00Z",
+    "timestamp": "a time with its zone, such as 2025-09-01T09:30:00Z",
 }
 
 

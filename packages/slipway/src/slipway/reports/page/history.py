@@ -45,7 +45,8 @@ def releases(inputs: Inputs) -> Section:
         return missing(
             key,
             title,
-            "No release yet: commit reports/metrics.json, or merge a change and deploy it.",
+            "No release yet: commit reports/metrics.json, or merge a change and deploy it. "
+            f"{inputs.releases_note}".rstrip(),
         )
     keys = {metric.key for metric in [main, *inputs.shown]}
     # Those of another task, such as of the starter model, lack some: tasks share the log loss.
@@ -64,7 +65,7 @@ def releases(inputs: Inputs) -> Section:
     ]
     head = ["release", "date", main.label, "verdict"]
     table = Table(head, rows, caption="Newest first", wide=True)
-    text = _newest(measured, main) if measured else f"{counted(len(history), 'release')}."
+    text = f"{_summary(history, measured, main)} {inputs.releases_note}".rstrip()
     return section(key, title, text, *figures, table)
 
 
@@ -121,13 +122,18 @@ def _best(history: Sequence[Release], metric: Metric) -> str:
     return f"{plain(best.name)}, {metric.shown(_interval(best, metric.key).value)}"
 
 
-def _newest(history: Sequence[Release], metric: Metric) -> str:
-    newest = history[-1]
+def _summary(history: Sequence[Release], measured: Sequence[Release], metric: Metric) -> str:
+    """Return how many releases there are, and the metric of the newest one that has it."""
+    if not measured:
+        return f"{counted(len(history), 'release')}."
+    newest = measured[-1]
     name, value = plain(newest.name), _interval(newest, metric.key).value
     shown = f"{metric.label} {metric.shown(value)}"
     if len(history) == 1:
         return f"One release so far, {name}, with {shown}."
-    before = history[-2]
+    if len(measured) == 1:
+        return f"{counted(len(history), 'release')}, of which {name} alone has {shown}."
+    before = measured[-2]
     difference = signed(value - _interval(before, metric.key).value, 3)
     text = f"{name} has {shown}, {difference} against {plain(before.name)}."
     if newest.verdict:

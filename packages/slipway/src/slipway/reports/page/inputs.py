@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from slipway import project
 from slipway.card.content import Card
-from slipway.catalogue.releases import METRICS, Release, read_releases
+from slipway.catalogue.releases import METRICS, Release, read_history
 from slipway.dataset.files import list_folder
 from slipway.dataset.tables import read_json
 from slipway.errors import Refused, SlipwayError
@@ -61,6 +61,8 @@ class Inputs:
         Paths of reports on single verdicts, by name.
     limits
         Of the disparities between protected groups.
+    releases_note
+        How many models of another target are no releases; empty if there are none.
     """
 
     task: Task
@@ -76,6 +78,7 @@ class Inputs:
     full_reports: dict[str, str]
     limits: Mapping[str, float]
     card: Card | None = None
+    releases_note: str = ""
 
     @property
     def text(self) -> TaskText:
@@ -106,12 +109,14 @@ def read_inputs(
     reports = sorted(VERDICTS.glob("*.json"), key=lambda path: (path.stat().st_mtime, path))
     verdicts = {path.stem: read_json(path, "slipway judge") for path in reports}
     traffic = _traffic(params, log, labels, manifest)
+    history = read_history(Path())
     return Inputs(
         task=_task(model, manifest),
         manifest=manifest,
         metrics=_json(METRICS, "dvc repro"),
         plots={path.stem: read_table(path) for path in PLOTS.glob("*.csv")},
-        releases=read_releases(Path()),
+        releases=history.releases,
+        releases_note=history.note(),
         verdicts=verdicts,
         drift=_drift_report(),
         days=traffic.days,
