@@ -8,15 +8,26 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from tests.services.projects import ROOT
 from typer.core import TyperGroup
 from typer.main import get_command
 from typer.testing import CliRunner
 
 from slipway.cli import app, run
-from slipway.cli.help import RENAMED
+from slipway.cli.help import RENAMED, REPLACED
 from slipway.errors import SlipwayError
 
 WORKFLOWS_ONLY = "github"
+
+# Every command of the first release, commit 7a1df09.
+FIRST_RELEASE = """
+    data, validate, prepare, train, evaluate, search, retrain, score, lock, changes, rebuild, judge,
+    verify, report, build, deploy, rollback, status, stop, serve, replay, shadow, drift, page, demo,
+    doctor, log fetch, log rehearse, labels import, challenger start, challenger stop,
+    challenger report, github tell, github bind, github render, github comment, github find,
+    github commit, github watch, github retrain, github propose, github login, github image,
+    github host, github mark, github release, github drift, github pages
+"""
 
 NO_FILES = {"stop", "challenger stop", "shadow stop"}
 
@@ -76,16 +87,36 @@ def test_there_are_at_most_50_commands_that_a_person_starts() -> None:
     assert len([name for name, _ in commands() if not name.startswith(WORKFLOWS_ONLY)]) <= 50
 
 
+def refused(old: str, monkeypatch: pytest.MonkeyPatch) -> SlipwayError:
+    monkeypatch.setattr(sys, "argv", ["slipway", *old.split(), "--option"])
+    with pytest.raises(SlipwayError) as error:
+        run()
+    assert error.value.exit_code == 2
+    return error.value
+
+
 @pytest.mark.parametrize("old", RENAMED)
 def test_an_earlier_name_is_refused_with_the_name_that_replaces_it(
     old: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert help_of(*RENAMED[old].split())
-    monkeypatch.setattr(sys, "argv", ["slipway", *old.split(), "--option"])
-    with pytest.raises(SlipwayError) as refused:
-        run()
-    assert refused.value.exit_code == 2
-    assert refused.value.do == f"use `slipway {RENAMED[old]}`"
+    assert refused(old, monkeypatch).do == f"use `slipway {RENAMED[old]}`"
+
+
+@pytest.mark.parametrize("old", REPLACED)
+def test_an_earlier_command_is_refused_with_the_script_that_replaces_it(
+    old: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert (ROOT / REPLACED[old].split()[0]).is_file()
+    assert refused(old, monkeypatch).do == f"use `{REPLACED[old]}`"
+
+
+@pytest.mark.parametrize("old", FIRST_RELEASE.replace("\n", " ").split(","))
+def test_each_command_of_the_first_release_exists_or_is_refused_with_what_replaces_it(
+    old: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if " ".join(old.split()) not in {*dict(commands()), "shadow"}:  # a group that is a command too
+        assert "is not a command of this version" in str(refused(old, monkeypatch))
 
 
 def test_the_command_by_which_a_champion_is_scored_keeps_its_name_and_options() -> None:

@@ -33,6 +33,9 @@ RENAMED = {
     "github watch": "github update-issue",
 }
 
+# Commands of earlier versions that are not commands any more, and what replaces them.
+REPLACED = {"changes": ".github/scripts/detect-changes BASE"}
+
 _TYPE = re.compile(r" <[^>]+>$")  # of Python, after the name of an argument
 
 
@@ -68,14 +71,14 @@ class Group(TyperGroup):
         Raises
         ------
         SlipwayError
-            It is the name that a command had in an earlier version.
+            It is the name of a command of an earlier version.
         """
         if args and args[0] not in self.commands:
             old = f"{ctx.command_path} {args[0]}".partition(" ")[2]
-            if old in RENAMED:
+            new = f"slipway {RENAMED[old]}" if old in RENAMED else REPLACED.get(old)
+            if new:
                 raise SlipwayError(
-                    f"`slipway {old}` is not a command of this version",
-                    f"use `slipway {RENAMED[old]}`",
+                    f"`slipway {old}` is not a command of this version", f"use `{new}`"
                 )
         return super().resolve_command(ctx, args)
 
