@@ -13,6 +13,7 @@ from typer.core import TyperGroup
 from typer.main import get_command
 from typer.testing import CliRunner
 
+from slipway.catalogue.releases import RELEASES
 from slipway.cli import app, run
 from slipway.cli.help import RENAMED, REPLACED
 from slipway.errors import SlipwayError
@@ -29,7 +30,8 @@ FIRST_RELEASE = """
     github host, github mark, github release, github drift, github pages
 """
 
-NO_FILES = {"stop", "challenger stop", "shadow stop"}
+# What a command writes, also if it is nothing or outputs of a job.
+WRITES = re.compile(r"\b[Ww]rites\b|\bOutputs: ")
 
 
 def commands(group: Any = None, names: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
@@ -79,8 +81,15 @@ def test_no_option_is_described_by_a_type_of_python(name: str, command: Any) -> 
 
 
 @pytest.mark.parametrize(("name", "command"), commands())
-def test_a_command_names_the_files_that_it_reads_or_writes(name: str, command: Any) -> None:
-    assert name in NO_FILES or re.search(r"\b(Reads|Writes)\b", command.help)
+def test_a_command_names_what_it_reads_and_what_it_writes(name: str, command: Any) -> None:
+    assert re.search(r"\b[Rr]eads\b", command.help)
+    assert WRITES.search(command.help)
+
+
+@pytest.mark.parametrize("name", ["deploy", "rollback", "log fetch"])
+def test_a_command_that_writes_the_releases_names_their_file(name: str) -> None:
+    text = " ".join(dict(commands())[name].help.split())
+    assert re.search(rf"writes [^.]*\b{RELEASES}", text)
 
 
 def test_there_are_at_most_50_commands_that_a_person_starts() -> None:

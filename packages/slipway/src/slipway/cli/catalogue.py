@@ -20,7 +20,8 @@ def experiments(
 ) -> None:
     """List what was tried: settings, outcome, by whom. Names what the working tree repeats.
 
-    Reads the records of judgements of all branches, and the experiments of `dvc exp run`, from git.
+    Reads the records of judgements of all branches, and the experiments of `dvc exp run`, from git;
+    writes only the files of --json and --html.
 
     Example: slipway experiments --sort value
     """
@@ -51,7 +52,7 @@ def releases(
     """List the releases: model, metrics, verdict, time in production, by whom; or compare two.
 
     Reads build/releases.json, which `slipway log fetch` writes from the target, and git; without
-    that file, the commits that changed the metrics.
+    that file, the commits that changed the metrics. Writes only the files of --json and --html.
 
     Example: slipway releases 1f2e3d4 5a6b7c8
     """
@@ -90,7 +91,8 @@ def card(
     """Show the model card, or check what people wrote of it. Exit codes: 0 complete, 1 not.
 
     Without --check the exit code is 0. Reads src/model/card.md, build/model, reports/metrics.json
-    and reports/plots/slices.csv. The Markdown file begins with metadata for the Hugging Face Hub.
+    and reports/plots/slices.csv; writes only the files of the options, and src/model/card.md with
+    --new. The Markdown file begins with metadata for the Hugging Face Hub.
 
     Example: slipway card --check
     """
@@ -137,7 +139,8 @@ def canvas(
 ) -> None:
     """Show the ML canvas with current numbers, or check it. Exit codes: 0 complete, 1 not.
 
-    Without --check the exit code is 0. Reads docs/canvas.md, params.yaml, build/model and reports/.
+    Without --check the exit code is 0. Reads docs/canvas.md, params.yaml, build/model and reports/;
+    writes only the files of the options, and docs/canvas.md with --new.
 
     Example: slipway canvas --html build/canvas.html
     """
