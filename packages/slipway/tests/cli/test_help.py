@@ -45,7 +45,7 @@ def commands(group: Any = None, names: tuple[str, ...] = ()) -> Iterator[tuple[s
 
 
 def help_of(*words: str, width: int = 80) -> str:
-    found = CliRunner().invoke(app, [*words, "--help"], env={"COLUMNS": str(width)})
+    found = CliRunner().invoke(app, [*words, "--help"], terminal_width=width)
     assert found.exit_code == 0, found.output
     return found.output
 
@@ -55,6 +55,12 @@ def test_every_summary_is_shown_whole_at_any_width(width: int) -> None:
     shown = " ".join(help_of(width=width).split())
     for command in get_command(app).commands.values():  # type: ignore[attr-defined]
         assert " ".join(command.help.partition("\n\n")[0].split()) in shown
+
+
+@pytest.mark.parametrize("words", ["", "shadow", *dict(commands())])
+def test_no_line_of_a_help_is_wider_than_the_terminal(words: str) -> None:
+    shown = help_of(*words.split(), width=60)
+    assert [line for line in shown.splitlines() if len(line) > 60] == []
 
 
 def test_the_commands_are_listed_in_groups_and_the_first_three_to_try_come_last() -> None:
@@ -78,6 +84,11 @@ def test_a_command_has_one_example_that_can_be_run(name: str, command: Any) -> N
 @pytest.mark.parametrize(("name", "command"), commands())
 def test_no_option_is_described_by_a_type_of_python(name: str, command: Any) -> None:
     assert not re.search(r"<(list|str|path|Path|int)\b", help_of(*name.split()))
+
+
+@pytest.mark.parametrize(("name", "command"), commands())
+def test_the_range_of_a_number_is_in_words(name: str, command: Any) -> None:
+    assert not re.search(r"[<>]=?x|x[<>]", help_of(*name.split()))
 
 
 @pytest.mark.parametrize(("name", "command"), commands())
