@@ -496,7 +496,16 @@ def read_params(path: Path = Path("params.yaml")) -> Params:
     try:
         return Params.model_validate(content)
     except ValidationError as error:
-        raise SlipwayError(explain(str(path), error), _remedy(error)) from None
+        # Inside the call: `slipway.stages` leaves it out, so no stage depends on the message.
+        raise SlipwayError(
+            explain(str(path), error)
+            if isinstance(content, dict)
+            else f"{path}: expected settings as `name: value`, got "
+            + {type(None): "nothing", str: "text"}.get(type(content), "a list or one value"),
+            _remedy(error)
+            if isinstance(content, dict)
+            else f"restore the file: `git checkout {path}`",
+        ) from None
 
 
 def explain(path: str, error: ValidationError) -> str:

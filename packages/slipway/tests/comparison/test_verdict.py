@@ -131,7 +131,7 @@ def test_a_model_over_its_budget_is_stopped(name: str, limit: str) -> None:
     assert stops(judged(rule={limit: 0.001})) == [("cost", name)]
 
 
-def test_models_that_cannot_be_compared_leave_it_open_and_say_why() -> None:
+def test_models_that_cannot_be_compared_leave_it_open_with_the_reason() -> None:
     why = {"code": "unreadable", "detail": "column visib is missing"}
     report = judged(incomparable=why)
     assert (report["verdict"], report["may_merge"]) == ("inconclusive", False)

@@ -211,7 +211,7 @@ def test_the_secrets_come_from_a_secret_that_is_not_in_git(manifests, container)
     assert "Secret" not in {one["kind"] for one in manifests}
 
 
-def test_no_pod_goes_before_its_successor_is_ready(manifests, container, pod):
+def test_no_pod_ends_before_its_successor_is_ready(manifests, container, pod):
     deployment = of_kind(manifests, "Deployment")["spec"]
     assert deployment["strategy"]["rollingUpdate"] == {"maxSurge": 1, "maxUnavailable": 0}
     assert "replicas" not in deployment

@@ -39,7 +39,7 @@ def test_intervals_hold_the_truth_and_equal_models_are_not_called_better(case: C
 
 
 @pytest.mark.parametrize("metric", METRICS)
-def test_fifteen_days_are_inconclusive_and_say_how_many_are_needed(metric: str) -> None:
+def test_fifteen_days_are_inconclusive_and_name_how_many_are_needed(metric: str) -> None:
     found = Case(15, 0.1).draw(np.random.default_rng(0)).difference(metric)
     assert str(FEWEST) in found.insufficient_reason
 

@@ -143,6 +143,19 @@ def test_every_fault_is_named_at_once(project):
     assert "evaluate.bins" in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("text", "got"),
+    [("", "nothing"), ("# train\n", "nothing"), ("- train\n", "a list"), ("train\n", "text")],
+    ids=["empty", "comment", "list", "text"],
+)
+def test_a_file_without_settings_is_refused_in_plain_words(project, text, got):
+    (project / "params.yaml").write_text(text)
+
+    with pytest.raises(SlipwayError, match=f"^params.yaml: expected .*, got {got}") as error:
+        read_params()
+    assert error.value.do == "restore the file: `git checkout params.yaml`"
+
+
 def test_a_file_that_is_not_yaml_is_refused(project):
     (project / "params.yaml").write_text("train: [")
 

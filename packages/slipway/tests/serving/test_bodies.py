@@ -168,7 +168,7 @@ def test_a_compressed_body_is_415_and_its_coding_named(service, row, coding):
     assert answer.headers["accept-encoding"] == "identity"
 
 
-def test_a_body_that_is_not_compressed_may_say_so(service, row):
+def test_a_body_may_declare_that_it_is_not_compressed(service, row):
     headers = JSON | {"Content-Encoding": "identity"}
 
     assert service.client.post("/predict", content=as_bytes(row), headers=headers).is_success

@@ -75,7 +75,7 @@ def test_a_body_beyond_the_limit_is_413(service):
     refusal(answer, 413, "body_too_large")
 
 
-def test_a_body_beyond_the_limit_is_413_even_if_it_does_not_say_how_long_it_is(service):
+def test_a_body_beyond_the_limit_is_413_even_if_its_length_is_not_declared(service):
     chunks = (b" " * 50_000 for _ in range(50))
 
     answer = service.client.post("/predict", content=chunks, headers=JSON)

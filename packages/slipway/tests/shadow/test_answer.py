@@ -145,7 +145,7 @@ def in_tree(tree, asked, *arguments):
     return orjson.loads(done.stdout)["answers"]
 
 
-def test_a_manifest_that_does_not_say_what_a_row_is_is_an_error(tree, tmp_path):
+def test_a_manifest_without_the_columns_of_a_row_is_an_error(tree, tmp_path):
     shutil.copytree(tree / "build/model", tmp_path, dirs_exist_ok=True)
     manifest = orjson.loads((tmp_path / "manifest.json").read_bytes())
     (tmp_path / "manifest.json").write_bytes(orjson.dumps(manifest | {"inputs": []}))

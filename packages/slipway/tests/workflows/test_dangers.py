@@ -100,7 +100,7 @@ def test_a_file_moved_out_of_the_protected_ones_counts_and_so_does_one_moved_in(
     assert "tests/conftest.py" in warning()
 
 
-def test_another_hash_of_the_same_version_stands_out(pull, warning):
+def test_another_hash_of_the_same_version_is_named(pull, warning):
     pull("requirements.lock", before=LOCK.encode(), after=LOCK.replace(":11", ":99").encode())
 
     assert "foo 1.2 → 1.2, same version, other hashes" in warning()

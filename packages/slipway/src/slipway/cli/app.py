@@ -24,21 +24,14 @@ from slipway.cli import (
     release,
     shadow,
 )
-from slipway.cli.help import Command, Group
+from slipway.cli.help import Command, MainGroup
 from slipway.errors import INCONCLUSIVE, YES
 from slipway.exits import run_command
 from slipway.repository.installation import check_installation
 
-START = """\b
-Start with:
-  slipway demo                      run the whole loop on your model and data
-  slipway validate data             check your data files against the schema
-  slipway doctor                    check the repository's configuration"""
-
 app = typer.Typer(
     name="slipway",
-    cls=Group,
-    epilog=START,
+    cls=MainGroup,
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,

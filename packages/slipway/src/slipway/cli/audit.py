@@ -42,7 +42,8 @@ def audit(
     answer is another one now. --verify is 1 if a record is not as it was written.
 
     Reads the prediction log, git, build/releases.json, the checkpoints and reports/sealed.jsonl;
-    --seal adds the files of days before today to reports/sealed.jsonl, which is for you to commit.
+    writes the files of --json and --html. --seal adds the files of days before today to
+    reports/sealed.jsonl, which is for you to commit.
 
     Example: slipway audit 01a22911-a8df-7361-b11f-481a8c512114 --replay
     """
@@ -81,7 +82,8 @@ def explain(
     With the model that made it and the code of its commit, by SHAP: exact for trees and linear
     models, else sampled with a stated error. The extra `explain` is needed (docs/explain.md).
 
-    Reads the prediction log, and the model of the commit from the cache or remote.
+    Reads the prediction log, and the model of the commit from the cache or remote; writes only the
+    files of --json and --html.
 
     Example: slipway explain 01a22911-a8df-7361-b11f-481a8c512114 --html explanation.html
     """

@@ -20,7 +20,8 @@ def experiments(
 ) -> None:
     """List what was tried: settings, outcome, by whom. Names what the working tree repeats.
 
-    Reads the records of judgements of all branches, and the experiments of `dvc exp run`, from git.
+    Reads the records of judgements of all branches, and the experiments of `dvc exp run`, from git;
+    writes only the files of --json and --html.
 
     Example: slipway experiments --sort value
     """
@@ -52,7 +53,8 @@ def releases(
 
     Reads build/releases.json, which `slipway log fetch` writes from the target, and git; without
     that file, the commits that changed the metrics. Of these only those count whose src/model has
-    the target (name, task, key) of the working tree; the others are counted below the table.
+    the target (name, task, key) of the working tree; the others are counted below the table. Writes
+    only the files of --json and --html.
 
     Example: slipway releases 1f2e3d4 5a6b7c8
     """
@@ -92,7 +94,8 @@ def card(
     """Show the model card, or check what people wrote of it. Exit codes: 0 complete, 1 not.
 
     Without --check the exit code is 0. Reads src/model/card.md, build/model, reports/metrics.json
-    and reports/plots/slices.csv. The Markdown file begins with metadata for the Hugging Face Hub.
+    and reports/plots/slices.csv; writes only the files of the options, and src/model/card.md with
+    --new. The Markdown file begins with metadata for the Hugging Face Hub.
 
     Example: slipway card --check
     """
@@ -139,7 +142,8 @@ def canvas(
 ) -> None:
     """Show the ML canvas with current numbers, or check it. Exit codes: 0 complete, 1 not.
 
-    Without --check the exit code is 0. Reads docs/canvas.md, params.yaml, build/model and reports/.
+    Without --check the exit code is 0. Reads docs/canvas.md, params.yaml, build/model and reports/;
+    writes only the files of the options, and docs/canvas.md with --new.
 
     Example: slipway canvas --html build/canvas.html
     """

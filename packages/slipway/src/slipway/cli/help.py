@@ -33,14 +33,32 @@ RENAMED = {
     "github watch": "github update-issue",
 }
 
+# Commands of earlier versions that are not commands any more, and what replaces them.
+REPLACED = {"changes": ".github/scripts/detect-changes BASE"}
+
+# The commands to try first, at the end of the help of `slipway`.
+START = {
+    "slipway demo": "run the whole loop on your model and data",
+    "slipway validate data": "check your data files against the schema",
+    "slipway doctor": "check the repository's configuration",
+}
+
 _TYPE = re.compile(r" <[^>]+>$")  # of Python, after the name of an argument
+
+_LEAST = re.compile(r"\bx>=([\d.]+)(?=[];])")
+_BETWEEN = re.compile(r"([\d.]+)<=x<=([\d.]+)(?=[];])")
 
 
 class _Formatter(typer.Context.formatter_class):  # type: ignore[valid-type, misc]
-    """Names an argument by its metavar alone."""
+    """Names an argument by its metavar alone, and the range of a number in words."""
 
     def write_dl(self, rows: Any, *args: Any, **kwargs: Any) -> None:
-        super().write_dl([(_TYPE.sub("", name), text) for name, text in rows], *args, **kwargs)
+        shown = [(_TYPE.sub("", name), _in_words(text)) for name, text in rows]
+        super().write_dl(shown, *args, **kwargs)
+
+
+def _in_words(text: str) -> str:
+    return _BETWEEN.sub(r"\1 to \2", _LEAST.sub(r"at least \1", text))
 
 
 class _Context(typer.Context):
@@ -68,14 +86,14 @@ class Group(TyperGroup):
         Raises
         ------
         SlipwayError
-            It is the name that a command had in an earlier version.
+            It is the name of a command of an earlier version.
         """
         if args and args[0] not in self.commands:
             old = f"{ctx.command_path} {args[0]}".partition(" ")[2]
-            if old in RENAMED:
+            new = f"slipway {RENAMED[old]}" if old in RENAMED else REPLACED.get(old)
+            if new:
                 raise SlipwayError(
-                    f"`slipway {old}` is not a command of this version",
-                    f"use `slipway {RENAMED[old]}`",
+                    f"`slipway {old}` is not a command of this version", f"use `{new}`"
                 )
         return super().resolve_command(ctx, args)
 
@@ -91,6 +109,15 @@ class Group(TyperGroup):
         for heading, rows in sections.items():
             with formatter.section(heading):
                 formatter.write_dl(rows)
+
+
+class MainGroup(Group):
+    """The command `slipway`: its help ends with the commands to try first."""
+
+    def format_epilog(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002
+        """Write `START`, broken at the width of the terminal."""
+        with formatter.section("Start with"):
+            formatter.write_dl(list(START.items()))
 
 
 def group(text: str) -> typer.Typer:

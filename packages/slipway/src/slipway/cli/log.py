@@ -26,7 +26,8 @@ def fetch(
 ) -> None:
     """Fetch the prediction log of the live service, and the model that wrote it.
 
-    Reads the deploy settings of params.yaml; writes build/live.
+    Reads the deploy settings of params.yaml; writes build/live and, from a target,
+    build/releases.json.
 
     Example: slipway log fetch --from local
     """

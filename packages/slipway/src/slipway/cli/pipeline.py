@@ -27,7 +27,7 @@ def data(
 ) -> None:
     """Make data from src/model/source.py: one parquet file a month, always the same bytes.
 
-    Writes data/YYYY-MM.parquet.
+    Reads src/model/source.py; writes data/YYYY-MM.parquet.
 
     Example: slipway data --month 2013-10
     """
@@ -90,7 +90,7 @@ def validate(
 def schema() -> None:
     """Show what a row of a request is: its columns, an example, and a command that sends it.
 
-    Reads src/model and data/.
+    Reads src/model, params.yaml and data/; writes nothing.
 
     Example: slipway schema
     """

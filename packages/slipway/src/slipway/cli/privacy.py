@@ -29,6 +29,8 @@ def forget(
 ) -> None:
     """Erase one subject from data, log and labels. Exit codes: 0 erased, 1 something is left.
 
+    Exit code 2: it was refused or is not finished. Do what the message advises, and run it again.
+
     Reads SLIPWAY_PERSONAL_SECRET; writes data/ and data.dvc, the log, the labels and
     reports/erasures.jsonl; removes objects of DVC's cache and remotes, and files of build/.
 

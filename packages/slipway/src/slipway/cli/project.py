@@ -66,10 +66,10 @@ def adopt(
 ) -> None:
     """Replace the starter by a model of your own table, and run the pipeline.
 
-    Finds the task, the types and the roles of the columns; shows them before it writes. Writes
-    src/model, params.yaml (the sections of the table), the plots of dvc.yaml, data/ and what
-    follows from it; removes the starter from README.md, docs/ and pyproject.toml. These files must
-    be committed before, so that git can undo it.
+    Finds the task, the types and the roles of the columns; shows them before it writes. Reads the
+    files of the table; writes src/model, params.yaml (the sections of the table), the plots of
+    dvc.yaml, data/ and what follows from it; removes the starter from README.md, docs/ and
+    pyproject.toml. These files must be committed before, so that git can undo it.
 
     Example: slipway adopt churn.csv --target churned
     """
@@ -128,7 +128,7 @@ def demo(
     up to two of `search.candidates` of params.yaml, whatever their verdicts are, and the traffic
     is the holdout.
 
-    Writes site/index.html; does not change the working tree.
+    Reads the repository and its data; writes site/index.html. Tracked files do not change.
 
     Example: slipway demo
     """

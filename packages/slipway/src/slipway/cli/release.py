@@ -83,8 +83,9 @@ def deploy(
 ) -> None:
     """Put the built image live without a dropped request, or restore the old one.
 
-    Exit codes: 0 live, 1 a check stopped it, 2 it could not be tried. Reads build/image.json and
-    params.yaml.
+    Exit codes: 0 live, 1 a check stopped it, 2 it could not be tried. Reads build/image.json,
+    build/model, build/verified.json and params.yaml; writes build/releases.json, and for a cluster
+    build/kubernetes.
 
     Example: slipway deploy --to local
     """
@@ -104,7 +105,7 @@ def rollback(
 ) -> None:
     """Put an earlier release live again, by digest, after the same smoke test.
 
-    Reads the target's own history of releases.
+    Reads params.yaml and the target's own history of releases; writes build/releases.json.
 
     Example: slipway rollback
     """
@@ -119,7 +120,7 @@ def status(
 ) -> None:
     """Show which release runs, since when and by whom. Exit codes: 0 healthy, 1 not healthy.
 
-    Reads the target; writes nothing.
+    Reads params.yaml and the target; writes nothing.
 
     Example: slipway status --json
     """
@@ -137,6 +138,8 @@ def stop(
     ] = False,
 ) -> None:
     """Remove the service from its engine; prediction log and history are kept.
+
+    Reads params.yaml; writes nothing here.
 
     Example: slipway stop
     """

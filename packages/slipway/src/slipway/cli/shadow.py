@@ -82,7 +82,8 @@ def start(
 ) -> None:
     """Start an image in shadow mode, in place of any other.
 
-    Reads build/image.json and the prediction log on the engine.
+    Reads build/image.json, params.yaml and the prediction log on the engine; writes the predictions
+    to a volume of the engine, where `slipway shadow report` reads them.
 
     Example: slipway shadow start
     """
@@ -92,6 +93,8 @@ def start(
 @app.command(cls=Command)
 def stop(target: Target = "") -> None:
     """Stop the model in shadow mode; its predictions are kept.
+
+    Reads params.yaml; writes nothing here.
 
     Example: slipway shadow stop
     """

@@ -1,6 +1,6 @@
-"""The metrics of all tasks. A new metric is one entry of `METRICS` and its test.
+"""The metrics of all tasks. A new metric is one entry of `_ENTRIES` and its test.
 
-Settings, evaluation, comparison, search, monitoring and reports read this table and no other.
+Settings, evaluation, comparison, search, reports and the page read this table.
 """
 
 from __future__ import annotations

@@ -116,10 +116,9 @@ def forget(
 
     Raises
     ------
-    Refused
-        The data remote is inside the repository.
     SlipwayError
-        Nothing was found; or something cannot be read, written or removed: run it again then.
+        The data remote is inside the repository, or nothing was found; or something cannot be
+        read, written or removed: run it again then.
     """
     require_remote_outside(root)
     subject = Subject(named_column(column), key, Hasher())

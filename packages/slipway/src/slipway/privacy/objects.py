@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from slipway.errors import Refused
+from slipway.errors import Refused, SlipwayError
 from slipway.privacy.contents import Search
 from slipway.progress import track
 from slipway.repository.committed import check_repository
@@ -40,12 +40,12 @@ def require_remote_outside(root: Path) -> None:
 
     Raises
     ------
-    Refused
+    SlipwayError
         Names the remote, and the page to read.
     """
     for name, url in _remotes(root):
         if "://" not in url and Path(url).resolve().is_relative_to(root.resolve()):
-            raise Refused(
+            raise SlipwayError(
                 f"the data remote `{name}` is inside the repository, so git's history keeps what "
                 "is removed from it",
                 "move it to a place of its own first: docs/remotes.md",
@@ -56,10 +56,18 @@ def find_objects(root: Path, search: Search) -> list[Objects]:
     """Return the objects with a value of the subject, in the cache and in all remotes.
 
     An object of a remote is downloaded only if the cache does not have it.
+
+    Raises
+    ------
+    SlipwayError
+        The repository has what must not be committed, or a store cannot be read.
     """
     from dvc.repo import Repo
 
-    check_repository(root)
+    try:
+        check_repository(root)
+    except Refused as refused:  # its exit code would mean that something is left
+        raise SlipwayError(str(refused), refused.do) from None
     with Repo(str(root)) as repo:
         known: dict[str, bool] = {}
         cache = repo.cache.local

@@ -123,7 +123,7 @@ def adopt(root: Path, plan: Plan) -> Adopted:
     """
     require_committed(root)
     chosen = choose_estimator(plan, features_of(plan))
-    _rehearse(root, plan, chosen)
+    _try_stages(root, plan, chosen)
     try:
         old = _write(root, plan, chosen)
     except SlipwayError as error:
@@ -134,7 +134,7 @@ def adopt(root: Path, plan: Plan) -> Adopted:
     return Adopted(chosen, old)
 
 
-def _rehearse(root: Path, plan: Plan, chosen: Chosen) -> None:
+def _try_stages(root: Path, plan: Plan, chosen: Chosen) -> None:
     """Run the stages that judge the table in a copy: what they refuse must change no file.
 
     Raises
