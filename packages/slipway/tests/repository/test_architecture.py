@@ -122,9 +122,7 @@ def test_no_further_module_cleans_untrusted_text() -> None:
 
 def test_untyped_mappings_do_not_become_more() -> None:
     counts = {
-        path.relative_to(SOURCE).as_posix(): len(
-            UNTYPED.findall(path.read_text("utf-8"))
-        )
+        path.relative_to(SOURCE).as_posix(): len(UNTYPED.findall(path.read_text("utf-8")))
         for path in MODULES.values()
     }
     most = sorted(counts.items(), key=lambda item: -item[1])[:10]
