@@ -177,6 +177,41 @@ def test_types_without_a_common_one_are_refused_by_name(
         assert part in str(refused.value)
 
 
+@pytest.mark.parametrize(
+    "values",
+    [
+        pa.array([2**60 + 227, None]),
+        pa.array([2**64 - 1, 2], pa.uint64()),
+        pa.array([Decimal(2**60 + 227), None]),
+    ],
+)
+def test_whole_numbers_that_would_be_rounded_are_left_out_with_the_number(
+    tmp_path: Path, values: pa.Array
+) -> None:
+    table = of_two_files(tmp_path, values)
+    assert list(table.columns) == ["y"]
+    assert f"such as {values[0].as_py()}: write it as text" in table.left_out["x"]
+
+
+def test_large_whole_numbers_stay_if_they_are_exact(tmp_path: Path) -> None:
+    table = of_two_files(tmp_path, pa.array([2**60, None]))
+    assert table.columns["x"].values[0] == 2**60
+    table = of_two_files(tmp_path, pa.array([2**60 + 1, 5]))
+    assert table.columns["x"].values.tolist() == [2**60 + 1, 5]
+
+
+@pytest.mark.parametrize("missing", ["", "NA"])
+@pytest.mark.parametrize("number", [f"{2**60 + 227}", "9" * 50])
+def test_whole_numbers_of_csv_that_would_be_rounded_stay_text(
+    tmp_path: Path, number: str, missing: str
+) -> None:
+    table = read_table([csv(tmp_path, f"x,y\n{number},a\n{missing},b\n 3 ,c\n")])
+    assert table.columns["x"].values.tolist() == [number, missing or None, " 3 "]
+    table = read_table([csv(tmp_path, f"x,y\n{number},a\n{missing},b\n3,c\n")])
+    assert table.columns["x"].values.tolist() == [number, missing or None, "3"]
+    assert not table.converted
+
+
 def test_columns_that_no_schema_can_have_are_left_out_with_the_reason(tmp_path: Path) -> None:
     path = parquet(
         tmp_path, lists=[[1], [2]], empty=np.array([None, None]), bytes=[b"a", b"b"], x=[1, 2]

@@ -18,6 +18,7 @@ import numpy as np
 from slipway.dataset.chunks import (
     LOCAL_TIME,
     MISSING,
+    MOST_DIGITS,
     NUMBER,
     TIME,
     WHOLE,
@@ -227,16 +228,16 @@ def _of_text(
     """Return a column of CSV files: of whole numbers, numbers or times if all of its cells are."""
     import pyarrow.compute as pc
 
-    plain = _kind_of(texts, sources)
+    as_written, plain = texts, _kind_of(texts, sources)
     kind, converted = plain, ""
     if plain == "text":
         trimmed = [pc.utf8_trim_whitespace(text) for text in texts]
         kind = _kind_of([_without_words(text) for text in trimmed], sources)
         if kind in ("integer", "number"):
             texts, converted = [_without_words(text) for text in trimmed], _change(texts)
-    if kind == "integer" and not converted and any(_empty(text) for text in texts):
-        kind = "number"
-    if kind == "integer" and converted:
+    if kind == "integer" and (converted or any(_empty(text) for text in texts)):
+        if any(_has_rounded(text) for text in texts):
+            return Column(name, "text", _texts(as_written), "str")
         kind = "number"
     dtype = {"text": "str", "integer": "int64", "number": "float64", "time": TIME_TYPE}[kind]
     as_read = {"text": "string", "time": "timestamp"}.get(kind, kind)
@@ -248,7 +249,7 @@ def _of_text(
     if unreadable.any() and kind == "time":
         return _no_such_time(zone, _texts(texts)[unreadable.argmax()])
     if unreadable.any():  # beyond int64
-        return Column(name, "text", _texts(texts), "str")
+        return Column(name, "text", _texts(as_written), "str")
     if all(part.values.null_count == len(part.values) for part in parts):
         return "has no value"
     values = [_numpy(part.values, kind) for part in parts]
@@ -298,6 +299,17 @@ def _empty(text: pa.Array) -> bool:
     import pyarrow.compute as pc
 
     return bool(pc.any(_matches(text, MISSING)).as_py())
+
+
+def _has_rounded(text: pa.Array) -> bool:
+    """Return whether cells of whole numbers have one that float64 would round."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    filled = text.filter(pc.invert(_matches(text, MISSING)))
+    if pc.any(pc.greater(pc.utf8_length(filled), MOST_DIGITS)).as_py():
+        return True
+    return _rounded(filled.cast(pa.decimal128(MOST_DIGITS, 0))) is not None
 
 
 def _without_words(text: pa.Array) -> pa.Array:
@@ -509,19 +521,35 @@ def _typed(name: str, column: pa.Array, zone: str) -> Column | str:
     if pa.types.is_boolean(found):
         return _converted(_number(name, column.cast(pa.int8())), "true and false")
     if pa.types.is_integer(found) or pa.types.is_floating(found):
+        if not _is_whole(column) and (rounded := _rounded(column)) is not None:
+            return _why_rounded(rounded, column)
         return _number(name, column)
     if pa.types.is_decimal(found):
+        if (rounded := _rounded(column)) is not None:
+            return _why_rounded(rounded, column)
         return _converted(_number(name, column.cast(pa.float64())), str(found))
     if pa.types.is_date(found) or pa.types.is_timestamp(found):
         return _time(name, column, zone)
     return f"has the type {found}"
 
 
+def _is_whole(column: pa.Array) -> bool:
+    """Return whether the schema has a type of whole numbers for a column: none is missing."""
+    return str(column.type) in WIDTHS and not column.null_count
+
+
+def _why_rounded(number: int, column: pa.Array) -> str:
+    cause = "missing values" if column.null_count else f"the type {column.type}"
+    return (
+        f"has {cause} and whole numbers that float64 would round, such as {number}: write it as "
+        "text if it is an identifier"
+    )
+
+
 def _number(name: str, column: pa.Array) -> Column:
     """Return whole numbers as they are if none is missing, and other numbers as floats."""
-    found = str(column.type).replace("double", "float64").replace("halffloat", "float16")
-    found = "float32" if found == "float" else found
-    if found in WIDTHS and not column.null_count:
+    found = _type_name(column.type)
+    if _is_whole(column):
         return Column(name, "integer", _numpy(column, "integer"), found)
     values = np.asarray(column.to_numpy(zero_copy_only=False), dtype="float64")
     if found in ("float32", "float64"):
