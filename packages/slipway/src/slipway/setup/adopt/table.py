@@ -29,7 +29,7 @@ from slipway.dataset.chunks import (
 from slipway.dataset.csv_format import FOUND, Stated
 from slipway.errors import SlipwayError
 from slipway.progress import track
-from slipway.untrusted import shown, shown_name
+from slipway.untrusted import escaped, shown, shown_name
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -152,7 +152,7 @@ def read_table(paths: Sequence[Path], stated: Stated = FOUND, zone: str = "UTC")
         cells = [part[name].combine_chunks() for part in parts]
         found = _column(name, cells, sources, zone)
         if isinstance(found, str):
-            left_out[name] = found
+            left_out[name] = escaped(found)
         else:
             columns[name] = found
     if not columns:
