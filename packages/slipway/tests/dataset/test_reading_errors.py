@@ -65,9 +65,12 @@ ROW = '1,"x",3,4,5,6,7,8,9,10'
         (['2,"x,3,4,5,6,7,8,9,10', ROW, ROW], "line 4 opens .* up to 5 would be one value"),
         (['2,3,4,5,6,7,8,9,10,"x', ROW, ROW], "line 4 opens .* up to 5 would be one value"),
         (['2,"x,3,4,5,6,7,8,9,10', "3,x,3,4,5,6,7,8,9,10"], "line 4 opens .* all lines after"),
-        (['2,"x,3,4', '2,",x,3', '2,"x",3'], "lines 4 to 5 are one record of 4 values, .* 10"),
-        (['2,"x', 'y",3'], "lines 4 to 5 are one record of 3 values, and the header 10 names"),
-        (["1,2,3"], "line 4 has 3 values, and the header 10 names"),
+        (
+            ['2,"x,3,4', '2,",x,3', '2,"x",3'],
+            "lines 4 to 5 are one record, .* values .4. .* names .10.",
+        ),
+        (['2,"x', 'y",3'], "lines 4 to 5 are one record, .* values .3. .* names .10."),
+        (["1,2,3"], "line 4 has another number of values .3. .* names .10."),
     ],
 )
 @pytest.mark.parametrize("mark", ["", "\ufeff"])

@@ -16,7 +16,6 @@ from typing import Protocol
 
 from slipway.dataset.files import reading
 from slipway.errors import SlipwayError
-from slipway.numbers import counted
 from slipway.untrusted import shown
 
 AUTO = "auto"
@@ -341,13 +340,16 @@ def require_one_width(path: Path, written: CsvFormat) -> None:
         expected = expected or len(record.values)
         if len(record.values) in (0, expected):
             continue
-        found = counted(len(record.values), "value")
         do = "give each row as many values as the header has names, or quote the delimiter"
-        lines = f"line {record.first} has {found}"
+        lines = f"line {record.first} has"
         if record.last > record.first:
-            lines = f"lines {record.first} to {record.last} are one record of {found}"
+            lines = f"lines {record.first} to {record.last} are one record, which has"
             do = f"close the quotation mark that line {record.first} opens, or {do}"
-        raise SlipwayError(f"{path}: cannot be read: {lines}, and the header {expected} names", do)
+        raise SlipwayError(
+            f"{path}: cannot be read: {lines} another number of values ({len(record.values)}) than "
+            f"the header has names ({expected})",
+            do,
+        )
 
 
 def _marks(path: Path, written: CsvFormat) -> int:

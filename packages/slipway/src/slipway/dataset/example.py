@@ -15,7 +15,7 @@ from slipway.errors import SlipwayError
 from slipway.schema.checks import ColumnSpec
 from slipway.schema.expected import HIDDEN, NOUNS, describe
 from slipway.schema.export import export_schema
-from slipway.untrusted import escaped
+from slipway.untrusted import escaped, escaped_json
 
 if TYPE_CHECKING:
     from slipway.settings import Params
@@ -50,7 +50,7 @@ def describe_rows(params: Params) -> str:
             "",
             "The first row of the data:",
             "",
-            _json(row, indent=2),
+            escaped_json(json.dumps(row, indent=2, ensure_ascii=False)),
             "",
             *note,
             "Ask for its prediction, while `slipway serve` runs:",
@@ -78,16 +78,8 @@ def example_row(params: Params) -> dict[str, Any]:
 
 def curl(row: Mapping[str, Any]) -> str:
     """Return a command that sends a row to the service of this machine."""
-    body = shlex.quote(_json(row))
+    body = shlex.quote(escaped_json(json.dumps(row, ensure_ascii=False)))
     return f"curl -H 'Content-Type: application/json' {ADDRESS}/predict -d {body}"
-
-
-def _json(row: Mapping[str, Any], indent: int | None = None) -> str:
-    """Return JSON for a terminal: unprintable characters are written as their numbers."""
-    return "".join(
-        letter if letter.isprintable() or letter == "\n" else json.dumps(letter)[1:-1]
-        for letter in json.dumps(row, indent=indent, ensure_ascii=False)
-    )
 
 
 def _columns() -> list[ColumnSpec]:
