@@ -11,6 +11,7 @@ refused request. Needs nothing but the standard library: the service imports it.
 
 from __future__ import annotations
 
+import json
 import re
 import unicodedata
 from collections.abc import Callable
@@ -94,6 +95,19 @@ def printable(text: str, instead: str = "", *, without: str = "") -> str:
     )
 
 
+def escaped(text: str) -> str:
+    """Return text for a terminal, in which unprintable characters are escape sequences."""
+    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
+
+
+def escaped_json(text: str) -> str:
+    """Return JSON for a terminal, of the same values, in which such characters are numbers."""
+    return "".join(
+        letter if letter.isprintable() or letter == "\n" else json.dumps(letter)[1:-1]
+        for letter in text
+    )
+
+
 def shorten(text: str, limit: int) -> str:
     return text if len(text) <= limit else f"{text[: limit - 1]}…"
 
@@ -118,6 +132,11 @@ def shown_name(name: str, limit: int = 300) -> str:
     if len(name) <= limit and PLAIN_NAME.fullmatch(name):
         return name
     return shown(name, limit)
+
+
+def code_name(name: str, limit: int = 300) -> str:
+    """Return a name for a message: as code."""
+    return f"`{shorten(escaped(name), limit)}`"
 
 
 def folded(name: str) -> str:

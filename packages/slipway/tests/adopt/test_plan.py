@@ -16,8 +16,9 @@ from tests.adopt.conftest import ROWS, plan_of
 from slipway.errors import SlipwayError
 from slipway.setup.adopt.estimators import candidates, choose_estimator
 from slipway.setup.adopt.model_code import write_model
-from slipway.setup.adopt.plan import Plan
-from slipway.setup.adopt.request import Decision
+from slipway.setup.adopt.plan import Plan, make_plan
+from slipway.setup.adopt.report import decisions_text, plan_text
+from slipway.setup.adopt.request import Decision, Request
 from slipway.setup.adopt.run import features_of
 from slipway.setup.adopt.table import read_table, to_arrow
 
@@ -352,3 +353,46 @@ def test_a_time_that_no_clock_shows_leaves_its_column_out_by_name(
     pd.DataFrame(columns | {"at": days}).to_csv(path, index=False)
     table = read_table([path], zone="America/New_York")
     assert "2024-03-10 02:30" in table.left_out["at"]
+
+
+HOSTILE = "\u202eEVIL\x1b[2J\x9b\r\nEVIL\u2028"
+
+
+@pytest.mark.parametrize(
+    "stated",
+    [{}, {"entity": f"plan{HOSTILE}"}, {"key": (f"id{HOSTILE}",)}],
+    ids=["nothing", "entity", "key"],
+)
+def test_names_and_values_of_a_table_are_printed_without_control_characters(
+    tmp_path: Path, columns: dict[str, Any], stated: dict[str, Any]
+) -> None:
+    more = columns | {
+        "copy": columns["label"],
+        "born": np.resize(["10.05.2023", "31.12.2022"], ROWS),
+        "same": ["EVIL"] * ROWS,
+        "note": [f"a {number}" for number in range(ROWS)],
+        "sent": hours(90),
+    }
+    hostile = {
+        f"{name}{HOSTILE}": [f"{value}{HOSTILE}" for value in values] if name == "plan" else values
+        for name, values in more.items()
+    }
+    path = tmp_path / "table.parquet"
+    labels = np.where(columns["label"], HOSTILE, "no")
+    objects = [{HOSTILE: 1}] * ROWS
+    more = {f"label{HOSTILE}": labels, f"objects{HOSTILE}": objects}
+    pd.DataFrame(hostile | more).to_parquet(path)
+    plan = make_plan(read_table([path]), Request(f"label{HOSTILE}", **stated))
+    for text in (plan_text(plan), decisions_text(plan)):
+        assert "EVIL" in text
+        assert all(line.isprintable() for line in text.split("\n"))
+        assert "\nEVIL" not in text
+
+
+def test_a_refusal_names_a_column_without_control_characters(
+    tmp_path: Path, columns: dict[str, Any]
+) -> None:
+    infinite = {f"x{HOSTILE}": np.where(columns["x"] > 0, np.inf, 1.0)}
+    with pytest.raises(SlipwayError, match="is infinite") as refused:
+        plan_of(tmp_path, columns | infinite)
+    assert str(refused.value).isprintable()

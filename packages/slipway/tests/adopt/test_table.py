@@ -110,6 +110,108 @@ def test_local_times_that_clocks_show_twice_or_never_are_not_missing_ones(tmp_pa
     assert str(never) in table.left_out["never"]
 
 
+def of_two_files(folder: Path, *parts: pa.Array) -> Table:
+    """Return the table of files with one part each of the column x."""
+    paths = [folder / f"{number}.parquet" for number in range(len(parts))]
+    for path, part in zip(paths, parts, strict=True):
+        pq.write_table(pa.table({"x": part, "y": range(len(part))}), path)
+    return read_table(paths, zone="Europe/Berlin")
+
+
+NOON = pd.Timestamp("2024-06-01 12:00")
+
+MIXED = {
+    "whole numbers and fractions": (pa.array([1, 2**60]), pa.array([30.5]), "float64"),
+    "widths": (pa.array([1], pa.int32()), pa.array([2**40 + 1]), "int64"),
+    "widths of fractions": (pa.array([1.5], pa.float32()), pa.array([0.1]), "float64"),
+    "signs": (pa.array([1], pa.uint64()), pa.array([-1]), "int64"),
+    "true and numbers": (pa.array([True]), pa.array([5]), "int64"),
+    "decimals": (pa.array([Decimal("1.10")]), pa.array([Decimal("10000.105")]), "float64"),
+    "decimals and numbers": (pa.array([Decimal("1.10")]), pa.array([3]), "float64"),
+    "ways to write text": (pa.array(["a"]).dictionary_encode(), pa.array(["b"]), "str"),
+    "long text": (pa.array(["a"], pa.large_string()), pa.array(["b"]), "str"),
+    "units": (
+        pa.array([NOON], pa.timestamp("ns", "UTC")),
+        pa.array([NOON], pa.timestamp("us", "UTC")),
+        "datetime64[us, UTC]",
+    ),
+    "days and zones": (
+        pa.array([NOON.date()]),
+        pa.array([NOON], pa.timestamp("s", "America/Lima")),
+        "datetime64[us, UTC]",
+    ),
+    "no value": (pa.array([math.nan, None]), pa.array(["a"]), "str"),
+}
+
+
+@pytest.mark.parametrize("name", MIXED)
+def test_the_type_of_a_column_does_not_depend_on_the_sequence_of_the_files(
+    tmp_path: Path, name: str
+) -> None:
+    one, other, dtype = MIXED[name]
+    forth, back = of_two_files(tmp_path, one, other), of_two_files(tmp_path, other, one)
+    assert types(forth)["x"] == types(back)["x"] == dtype
+    assert forth.converted == back.converted
+    values = [pd.Series(table.columns["x"].values).to_list() for table in (forth, back)]
+    assert sorted(map(str, values[0])) == sorted(map(str, values[1]))
+    # Files are used as they are only if each has the type.
+    assert bool(forth.converted) == (name not in ("ways to write text", "long text"))
+    assert str(to_arrow(forth)["x"].type) == str(to_arrow(back)["x"].type)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "part"),
+    [
+        (pa.array([2**53 + 1]), pa.array([30.5]), "9007199254740993"),
+        (pa.array([2**64 - 1], pa.uint64()), pa.array([-1]), "18446744073709551615"),
+        (pa.array(["a"]), pa.array([1]), "int64"),
+        (pa.array([NOON.date()]), pa.array([1]), "date32"),
+    ],
+)
+def test_types_without_a_common_one_are_refused_by_name(
+    tmp_path: Path, one: pa.Array, other: pa.Array, part: str
+) -> None:
+    for parts in ((one, other), (other, one)):
+        with pytest.raises(SlipwayError, match="column x") as refused:
+            of_two_files(tmp_path, *parts)
+        assert part in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        pa.array([2**60 + 227, None]),
+        pa.array([2**64 - 1, 2], pa.uint64()),
+        pa.array([Decimal(2**60 + 227), None]),
+    ],
+)
+def test_whole_numbers_that_would_be_rounded_are_left_out_with_the_number(
+    tmp_path: Path, values: pa.Array
+) -> None:
+    table = of_two_files(tmp_path, values)
+    assert list(table.columns) == ["y"]
+    assert f"such as {values[0].as_py()}: write it as text" in table.left_out["x"]
+
+
+def test_large_whole_numbers_stay_if_they_are_exact(tmp_path: Path) -> None:
+    table = of_two_files(tmp_path, pa.array([2**60, None]))
+    assert table.columns["x"].values[0] == 2**60
+    table = of_two_files(tmp_path, pa.array([2**60 + 1, 5]))
+    assert table.columns["x"].values.tolist() == [2**60 + 1, 5]
+
+
+@pytest.mark.parametrize("missing", ["", "NA"])
+@pytest.mark.parametrize("number", [f"{2**60 + 227}", "9" * 50])
+def test_whole_numbers_of_csv_that_would_be_rounded_stay_text(
+    tmp_path: Path, number: str, missing: str
+) -> None:
+    table = read_table([csv(tmp_path, f"x,y\n{number},a\n{missing},b\n 3 ,c\n")])
+    assert table.columns["x"].values.tolist() == [number, missing or None, " 3 "]
+    table = read_table([csv(tmp_path, f"x,y\n{number},a\n{missing},b\n3,c\n")])
+    assert table.columns["x"].values.tolist() == [number, missing or None, "3"]
+    assert not table.converted
+
+
 def test_columns_that_no_schema_can_have_are_left_out_with_the_reason(tmp_path: Path) -> None:
     path = parquet(
         tmp_path, lists=[[1], [2]], empty=np.array([None, None]), bytes=[b"a", b"b"], x=[1, 2]

@@ -55,6 +55,42 @@ def test_each_cause_has_its_own_next_step(name: str, tmp_path: Path) -> None:
     assert step in error.value.do
 
 
+WIDE = ",".join("abcdefghij")
+ROW = '1,"x",3,4,5,6,7,8,9,10'
+
+
+@pytest.mark.parametrize(
+    ("lines", "part"),
+    [
+        (['2,"x,3,4,5,6,7,8,9,10', ROW, ROW], "line 4 opens .* up to 5 would be one value"),
+        (['2,3,4,5,6,7,8,9,10,"x', ROW, ROW], "line 4 opens .* up to 5 would be one value"),
+        (['2,"x,3,4,5,6,7,8,9,10', "3,x,3,4,5,6,7,8,9,10"], "line 4 opens .* all lines after"),
+        (
+            ['2,"x,3,4', '2,",x,3', '2,"x",3'],
+            "lines 4 to 5 are one record, .* values .4. .* names .10.",
+        ),
+        (['2,"x', 'y",3'], "lines 4 to 5 are one record, .* values .3. .* names .10."),
+        (["1,2,3"], "line 4 has another number of values .3. .* names .10."),
+    ],
+)
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_a_line_with_an_open_quotation_mark_or_too_few_values_is_named(
+    tmp_path: Path, lines: list[str], part: str, mark: str
+) -> None:
+    path = tmp_path / "rows.csv"
+    whole = ['1,"two\nlines",3,4,5,6,7,8,9,10']
+    path.write_text("\n".join([f"{mark}{WIDE}", *whole, *lines, ""]), "utf-8")
+    with pytest.raises(SlipwayError, match=part) as error:
+        read_columns([path])
+    assert ("close" in error.value.do) == (len(lines) > 1)
+
+
+def test_marks_within_values_and_values_of_several_lines_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text('a,b\n1,5" pipe\n2,"two\nlines"\n3,"a ""b"""\n', "utf-8")
+    assert read_columns([path])["b"].tolist() == ['5" pipe', "two\nlines", 'a "b"']
+
+
 @pytest.mark.parametrize("name", [b"d\xe4.parquet", b"d\xe4.csv"])
 def test_a_file_whose_name_is_not_utf8_is_named(name: bytes, tmp_path: Path) -> None:
     path = tmp_path / os.fsdecode(name)

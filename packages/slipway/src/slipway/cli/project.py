@@ -105,9 +105,11 @@ def adopt(
 
 def _choose(question: str, choices: Sequence[str], default: str) -> str:
     """Ask for one of some answers, by its number."""
+    from slipway.untrusted import escaped
+
     typer.echo(f"{question}:")
     for number, choice in enumerate(choices, 1):
-        typer.echo(f"{number:>4}. {choice}")
+        typer.echo(f"{number:>4}. {escaped(choice)}")
     while True:
         number = int(typer.prompt("Number", default=choices.index(default) + 1, type=int))
         if 1 <= number <= len(choices):

@@ -14,7 +14,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from slipway import times
-from slipway.dataset.csv_format import FOUND, CsvFormat, Stated, find_format, require_closed
+from slipway.dataset.csv_format import (
+    FOUND,
+    CsvFormat,
+    Stated,
+    find_format,
+    require_closed,
+    require_one_width,
+)
 from slipway.dataset.files import (
     READ,
     check_first_bytes,
@@ -230,6 +237,7 @@ def _csv_batches(
                 read += batch.num_rows
     except pa.ArrowInvalid:
         if malformed is None:
+            require_one_width(path, written)
             raise
         # Only one thread can number the lines, so the fast way comes first.
         for batch in _with_malformed(path, names, written, malformed):

@@ -306,7 +306,7 @@ def _find_decimal(
 
 
 def require_closed(path: Path, written: CsvFormat) -> None:
-    """Refuse a file whose last quotation mark is not closed: the rest of it would be one value.
+    """Refuse a file with a quotation mark that is not closed: further lines would be of its value.
 
     Raises
     ------
@@ -314,11 +314,41 @@ def require_closed(path: Path, written: CsvFormat) -> None:
         Names the line.
     """
     # A file with as many opening as closing marks is not read again line by line.
-    if _marks(path, written) % 2 and (line := _open_line(path, written)):
+    if not _marks(path, written) % 2:
+        return
+    for record in _records(path, written):
+        if not record.is_open and not record.closed_within(written.delimiter):
+            continue
+        lines = f"the lines up to {record.last}" if not record.is_open else "all lines after it"
         raise SlipwayError(
-            f"{path}: the record in line {line} opens a quotation mark that is not closed, so all "
-            "lines after it would be one value",
+            f"{path}: the record in line {record.first} opens a quotation mark that is not closed, "
+            f"so {lines} would be one value",
             "close it, then run the same command again",
+        )
+
+
+def require_one_width(path: Path, written: CsvFormat) -> None:
+    """Refuse a file with a record of more or fewer values than the header has names.
+
+    Raises
+    ------
+    SlipwayError
+        Names the line.
+    """
+    expected = 0
+    for record in _records(path, written):
+        expected = expected or len(record.values)
+        if len(record.values) in (0, expected):
+            continue
+        do = "give each row as many values as the header has names, or quote the delimiter"
+        lines = f"line {record.first} has"
+        if record.last > record.first:
+            lines = f"lines {record.first} to {record.last} are one record, which has"
+            do = f"close the quotation mark that line {record.first} opens, or {do}"
+        raise SlipwayError(
+            f"{path}: cannot be read: {lines} another number of values ({len(record.values)}) than "
+            f"the header has names ({expected})",
+            do,
         )
 
 
@@ -327,25 +357,60 @@ def _marks(path: Path, written: CsvFormat) -> int:
         return sum(block.count('"') for block in iter(lambda: file.read(BLOCK), ""))
 
 
-def _open_line(path: Path, written: CsvFormat) -> int:
-    """Return the first line of the record at whose end a mark is open, from 1; 0 if none is."""
-    asked = 0  # lines of the current record
+@dataclass(frozen=True)
+class _Record:
+    """A record of a file.
+
+    Attributes
+    ----------
+    first, last
+        Its lines, from 1.
+    is_open
+        At its end a quotation mark is open, or a value is longer than the module `csv` takes.
+    """
+
+    first: int
+    last: int
+    values: Sequence[str]
+    text: str
+    is_open: bool
+
+    def closed_within(self, delimiter: str) -> bool:
+        """Return whether a mark of an earlier line is closed where another value begins.
+
+        Of a file that was written with closed marks, none is followed by text.
+        """
+        if self.first == self.last:
+            return False
+        try:
+            list(csv.reader(io.StringIO(self.text, newline=""), delimiter=delimiter, strict=True))
+        except csv.Error:
+            return True
+        return False
+
+
+def _records(path: Path, written: CsvFormat) -> Iterator[_Record]:
+    """Yield the records of a file, up to one that is open."""
+    held: list[str] = []  # lines of the current record
     over = False
 
     def lines() -> Iterator[str]:
-        nonlocal asked, over
+        nonlocal over
         with path.open(encoding=written.encoding, errors="replace", newline="") as file:
-            for line in file:
-                asked += 1
-                yield line
+            for number, line in enumerate(file):
+                held.append(line if number else line.removeprefix("\ufeff"))
+                yield held[-1]
         over = True
 
     reader, first = csv.reader(lines(), delimiter=written.delimiter), 1
-    try:
-        for _ in reader:
-            if over:  # the record wanted a further line
-                return first
-            first, asked = first + asked, 0
-    except csv.Error:  # a value longer than the module takes
-        return first
-    return 0
+    while not over:
+        held.clear()
+        try:
+            values = next(reader, None)
+        except csv.Error:  # a value longer than the module takes
+            values, over = [], True
+        if values is None:
+            return
+        # At the end of the file, the record wanted a further line.
+        yield _Record(first, first + len(held) - 1, values, "".join(held), over)
+        first += len(held)

@@ -15,6 +15,7 @@ from slipway.errors import SlipwayError
 from slipway.schema.checks import ColumnSpec
 from slipway.schema.expected import HIDDEN, NOUNS, describe
 from slipway.schema.export import export_schema
+from slipway.untrusted import escaped, escaped_json
 
 if TYPE_CHECKING:
     from slipway.settings import Params
@@ -32,8 +33,12 @@ def describe_rows(params: Params) -> str:
         The schema cannot be served, or there is no row in data/.
     """
     columns = _columns()
-    width = max(len(column["name"]) for column in columns)
-    lines = [f"{column['name']:<{width}}  {_expected(column)}" for column in columns]
+    names = [escaped(column["name"]) for column in columns]
+    width = max(map(len, names))
+    lines = [
+        f"{name:<{width}}  {escaped(_expected(column))}"
+        for name, column in zip(names, columns, strict=True)
+    ]
     personal = project.personal()
     row = {n: HIDDEN if n in personal else value for n, value in example_row(params).items()}
     note = [f"Replace each `{HIDDEN}` by one of its column.", ""] if personal else []
@@ -45,7 +50,7 @@ def describe_rows(params: Params) -> str:
             "",
             "The first row of the data:",
             "",
-            json.dumps(row, indent=2, ensure_ascii=False),
+            escaped_json(json.dumps(row, indent=2, ensure_ascii=False)),
             "",
             *note,
             "Ask for its prediction, while `slipway serve` runs:",
@@ -73,7 +78,7 @@ def example_row(params: Params) -> dict[str, Any]:
 
 def curl(row: Mapping[str, Any]) -> str:
     """Return a command that sends a row to the service of this machine."""
-    body = shlex.quote(json.dumps(row, ensure_ascii=False))
+    body = shlex.quote(escaped_json(json.dumps(row, ensure_ascii=False)))
     return f"curl -H 'Content-Type: application/json' {ADDRESS}/predict -d {body}"
 
 

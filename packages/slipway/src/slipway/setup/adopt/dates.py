@@ -12,7 +12,7 @@ import numpy as np
 
 from slipway.setup.adopt.request import Decision
 from slipway.setup.adopt.table import Column
-from slipway.untrusted import shown
+from slipway.untrusted import code_name, shown
 
 DATE = re.compile(r"\d{1,4}(?P<mark>[./-])\d{1,2}(?P=mark)\d{2,4}\b")
 
@@ -30,7 +30,7 @@ def unread_dates(column: Column) -> Decision | None:
         return None
     formats = formats_of(column)
     return Decision(
-        f"`{column.name}` is not read as a time, and is not a feature",
+        f"{code_name(column.name)} is not read as a time, and is not a feature",
         f"{_evidence(formats)}, such as {shown(column.distinct[0])}",
         f"{conversion(column, formats)}, then run the same command again",
     )

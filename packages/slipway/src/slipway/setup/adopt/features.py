@@ -16,6 +16,7 @@ from slipway.setup.adopt.target import plain
 from slipway.tasks import Task
 from slipway.training.diagnostics import DIAGNOSTICS
 from slipway.training.diagnostics.base import strength_of
+from slipway.untrusted import code_name
 
 Role = Literal["number", "category", "time", "unused", "leak"]
 
@@ -42,8 +43,8 @@ def role_of(column: Column, rows: int, times: Column | None, decisions: list[Dec
     """Return what a column is used for; a column that is not used is listed."""
     if column.kind == "number" and (infinite := int(np.isinf(column.values).sum())):
         raise SlipwayError(
-            f"`{column.name}` is infinite in {counted(infinite, 'row')}; a feature is finite, or "
-            "missing",
+            f"{code_name(column.name)} is infinite in {counted(infinite, 'row')}; a feature is "
+            "finite, or missing",
             "correct these values, or leave them empty",
         )
     if dates := unread_dates(column):
@@ -53,7 +54,7 @@ def role_of(column: Column, rows: int, times: Column | None, decisions: list[Dec
     if reason:
         decisions.append(
             Decision(
-                f"`{column.name}` is not a feature",
+                f"{code_name(column.name)} is not a feature",
                 reason,
                 "if it helps, declare it with `before` in src/model/schema.py and add it in "
                 "features.py",
@@ -94,7 +95,7 @@ def _later(column: Column, times: Column) -> str:
     if later <= MOST_LATER * stated:
         return ""
     rows = f"{later:,} of {counted(stated, 'row')} that have it"
-    return f"it is later than `{times.name}` in {rows}, so it may not be known by then"
+    return f"it is later than {code_name(times.name)} in {rows}, so it may not be known by then"
 
 
 def _monotonic(column: Column, times: Column) -> str:
@@ -112,7 +113,9 @@ def _monotonic(column: Column, times: Column) -> str:
     if abs(found) <= FOLLOWS_TIME:
         return ""
     way = "rises" if found > 0 else "falls"
-    return f"it {way} with `{times.name}`, so later rows have values that no earlier one has"
+    return (
+        f"it {way} with {code_name(times.name)}, so later rows have values that no earlier one has"
+    )
 
 
 def check_leaks(
@@ -135,7 +138,7 @@ def check_leaks(
             roles[name] = "leak"
             decisions.append(
                 Decision(
-                    f"`{name}` is suspected to be the label, and is not a feature",
+                    f"{code_name(name)} is suspected to be the label, and is not a feature",
                     f"it predicts the label with AUC {strength:.3f} by itself",
                     "if it is known when the prediction is asked for, declare it with `before` in "
                     "src/model/schema.py and add it in features.py",
@@ -146,7 +149,7 @@ def check_leaks(
         if strength > SUSPECTED:
             decisions.append(
                 Decision(
-                    f"`{name}` may be known only afterwards",
+                    f"{code_name(name)} may be known only afterwards",
                     f"it predicts the label with AUC {strength:.3f} by itself",
                     "if so, declare it with `after` in src/model/schema.py and remove it from "
                     "features.py",

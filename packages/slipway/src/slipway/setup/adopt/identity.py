@@ -17,7 +17,7 @@ from slipway.setup.adopt.dates import unread_dates
 from slipway.setup.adopt.request import NONE, Decision, Request, SeveralTimes, column_of
 from slipway.setup.adopt.table import NO_SUCH_TIME, Column, Table
 from slipway.setup.adopt.target import plain
-from slipway.untrusted import shown_name
+from slipway.untrusted import code_name, shown_name
 
 # Words in the names of keys.
 KEY_WORDS = {"id", "key", "uuid", "guid", "no", "nr", "number"}
@@ -48,7 +48,7 @@ def time_of(table: Table, request: Request, decisions: list[Decision]) -> str | 
         )
     decisions.append(
         Decision(
-            f"`{found[0]}` is the time of a row",
+            f"{code_name(found[0])} is the time of a row",
             "it is the only column of times; the newest rows are held out",
             "if a prediction is asked for at another time, add --time COLUMN or --time none",
         )
@@ -111,7 +111,7 @@ def key_of(
         return ()
     decisions.append(
         Decision(
-            f"`{found[0]}` identifies a row (the key)",
+            f"{code_name(found[0])} identifies a row (the key)",
             f"each of its {table.rows:,} values is another one; labels are joined by it later",
             "if it is not the key, add --key COLUMN or --key none",
         )
@@ -136,7 +136,7 @@ def _no_key(columns: Sequence[Column], target: str) -> str:
     for column in columns:
         reason = "this is the target" if column.name == target else _no_part_of_a_key(column)
         if reason:
-            return f"`{column.name}`: {reason}"
+            return f"{code_name(column.name)}: {reason}"
     if len({column.name for column in columns}) < len(columns):
         return "a column is named twice"
     return _repeated(columns)
@@ -228,7 +228,8 @@ def name_entities(table: Table, request: Request, decisions: list[Decision]) -> 
     """List the columns that would make rows dependent, if the user has not decided."""
     if request.entity is None and (found := entities(table, request)):
         counts = [
-            f"`{name}` has {counted(len(table.columns[name].distinct), 'value')}" for name in found
+            f"{code_name(name)} has {counted(len(table.columns[name].distinct), 'value')}"
+            for name in found
         ]
         more = f", and {counted(len(found) - 5, 'more column')}" if len(found) > 5 else ""
         decisions.append(
@@ -271,8 +272,8 @@ def name_few_clusters(
         half = ", and about half of the values are compared on" if time is None else ""
         decisions.append(
             Decision(
-                f"`{entity}` has {counted(count, 'value')}, and a verdict compares on {FEWEST} "
-                "or more",
+                f"{code_name(entity)} has {counted(count, 'value')}, and a verdict compares on "
+                f"{FEWEST} or more",
                 f"rows of the same one depend on each other{half}: each change is inconclusive",
                 "leave --entity out if the model is used on these only",
             )

@@ -25,6 +25,7 @@ from slipway.setup.adopt.request import Decision, Request, column_of
 from slipway.setup.adopt.table import Column, Table
 from slipway.setup.adopt.target import labels_of, task_of, with_missing_labels
 from slipway.tasks import Task
+from slipway.untrusted import code_name
 
 # Fewer cannot be divided into rows to learn from and rows to measure on.
 FEWEST_ROWS = 50
@@ -79,7 +80,7 @@ def make_plan(table: Table, request: Request) -> Plan:
     known = labels[~np.isnan(labels)]
     if len(known) < FEWEST_ROWS:
         raise SlipwayError(
-            f"{counted(len(known), 'row has', 'rows have')} a label (`{target.name}`); "
+            f"{counted(len(known), 'row has', 'rows have')} a label ({code_name(target.name)}); "
             f"{FEWEST_ROWS} are needed",
             "give more rows",
         )
@@ -88,7 +89,7 @@ def make_plan(table: Table, request: Request) -> Plan:
         decisions.append(
             Decision(
                 f"nothing is learned from {counted(unknown, 'row')} without a label",
-                f"`{target.name}` is missing in {unknown / len(labels):.1%} of the rows",
+                f"{code_name(target.name)} is missing in {unknown / len(labels):.1%} of the rows",
                 "if the missing ones differ from the others, the metrics hold for the others only",
             )
         )
@@ -112,7 +113,7 @@ def make_plan(table: Table, request: Request) -> Plan:
     highest = check_leaks(table, task, labels, roles, decisions)
     if not set(roles.values()) & {"number", "category", "time"}:
         raise SlipwayError(
-            f"{table.paths[0]}: no column is left to predict `{target.name}` from",
+            f"{table.paths[0]}: no column is left to predict {code_name(target.name)} from",
             "; ".join(f"{each.what}: {each.evidence}" for each in decisions) or "add columns",
         )
     return Plan(

@@ -6,7 +6,7 @@ from slipway.numbers import counted
 from slipway.setup.adopt.estimators import Chosen
 from slipway.setup.adopt.plan import Plan
 from slipway.setup.adopt.request import Decision
-from slipway.untrusted import shown_name
+from slipway.untrusted import code_name, escaped, shown_name
 
 MOST_NAMED = 8
 
@@ -15,23 +15,25 @@ def plan_text(plan: Plan) -> str:
     """Return what the columns of a table are used for."""
     rows = {
         "Table": f"{counted(plan.table.rows, 'row')}, {counted(len(plan.table.columns), 'column')}",
-        "Target": f"`{plan.target.name}`, {plan.task.name}{_positive(plan)}",
-        "Time": f"`{plan.time}`" if plan.time else "none: rows are held out by a hash",
+        "Target": f"{code_name(plan.target.name)}, {plan.task.name}{_positive(plan)}",
+        "Time": code_name(plan.time) if plan.time else "none: rows are held out by a hash",
         "Key": _names(list(plan.key)) or "none: labels are joined by the prediction id",
-        "Entity": f"`{plan.entity}`" if plan.entity else "none: rows do not depend on each other",
+        "Entity": "none: rows do not depend on each other",
         "Numbers": _names(plan.named("number")),
         "Categories": _names(plan.named("category")),
         "Times": _names(plan.named("time")),
         "Not used": _names(plan.named("unused") + plan.named("leak")),
     }
-    if plan.time and not plan.entity:
+    if plan.entity:
+        rows["Entity"] = code_name(plan.entity)
+    elif plan.time:
         rows["Entity"] = f"none: rows of one day depend on each other ({plan.zone})"
     lines = [f"{name:>12}: {text}" for name, text in rows.items() if text]
     for name, reason in plan.table.left_out.items():
         lines.append(f"{'Left out':>12}: {shown_name(name)} ({reason})")
     for name, change in plan.table.converted.items():
         lines.append(f"{'Converted':>12}: {shown_name(name)}: {change}")
-    return "\n".join(lines)
+    return "\n".join(map(escaped, lines))
 
 
 def decisions_text(plan: Plan, chosen: Chosen | None = None) -> str:
@@ -44,7 +46,7 @@ def decisions_text(plan: Plan, chosen: Chosen | None = None) -> str:
         decisions += _always(chosen)
     for number, each in enumerate(decisions, 1):
         lines += [f"{number:>3}. {each.what}: {each.evidence}", f"     → {each.do}"]
-    return "\n".join(lines)
+    return "\n".join(map(escaped, lines))
 
 
 def _always(chosen: Chosen) -> list[Decision]:
@@ -73,4 +75,4 @@ def _positive(plan: Plan) -> str:
 
 def _names(names: list[str]) -> str:
     more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
-    return ", ".join(f"`{name}`" for name in names[:MOST_NAMED]) + more
+    return ", ".join(code_name(name) for name in names[:MOST_NAMED]) + more

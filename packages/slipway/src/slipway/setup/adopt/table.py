@@ -18,6 +18,7 @@ import numpy as np
 from slipway.dataset.chunks import (
     LOCAL_TIME,
     MISSING,
+    MOST_DIGITS,
     NUMBER,
     TIME,
     WHOLE,
@@ -28,7 +29,7 @@ from slipway.dataset.chunks import (
 from slipway.dataset.csv_format import FOUND, Stated
 from slipway.errors import SlipwayError
 from slipway.progress import track
-from slipway.untrusted import shown, shown_name
+from slipway.untrusted import escaped, shown, shown_name
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -48,6 +49,9 @@ PADDED = r"^0[0-9]+$"
 
 # Whole numbers up to it are exact in float32.
 EXACT = 2**24
+
+# And in float64.
+EXACT_FLOAT64 = 2**53
 
 # A column of pandas that numbers the rows.
 INDEX = re.compile(r"__index_level_\d+__|Unnamed: \d+")
@@ -148,7 +152,7 @@ def read_table(paths: Sequence[Path], stated: Stated = FOUND, zone: str = "UTC")
         cells = [part[name].combine_chunks() for part in parts]
         found = _column(name, cells, sources, zone)
         if isinstance(found, str):
-            left_out[name] = found
+            left_out[name] = escaped(found)
         else:
             columns[name] = found
     if not columns:
@@ -212,7 +216,7 @@ def _column(
         return "is an index of pandas without a name: name it if it is a key"
     if sources[0].format:
         return _of_text(name, cells, sources, zone)
-    return _of_type(name, cells, zone)
+    return _of_type(name, cells, [source.path for source in sources], zone)
 
 
 # --- CSV: the types are those of the texts --------------------------------------------------------
@@ -224,16 +228,16 @@ def _of_text(
     """Return a column of CSV files: of whole numbers, numbers or times if all of its cells are."""
     import pyarrow.compute as pc
 
-    plain = _kind_of(texts, sources)
+    as_written, plain = texts, _kind_of(texts, sources)
     kind, converted = plain, ""
     if plain == "text":
         trimmed = [pc.utf8_trim_whitespace(text) for text in texts]
         kind = _kind_of([_without_words(text) for text in trimmed], sources)
         if kind in ("integer", "number"):
             texts, converted = [_without_words(text) for text in trimmed], _change(texts)
-    if kind == "integer" and not converted and any(_empty(text) for text in texts):
-        kind = "number"
-    if kind == "integer" and converted:
+    if kind == "integer" and (converted or any(_empty(text) for text in texts)):
+        if any(_has_rounded(text) for text in texts):
+            return Column(name, "text", _texts(as_written), "str")
         kind = "number"
     dtype = {"text": "str", "integer": "int64", "number": "float64", "time": TIME_TYPE}[kind]
     as_read = {"text": "string", "time": "timestamp"}.get(kind, kind)
@@ -245,7 +249,7 @@ def _of_text(
     if unreadable.any() and kind == "time":
         return _no_such_time(zone, _texts(texts)[unreadable.argmax()])
     if unreadable.any():  # beyond int64
-        return Column(name, "text", _texts(texts), "str")
+        return Column(name, "text", _texts(as_written), "str")
     if all(part.values.null_count == len(part.values) for part in parts):
         return "has no value"
     values = [_numpy(part.values, kind) for part in parts]
@@ -297,6 +301,17 @@ def _empty(text: pa.Array) -> bool:
     return bool(pc.any(_matches(text, MISSING)).as_py())
 
 
+def _has_rounded(text: pa.Array) -> bool:
+    """Return whether cells of whole numbers have one that float64 would round."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    filled = text.filter(pc.invert(_matches(text, MISSING)))
+    if pc.any(pc.greater(pc.utf8_length(filled), MOST_DIGITS)).as_py():
+        return True
+    return _rounded(filled.cast(pa.decimal128(MOST_DIGITS, 0))) is not None
+
+
 def _without_words(text: pa.Array) -> pa.Array:
     """Return cells without the words for a missing number."""
     import pyarrow as pa
@@ -341,45 +356,200 @@ def _numpy(values: pa.Array, kind: Kind) -> np.ndarray:
 # --- parquet: the types are those of the file -----------------------------------------------------
 
 
-def _of_type(name: str, parts: Sequence[pa.Array], zone: str) -> Column | str:
+def _of_type(
+    name: str, parts: Sequence[pa.Array], paths: Sequence[Path], zone: str
+) -> Column | str:
     """Return a column of parquet files in the closest type that a schema has."""
     import pyarrow as pa
-    import pyarrow.compute as pc
 
     try:
-        column = pa.chunked_array(parts) if len({str(each.type) for each in parts}) == 1 else None
-        column = column or pa.chunked_array([each.cast(parts[0].type) for each in parts])
-        found = column.combine_chunks()
-        empty = pc.sum(pc.is_null(found, nan_is_null=True)).as_py()
-        return "has no value" if empty == len(found) else _typed(name, found, zone)
+        parts = [_plain(part) for part in parts]
+        filled = [_has_value(part) for part in parts]
+        if not any(filled):
+            return "has no value"
+        if len({part.type for part in parts}) == 1:
+            return _typed(name, pa.chunked_array(parts).combine_chunks(), zone)
+        return _of_types(name, parts, [at for at, has in enumerate(filled) if has], paths, zone)
     except pa.ArrowInvalid as error:
         return f"its values have no type of a schema ({str(error).splitlines()[0][:80]})"
+
+
+def _plain(part: pa.Array) -> pa.Array:
+    """Return text in one type, and the values of a dictionary."""
+    import pyarrow as pa
+
+    if pa.types.is_dictionary(part.type):
+        part = part.cast(part.type.value_type)
+    is_text = pa.types.is_string(part.type) or pa.types.is_string_view(part.type)
+    return part.cast(pa.large_string()) if is_text else part
+
+
+def _has_value(part: pa.Array) -> bool:
+    import pyarrow.compute as pc
+
+    return bool(pc.any(pc.invert(pc.is_null(part, nan_is_null=True))).as_py())
+
+
+def _of_types(
+    name: str, parts: Sequence[pa.Array], filled: Sequence[int], paths: Sequence[Path], zone: str
+) -> Column | str:
+    """Return a column whose type differs between files: in that of all values, in any sequence.
+
+    Parameters
+    ----------
+    filled
+        Which parts have a value; the type of others does not count.
+    """
+    import pyarrow as pa
+
+    first = filled[0]
+    for at in filled:
+        if _family(parts[at].type) == "other":
+            return f"has the type {parts[at].type}"
+        if _family(parts[at].type) != _family(parts[first].type):
+            what = f"{_type_name(parts[first].type)} in {paths[first]}"
+            raise SlipwayError(
+                f"{paths[at]}: column {shown_name(name)} is {_type_name(parts[at].type)}, and "
+                f"{what}",
+                "write it with one type in all files",
+            )
+    if _family(parts[first].type) == "number":
+        held = _same_numbers(name, [parts[at] for at in filled], [paths[at] for at in filled])
+    else:
+        held = [parts[at] for at in filled]
+    by_part = dict(zip(filled, held, strict=True))
+    same = [by_part.get(at, pa.nulls(len(part), held[0].type)) for at, part in enumerate(parts)]
+    found = _joined(name, same, zone)
+    before = _type_names(parts)
+    return found if isinstance(found, str) else _converted(found, before)
+
+
+def _joined(name: str, parts: Sequence[pa.Array], zone: str) -> Column | str:
+    """Return a column of parts of one type, or of different types of times."""
+    import pyarrow as pa
+
+    if len({part.type for part in parts}) == 1:
+        return _typed(name, pa.chunked_array(parts).combine_chunks(), zone)
+    found = [_time(name, part, zone) for part in parts]
+    columns = [each for each in found if isinstance(each, Column)]
+    if len(columns) < len(found):
+        return next(each for each in found if isinstance(each, str))
+    return Column(name, "time", np.concatenate([each.values for each in columns]), TIME_TYPE)
+
+
+def _family(found: pa.DataType) -> Literal["text", "number", "time", "other"]:
+    from pyarrow import types
+
+    if types.is_large_string(found):
+        return "text"
+    if types.is_boolean(found) or types.is_decimal(found):
+        return "number"
+    if types.is_integer(found) or types.is_floating(found):
+        return "number"
+    return "time" if types.is_date(found) or types.is_timestamp(found) else "other"
+
+
+def _type_name(found: pa.DataType) -> str:
+    names = {"double": "float64", "float": "float32", "halffloat": "float16"}
+    return {**names, "large_string": "text"}.get(str(found), str(found))
+
+
+def _type_names(parts: Sequence[pa.Array]) -> str:
+    return " and ".join(sorted({_type_name(part.type) for part in parts}))
+
+
+def _same_numbers(
+    name: str, parts: Sequence[pa.Array], paths: Sequence[Path]
+) -> Sequence[pa.Array]:
+    """Return numbers of different types in one that has all of them.
+
+    Raises
+    ------
+    SlipwayError
+        There is none: a whole number is rounded as float64, or beyond int64.
+    """
+    import pyarrow as pa
+
+    common = _common_type([part.type for part in parts])
+    for part, path in zip(parts, paths, strict=True):
+        beyond = _rounded(part) if pa.types.is_floating(common) else _beyond(part, common)
+        if beyond is not None:
+            raise SlipwayError(
+                f"{path}: column {shown_name(name)} has the number {beyond}, for which the types "
+                f"of the files ({_type_names(parts)}) have no common one",
+                "write it with one type in all files, as text if it is an identifier",
+            )
+    return [part.cast(common, safe=False) for part in parts]
+
+
+def _common_type(found: Sequence[pa.DataType]) -> pa.DataType:
+    """Return the type of numbers of some types; true and false are 1 and 0."""
+    import pyarrow as pa
+
+    found = [pa.int8() if pa.types.is_boolean(each) else each for each in found]
+    if not (all(map(pa.types.is_integer, found)) or all(map(pa.types.is_floating, found))):
+        return pa.float64()
+    schemas = [pa.schema([("", each)]) for each in found]
+    return pa.unify_schemas(schemas, promote_options="permissive").field(0).type
+
+
+def _beyond(column: pa.Array, common: pa.DataType) -> int | None:
+    """Return a whole number that another type of them does not have, if there is one."""
+    if str(column.type) != "uint64" or str(common) == "uint64":
+        return None
+    highest = int(column.drop_null().to_numpy().max())
+    return highest if highest > np.iinfo("int64").max else None
+
+
+def _rounded(column: pa.Array) -> int | None:
+    """Return a whole number of a column of such that float64 does not have, if there is one."""
+    from pyarrow import types
+
+    if not types.is_integer(column.type) and getattr(column.type, "scale", 1) > 0:
+        return None
+    values = column.drop_null().to_numpy(zero_copy_only=False)
+    large = values[(values > EXACT_FLOAT64) | (values < -EXACT_FLOAT64)]
+    return next((int(each) for each in large if int(float(each)) != int(each)), None)
 
 
 def _typed(name: str, column: pa.Array, zone: str) -> Column | str:
     import pyarrow as pa
 
     found = column.type
-    if pa.types.is_dictionary(found):
-        return _typed(name, column.cast(found.value_type), zone)
-    if pa.types.is_string(found) or pa.types.is_large_string(found):
+    if pa.types.is_large_string(found):
         return Column(name, "text", _numpy(column, "text"), "str")
     if pa.types.is_boolean(found):
         return _converted(_number(name, column.cast(pa.int8())), "true and false")
     if pa.types.is_integer(found) or pa.types.is_floating(found):
+        if not _is_whole(column) and (rounded := _rounded(column)) is not None:
+            return _why_rounded(rounded, column)
         return _number(name, column)
     if pa.types.is_decimal(found):
+        if (rounded := _rounded(column)) is not None:
+            return _why_rounded(rounded, column)
         return _converted(_number(name, column.cast(pa.float64())), str(found))
     if pa.types.is_date(found) or pa.types.is_timestamp(found):
         return _time(name, column, zone)
     return f"has the type {found}"
 
 
+def _is_whole(column: pa.Array) -> bool:
+    """Return whether the schema has a type of whole numbers for a column: none is missing."""
+    return str(column.type) in WIDTHS and not column.null_count
+
+
+def _why_rounded(number: int, column: pa.Array) -> str:
+    cause = "missing values" if column.null_count else f"the type {column.type}"
+    return (
+        f"has {cause} and whole numbers that float64 would round, such as {number}: write it as "
+        "text if it is an identifier"
+    )
+
+
 def _number(name: str, column: pa.Array) -> Column:
     """Return whole numbers as they are if none is missing, and other numbers as floats."""
-    found = str(column.type).replace("double", "float64").replace("halffloat", "float16")
-    found = "float32" if found == "float" else found
-    if found in WIDTHS and not column.null_count:
+    found = _type_name(column.type)
+    if _is_whole(column):
         return Column(name, "integer", _numpy(column, "integer"), found)
     values = np.asarray(column.to_numpy(zero_copy_only=False), dtype="float64")
     if found in ("float32", "float64"):

@@ -15,6 +15,7 @@ from slipway.setup.adopt.table import Column, Table
 from slipway.tasks import NAMES, Task, declared_task
 from slipway.tasks.base import listed
 from slipway.tasks.multiclass import MOST_CLASSES
+from slipway.untrusted import code_name
 
 # Whole numbers of so few values are taken for classes, and more for amounts.
 MOST_NUMBERED_CLASSES = 20
@@ -48,19 +49,21 @@ def task_of(target: Column, request: Request) -> tuple[Task, Any, list[Decision]
     values = target.distinct
     if target.kind == "time":
         raise SlipwayError(
-            f"`{target.name}` holds times, which cannot be predicted",
+            f"{code_name(target.name)} holds times, which cannot be predicted",
             "make a column of what happens, such as the days until it, and name it",
         )
     if target.kind == "number" and not np.isfinite(values).all():
         count = int(np.isinf(target.values.astype("float64")).sum())
         raise SlipwayError(
-            f"`{target.name}` is infinite in {counted(count, 'row')}; a label is a finite number",
+            f"{code_name(target.name)} is infinite in {counted(count, 'row')}; a label is a finite "
+            "number",
             "correct these rows, or leave them out",
         )
     if len(values) < 2:
         only = f"only the value {plain(values)[0]!r}" if len(values) else "no value"
         raise SlipwayError(
-            f"`{target.name}` has {only}, and two are needed", "name another column as --target"
+            f"{code_name(target.name)} has {only}, and two are needed",
+            "name another column as --target",
         )
     name = request.task or _guess_task(target)
     if name not in TARGETS:
@@ -73,7 +76,7 @@ def task_of(target: Column, request: Request) -> tuple[Task, Any, list[Decision]
         decisions.append(
             Decision(
                 f"the task is {name}",
-                f"`{target.name}` has {counted(len(values), 'different value')}: "
+                f"{code_name(target.name)} has {counted(len(values), 'different value')}: "
                 f"{listed(plain(values))}",
                 f"if it is another one, add --task ({', '.join(TARGETS)})",
             )
@@ -106,13 +109,14 @@ def _multiclass(target: Column, _request: Request, _decisions: list[Decision]) -
     if target.kind == "number" and not (values % 1 == 0).all():
         broken = values[values % 1 != 0][0]
         raise SlipwayError(
-            f"--task multiclass: `{target.name}` has fractions, such as {broken}",
+            f"--task multiclass: {code_name(target.name)} has fractions, such as {broken}",
             "choose --task regression",
         )
     if len(values) > MOST_CLASSES:
         hint = "choose --task regression, or " if target.kind != "text" else ""
         raise SlipwayError(
-            f"`{target.name}` has {len(values):,} classes; up to {MOST_CLASSES} are supported",
+            f"{code_name(target.name)} has {len(values):,} classes; up to {MOST_CLASSES} are "
+            "supported",
             f"{hint}combine rare classes",
         )
     return declared_task("multiclass", tuple(plain(values))), None
@@ -121,7 +125,7 @@ def _multiclass(target: Column, _request: Request, _decisions: list[Decision]) -
 def _regression(target: Column, _request: Request, _decisions: list[Decision]) -> tuple[Task, Any]:
     if target.kind == "text":
         raise SlipwayError(
-            f"--task regression: `{target.name}` is text, such as {target.distinct[0]!r}",
+            f"--task regression: {code_name(target.name)} is text, such as {target.distinct[0]!r}",
             "choose --task multiclass, or make a column of numbers",
         )
     return declared_task("regression", ()), None
@@ -141,15 +145,15 @@ def _positive(target: Column, request: Request, decisions: list[Decision]) -> An
     values = plain(target.distinct)
     if len(values) != 2:
         raise SlipwayError(
-            f"--task binary: `{target.name}` has {counted(len(values), 'different value')}: "
-            f"{listed(values)}; expected two",
+            f"--task binary: {code_name(target.name)} has "
+            f"{counted(len(values), 'different value')}: {listed(values)}; expected two",
             "choose --task multiclass or --task regression",
         )
     if request.positive is not None:
         chosen = [each for each in values if str(each) == request.positive]
         if not chosen:
             raise SlipwayError(
-                f"--positive {request.positive}: `{target.name}` has {listed(values)}",
+                f"--positive {request.positive}: {code_name(target.name)} has {listed(values)}",
                 "name one of both",
             )
         return None if values == [0, 1] and chosen == [1] else chosen[0]
@@ -161,7 +165,7 @@ def _positive(target: Column, request: Request, decisions: list[Decision]) -> An
     decisions.append(
         Decision(
             f"{positive!r} is what is predicted (the positive class)",
-            f"`{target.name}` is {values[0]!r} in {counted(rows[0], 'row')}, "
+            f"{code_name(target.name)} is {values[0]!r} in {counted(rows[0], 'row')}, "
             f"{values[1]!r} in {rows[1]:,}",
             "if it is the other one, add --positive",
         )
@@ -177,7 +181,7 @@ def labels_of(task: Task, target: Column, positive: Any) -> np.ndarray:
     labels, bad = task.read(values)
     if bad.any():
         raise SlipwayError(
-            f"`{target.name}`: {counted(int(bad.sum()), 'label is', 'labels are')} not "
+            f"{code_name(target.name)}: {counted(int(bad.sum()), 'label is', 'labels are')} not "
             f"{task.expected}",
             task.remedy,
         )
