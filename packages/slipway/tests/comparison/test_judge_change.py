@@ -273,13 +273,22 @@ def test_a_commit_that_locks_another_environment_gets_its_own(repository: Path) 
         assert why
 
 
-def test_a_record_that_is_none_is_named(repository: Path, slipway: Slipway) -> None:
+def test_a_file_that_is_no_record_stops_the_change_that_adds_it_and_none_after_it(
+    repository: Path, slipway: Slipway
+) -> None:
     folder = repository / JUDGEMENTS
     folder.mkdir(parents=True)
     (folder / "a.json").write_text(json.dumps({"model": "x"}), "utf-8")
+    run(["git", "checkout", "-q", "-b", "change"], repository)
     commit(repository, "broken record")
+
+    done = slipway("judge", "--base", "main")
+    assert done.returncode == 1, done.stderr
+    assert {"code": "record", "about": f"{JUDGEMENTS}/a.json"} in report_of(repository)["stops"]
+
     done = slipway("judge", "--base", "HEAD")
-    assert done.returncode == 2
-    assert "a.json" in done.stderr
-    with pytest.raises(SlipwayError):
-        resolve(repository, "nowhere")
+    assert done.returncode == 0, done.stderr
+    (note,) = report_of(repository)["notes"]
+    assert note == {"code": "unreadable records", "about": "1 file: a.json"}
+    rendered = slipway("report", "build/report.json")
+    assert "a.json" in rendered.stdout

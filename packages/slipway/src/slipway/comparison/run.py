@@ -13,7 +13,13 @@ from pydantic import ValidationError
 
 from slipway import project
 from slipway.comparison import record
-from slipway.comparison.baselines import Champion, best_champions, find_champion, read_holdout
+from slipway.comparison.baselines import (
+    Champion,
+    best_champions,
+    find_champion,
+    read_holdout,
+    unreadable_records,
+)
 from slipway.comparison.changes import changes, data_changes
 from slipway.comparison.compare import ScoredModel
 from slipway.comparison.core import Findings, Protection, judge, with_verdict
@@ -142,7 +148,7 @@ def _judge(
             data=data,
             changes=changed,
             lock=lock,
-            notes=notes,
+            notes=[*notes, *unreadable_records(champion)],
             cost_curve=_cost_curve(challenger, holdout.rows, params.evaluate, dependence),
             incomparable=champion.incomparable,
             unavailable=unscored,
