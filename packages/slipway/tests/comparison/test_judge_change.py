@@ -14,7 +14,7 @@ from tests.services.repository import commit, edit_params
 from slipway.comparison import champion as champions
 from slipway.comparison.baselines import incomparable
 from slipway.comparison.report import Incomparable
-from slipway.comparison.run import changed_code
+from slipway.comparison.run import changed_code, judge_change
 from slipway.dataset.tables import digest, read_columns, write_columns
 from slipway.errors import SlipwayError
 from slipway.reports.check import check, read_report
@@ -239,6 +239,17 @@ def test_a_lock_status_that_does_not_exist_is_named(repository: Path, slipway: S
     done = slipway("judge", "--base", "main", "--lock", "fine")
     assert done.returncode == 2
     assert "identical" in done.stderr
+
+
+@pytest.mark.parametrize("lock", ["fine", "identical"])
+def test_a_judgement_that_fails_leaves_no_report_of_another_model(
+    tmp_path: Path, lock: str
+) -> None:
+    out = tmp_path / "report.json"
+    out.write_text("{}", "utf-8")
+    with pytest.raises(SlipwayError):
+        judge_change(tmp_path, "nowhere", out, lock)
+    assert not out.exists()
 
 
 @pytest.mark.parametrize("base", ["nowhere", "--help", "0" * 40])

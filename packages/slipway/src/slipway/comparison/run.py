@@ -78,6 +78,8 @@ def judge_change(root: Path, base: str, out: Path, lock: str, recorded: str = ""
 
     Parameters
     ----------
+    out
+        The report. An earlier one is removed first: it may be about another model.
     lock
         Result of `slipway verify-lock` for this tree, or ``not checked``.
     recorded
@@ -89,6 +91,8 @@ def judge_change(root: Path, base: str, out: Path, lock: str, recorded: str = ""
         git does not know the commit, or the model in ``build/model`` is missing or was not
         made from the data and parameters of this tree.
     """
+    if out.is_file():
+        out.unlink()
     statuses = get_args(LockStatus)
     if lock not in statuses:
         raise SlipwayError(f"--lock {lock!r}: no such status", f"one of: {', '.join(statuses)}")
