@@ -11,6 +11,7 @@ import pytest
 from tests.comparison.conftest import Slipway, retrain
 from tests.services.repository import commit, edit_params
 
+from slipway.cli.compare import judge as command
 from slipway.comparison import champion as champions
 from slipway.comparison.baselines import incomparable
 from slipway.comparison.report import Incomparable
@@ -250,6 +251,17 @@ def test_a_judgement_that_fails_leaves_no_report_of_another_model(
     with pytest.raises(SlipwayError):
         judge_change(tmp_path, "nowhere", out, lock)
     assert not out.exists()
+
+
+def test_nor_does_one_that_cannot_read_the_lock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("dvc.lock").write_text("<<<<<<< ours\n", "utf-8")
+    Path("report.json").write_text("{}", "utf-8")
+    with pytest.raises(SlipwayError):
+        command("main", Path("report.json"))
+    assert not Path("report.json").exists()
 
 
 @pytest.mark.parametrize("base", ["nowhere", "--help", "0" * 40])

@@ -79,7 +79,7 @@ def judge_change(root: Path, base: str, out: Path, lock: str, recorded: str = ""
     Parameters
     ----------
     out
-        The report. An earlier one is removed first: it may be about another model.
+        The report. An earlier one is removed first.
     lock
         Result of `slipway verify-lock` for this tree, or ``not checked``.
     recorded
@@ -91,8 +91,7 @@ def judge_change(root: Path, base: str, out: Path, lock: str, recorded: str = ""
         git does not know the commit, or the model in ``build/model`` is missing or was not
         made from the data and parameters of this tree.
     """
-    if out.is_file():
-        out.unlink()
+    remove_report(out)
     statuses = get_args(LockStatus)
     if lock not in statuses:
         raise SlipwayError(f"--lock {lock!r}: no such status", f"one of: {', '.join(statuses)}")
@@ -107,6 +106,12 @@ def judge_change(root: Path, base: str, out: Path, lock: str, recorded: str = ""
     report = record_judgement(report, root, commit)
     write_json(report.as_json(), out)
     return report
+
+
+def remove_report(out: Path) -> None:
+    """Remove the report of an earlier judgement, which may be about another model."""
+    if out.is_file():  # no device, such as /dev/null
+        out.unlink()
 
 
 def _judge(
