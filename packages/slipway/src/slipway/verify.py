@@ -13,7 +13,7 @@ from pathlib import Path
 
 from slipway.actions import add_summary
 from slipway.comparison.champion import tree_of
-from slipway.comparison.record import JUDGEMENTS, verdict_of
+from slipway.comparison.record import JUDGEMENTS, read, verdict_of
 from slipway.comparison.report import Judgement
 from slipway.comparison.run import judge_change
 from slipway.dataset.tables import digest, files_of, read_json
@@ -206,7 +206,8 @@ def _lock_words(lock: LockVerdict) -> str:
 def _review_words(root: Path, review: Review, recorded: str) -> str:
     if review.models:
         return f"#{review.number}: its report names this model"
-    records = sorted((root / JUDGEMENTS).glob(f"*-{recorded[:12]}-*.json"))
+    files = sorted((root / JUDGEMENTS).glob(f"*-{recorded[:12]}-*.json"))
+    records = [path for path in files if read(path)]
     if not records:
         return f"{review.words}; no judgement of this model is committed"
     name = records[0].relative_to(root)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.audit.conftest import Predicted
+from tests.services.repository import commit
 
 from slipway.audit.find import find_records
 from slipway.audit.replay import Decider, replay
@@ -99,6 +101,22 @@ def test_the_chain_names_commit_data_and_parameters(predicted: Predicted) -> Non
 def test_what_is_not_known_is_named(predicted: Predicted) -> None:
     made = of(predicted, predicted.records[0])
 
+    assert {each.partition(":")[0] for each in made.unknown} == {"verdict", "deployment"}
+
+
+def test_a_file_that_is_no_record_of_a_judgement_is_none_of_the_chain(
+    predicted: Predicted, tmp_path: Path
+) -> None:
+    first, root = predicted.records[0], tmp_path / "repository"
+    shutil.copytree(predicted.root, root, symlinks=True)
+    folder = root / "reports/judgements"
+    folder.mkdir()
+    for period, content in (("a", "{"), ("b", "[]"), ("c", '{"model": 1}')):
+        (folder / f"{period}-{first['model'][:12]}-c.json").write_text(content, "utf-8")
+
+    made = of(predicted, first | {"commit": commit(root, "Write records by hand")}, root)
+
+    assert made.verdicts == []
     assert {each.partition(":")[0] for each in made.unknown} == {"verdict", "deployment"}
 
 

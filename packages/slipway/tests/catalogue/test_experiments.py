@@ -10,7 +10,7 @@ import pytest
 import yaml
 from tests.services.repository import commit
 
-from slipway.catalogue.experiments import differing, experiments, present
+from slipway.catalogue.experiments import differing, experiments, present, tried
 from slipway.catalogue.experiments_document import experiments_document, in_order
 from slipway.documents.text import to_text
 from slipway.errors import SlipwayError
@@ -55,7 +55,8 @@ class Repository:
             "champion": "c" * 12,
             "primary": "log_loss",
         }
-        record |= {"value": value, "best": {}, "verdict": verdict, "may_merge": True}
+        best = {"model": "c" * 64, "commit": "c" * 40, "value": 0.4}
+        record |= {"value": value, "best": best, "verdict": verdict, "may_merge": True}
         for period in ("1" * 12, "2" * 12):
             self.write(f"reports/judgements/{period}-{model}-{'c' * 12}.json", record)
         made = commit(self.root, f"Rate {rate}")
@@ -165,8 +166,16 @@ def test_an_unknown_column_is_refused(repository: Repository) -> None:
         in_order(experiments(repository.root), "train.speed")
 
 
-def test_a_record_that_is_none_is_refused(repository: Repository) -> None:
-    repository.write("reports/judgements/a-b-c.json", {"model": "b"})
-    commit(repository.root, "Write a record by hand")
-    with pytest.raises(SlipwayError):
-        experiments(repository.root)
+@pytest.mark.parametrize("name", ["a-b-c.json", "no-record.json"])
+def test_a_file_that_is_no_record_is_left_out_and_named(repository: Repository, name: str) -> None:
+    repository.judge("one", 0.2, 0.45)
+    repository.write(f"reports/judgements/{name}", {"model": "b"})
+    made = commit(repository.root, "Write a record by hand")
+
+    known = tried(repository.root)
+
+    assert [each.value for each in known.experiments] == [0.45]
+    assert known.unreadable == [f"reports/judgements/{name} (commit {made[:7]})"]
+    for found in (known.experiments, []):
+        document = experiments_document(found, None, "date", known.unreadable)
+        assert name in to_text(document)

@@ -115,6 +115,20 @@ def test_after_an_adoption_that_is_not_committed_there_is_no_release(repository:
     assert document.blocks[-1] == "3 earlier models of another target are not listed."
 
 
+@pytest.mark.parametrize("content", ['{"model": 1}', '{"model": "a"}', "[]", "{"])
+def test_a_file_that_is_no_record_gives_a_release_no_verdict(
+    repository: Path, content: str
+) -> None:
+    (repository / "reports/judgements").mkdir()
+    (repository / "reports/judgements/a-b-c.json").write_text(content)
+    (repository / "reports/metrics.json").write_text(json.dumps({"model": metrics(0.7)}))
+    commit(repository, "Change #3")
+
+    found = read_releases(repository)
+
+    assert [(each.name, each.verdict) for each in found][-1] == ("#3", "")
+
+
 def test_recorded_releases_have_the_metrics_of_their_commit(repository: Path) -> None:
     record(repository, commits(repository))
 

@@ -11,10 +11,11 @@ import pytest
 from tests.comparison.conftest import Slipway, retrain
 from tests.services.repository import commit, edit_params
 
+from slipway.cli.compare import judge as command
 from slipway.comparison import champion as champions
 from slipway.comparison.baselines import incomparable
 from slipway.comparison.report import Incomparable
-from slipway.comparison.run import changed_code
+from slipway.comparison.run import changed_code, judge_change
 from slipway.dataset.tables import digest, read_columns, write_columns
 from slipway.errors import SlipwayError
 from slipway.reports.check import check, read_report
@@ -241,6 +242,28 @@ def test_a_lock_status_that_does_not_exist_is_named(repository: Path, slipway: S
     assert "identical" in done.stderr
 
 
+@pytest.mark.parametrize("lock", ["fine", "identical"])
+def test_a_judgement_that_fails_leaves_no_report_of_another_model(
+    tmp_path: Path, lock: str
+) -> None:
+    out = tmp_path / "report.json"
+    out.write_text("{}", "utf-8")
+    with pytest.raises(SlipwayError):
+        judge_change(tmp_path, "nowhere", out, lock)
+    assert not out.exists()
+
+
+def test_nor_does_one_that_cannot_read_the_lock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("dvc.lock").write_text("<<<<<<< ours\n", "utf-8")
+    Path("report.json").write_text("{}", "utf-8")
+    with pytest.raises(SlipwayError):
+        command("main", Path("report.json"))
+    assert not Path("report.json").exists()
+
+
 @pytest.mark.parametrize("base", ["nowhere", "--help", "0" * 40])
 def test_an_unknown_commit_is_named(repository: Path, slipway: Slipway, base: str) -> None:
     done = slipway("judge", f"--base={base}")
@@ -273,13 +296,22 @@ def test_a_commit_that_locks_another_environment_gets_its_own(repository: Path) 
         assert why
 
 
-def test_a_record_that_is_none_is_named(repository: Path, slipway: Slipway) -> None:
+def test_a_file_that_is_no_record_stops_the_change_that_adds_it_and_none_after_it(
+    repository: Path, slipway: Slipway
+) -> None:
     folder = repository / JUDGEMENTS
     folder.mkdir(parents=True)
     (folder / "a.json").write_text(json.dumps({"model": "x"}), "utf-8")
+    run(["git", "checkout", "-q", "-b", "change"], repository)
     commit(repository, "broken record")
+
+    done = slipway("judge", "--base", "main")
+    assert done.returncode == 1, done.stderr
+    assert {"code": "record", "about": f"{JUDGEMENTS}/a.json"} in report_of(repository)["stops"]
+
     done = slipway("judge", "--base", "HEAD")
-    assert done.returncode == 2
-    assert "a.json" in done.stderr
-    with pytest.raises(SlipwayError):
-        resolve(repository, "nowhere")
+    assert done.returncode == 0, done.stderr
+    (note,) = report_of(repository)["notes"]
+    assert note == {"code": "unreadable records", "about": "1 file: a.json"}
+    rendered = slipway("report", "build/report.json")
+    assert "a.json" in rendered.stdout

@@ -32,6 +32,7 @@ from slipway.comparison.record import (
     known_names,
     make_records,
     save_record,
+    unreadable,
     uses,
     verdict_of,
 )
@@ -102,7 +103,7 @@ def test_the_mark_is_read_from_the_champions_own_records(tmp_path: Path) -> None
         write_json(record, tmp_path / file_name(holdout, model * 64, best * 64))
 
     def marked(champion: str) -> list[str]:
-        return [mark["model"][0] for mark in best_champions(tmp_path, champion * 64)]
+        return [mark.model[0] for mark in best_champions(tmp_path, champion * 64)]
 
     assert marked("1") == []
     remember("1", HOLDOUT, "1")
@@ -174,6 +175,55 @@ def test_a_record_of_the_base_that_was_edited_or_deleted_is_named(repository: Pa
     assert changed_records(repository, "main") == [
         str(path.relative_to(repository)) for path in (edited, deleted)
     ]
+
+
+# What is no record: other keys, another type, no JSON, deep JSON, bytes that are not UTF-8.
+BROKEN = [b'{"model":1}', b"[]", b"{", b"[" * 99999, b'{"model": "\xff"}']
+
+
+@pytest.mark.parametrize("content", BROKEN, ids=["keys", "type", "text", "deep", "bytes"])
+def test_a_file_among_the_records_that_is_none_is_named_in_the_change_that_adds_it(
+    repository: Path, content: bytes
+) -> None:
+    added = repository / JUDGEMENTS / "a-b-c.json"
+    added.parent.mkdir(parents=True)
+    added.write_bytes(content)
+    assert changed_records(repository, "main") == [str(JUDGEMENTS / added.name)]
+    run(["git", "checkout", "-q", "-b", "change"], repository)
+    commit(repository, "add")
+    assert changed_records(repository, "main") == [str(JUDGEMENTS / added.name)]
+    assert changed_records(repository, "HEAD") == []  # the base has it
+    added.write_bytes(content + b" ")
+    assert changed_records(repository, "HEAD") == [str(JUDGEMENTS / added.name)]
+    added.unlink()
+    assert changed_records(repository, "HEAD") == []
+
+
+def test_a_record_that_was_damaged_is_named_and_may_be_restored(repository: Path) -> None:
+    save_record(record_of(judgement(), "c" * 40), repository)
+    commit(repository, "judged")
+    (path,) = (repository / JUDGEMENTS).iterdir()
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-20])
+    assert changed_records(repository, "main") == [str(path.relative_to(repository))]
+    commit(repository, "damaged")
+    path.write_bytes(whole)
+    assert changed_records(repository, "main") == []
+
+
+def test_a_file_that_is_no_record_hides_no_other_and_stops_no_judgement(tmp_path: Path) -> None:
+    record = record_of(judgement(BETTER), "c" * 40)
+    save_record(record | {"model": "1" * 64}, tmp_path)
+    folder = tmp_path / JUDGEMENTS
+    for number, content in enumerate(BROKEN):
+        (folder / f"a-{number}-c.json").write_bytes(content)
+    (folder / "a-link-c.json").symlink_to(next(folder.glob(f"*-{'1' * 12}-*")))
+    assert [best.model for best in best_champions(folder, "1" * 64)] == ["e" * 64]
+    assert unreadable(folder) == [f"a-{n}-c.json" for n in (*range(len(BROKEN)), "link")]
+    own = JUDGEMENTS / file_name(record["holdout"], record["model"], record["champion"])
+    (tmp_path / own).write_bytes(BROKEN[2])
+    assert save_record(record, tmp_path) == [str(own)]
+    assert save_record(record, tmp_path, base={str(own)}) == []
 
 
 def test_history_that_was_not_fetched_is_named_with_the_remedy(repository: Path) -> None:

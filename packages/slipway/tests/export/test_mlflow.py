@@ -106,7 +106,8 @@ def models(small_repository: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     run(["dvc", "repro", "-q", "train"], root)
     other = read_manifest(root / MODEL)
     challenger = other["model"]["sha256"]
-    judged = {"holdout": "1" * 12, "model": challenger, "champion": champion, "best": {}}
+    judged = {"holdout": "1" * 12, "model": challenger, "champion": champion}
+    judged |= {"best": {"model": champion, "commit": released, "value": 0.4}}
     judged |= {"primary": "log_loss", "value": 0.39, "verdict": "not worse", "may_merge": True}
     name = f"{'1' * 12}-{challenger[:12]}-{champion[:12]}.json"
     write_json(judged, root / "reports/judgements" / name)

@@ -15,15 +15,19 @@ import pytest
 import yaml
 
 from model import estimator as estimator_module
+from slipway import project
 from slipway.cli.pipeline import backtest as command
 from slipway.dataset.make import write_month
 from slipway.dataset.split import Dataset
 from slipway.dataset.tables import files_of, read_columns, write_columns
 from slipway.errors import SlipwayError
 from slipway.settings import read_params
+from slipway.tasks.binary import Binary
+from slipway.tasks.multiclass import Multiclass
 from slipway.training.backtest import BACKTEST, Backtest, backtest
 from slipway.training.prepare import prepare
 from slipway.training.score import Model
+from slipway.training.scores import score_columns
 from slipway.training.train import train
 
 Edit = Callable[[Path], object]
@@ -275,6 +279,24 @@ def test_malformed_content_is_refused_with_the_file_and_the_reason(made: Path, n
         Backtest.read(made)
     assert str(error.value).startswith(str(made))
     assert error.value.do
+
+
+@pytest.mark.parametrize(
+    ("stored", "classes", "reason"),
+    [(1, 3, "one column of .* multiclass"), (3, 0, "3 columns of .* binary"), (2, 3, "2 columns")],
+)
+def test_scores_of_another_task_are_refused_with_what_to_run(
+    made: Path, monkeypatch: pytest.MonkeyPatch, stored: int, classes: int, reason: str
+) -> None:
+    task = Multiclass(tuple("abc"[:classes])) if classes else Binary()
+    monkeypatch.setattr(project, "task", lambda: task)
+    path = made / f"{EARLIER[0]}.parquet"
+    keys = read_columns([path])["key"]
+    shape = (len(keys), stored) if stored > 1 else (len(keys),)
+    write_columns({"key": keys, **score_columns(np.full(shape, 1 / stored))}, path)
+    with pytest.raises(SlipwayError, match=reason) as error:
+        Backtest.read(made)
+    assert "slipway backtest" in error.value.do
 
 
 def test_an_origin_of_other_rows_has_no_scores(made: Path) -> None:

@@ -10,13 +10,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import orjson
 from pydantic import BaseModel
 
 from slipway.audit.find import Found
 from slipway.catalogue.commits import Commit, read_commit
 from slipway.catalogue.releases import RELEASES
-from slipway.comparison.record import JUDGEMENTS
+from slipway.comparison.record import JUDGEMENTS, parse
 from slipway.dataset.tables import read_json
 from slipway.errors import SlipwayError
 from slipway.predictions.answers import Fields
@@ -114,13 +113,15 @@ def _verdicts(root: Path, commit: str, model: str) -> list[Verdict]:
         # Records are named after period, model and champion.
         if Path(name).stem.split("-")[1:2] != [model[:12]]:
             continue
-        record = orjson.loads(read_file(root, commit, name) or "{}")
+        record = parse(read_file(root, commit, name) or "")
+        if record is None:
+            continue
         found.append(
             Verdict(
                 file=name,
-                verdict=str(record.get("verdict")),
-                champion=str(record.get("champion")),
-                may_merge=bool(record.get("may_merge")),
+                verdict=record.verdict,
+                champion=record.champion,
+                may_merge=record.may_merge,
             )
         )
     return found

@@ -8,6 +8,7 @@ before is recognized.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,12 +16,11 @@ import orjson
 from pydantic import BaseModel
 
 from slipway.catalogue.commits import Commit, object_of, params_of, read_commit
-from slipway.comparison.record import FIELDS, JUDGEMENTS
+from slipway.comparison.record import JUDGEMENTS, Record, parse
 from slipway.comparison.report import current
-from slipway.errors import SlipwayError
 from slipway.metrics.registry import ALL
 from slipway.predictions.answers import Fields
-from slipway.repository.git import git, names, read_file
+from slipway.repository.git import git, names, read_file, shown
 from slipway.repository.layout import MODEL_CODE
 from slipway.repository.pointers import LOCK, POINTER, read_stages
 from slipway.texts import read_yaml
@@ -83,16 +83,36 @@ class Settings(BaseModel):
     code: str
 
 
+@dataclass(frozen=True)
+class Tried:
+    """What was tried, the newest first.
+
+    Attributes
+    ----------
+    unreadable
+        The files of branches that should be records and are none, with the commit that added each.
+    """
+
+    experiments: list[Experiment]
+    unreadable: list[str]
+
+
 def experiments(root: Path) -> list[Experiment]:
-    """Return what was tried, the newest first.
+    """Return what was tried, the newest first; raises as `tried` does."""
+    return tried(root).experiments
+
+
+def tried(root: Path) -> Tried:
+    """Return what was tried.
 
     Raises
     ------
     SlipwayError
-        This is no repository, or a record is not one.
+        This is no repository.
     """
-    found = [*_judged(root), *_of_dvc(root)]
-    return sorted(found, key=lambda each: each.date, reverse=True)
+    unreadable: list[str] = []
+    found = [*_judged(root, unreadable), *_of_dvc(root)]
+    return Tried(sorted(found, key=lambda each: each.date, reverse=True), unreadable)
 
 
 def present(root: Path) -> Settings | None:
@@ -118,8 +138,31 @@ def _at(params: Any, path: str, otherwise: Any) -> Any:
     return params
 
 
-def _judged(root: Path) -> Iterator[Experiment]:
-    pairs = dict[tuple[str, str, str], list[str]]()
+def _judged(root: Path, unreadable: list[str]) -> Iterator[Experiment]:
+    """Yield the judgements of all branches; add what is no record to `unreadable`."""
+    judgements = dict[tuple[str, str, str], list[Record]]()
+    for commit, name in _added(root):
+        record = parse(read_file(root, commit, name) or "")
+        parts = Path(name).stem.split("-")
+        if record is None or len(parts) != 3:
+            unreadable.append(f"{shown(name)} (commit {commit[:7]})")
+        else:
+            judgements.setdefault((commit, parts[1], parts[2]), []).append(record)
+    for (commit, model, champion), records in judgements.items():
+        judged: Fields = {
+            "kind": "judged",
+            "model": model,
+            "champion": champion,
+            "primary": records[0].primary,
+            "value": records[0].value,
+            "verdict": str(current(records[0].verdict)),
+            "periods": len(records),
+        }
+        yield Experiment.model_validate(judged | _about(root, read_commit(root, commit)))
+
+
+def _added(root: Path) -> Iterator[tuple[str, str]]:
+    """Yield the JSON files that commits of any branch added to the records, with the commit."""
     form = f"--format={_MARK}%H"
     command = ("log", "--all", "--diff-filter=A", "--name-only", form, "-z")
     commit = ""
@@ -127,31 +170,8 @@ def _judged(root: Path) -> Iterator[Experiment]:
         for text in part.split("\n"):
             if text.startswith(_MARK):
                 commit = text[1:]
-            elif text:
-                _, model, champion = Path(text).stem.split("-")
-                pairs.setdefault((commit, model, champion), []).append(text)
-    for (added, model, champion), files in pairs.items():
-        record = _record(root, added, files[0])
-        judged: Fields = {
-            "kind": "judged",
-            "model": model,
-            "champion": champion,
-            "primary": record["primary"],
-            "value": record["value"],
-            "verdict": str(current(record.get("verdict"))),
-            "periods": len(files),
-        }
-        yield Experiment.model_validate(judged | _about(root, read_commit(root, added)))
-
-
-def _record(root: Path, commit: str, name: str) -> Any:
-    record = orjson.loads(read_file(root, commit, name) or "null")
-    if not isinstance(record, dict) or not record.keys() >= set(FIELDS):
-        raise SlipwayError(
-            f"{name} of commit {commit[:7]} is not a record of a judgement",
-            "it was not written by `slipway judge`; remove that commit from its branch",
-        )
-    return record
+            elif text.endswith(".json"):
+                yield commit, text
 
 
 def _of_dvc(root: Path) -> Iterator[Experiment]:

@@ -16,11 +16,17 @@ from slipway.untrusted import quote, quote_text
 SHOWN = 50
 SUBJECT = 40
 
+# Of the files that are no records.
+NAMED = 3
+
 ORDERS = ("date", "value", "verdict", "name")
 
 
 def experiments_document(
-    found: Sequence[Experiment], now: Settings | None, order: str = "date"
+    found: Sequence[Experiment],
+    now: Settings | None,
+    order: str = "date",
+    unreadable: Sequence[str] = (),
 ) -> Document:
     """Return what was tried as a table.
 
@@ -30,10 +36,13 @@ def experiments_document(
         What the working tree would try; marked if it was tried before.
     order
         One of `ORDERS`, or the path of a setting.
+    unreadable
+        The files that should be records and are none.
     """
+    notes = _skipped(unreadable)
     if not found:
         text = "Nothing was judged yet: `slipway judge --base main` leaves a record to commit."
-        return Document("waiting", "No experiments", [text], [], [])
+        return Document("waiting", "No experiments", [text, *notes], [], [])
     same = [each for each in found if now is not None and each.is_same(now)]
     blocks: list[Block] = []
     if same:
@@ -43,7 +52,17 @@ def experiments_document(
     if len(found) > SHOWN:
         further = counted(len(found) - SHOWN, "further one is", "further ones are")
         blocks.append(f"{further} in --json.")
+    blocks += notes
     return Document("good", counted(len(found), "experiment"), blocks, [], [])
+
+
+def _skipped(unreadable: Sequence[str]) -> list[str]:
+    if not unreadable:
+        return []
+    more = f" and {len(unreadable) - NAMED} more" if len(unreadable) > NAMED else ""
+    listed = ", ".join(quote(name, 120) for name in unreadable[:NAMED])
+    files = counted(len(unreadable), "file is no record", "files are no records")
+    return [f"**Not listed:** {files} of a judgement: {listed}{more}."]
 
 
 def in_order(found: Sequence[Experiment], order: str) -> list[Experiment]:

@@ -188,10 +188,17 @@ def _release(root: Path, commit: str, date: str, subject: str) -> Release | None
     release = {"name": name, "subject": subject, "commit": commit, "date": date}
     added = ("show", "-z", "-m", "--first-parent", "--diff-filter=A", "--name-only", "--format=")
     records = names(root, *added, commit, "--", str(JUDGEMENTS))
-    judged = [found for name in records if (found := _json_at(root, commit, name))]
-    # A judgement has a record for each of its periods.
-    if len({(found.get("model"), found.get("verdict")) for found in judged}) == 1:
-        release |= {"model_sha256": judged[0]["model"], "verdict": judged[0]["verdict"]}
+    found = [_json_at(root, commit, name) or {} for name in records]
+    # A judgement has a record for each of its periods; another file may be among them.
+    judged = {
+        (model, verdict)
+        for each in found
+        if isinstance(model := each.get("model"), str)
+        and isinstance(verdict := each.get("verdict"), str)
+    }
+    if len(judged) == 1:
+        ((model, verdict),) = judged
+        release |= {"model_sha256": model, "verdict": verdict}
     try:
         return Release.model_validate(release | {"metrics": metrics})
     except ValidationError:

@@ -27,14 +27,14 @@ def experiments(
     """
     from pydantic import TypeAdapter
 
-    from slipway.catalogue.experiments import Experiment, present
-    from slipway.catalogue.experiments import experiments as find
+    from slipway.catalogue.experiments import Experiment, present, tried
     from slipway.catalogue.experiments_document import experiments_document, in_order
     from slipway.documents.output import Output
 
     root = Path()
-    found = in_order(find(root), sort)
-    document = experiments_document(found, present(root), sort)
+    known = tried(root)
+    found = in_order(known.experiments, sort)
+    document = experiments_document(found, present(root), sort, known.unreadable)
     content = TypeAdapter(list[Experiment]).dump_json(found, indent=1)
     Output(typer.echo, json, html).write([document], content)
 

@@ -67,10 +67,11 @@ def judge(
 
     Example: slipway judge --base origin/main
     """
-    from slipway.comparison.run import changed_code, judge_change
+    from slipway.comparison.run import changed_code, judge_change, remove_report
     from slipway.reports.messages import summary
     from slipway.reproduction.rebuild import recorded_model
 
+    remove_report(out)
     if lock == "not checked" and (changed := changed_code(Path())):
         typer.echo(
             f"warning: {', '.join(changed)}: changed since dvc.lock recorded build/model, so this "

@@ -15,7 +15,7 @@ from slipway.comparison import champion as champions
 from slipway.comparison import record
 from slipway.comparison.champion import Built
 from slipway.comparison.compare import ScoredBest, ScoredModel
-from slipway.comparison.report import LONGEST_TEXT, Incomparable
+from slipway.comparison.report import LONGEST_TEXT, Incomparable, Note
 from slipway.comparison.starters import is_other_table, starters_at
 from slipway.dataset.labelled import LabelledRows
 from slipway.dataset.origins import Origin
@@ -24,11 +24,15 @@ from slipway.dataset.split import Dataset
 from slipway.dataset.table import HASH
 from slipway.dataset.tables import digest, write_columns
 from slipway.errors import SlipwayError
-from slipway.repository.git import resolve
+from slipway.numbers import counted
+from slipway.repository.git import resolve, shown
 from slipway.tasks import task_of
 from slipway.training.score import MANIFEST_FILE, MODEL
 
 SCRATCH = Path("build/judge")
+
+# Of the files that are no records.
+NAMED = 3
 
 
 @dataclass(frozen=True)
@@ -183,7 +187,7 @@ def best_champions(
         return found, ""
     records = champion.built.tree / record.JUDGEMENTS
     for best in record.best_champions(records, champion.scored.sha256):
-        if best["model"] == challenger["model"]["sha256"]:
+        if best.model == challenger["model"]["sha256"]:
             continue  # it is this model
         try:
             found.append(_score_best(root, best, challenger, holdout, periods))
@@ -192,20 +196,31 @@ def best_champions(
     return found, "; ".join(errors)[:LONGEST_TEXT]
 
 
+def unreadable_records(champion: Champion) -> list[Note]:
+    """Return a note if the commit of the champion has files that should be records and are none."""
+    tree = champion.built.tree if champion.built else None
+    files = [shown(name) for name in record.unreadable(tree / record.JUDGEMENTS)] if tree else []
+    if not files:
+        return []
+    more = f" and {len(files) - NAMED} more" if len(files) > NAMED else ""
+    listed = f"{counted(len(files), 'file')}: {', '.join(files[:NAMED])}{more}"
+    return [Note(code="unreadable records", about=listed[:LONGEST_TEXT])]
+
+
 def _score_best(
     root: Path,
-    best: Mapping[str, Any],
+    best: record.Best,
     challenger: Mapping[str, Any],
     holdout: Holdout,
     periods: Sequence[tuple[Origin, str]],
 ) -> ScoredBest:
-    commit = resolve(root, str(best["commit"]))
+    commit = resolve(root, best.commit)
     with champions.tree_of(root, commit) as tree:
         if not champions.has_model(tree):
             raise SlipwayError(f"commit {commit[:7]} has no model")
         built = champions.build(root, tree)
         model = ScoredModel(None, built.manifest, commit, built.origin)
-        if model.sha256 != best["model"]:
+        if model.sha256 != best.model:
             raise SlipwayError(f"commit {commit[:7]} has another model than was judged")
         reason = incomparable(model.manifest, challenger)
         if reason:

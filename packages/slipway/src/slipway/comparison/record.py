@@ -12,11 +12,13 @@ from collections.abc import Container, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel, ConfigDict, ValidationError
+
 from slipway.comparison.report import Judgement, current
 from slipway.comparison.verdict import oriented_interval
 from slipway.dataset.tables import read_json, write_json
 from slipway.errors import SlipwayError
-from slipway.repository.git import git, names, shown
+from slipway.repository.git import git, names, read_file, shown
 
 JUDGEMENTS = Path("reports/judgements")
 
@@ -24,6 +26,52 @@ JUDGEMENTS = Path("reports/judgements")
 MOST_BEST_CHAMPIONS = 3
 
 FIELDS = ("holdout", "model", "champion", "primary", "value", "best")
+
+
+class Best(BaseModel):
+    """The best champion after a judgement, and the commit that has it."""
+
+    model_config = ConfigDict(strict=True)
+
+    model: str
+    commit: str
+    value: float | None
+
+
+class Record(BaseModel):
+    """What is read of a record, which any commit may have written; other keys are left out."""
+
+    model_config = ConfigDict(strict=True)
+
+    holdout: str
+    model: str
+    champion: str
+    primary: str
+    value: float | None
+    best: Best
+    verdict: str = ""
+    may_merge: bool = False
+
+
+def parse(content: str | bytes) -> Record | None:
+    """Return a record; None if the content is not that of one."""
+    try:
+        return Record.model_validate_json(content)
+    except (ValidationError, UnicodeEncodeError):
+        return None
+
+
+def read(path: Path) -> Record | None:
+    """Return the record of a file; None if it is none, or a link."""
+    try:
+        return None if path.is_symlink() else parse(path.read_bytes())
+    except OSError:
+        return None
+
+
+def unreadable(folder: Path) -> list[str]:
+    """Return the names of the files of a folder that should be records and are none."""
+    return [path.name for path in sorted(folder.glob("*.json")) if read(path) is None]
 
 
 def file_name(holdout: str, model: str, champion: str) -> str:
@@ -48,7 +96,9 @@ def known_names(root: Path) -> list[str]:
 
 
 def changed_records(root: Path, base: str) -> list[str]:
-    """Return the records that this change edits or deletes, which must stay as they are.
+    """Return the records that this change edits or deletes, and the files it adds that are none.
+
+    A file that was no record before may be deleted, or become one again.
 
     Raises
     ------
@@ -63,15 +113,19 @@ def changed_records(root: Path, base: str) -> list[str]:
             "fetch the commits between them: `git fetch --unshallow`",
         ) from None
     command = ("diff", "--name-only", "-z", "--no-renames", "--diff-filter=a", start, "--")
-    return [shown(name) for name in names(root, *command, str(JUDGEMENTS))]
+    changed = names(root, *command, str(JUDGEMENTS))
+    lost = {name for name in changed if parse(read_file(root, start, name) or "") is not None}
+    as_before = records_of(root, start) - {*changed}
+    added = {str(JUDGEMENTS / name) for name in unreadable(root / JUDGEMENTS)} - as_before
+    return sorted(shown(name) for name in lost | added)
 
 
-def best_champions(folder: Path, champion: str) -> list[dict[str, Any]]:
+def best_champions(folder: Path, champion: str) -> list[Best]:
     """Return the models that a champion's records name as the best so far, other than itself.
 
     Usually there is at most one. A model that was judged against several champions has more
     than one record; all of them count, so that a forged record cannot lower the requirement
-    that an honest one has set.
+    that an honest one has set. Files that are no record are left out: see `unreadable`.
 
     Parameters
     ----------
@@ -82,14 +136,15 @@ def best_champions(folder: Path, champion: str) -> list[dict[str, Any]]:
 
     Returns
     -------
-    At most `MOST_BEST_CHAMPIONS` dicts ``{"model", "commit", "value"}``.
+    At most `MOST_BEST_CHAMPIONS`.
     """
+    records = filter(None, map(read, sorted(folder.glob("*.json"))))
     bests = {
-        record["best"]["model"]: record["best"]
-        for record in _read_all(folder)
-        if champion == record["model"] != record["best"]["model"]
+        record.best.model: record.best
+        for record in records
+        if champion == record.model != record.best.model
     }
-    return [dict(bests[model]) for model in sorted(bests)][:MOST_BEST_CHAMPIONS]
+    return [bests[model] for model in sorted(bests)][:MOST_BEST_CHAMPIONS]
 
 
 def make_records(report: Judgement, champion_commit: str) -> list[dict[str, Any]]:
@@ -141,9 +196,12 @@ def save_record(record: Mapping[str, Any], root: Path, base: Container[str] = ()
     """
     name = file_name(record["holdout"], record["model"], record["champion"])
     path = root / JUDGEMENTS / name
+    in_base = str(JUDGEMENTS / name) in base
+    if path.exists() and read(path) is None:
+        return [] if in_base else [str(JUDGEMENTS / name)]
     known = read_json(path, "slipway judge") if path.exists() else None
     if isinstance(known, dict) and known.get("periods") != record["periods"]:
-        if str(JUDGEMENTS / name) in base:
+        if in_base:
             return []
         known = None
     if known is None:
@@ -159,20 +217,6 @@ def records_of(root: Path, commit: str) -> set[str]:
 
 
 def verdict_of(path: Path) -> str:
-    """Return the verdict of a record, by its name of this version."""
-    return str(current(read_json(path, "slipway judge").get("verdict")))
-
-
-def _read_all(folder: Path) -> list[dict[str, Any]]:
-    records = []
-    for path in sorted(folder.glob("*.json")):
-        record = read_json(path, "slipway judge")
-        best = record.get("best") if isinstance(record, dict) else None
-        complete = isinstance(best, dict) and best.keys() >= {"model", "commit", "value"}
-        if not complete or any(field not in record for field in FIELDS):
-            raise SlipwayError(
-                f"{path.name}: not a record of a judgement",
-                f"restore it from git, or delete it from {JUDGEMENTS}/",
-            )
-        records.append(record)
-    return records
+    """Return the verdict of a record, by its name of this version; empty if it is none."""
+    found = read(path)
+    return str(current(found.verdict)) if found else ""

@@ -182,7 +182,8 @@ class Holdout(Part):
     uses
         Which judgement on these rows this is, from 1.
     tampered
-        Records of judgements that the change has edited or deleted.
+        Records of judgements that the change has edited or deleted, and files it adds to them that
+        are none.
     """
 
     keys_sha256: Sha256
@@ -642,7 +643,13 @@ class Changes(Part):
 
 class Note(Part):
     code: Literal[
-        "own rule", "own clusters", "one holdout", "few periods", "period left out", "snapshots"
+        "own rule",
+        "own clusters",
+        "one holdout",
+        "few periods",
+        "period left out",
+        "snapshots",
+        "unreadable records",
     ]
     about: Text
 

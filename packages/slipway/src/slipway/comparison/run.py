@@ -13,7 +13,13 @@ from pydantic import ValidationError
 
 from slipway import project
 from slipway.comparison import record
-from slipway.comparison.baselines import Champion, best_champions, find_champion, read_holdout
+from slipway.comparison.baselines import (
+    Champion,
+    best_champions,
+    find_champion,
+    read_holdout,
+    unreadable_records,
+)
 from slipway.comparison.changes import changes, data_changes
 from slipway.comparison.compare import ScoredModel
 from slipway.comparison.core import Findings, Protection, judge, with_verdict
@@ -72,6 +78,8 @@ def judge_change(root: Path, base: str, out: Path, lock: str, recorded: str = ""
 
     Parameters
     ----------
+    out
+        The report. An earlier one is removed first.
     lock
         Result of `slipway verify-lock` for this tree, or ``not checked``.
     recorded
@@ -83,6 +91,7 @@ def judge_change(root: Path, base: str, out: Path, lock: str, recorded: str = ""
         git does not know the commit, or the model in ``build/model`` is missing or was not
         made from the data and parameters of this tree.
     """
+    remove_report(out)
     statuses = get_args(LockStatus)
     if lock not in statuses:
         raise SlipwayError(f"--lock {lock!r}: no such status", f"one of: {', '.join(statuses)}")
@@ -97,6 +106,12 @@ def judge_change(root: Path, base: str, out: Path, lock: str, recorded: str = ""
     report = record_judgement(report, root, commit)
     write_json(report.as_json(), out)
     return report
+
+
+def remove_report(out: Path) -> None:
+    """Remove the report of an earlier judgement, which may be about another model."""
+    if out.is_file():  # no device, such as /dev/null
+        out.unlink()
 
 
 def _judge(
@@ -142,7 +157,7 @@ def _judge(
             data=data,
             changes=changed,
             lock=lock,
-            notes=notes,
+            notes=[*notes, *unreadable_records(champion)],
             cost_curve=_cost_curve(challenger, holdout.rows, params.evaluate, dependence),
             incomparable=champion.incomparable,
             unavailable=unscored,

@@ -13,8 +13,6 @@ from functools import cache
 
 REMOTE = "data-remote/"
 
-RECORD = "reports/judgements/"
-
 CODEOWNERS = (".github/CODEOWNERS", "CODEOWNERS", "docs/CODEOWNERS")
 
 # The modules of the user's package that a model is judged by.

@@ -54,6 +54,9 @@ NOTES = {
     "snapshots": "All rows of a period have one {about}, so they are taken to be independent, and "
     "only the newest period decides. If some rows belong together, name their column in `CLUSTERS` "
     "of src/model/schema.py.",
+    "unreadable records": "**Look closely:** the base has files in reports/judgements that are no "
+    "records of judgements ({about}). They count as judgements by their names; a best champion "
+    "that one of them named is not compared with. Restore them from git, or delete them.",
 }
 
 

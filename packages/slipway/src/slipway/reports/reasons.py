@@ -41,7 +41,7 @@ def reason_of(report: Judgement, stop: Stop) -> str:
         "behaviour": f"the behaviour {quote(subject)} does not hold",
         "cost": f"the {NAMES.get(subject, 'cost')} is over its limit",
         "lock": f"dvc.lock is {subject}",
-        "record": f"the record {quote(subject)} was changed",
+        "record": f"the record {quote(subject, 120)} was changed, or is none",
         "unfair": f"groups are not treated alike ({quote(subject)})",
         "fairness inconclusive": f"groups may not be treated alike ({quote(subject)})",
     }[stop.code]
@@ -70,7 +70,8 @@ def advice_on(report: Judgement, stop: Stop) -> str:
         "behaviour": "See src/model/behaviours.py: fix the model, or the behaviour if it is wrong.",
         "cost": "Make the model smaller, or raise the limit in the section `judge` of params.yaml.",
         "lock": "Run `dvc repro` and commit dvc.lock with reports/.",
-        "record": "Restore it: `git checkout <base> -- reports/judgements`.",
+        "record": "Restore it: `git checkout <base> -- reports/judgements`. If the base does not "
+        "have it, delete it, and judge again.",
         "unfair": "See the protected groups below, and docs/fairness.md for what can be done.",
         "fairness inconclusive": "Compare on more rows, or set `fairness.on_inconclusive` in "
         "params.yaml to `go` (it takes effect once it is merged).",

@@ -287,6 +287,11 @@ def _read_scores(path: Path, origin: OriginRecord) -> np.ndarray:
     scores = read_scores(columns)
     if scores is None:
         raise SlipwayError(f"{path}: expected the columns key and score (float64)", REMEDY)
+    if scores.shape[1:] != ((len(task.classes),) if task.classes else ()):
+        has = counted(scores.shape[1], "column") if scores.ndim > 1 else "one column"
+        expected = f"one for each of {len(task.classes)} classes" if task.classes else "one"
+        what = f"{has} of scores; a {task.name} model has {expected}"
+        raise SlipwayError(f"{path}: {what}", REMEDY)
     if len(scores) != origin.rows:
         what = f"{counted(len(scores), 'row')}, and {RECORD_FILE} has {origin.rows:,}"
         raise SlipwayError(f"{path}: {what}", REMEDY)
