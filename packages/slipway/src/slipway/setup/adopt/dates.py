@@ -10,8 +10,8 @@ from itertools import product
 
 import numpy as np
 
+from slipway.setup.adopt.column import Column
 from slipway.setup.adopt.request import Decision
-from slipway.setup.adopt.table import Column
 from slipway.untrusted import code_name, shown
 
 DATE = re.compile(r"\d{1,4}(?P<mark>[./-])\d{1,2}(?P=mark)\d{2,4}\b")

@@ -8,10 +8,11 @@ import numpy as np
 
 from slipway.errors import SlipwayError
 from slipway.numbers import counted
+from slipway.setup.adopt.column import Column
 from slipway.setup.adopt.dates import unread_dates
 from slipway.setup.adopt.identity import looks_like_a_key
 from slipway.setup.adopt.request import Decision
-from slipway.setup.adopt.table import Column, Table
+from slipway.setup.adopt.table import Table
 from slipway.setup.adopt.target import plain
 from slipway.tasks import Task
 from slipway.training.diagnostics import DIAGNOSTICS

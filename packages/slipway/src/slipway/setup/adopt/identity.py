@@ -13,9 +13,10 @@ from slipway.dataset.periods import Span, local_days, starts_of, unit_of
 from slipway.errors import SlipwayError
 from slipway.metrics.clusters import FEWEST
 from slipway.numbers import counted
+from slipway.setup.adopt.column import NO_SUCH_TIME, Column
 from slipway.setup.adopt.dates import unread_dates
 from slipway.setup.adopt.request import NONE, Decision, Request, SeveralTimes, column_of
-from slipway.setup.adopt.table import NO_SUCH_TIME, Column, Table
+from slipway.setup.adopt.table import Table
 from slipway.setup.adopt.target import plain
 from slipway.untrusted import code_name, shown_name
 

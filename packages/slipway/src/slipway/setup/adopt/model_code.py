@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from slipway.setup.adopt.column import Column
 from slipway.setup.adopt.plan import Plan
-from slipway.setup.adopt.table import Column
 
 MODULES = ("__init__", "schema", "rules", "target", "slices", "behaviours", "source")
 

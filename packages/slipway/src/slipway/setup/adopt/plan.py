@@ -13,6 +13,7 @@ import numpy as np
 
 from slipway.errors import SlipwayError
 from slipway.numbers import counted
+from slipway.setup.adopt.column import Column
 from slipway.setup.adopt.features import Role, check_leaks, role_of
 from slipway.setup.adopt.identity import (
     entity_of,
@@ -22,7 +23,7 @@ from slipway.setup.adopt.identity import (
     time_of,
 )
 from slipway.setup.adopt.request import Decision, Request, column_of
-from slipway.setup.adopt.table import Column, Table
+from slipway.setup.adopt.table import Table
 from slipway.setup.adopt.target import labels_of, task_of, with_missing_labels
 from slipway.tasks import Task
 from slipway.untrusted import code_name

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 
 from slipway.errors import SlipwayError
-from slipway.setup.adopt.table import Column, Table
+from slipway.setup.adopt.column import Column
+from slipway.setup.adopt.table import Table
 from slipway.untrusted import shown_name
 
 # What an option is set to if there is no such column.

@@ -10,8 +10,9 @@ import numpy as np
 
 from slipway.errors import SlipwayError
 from slipway.numbers import counted
+from slipway.setup.adopt.column import Column
 from slipway.setup.adopt.request import Decision, Request
-from slipway.setup.adopt.table import Column, Table
+from slipway.setup.adopt.table import Table
 from slipway.tasks import NAMES, Task, declared_task
 from slipway.tasks.base import listed
 from slipway.tasks.multiclass import MOST_CLASSES
