@@ -496,16 +496,13 @@ def read_params(path: Path = Path("params.yaml")) -> Params:
     try:
         return Params.model_validate(content)
     except ValidationError as error:
-        # Inside the call: `slipway.stages` leaves it out, so no stage depends on the message.
-        raise SlipwayError(
-            explain(str(path), error)
-            if isinstance(content, dict)
-            else f"{path}: expected settings as `name: value`, got "
-            + {type(None): "nothing", str: "text"}.get(type(content), "a list or one value"),
-            _remedy(error)
-            if isinstance(content, dict)
-            else f"restore the file: `git checkout {path}`",
-        ) from None
+        if not isinstance(content, dict):
+            found = {type(None): "nothing", str: "text"}.get(type(content), "a list or one value")
+            raise SlipwayError(
+                f"{path}: expected settings as `name: value`, got {found}",
+                f"restore the file: `git checkout {path}`",
+            ) from None
+        raise SlipwayError(explain(str(path), error), _remedy(error)) from None
 
 
 def explain(path: str, error: ValidationError) -> str:

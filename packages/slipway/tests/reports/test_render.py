@@ -32,6 +32,7 @@ from slipway.errors import Refused, SlipwayError
 from slipway.reports.messages import headline, summary, worst_stop
 from slipway.reports.reasons import reason_of
 from slipway.reports.render import document_of, foot_of, render
+from slipway.reproduction.rebuild import Stopped
 from slipway.untrusted import as_markdown, quote
 
 HOSTILE = [
@@ -417,7 +418,7 @@ def test_a_validation_report_that_contradicts_itself_is_refused() -> None:
 
 def test_a_stage_that_stopped_is_named_with_its_output() -> None:
     output = ["slipway: feature `x` alone predicts the label with AUC 0.99"]
-    stopped = {"stage": "prepare", "exit_code": 1, "said": output}
+    stopped = vars(Stopped("prepare", 1, output))
     markdown = markdown_of({"changed": True, "lock": None, "stopped": stopped})
     assert markdown.startswith("### ⛔ Not judged: `prepare` refused")
     assert "alone predicts the label" in markdown

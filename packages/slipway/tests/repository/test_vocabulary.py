@@ -97,7 +97,6 @@ ALLOWED = {
     f"{TESTS}/cli/test_help.py": {"rehearse", "tell"},
     f"{TESTS}/comparison/cases.py": {"cannot tell", "harm", "says"},
     f"{TESTS}/controls/test_controls.py": {"said"},
-    f"{TESTS}/reports/test_render.py": {"said"},
     f"{TESTS}/repository/test_vocabulary.py": set(WORDS),
 }
 

@@ -114,7 +114,7 @@ class Group(TyperGroup):
 class MainGroup(Group):
     """The command `slipway`: its help ends with the commands to try first."""
 
-    def format_epilog(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002
+    def format_epilog(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002 - click's signature
         """Write `START`, broken at the width of the terminal."""
         with formatter.section("Start with"):
             formatter.write_dl(list(START.items()))
