@@ -10,10 +10,11 @@ import pytest
 from slipway import project
 from slipway.dataset.split import Dataset
 from slipway.dataset.tables import row_count, take
+from slipway.manifest import MODEL
 from slipway.project import Columns
 from slipway.repository.restore import restore
 from slipway.settings import read_params
-from slipway.training.score import MODEL, Model
+from slipway.training.score import Model
 
 ROOT = Path(__file__).parents[1]
 

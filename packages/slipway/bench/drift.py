@@ -26,8 +26,8 @@ from slipway.monitoring.alarm_calibration import alpha_for
 from slipway.monitoring.detect import Rule, detect
 from slipway.monitoring.series import coded
 from slipway.reference import domain_classifier
-from slipway.reference.manifest import Reference, Series
-from slipway.reference.profile import bin_numbers
+from slipway.reference.profile import bin_numbers, number_profile
+from slipway.reference.reference import Reference, Series
 from slipway.repository.layout import python_path
 
 SUPPORT = Path(__file__).parent / "support"
@@ -330,7 +330,7 @@ def cells(values: Any, series: Series) -> Any:
     if not series.is_number:
         return coded(values, series)
     lacking = np.isnan(values)
-    bins = bin_numbers(values, series.profile["edges"]).astype("int64")
+    bins = bin_numbers(values, number_profile(series.profile)["edges"]).astype("int64")
     return np.where(lacking, len(series.names) - 1, bins)
 
 

@@ -32,6 +32,7 @@ from slipway.dataset.dependence import Dependence
 from slipway.dataset.make import make_months
 from slipway.dataset.split import Dataset
 from slipway.fairness.measure import Scope, measure
+from slipway.manifest import MODEL
 from slipway.metrics.clusters import DAY, Clusters, Way
 from slipway.metrics.groups import Group
 from slipway.metrics.registry import Options, Sample
@@ -41,7 +42,7 @@ from slipway.project import Columns
 from slipway.settings import read_params
 from slipway.tasks.binary import Binary
 from slipway.training.backtest import Backtest
-from slipway.training.score import MODEL, Model
+from slipway.training.score import Model
 
 RUNS = int(os.environ.get("RUNS", "200"))
 

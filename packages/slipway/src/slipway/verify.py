@@ -24,6 +24,7 @@ from slipway.github.api import Api
 from slipway.github.approval import Acceptance, check_review, same_model
 from slipway.github.last_release import Base, base_of_release, first_parent
 from slipway.github.review import Review
+from slipway.manifest import MANIFEST_FILE, MODEL
 from slipway.release.verified import VERIFIED, Reviewed, Verified, check_files
 from slipway.reports.content import judgement
 from slipway.reports.messages import advice, headline
@@ -35,7 +36,6 @@ from slipway.reproduction.reproduce import LockVerdict, reproduce
 from slipway.serving.release import SHIPPED, Release, verify_model
 from slipway.training.backtest import BACKTEST
 from slipway.training.formats.registry import model_path
-from slipway.training.score import MANIFEST_FILE, MODEL
 from slipway.untrusted import as_text, quote, quote_text
 
 REPORT = Path("build/report.json")

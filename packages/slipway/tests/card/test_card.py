@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,6 +20,7 @@ from slipway.card.written import CANVAS, CARD, REQUIRED, Page, new_page, write_p
 from slipway.cli import app
 from slipway.documents.markdown import to_markdown
 from slipway.errors import SlipwayError
+from slipway.manifest import Manifest, parse_manifest
 from slipway.reports.model_card import as_file, as_json, document
 from slipway.setup.starter import OF_THE_STARTER
 from slipway.texts import read_yaml
@@ -47,9 +49,9 @@ METRIC = {
 SECRET = "Ada Lovelace"
 
 
-def manifest_of(task: str) -> dict[str, Any]:
+def manifest_of(task: str) -> Manifest:
     part = {"months": ["2026-01"], "rows": 100, "unlabelled": 3, **LABELS[task]}
-    return {
+    manifest = {
         "model": {"sha256": "ab" * 32, "format": "onnx", "bytes": 1000},
         "target": {"name": "late", "definition": "Return it.", **TARGETS[task]},
         "features": [{"name": "size"}],
@@ -60,9 +62,10 @@ def manifest_of(task: str) -> dict[str, Any]:
         "holdout": {**part, "keys_sha256": "ef" * 32, "first": SECRET},
         "libraries": {"numpy": "2.4.6"},
         "requirements_sha256": "01" * 32,
-        "golden": [{"row": {"size": SECRET}}],
+        "golden": [{"row": {"size": SECRET}, "probability": 0.5}],
         **({"threshold": 0.3} if task == "binary" else {}),
     }
+    return parse_manifest(json.dumps(manifest).encode())
 
 
 def card_of(task: str, root: Path | None = None) -> Card:

@@ -16,6 +16,7 @@ from slipway.comparison.compare import Compared, Rows, ScoredBest, ScoredModel
 from slipway.comparison.core import Findings, judge
 from slipway.comparison.report import Judgement, Period, Rule
 from slipway.comparison.verdict import reliability
+from slipway.manifest import parse_manifest
 from slipway.metrics import paired
 from slipway.metrics.clusters import DAY, Clusters, Way
 from slipway.metrics.groups import Group, Groups
@@ -76,7 +77,9 @@ def side(scores: np.ndarray | None, name: str, **manifest: Any) -> ScoredModel:
         "threshold": 0.3,
         "train": {"months": list(LEARNED), "rows": 100_000, "positives": 20_000},
     }
-    return ScoredModel(scores, facts | manifest, name * 40, "restored by hash")
+    return ScoredModel(
+        scores, parse_manifest(json.dumps(facts | manifest).encode()), name * 40, "restored by hash"
+    )
 
 
 def rule_of(**changes: Any) -> Rule:

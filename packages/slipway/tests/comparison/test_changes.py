@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -11,9 +10,9 @@ from tests.services.repository import edit_params
 
 from slipway.comparison.changes import changes, data_changes, distance
 from slipway.comparison.report import Change
+from slipway.manifest import read_manifest
 from slipway.reference.profile import profile
 from slipway.repository.worktrees import run
-from slipway.training.score import read_manifest
 
 RANDOM = np.random.default_rng(4)
 NORMAL = RANDOM.standard_normal(20_000).astype("float32")
@@ -81,13 +80,13 @@ def test_what_is_protected_is_named_whole_and_the_gravest_first(repository: Path
 
 def test_data_that_differ_are_described_by_month_file_column_and_rate(repository: Path) -> None:
     before = read_manifest(repository / "build/model")
-    after: dict[str, Any] = read_manifest(repository / "build/model")
+    after = read_manifest(repository / "build/model")
     after["data"] = {"md5": "0" * 32 + ".dir", "months": [*before["data"]["months"][1:], "2013-10"]}
     after["train"] |= {"rows": 100, "positives": 50}
     del after["reference"]["visib"]
     after["reference"]["colour"] = profile(texts(1.0))
     after["reference"]["carrier"] = profile(texts(0.5, 0.5))
-    after["reference"]["temp"] |= {"missing": after["reference"]["temp"]["rows"] // 2}
+    after["reference"]["temp"]["missing"] = after["reference"]["temp"]["rows"] // 2
     (repository / "data/2013-01.parquet").unlink()
     (repository / "data/2013-10.parquet").write_bytes(b"new")
     run(["dvc", "add", "-q", "data"], repository)

@@ -18,11 +18,11 @@ from slipway.comparison.report import Incomparable
 from slipway.comparison.run import changed_code, judge_change
 from slipway.dataset.tables import digest, read_columns, write_columns
 from slipway.errors import SlipwayError
+from slipway.manifest import MODEL, Manifest
 from slipway.reports.check import check, read_report
 from slipway.repository.git import resolve
 from slipway.repository.restore import Missing, restore
 from slipway.repository.worktrees import run
-from slipway.training.score import MODEL
 
 JUDGEMENTS = "reports/judgements"
 
@@ -173,7 +173,7 @@ def test_a_column_that_the_champion_cannot_read_is_named(repository: Path, tmp_p
 
 
 def test_a_champion_that_learned_from_the_holdout_cannot_be_compared() -> None:
-    def manifest(target: str, learned: list[str], held_out: list[str]) -> dict[str, Any]:
+    def manifest(target: str, learned: list[str], held_out: list[str]) -> Manifest:
         return {
             "target": {"name": target},
             "train": {"months": learned},
@@ -202,7 +202,7 @@ def test_a_champion_that_learned_from_the_holdout_cannot_be_compared() -> None:
 def test_a_champion_that_has_learned_a_day_of_the_holdout_is_not_compared(
     learned: list[str], held_out: list[str], found: str | None
 ) -> None:
-    manifests: list[dict[str, Any]] = [
+    manifests: list[Manifest] = [
         {
             "target": {"name": "late"},
             "train": {"months": months},
@@ -213,7 +213,7 @@ def test_a_champion_that_has_learned_a_day_of_the_holdout_is_not_compared(
     champion, challenger = manifests
     reason = incomparable(champion, challenger)
     assert (reason and reason.detail) == found
-    same = challenger | {"holdout": challenger["holdout"] | {"keys_sha256": "a"}}
+    same: Manifest = {**challenger, "holdout": {**challenger["holdout"], "keys_sha256": "a"}}
     assert incomparable(champion, same) is None or learned != ["learned"]
 
 

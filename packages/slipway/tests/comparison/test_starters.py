@@ -13,15 +13,25 @@ from slipway.comparison.report import Judgement
 from slipway.comparison.starters import FILE, is_other_table, starters, starters_at
 from slipway.comparison.verdict import decide
 from slipway.errors import Refused
+from slipway.manifest import Manifest
 from slipway.reports.check import check
 from slipway.repository.layout import MACHINE_CODE, PACKAGE
 from slipway.repository.worktrees import run
+from slipway.schema.checks import ColumnSpec
 
 STARTER = min(starters())
 
 
-def manifest(target: str, *names: str) -> dict[str, object]:
-    return {"target": {"name": target}, "inputs": [{"name": name} for name in names]}
+def manifest(target: str, *names: str) -> Manifest:
+    of_any: ColumnSpec = {
+        "name": "",
+        "type": "number",
+        "dtype": "float64",
+        "nullable": False,
+        "unique": False,
+        "rules": [],
+    }
+    return {"target": {"name": target}, "inputs": [{**of_any, "name": name} for name in names]}
 
 
 @pytest.mark.parametrize(
@@ -34,7 +44,7 @@ def manifest(target: str, *names: str) -> dict[str, object]:
     ],
 )
 def test_another_table_has_another_target_or_lacks_a_column(
-    other: dict[str, object], is_other: bool
+    other: Manifest, is_other: bool
 ) -> None:
     assert is_other_table(manifest("late", "a", "b"), other) == is_other
 

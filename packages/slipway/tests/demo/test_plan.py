@@ -19,12 +19,12 @@ from slipway.comparison.starters import starters
 from slipway.dataset.tables import write_json
 from slipway.dataset.validate import validate_files
 from slipway.errors import SlipwayError
+from slipway.manifest import MANIFEST_FILE, MODEL
 from slipway.settings import read_params
 from slipway.setup.demo import plan as plans
 from slipway.setup.demo.plan import STARTER, Change, plan_of, write_holdout
 from slipway.setup.demo.scenario import Scenario
 from slipway.setup.demo.steps import REPORTS, first_to_merge, judging, live
-from slipway.training.score import MANIFEST_FILE, MODEL
 
 CANDIDATES = [{"iterations": 50}, {"learning_rate": 0.5}, {"seed": 1}]
 

@@ -34,6 +34,7 @@ from xgboost import XGBClassifier, XGBRegressor
 from slipway.errors import SlipwayError
 from slipway.explain.explainer import Explainer
 from slipway.explain.explanation import Explanation, NotInstalled, require_packages
+from slipway.manifest import Manifest
 from slipway.training.formats.registry import FORMATS
 from slipway.training.score import Model
 
@@ -254,7 +255,7 @@ def model_of(fitted: Any, task: str, format_name: str, features: Frame) -> tuple
     }
     exported = FORMATS[format_name].export(fitted, types)
     classes = ["low", "middle", "high"] if task == "multiclass" else []
-    manifest = {
+    manifest: Manifest = {
         "model": {
             "format": format_name,
             "sha256": sha256(exported.content).hexdigest(),

@@ -21,11 +21,11 @@ from slipway.errors import SlipwayError
 from slipway.export.mlflow_export import Exported, export
 from slipway.export.mlflow_store import KEY, MISSING, Store
 from slipway.export.runs import DRIFT
+from slipway.manifest import MODEL, Golden, read_manifest
 from slipway.release.records import Record
 from slipway.repository.git import git, resolve
 from slipway.repository.restore import restore
 from slipway.repository.worktrees import run
-from slipway.training.score import MODEL, read_manifest
 
 LOST = "f" * 40
 WEEKS = {"2026-01-07": 0.41, "2026-01-14": 0.44}
@@ -52,7 +52,7 @@ class Models:
     root: Path
     champion: str
     challenger: str
-    golden: tuple[list[dict[str, Any]], list[dict[str, Any]]]
+    golden: tuple[list[Golden], list[Golden]]
 
 
 def record(commit: str, model: str, day: int) -> Any:
@@ -106,7 +106,7 @@ def models(small_repository: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     run(["dvc", "repro", "-q", "train"], root)
     other = read_manifest(root / MODEL)
     challenger = other["model"]["sha256"]
-    judged = {"holdout": "1" * 12, "model": challenger, "champion": champion}
+    judged: dict[str, object] = {"holdout": "1" * 12, "model": challenger, "champion": champion}
     judged |= {"best": {"model": champion, "commit": released, "value": 0.4}}
     judged |= {"primary": "log_loss", "value": 0.39, "verdict": "not worse", "may_merge": True}
     name = f"{'1' * 12}-{challenger[:12]}-{champion[:12]}.json"

@@ -48,6 +48,7 @@ from tests.formats.conftest import Table
 from xgboost import XGBClassifier, XGBRegressor
 
 from slipway.errors import SlipwayError
+from slipway.manifest import MANIFEST_FILE
 from slipway.training.formats import boosting
 from slipway.training.formats import choose as choosing
 from slipway.training.formats.choose import (
@@ -59,7 +60,7 @@ from slipway.training.formats.choose import (
 )
 from slipway.training.formats.format import NotExported
 from slipway.training.formats.packages import served_packages
-from slipway.training.score import MANIFEST_FILE, Model, feature_type
+from slipway.training.score import Model, feature_type
 
 TABLE = "a b c"
 

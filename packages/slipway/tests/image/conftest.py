@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
@@ -18,12 +17,12 @@ from tests.services.projects import ROOT
 from tests.services.repository import commit
 
 from slipway.docker import Container, docker
+from slipway.manifest import MODEL, Golden, read_manifest
 from slipway.release.build import BuiltBento
 from slipway.release.image.build import assemble, labels
 from slipway.release.image.context import Context, lay_out
 from slipway.release.image.packages import Site
 from slipway.release.machine import unpack_machine
-from slipway.training.score import MODEL, read_manifest
 
 TOKEN = "correct horse"
 SECONDS = 180
@@ -83,7 +82,7 @@ def service(service_image: ServiceImage) -> Iterator[Service]:
 
 
 @pytest.fixture(scope="session")
-def golden(service_image: ServiceImage) -> list[dict[str, Any]]:
+def golden(service_image: ServiceImage) -> list[Golden]:
     return list(read_manifest(service_image.tree / MODEL)["golden"])
 
 

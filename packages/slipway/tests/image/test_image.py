@@ -13,8 +13,8 @@ from tests.image.conftest import SECONDS, TOKEN, container, ready, wait_until
 
 from slipway.dataset.tables import digest, read_json
 from slipway.docker import docker
+from slipway.manifest import MODEL
 from slipway.release.image.contents import look_inside
-from slipway.training.score import MODEL
 
 
 @pytest.fixture(scope="module")

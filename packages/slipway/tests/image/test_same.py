@@ -10,9 +10,9 @@ import pytest
 
 from slipway.docker import docker
 from slipway.errors import SlipwayError
+from slipway.manifest import MODEL
 from slipway.release.image.build import build_image, check_inside
 from slipway.release.image.contents import look_inside
-from slipway.training.score import MODEL
 
 
 def layers(image):

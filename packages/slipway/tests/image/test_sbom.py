@@ -11,8 +11,8 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from slipway.docker import docker
+from slipway.manifest import MODEL, read_manifest
 from slipway.release.image.packages import Platform
-from slipway.training.score import MODEL, read_manifest
 
 
 @pytest.fixture(scope="module")

@@ -16,9 +16,9 @@ from tests.services.engine import BuildVariant, ServiceImage
 from tests.services.repository import edit_params
 
 from slipway.dataset.tables import digest
+from slipway.manifest import MODEL, read_manifest
 from slipway.predictions.reader import read_log
 from slipway.repository.layout import MACHINE_CODE
-from slipway.training.score import MODEL, read_manifest
 
 API, SCORE = "slipway/serving/api.py", "slipway/training/score.py"
 SECONDS = 120

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from slipway.manifest import Manifest
 from slipway.monitoring.holdout_calibration import HoldoutCalibration
 from slipway.monitoring.label_monitors import BinaryMonitor
 from slipway.monitoring.labelled import Join, WeeklyPredictions
@@ -23,7 +24,7 @@ RATE = 0.1
 
 WEEKS = 52
 
-MANIFEST = {
+MANIFEST: Manifest = {
     "event_time": "asked_for",
     "threshold": THRESHOLD,
     "holdout": {"rows": 10_000, "positives": 3_060},

@@ -12,6 +12,7 @@ from slipway.monitoring import alarm_calibration
 from slipway.monitoring.alarms import episodes, onset
 from slipway.monitoring.detect import Rule
 from slipway.reference.domain_classifier import auc, design, kinds_of, limit
+from slipway.reference.history import PastWeeks
 
 # As `slipway drift` has it for a model with fifteen columns.
 ALPHA = alarm_calibration.alpha_for(0.1, 22)
@@ -136,7 +137,13 @@ def test_columns_that_go_together_otherwise_are_found_though_none_has_moved(rows
     kept = rows_of(rng, 6_000, 0.6)
     kinds = kinds_of(kept, missing)
     old = design(kept, kinds)
-    memory = {"weeks": 36, "auc": 0.5, "spread": 0.01, "rows": rows, "reference_rows": 6_000}
+    memory: PastWeeks = {
+        "weeks": 36,
+        "auc": 0.5,
+        "spread": 0.01,
+        "rows": rows,
+        "reference_rows": 6_000,
+    }
     top = max(limit(memory, rows, 6_000, ALPHA), 0.55)
 
     found = [auc(old, design(rows_of(rng, rows, together), kinds), kinds) > top for _ in range(5)]

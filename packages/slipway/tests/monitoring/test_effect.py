@@ -9,7 +9,7 @@ from tests.monitoring.worlds import PAST, Variation, draw_counts, number, pushes
 
 from slipway.monitoring.distances import measure
 from slipway.reference.history import Overdispersion, overdispersion_of
-from slipway.reference.profile import bin_numbers, profile
+from slipway.reference.profile import bin_numbers, number_profile, profile
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ def test_a_column_that_never_varies_is_in_order_while_it_stays_so(shares):
 
 def test_a_number_that_went_through_json_falls_into_the_bin_it_came_from():
     values = np.repeat(np.array([0.1, 55.94, 57.02, 101.7], "float32"), 100)
-    reference = profile(values)
+    reference = number_profile(profile(values))
     through_json = np.array([float(str(value)) for value in values])
 
     bins = bin_numbers(through_json, reference["edges"])

@@ -14,7 +14,7 @@ from tests.monitoring.traffic import MODEL, NOW, START, draw, moments_of, rememb
 from slipway.monitoring.counting import Form, count_by_day
 from slipway.monitoring.report import schema
 from slipway.predictions import reader
-from slipway.reference.manifest import Reference
+from slipway.reference.reference import Reference
 from slipway.workers import ADDRESS
 
 OTHER = "b" * 64

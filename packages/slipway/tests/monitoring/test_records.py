@@ -18,7 +18,7 @@ from slipway.predictions import reader
 from slipway.predictions.files import Skipped
 from slipway.predictions.reader import Batch, read_batches
 from slipway.predictions.record import FIELDS, to_line
-from slipway.reference.manifest import Reference
+from slipway.reference.reference import Reference
 
 INPUTS = [
     {"name": "id", "type": "integer", "unique": True},

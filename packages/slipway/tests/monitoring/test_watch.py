@@ -17,7 +17,7 @@ from slipway.documents.text import to_text
 from slipway.errors import SlipwayError
 from slipway.monitoring.document import drift_document
 from slipway.predictions.record import stamp
-from slipway.reference.manifest import Reference
+from slipway.reference.reference import Reference
 
 SINCE = 2_000  # the first of 100 rows on 21 June
 

@@ -26,8 +26,7 @@ from slipway.tasks.binary import Binary
 from slipway.tasks.multiclass import Multiclass
 from slipway.training.backtest import BACKTEST, Backtest, backtest
 from slipway.training.prepare import prepare
-from slipway.training.score import Model
-from slipway.training.scores import score_columns
+from slipway.training.score import Model, score_columns
 from slipway.training.train import train
 
 Edit = Callable[[Path], object]

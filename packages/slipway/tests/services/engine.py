@@ -22,12 +22,12 @@ from tests.services.repository import commit, edit_params
 from tests.services.servers import free_port, program, running
 
 from slipway.docker import docker
+from slipway.manifest import MODEL
 from slipway.release.image.build import WORK, build_image
 from slipway.release.image.context import APP
 from slipway.release.image.packages import Platform, install
 from slipway.release.image.record import IMAGE, ImageRecord
 from slipway.serving.release import RELEASE_FILE
-from slipway.training.score import MODEL
 
 BASE = "slipway-test-base:bookworm"
 

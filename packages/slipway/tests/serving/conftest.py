@@ -21,6 +21,7 @@ from tests.services.projects import FLIGHTS, ROOT
 from tests.services.repository import copy_code
 
 from slipway.dataset.make import write_month
+from slipway.manifest import Golden
 from slipway.predictions.reader import read_log
 from slipway.serving.start import serving
 from slipway.settings import read_params
@@ -99,13 +100,13 @@ def model(tree: Path) -> Model:
 
 
 @pytest.fixture(scope="session")
-def golden(model: Model) -> list[dict[str, Any]]:
+def golden(model: Model) -> list[Golden]:
     """Rows with the probabilities that the training environment gave them."""
     return list(model.manifest["golden"])
 
 
 @pytest.fixture
-def row(golden: list[dict[str, Any]]) -> dict[str, Any]:
+def row(golden: list[Golden]) -> dict[str, Any]:
     """A row that is in order; the test may spoil it."""
     return dict(golden[0]["row"])
 

@@ -19,12 +19,12 @@ from tests.services.repository import commit as commit_all
 
 from slipway.dataset.tables import digest, read_json
 from slipway.errors import SlipwayError
+from slipway.manifest import MODEL
 from slipway.release.build import build
 from slipway.release.machine import unpack_machine
 from slipway.repository.layout import MACHINE_CODE
 from slipway.reproduction.lock import folder_md5
 from slipway.serving.start import free_port, serving
-from slipway.training.score import MODEL
 
 SOURCE = ROOT / MACHINE_CODE
 

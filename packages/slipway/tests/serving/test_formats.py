@@ -12,10 +12,10 @@ from tests.services.projects import ROOT
 from tests.services.repository import commit as commit_all
 
 from slipway.errors import SlipwayError
+from slipway.manifest import read_manifest
 from slipway.release.build import build
 from slipway.repository.worktrees import run
 from slipway.serving.start import serving
-from slipway.training.score import read_manifest
 
 # It has no converter to ONNX, since the pipeline in it takes columns.
 CALIBRATED = """

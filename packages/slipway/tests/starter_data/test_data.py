@@ -15,9 +15,10 @@ from tests.services.projects import ROOT, STARTER_DATA, STARTER_PATH, holds_star
 from slipway.comparison.starters import starters
 from slipway.dataset.make import default_months, make_months
 from slipway.errors import INCONCLUSIVE, YES
+from slipway.manifest import MODEL
 from slipway.repository.restore import restore
 from slipway.repository.worktrees import copy_of_worktree
-from slipway.training.score import MODEL, Model
+from slipway.training.score import Model
 
 SLIPWAY = Path(sys.executable).with_name("slipway")
 

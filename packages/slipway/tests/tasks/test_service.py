@@ -18,6 +18,7 @@ from tests.services.batches import batch_records, check_batch
 from tests.services.mlflow import pyfunc_of
 from tests.services.projects import ROOT
 
+from slipway.manifest import Manifest
 from slipway.predictions.answers import (
     Answers,
     BinaryAnswers,
@@ -44,7 +45,7 @@ class Served:
     """A running service, its manifest and its log."""
 
     url: str
-    manifest: dict[str, Any]
+    manifest: Manifest
     log: Path
     rows: Path
 
@@ -218,7 +219,7 @@ def test_answers_are_the_same_up_to_the_rounding_of_the_score(
     assert is_same_answer(given, {"probability": 0.25, "decision": False}) is expected
 
 
-def classes(*names: object) -> MulticlassAnswers:
+def classes(*names: str | float) -> MulticlassAnswers:
     return MulticlassAnswers({"target": {"classes": list(names)}})
 
 

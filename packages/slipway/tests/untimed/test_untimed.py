@@ -14,10 +14,10 @@ from tests.tasks.test_pipeline import slipway
 from slipway.comparison.baselines import incomparable
 from slipway.comparison.report import Judgement
 from slipway.documents.markdown import to_markdown
+from slipway.manifest import Manifest, Part, read_manifest
 from slipway.reports.check import check
 from slipway.reports.model_card import card
 from slipway.repository.worktrees import run
-from slipway.training.score import read_manifest
 
 
 def judged(root: Path, base: str) -> Judgement:
@@ -69,11 +69,11 @@ def test_with_added_rows_the_champion_is_fitted_and_scored_on_the_same_folds(
     ],
 )
 def test_a_champion_is_compared_if_it_held_out_the_same_entities_or_rows(
-    champion: dict[str, str], code: str | None, visits: Path
+    champion: Part, code: str | None, visits: Path
 ) -> None:
     manifest = read_manifest(visits / "build/model")
     assert manifest["holdout"]["by"] == "hash of patient, 0.2"
-    before = manifest | {"holdout": manifest["holdout"] | champion}
+    before: Manifest = {**manifest, "holdout": {**manifest["holdout"], **champion}}
     found = incomparable(before, manifest)
     assert (found and found.code) == code
 

@@ -17,11 +17,11 @@ from tests.workflows.api import ID
 
 from slipway.dataset.tables import digest
 from slipway.docker import docker
+from slipway.manifest import MODEL
 from slipway.release.image.record import ImageRecord
 from slipway.release.image.registry import push_image
 from slipway.release.verified import Verified
 from slipway.repository.worktrees import run
-from slipway.training.score import MODEL
 
 if TYPE_CHECKING:
     from tests.workflows.conftest import Act, Outcome

@@ -17,6 +17,7 @@ from slipway.audit.find import Found
 from slipway.comparison.champion import Built, build, has_model, tree_of
 from slipway.dataset.tables import write_columns
 from slipway.errors import SlipwayError
+from slipway.manifest import Manifest
 from slipway.predictions.answers import Answers, Fields, answers_of, flat_score, is_same_answer
 from slipway.predictions.personal import require_rows
 from slipway.repository.git import PREFIX, resolve
@@ -47,7 +48,7 @@ class Decider:
 
     built: Built
     answers: Answers
-    manifest: Mapping[str, Any]
+    manifest: Manifest
 
     def answer(self, rows: Sequence[Mapping[str, Any]]) -> list[Fields]:
         """Return the answers to rows, as they were sent.

@@ -137,7 +137,8 @@ def _of_category(found: Found, field: str, values: Sequence[str], model: Decider
 
 def _of_number(found: Found, column: Mapping[str, Any], model: Decider) -> Boundary:
     field, own = column["name"], found.record["input"].get(column["name"])
-    edges = model.manifest["reference"].get(field, {}).get("edges", ())
+    profile = model.manifest["reference"].get(field)
+    edges = profile["edges"] if profile and profile["type"] == "number" else []
     ends = [*edges, *([own] if own is not None else [])]
     if not ends:
         raise SlipwayError(

@@ -46,6 +46,7 @@ from slipway.batch.records import (
 from slipway.dataset.csv_format import CsvFormat, Stated
 from slipway.dataset.zone import stated_zone
 from slipway.errors import NO, YES, SlipwayError
+from slipway.manifest import read_manifest
 from slipway.numbers import counted
 from slipway.predictions.answers import Answers, answers_of
 from slipway.predictions.personal import Mask
@@ -56,7 +57,7 @@ from slipway.serving.human_review import Review, known_categories
 from slipway.serving.release import Release
 from slipway.tasks import task_of
 from slipway.times import parse_time
-from slipway.training.score import Model, read_manifest
+from slipway.training.score import Model
 from slipway.workers import has_cluster, workers
 
 if TYPE_CHECKING:

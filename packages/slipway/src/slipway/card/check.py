@@ -17,6 +17,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
 from slipway.card.written import CARD, Page
 from slipway.errors import SlipwayError
+from slipway.manifest import Manifest
 from slipway.tasks import task_of
 from slipway.untrusted import shown
 
@@ -88,7 +89,7 @@ class Findings:
         return bool(self.open or self.wrong)
 
 
-def check_card(root: Path, manifest: Mapping[str, Any]) -> Findings:
+def check_card(root: Path, manifest: Manifest) -> Findings:
     """Return what is open or wrong in the card of a tree.
 
     Raises
@@ -99,7 +100,7 @@ def check_card(root: Path, manifest: Mapping[str, Any]) -> Findings:
     return check_content(Page.read(root, CARD), manifest)
 
 
-def check_content(page: Page | None, manifest: Mapping[str, Any] | None) -> Findings:
+def check_content(page: Page | None, manifest: Manifest | None) -> Findings:
     """Return what is open or wrong in a page.
 
     Parameters
@@ -122,7 +123,7 @@ def report(findings: Findings) -> str:
     return "\n".join([*findings.wrong, *findings.open])
 
 
-def _contradictions(page: Page, manifest: Mapping[str, Any]) -> Iterator[str]:
+def _contradictions(page: Page, manifest: Manifest) -> Iterator[str]:
     truth = _truth(manifest)
     for key, claimed in _claims(page):
         if key not in truth:
@@ -137,7 +138,7 @@ def _contradictions(page: Page, manifest: Mapping[str, Any]) -> Iterator[str]:
             )
 
 
-def _truth(manifest: Mapping[str, Any]) -> Mapping[str, object]:
+def _truth(manifest: Manifest) -> Mapping[str, object]:
     """Return the claims that a model can be compared with."""
     task = task_of(manifest)
     return {

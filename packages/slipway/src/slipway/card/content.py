@@ -13,9 +13,9 @@ from typing import Any
 
 from slipway.card.written import CARD, Page
 from slipway.dataset.tables import read_json
+from slipway.manifest import MODEL, Manifest, read_manifest
 from slipway.metrics.registry import headline_of
 from slipway.tasks import Task, task_of
-from slipway.training.score import MODEL, read_manifest
 
 METRICS = Path("reports/metrics.json")
 SLICES = Path("reports/plots/slices.csv")
@@ -39,7 +39,7 @@ class Card:
         The written part; None if it is missing.
     """
 
-    manifest: Mapping[str, Any]
+    manifest: Manifest
     metrics: Mapping[str, Any]
     slices: Sequence[Mapping[str, str]]
     page: Page | None

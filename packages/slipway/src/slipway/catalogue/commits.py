@@ -8,12 +8,12 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from slipway.manifest import MODEL
 from slipway.predictions.answers import Fields
 from slipway.repository.git import git, read_file
 from slipway.repository.pointers import LOCK, POINTER
 from slipway.reproduction.lock import outputs
 from slipway.texts import parse_yaml
-from slipway.training.score import MODEL
 
 REQUIREMENTS = "requirements.lock"
 

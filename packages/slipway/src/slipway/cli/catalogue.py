@@ -105,8 +105,8 @@ def card(
     from slipway.card.written import CARD, new_page
     from slipway.documents.output import Output
     from slipway.errors import NO, YES
+    from slipway.manifest import MODEL, read_manifest
     from slipway.reports import model_card
-    from slipway.training.score import MODEL, read_manifest
 
     root = Path()
     if new:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -24,10 +23,10 @@ from slipway.dataset.split import Dataset
 from slipway.dataset.table import HASH
 from slipway.dataset.tables import digest, write_columns
 from slipway.errors import SlipwayError
+from slipway.manifest import MANIFEST_FILE, MODEL, Manifest
 from slipway.numbers import counted
 from slipway.repository.git import resolve, shown
 from slipway.tasks import task_of
-from slipway.training.score import MANIFEST_FILE, MODEL
 
 SCRATCH = Path("build/judge")
 
@@ -67,7 +66,7 @@ class Holdout:
     file: Path
 
 
-def read_holdout(dataset: Dataset, manifest: Mapping[str, Any]) -> Holdout:
+def read_holdout(dataset: Dataset, manifest: Manifest) -> Holdout:
     """Return the labelled rows of the holdout, and write them for the champion's own code.
 
     Raises
@@ -88,7 +87,7 @@ def read_holdout(dataset: Dataset, manifest: Mapping[str, Any]) -> Holdout:
 
 @contextmanager
 def find_champion(
-    root: Path, commit: str, holdout: Holdout, challenger: Mapping[str, Any]
+    root: Path, commit: str, holdout: Holdout, challenger: Manifest
 ) -> Iterator[Champion]:
     """Yield the model of the base commit, scored; its files exist until the context ends."""
     with champions.tree_of(root, commit) as tree:
@@ -117,7 +116,7 @@ def find_champion(
         yield Champion(scored, reason, built)
 
 
-def incomparable(champion: Mapping[str, Any], challenger: Mapping[str, Any]) -> Incomparable | None:
+def incomparable(champion: Manifest, challenger: Manifest) -> Incomparable | None:
     """Return why no rows give a fair comparison of two models, by their manifests."""
     if _target(champion) != _target(challenger):
         detail = _other_target(champion, challenger)[:LONGEST_TEXT]
@@ -128,7 +127,7 @@ def incomparable(champion: Mapping[str, Any], challenger: Mapping[str, Any]) -> 
     return None
 
 
-def _other_target(champion: Mapping[str, Any], challenger: Mapping[str, Any]) -> str:
+def _other_target(champion: Manifest, challenger: Manifest) -> str:
     """Return what the champion predicts; of the same name, with the task or the quantile."""
     name, task = str(champion["target"]["name"]), task_of(champion)
     if name != challenger["target"]["name"]:
@@ -136,13 +135,13 @@ def _other_target(champion: Mapping[str, Any], challenger: Mapping[str, Any]) ->
     return f"{name} ({task.name if task.quantile is None else f'{task.quantile:g} quantile'})"
 
 
-def _target(manifest: Mapping[str, Any]) -> tuple[object, ...]:
+def _target(manifest: Manifest) -> tuple[object, ...]:
     """Return what must be equal for scores to be comparable."""
     task = task_of(manifest)
     return manifest["target"]["name"], task.name, task.classes, task.quantile
 
 
-def _learned_from(champion: Mapping[str, Any], challenger: Mapping[str, Any]) -> str:
+def _learned_from(champion: Manifest, challenger: Manifest) -> str:
     """Return which periods of the challenger's holdout the champion has learned from.
 
     Without periods it may have, unless it held out the same rows, or rows by the same hash of their
@@ -170,7 +169,7 @@ def _has_day(period: str, days: np.ndarray) -> bool:
 def best_champions(
     root: Path,
     champion: Champion,
-    challenger: Mapping[str, Any],
+    challenger: Manifest,
     holdout: Holdout,
     periods: Sequence[tuple[Origin, str]],
 ) -> tuple[list[ScoredBest], str]:
@@ -210,7 +209,7 @@ def unreadable_records(champion: Champion) -> list[Note]:
 def _score_best(
     root: Path,
     best: record.Best,
-    challenger: Mapping[str, Any],
+    challenger: Manifest,
     holdout: Holdout,
     periods: Sequence[tuple[Origin, str]],
 ) -> ScoredBest:

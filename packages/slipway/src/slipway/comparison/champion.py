@@ -10,12 +10,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from slipway.dataset.tables import digest, read_columns
 from slipway.errors import SlipwayError, describe_exit
+from slipway.manifest import MODEL, Manifest, read_manifest
 from slipway.repository.committed import check_repository
 from slipway.repository.erasures import ERASURES, erasure_of_data, read_erasures
 from slipway.repository.git import worktree
@@ -27,8 +27,7 @@ from slipway.repository.worktrees import environment, run, share_cache
 from slipway.reproduction.lock import folder_md5, outputs
 from slipway.texts import read_text
 from slipway.training.backtest import BACKTEST, Backtest
-from slipway.training.score import MODEL, read_manifest
-from slipway.training.scores import read_scores
+from slipway.training.score import read_scores
 from slipway.uv import settings_of_pip
 
 ENVIRONMENTS = Path("build/environments")
@@ -57,7 +56,7 @@ class Built:
         return self.tree / MODEL
 
     @property
-    def manifest(self) -> dict[str, Any]:
+    def manifest(self) -> Manifest:
         return read_manifest(self.model)
 
     def score(self, rows: Path, out: Path) -> tuple[np.ndarray | None, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -27,10 +27,14 @@ from slipway.comparison.report import (
 from slipway.protected.changes import find_dangers
 from slipway.protected.packages import Change as PackageChange
 from slipway.protected.paths import JUDGES
-from slipway.reference.profile import PREDICTED
+from slipway.reference.profile import PREDICTED, number_profile
 from slipway.repository.git import names, read_file, shown
 from slipway.repository.worktrees import run
 from slipway.texts import parse_yaml, read_yaml
+
+if TYPE_CHECKING:
+    from slipway.manifest import Manifest, Part
+    from slipway.reference.profile import NumberProfile, Profile
 
 # Smallest reported change in the share of missing values.
 MISSING_SHIFT = 0.005
@@ -85,9 +89,7 @@ def changes(root: Path, base: str) -> Changes:
     )
 
 
-def data_changes(
-    root: Path, base: str, before: Mapping[str, Any], after: Mapping[str, Any]
-) -> DataChanges:
+def data_changes(root: Path, base: str, before: Manifest, after: Manifest) -> DataChanges:
     """Return how the data of two models differ, by their manifests.
 
     Distributions and missing values are those of the two holdouts.
@@ -119,11 +121,11 @@ def data_changes(
     )
 
 
-def _inputs(reference: Mapping[str, Any]) -> Mapping[str, Any]:
+def _inputs(reference: Mapping[str, Profile]) -> dict[str, Profile]:
     return {name: profile for name, profile in reference.items() if name not in PREDICTED}
 
 
-def distance(old: Mapping[str, Any], new: Mapping[str, Any]) -> float:
+def distance(old: Profile, new: Profile) -> float:
     """Return the distance of two profiles of a column: 0 if equal, 1 if nothing is in common.
 
     Numbers: the largest difference of their cumulative distributions at the old bin edges.
@@ -134,50 +136,49 @@ def distance(old: Mapping[str, Any], new: Mapping[str, Any]) -> float:
     totals = sum(_counts(old)), sum(_counts(new))
     if not all(totals):
         return 0.0 if totals[0] == totals[1] else 1.0
-    if old["type"] == "category":
+    if old["type"] == "category" and new["type"] == "category":
         names = old["counts"].keys() | new["counts"].keys()
         gaps = (
             old["counts"].get(name, 0) / totals[0] - new["counts"].get(name, 0) / totals[1]
             for name in sorted(names)
         )
         return float(sum(map(abs, gaps)) / 2)
-    edges = np.asarray(old["edges"])
-    return float(np.abs(_cumulative(old, edges) - _cumulative(new, edges)).max(initial=0))
+    before, after = number_profile(old), number_profile(new)
+    edges = np.asarray(before["edges"])
+    return float(np.abs(_cumulative(before, edges) - _cumulative(after, edges)).max(initial=0))
 
 
-def _cumulative(profile: Mapping[str, Any], at: np.ndarray) -> np.ndarray:
+def _cumulative(profile: NumberProfile, at: np.ndarray) -> np.ndarray:
     shares = np.cumsum(profile["counts"]) / sum(profile["counts"])
     edges = [profile["min"], *profile["edges"], profile["max"]]
     found: np.ndarray = np.interp(at, edges, [0, *shares[:-1], 1])
     return found
 
 
-def _counts(profile: Mapping[str, Any]) -> list[int]:
-    counts = profile["counts"]
-    return list(counts.values()) if profile["type"] == "category" else list(counts)
+def _counts(profile: Profile) -> list[int]:
+    return [*profile["counts"].values()] if profile["type"] == "category" else profile["counts"]
 
 
-def _missing(profile: Mapping[str, Any]) -> float:
+def _missing(profile: Profile) -> float:
     return float(profile["missing"] / max(profile["rows"], 1))
 
 
-def _rows(manifest: Mapping[str, Any]) -> int:
+def _rows(manifest: Manifest) -> int:
     parts = (manifest["train"], manifest["holdout"])
     return sum(int(part["rows"]) + int(part.get("unlabelled", 0)) for part in parts)
 
 
-def _label_rate(before: Mapping[str, Any], after: Mapping[str, Any]) -> LabelRate | None:
+def _label_rate(before: Manifest, after: Manifest) -> LabelRate | None:
     """Return the label rates of two binary models; None of others."""
     if "positives" not in before["train"] or "positives" not in after["train"]:
         return None
-    train, holdout = (
-        Rates(champion=_rate(before[part]), challenger=_rate(after[part]))
-        for part in ("train", "holdout")
+    return LabelRate(
+        train=Rates(champion=_rate(before["train"]), challenger=_rate(after["train"])),
+        holdout=Rates(champion=_rate(before["holdout"]), challenger=_rate(after["holdout"])),
     )
-    return LabelRate(train=train, holdout=holdout)
 
 
-def _rate(part: Mapping[str, Any]) -> float:
+def _rate(part: Part) -> float:
     return float(part["positives"] / max(part["rows"], 1))
 
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
@@ -20,6 +19,7 @@ from slipway.comparison.report import (
     Rule,
     SliceChange,
 )
+from slipway.manifest import Manifest
 from slipway.metrics import inference, influence, paired
 from slipway.metrics.calibration import rate_curve
 from slipway.metrics.clusters import Spread, spread_of
@@ -86,7 +86,7 @@ class ScoredModel:
     """
 
     scores: np.ndarray | None
-    manifest: Mapping[str, Any]
+    manifest: Manifest
     commit: str = ""
     origin: str = ""
     manifest_sha256: str = ""

@@ -15,9 +15,9 @@ from slipway.dataset.folder import DATA
 from slipway.dataset.origins import Origin
 from slipway.dataset.tables import PREPARED, write_columns
 from slipway.errors import SlipwayError
+from slipway.manifest import MODEL
 from slipway.numbers import counted
 from slipway.texts import read_yaml
-from slipway.training.score import MODEL
 from slipway.untrusted import shown
 
 PARAMS = Path("params.yaml")

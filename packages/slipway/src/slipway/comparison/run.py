@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypedDict, cast, get_args
+from typing import TYPE_CHECKING, TypedDict, cast, get_args
 
 import numpy as np
 from pydantic import ValidationError
@@ -48,6 +48,7 @@ from slipway.dataset.origins import Origin
 from slipway.dataset.split import Dataset
 from slipway.dataset.tables import digest, take, write_json
 from slipway.errors import SlipwayError
+from slipway.manifest import MANIFEST_FILE, MODEL
 from slipway.metrics.sample import Sample
 from slipway.progress import spinner
 from slipway.repository.git import resolve
@@ -57,9 +58,10 @@ from slipway.settings import Params, explain, read_params
 from slipway.training.computed import check_features
 from slipway.training.decision_costs import cost_curve, decision_costs
 from slipway.training.formats.choose import PARITY
-from slipway.training.score import MANIFEST_FILE, MODEL, Model
+from slipway.training.score import Model
 
 if TYPE_CHECKING:
+    from slipway.manifest import Manifest
     from slipway.project import Columns
     from slipway.settings import Evaluate
 
@@ -259,7 +261,7 @@ def _compares_procedures(
     return not champion.incomparable and not same_procedure and has_apart
 
 
-def check_fresh(manifest: Mapping[str, Any], params: Params) -> None:
+def check_fresh(manifest: Manifest, params: Params) -> None:
     """Refuse a model that was made from other data or parameters than this tree has.
 
     Raises
@@ -383,9 +385,12 @@ def _holdout(
         (period.uses for period in periods),
         default=record.uses(record.known_names(root), part["keys_sha256"], model.sha256) - 1,
     )
-    fields = ("keys_sha256", "rows", "months", "first", "last")
     return Holdout(
-        **{field: part[field] for field in fields},
+        keys_sha256=part["keys_sha256"],
+        rows=part["rows"],
+        months=part["months"],
+        first=part["first"],
+        last=part["last"],
         positives=part.get("positives", 0),
         moved=scored is not None
         and scored.manifest["holdout"]["keys_sha256"] != part["keys_sha256"],

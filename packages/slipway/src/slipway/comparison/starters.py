@@ -8,11 +8,10 @@ be merged if its model passes everything else: baselines, behaviours, costs and 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
 
+from slipway.manifest import Manifest
 from slipway.repository.git import read_file
 from slipway.repository.layout import MACHINE_CODE, PACKAGE
 
@@ -34,7 +33,7 @@ def starters() -> frozenset[str]:
     return _parse((files(PACKAGE) / str(FILE)).read_text("utf-8"))
 
 
-def is_other_table(champion: Mapping[str, Any], challenger: Mapping[str, Any]) -> bool:
+def is_other_table(champion: Manifest, challenger: Manifest) -> bool:
     """Return whether the champion predicts another target, or reads a column that is not there.
 
     By their manifests. With a further column it can still be compared.

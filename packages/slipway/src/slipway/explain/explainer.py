@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -21,15 +21,17 @@ from slipway.explain.explanation import (
 from slipway.explain.last_step import UNITS, Link, link_of
 from slipway.explain.part import Part, owners, owners_at, sums_by_feature
 from slipway.explain.sampling import Sampling
+from slipway.manifest import MODEL
 from slipway.predictions.answers import class_name
 from slipway.schema.validator import Rows, RowValidator
 from slipway.training.formats.onnx import ONNX
 from slipway.training.formats.registry import format_of
-from slipway.training.score import MODEL, Model
+from slipway.training.score import Model
 from slipway.untrusted import printable
 
 if TYPE_CHECKING:
     from slipway.explain.explanation import LastStep, Method
+    from slipway.manifest import Manifest
     from slipway.project import Columns
 
 BACKGROUND = "the golden rows of the manifest, which are rows of the holdout, evenly spaced"
@@ -278,7 +280,7 @@ class _Sampled:
         )
 
 
-def golden_features(manifest: Mapping[str, Any]) -> dict[str, np.ndarray]:
+def golden_features(manifest: Manifest) -> dict[str, np.ndarray]:
     """Return the features of the golden rows of a manifest."""
     rows = [orjson.dumps(each["row"]) for each in manifest["golden"]]
     validator = RowValidator(manifest["inputs"], {}, 1)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from slipway.comparison.champion import build, has_model, tree_of
 from slipway.errors import SlipwayError
@@ -17,10 +16,12 @@ from slipway.repository.layout import MODEL_CODE
 from slipway.repository.pointers import LOCK
 from slipway.tasks import task_of
 from slipway.training.evaluate import REPORTS
-from slipway.training.scores import score_columns
+from slipway.training.score import score_columns
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from slipway.manifest import Manifest
 
 METRICS = REPORTS / "metrics.json"
 
@@ -45,7 +46,7 @@ class Model:
     commit: str
     sha256: str
     origin: str
-    manifest: Mapping[str, Any] = field(repr=False)
+    manifest: Manifest = field(repr=False)
 
     @with_short_errors
     def metrics(self) -> pd.DataFrame:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import shutil
 import tempfile
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
@@ -19,6 +18,7 @@ from slipway.comparison.champion import has_model, tree_of
 from slipway.documents.markdown import to_markdown
 from slipway.errors import SlipwayError
 from slipway.export.scorer import PARAMS
+from slipway.manifest import MANIFEST_FILE, MODEL, Manifest, read_manifest
 from slipway.predictions.answers import answers_of, is_same_answer
 from slipway.release.build import REQUIREMENTS, locked_versions
 from slipway.release.machine import DISTRIBUTION, unpack_machine
@@ -29,7 +29,6 @@ from slipway.repository.restore import restore
 from slipway.tasks import task_of
 from slipway.texts import read_text
 from slipway.training.formats.registry import model_path
-from slipway.training.score import MANIFEST_FILE, MODEL, read_manifest
 
 # What the code of the machine imports to score, further to the packages of the model's format.
 SCORING = ("numpy", "orjson", "pydantic", "ruamel.yaml")
@@ -102,7 +101,7 @@ def _copy(tree: Path, release: Path, machine: Path) -> None:
     shutil.copy(machine, release / MACHINE)
 
 
-def _requirements(tree: Path, manifest: Mapping[str, Any]) -> list[str]:
+def _requirements(tree: Path, manifest: Manifest) -> list[str]:
     """Return the packages that scoring imports, in the versions that the commit locks."""
     own = tomllib.loads(read_text(tree / "pyproject.toml"))["project"].get("dependencies", [])
     names = [Requirement(text).name for text in own]
@@ -119,9 +118,7 @@ def _requirements(tree: Path, manifest: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _save(
-    folder: Path, release: Path, manifest: Mapping[str, Any], requirements: list[str]
-) -> None:
+def _save(folder: Path, release: Path, manifest: Manifest, requirements: list[str]) -> None:
     import mlflow.pyfunc
     import pandas as pd
     from mlflow.models import ModelSignature
@@ -140,7 +137,7 @@ def _save(
     )
 
 
-def _check_answers(folder: Path, manifest: Mapping[str, Any]) -> None:
+def _check_answers(folder: Path, manifest: Manifest) -> None:
     """Refuse a pyfunc that does not answer as the model did when it was trained."""
     import mlflow.pyfunc
     import pandas as pd

@@ -13,11 +13,12 @@ import orjson
 
 from slipway import project
 from slipway.errors import SlipwayError
+from slipway.manifest import MODEL
 from slipway.predictions.answers import Fields, answers_of
 from slipway.schema.validator import Rows, RowValidator
 from slipway.serving.human_review import Review, known_categories
 from slipway.settings import read_params
-from slipway.training.score import MODEL, Model
+from slipway.training.score import Model
 
 PARAMS = "params.yaml"
 

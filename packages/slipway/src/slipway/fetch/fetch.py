@@ -10,13 +10,13 @@ from pathlib import Path
 
 from slipway.errors import SlipwayError
 from slipway.fetch.unpack import Fetched, Limits, unpack
+from slipway.manifest import MANIFEST_FILE, MODEL, read_manifest
 from slipway.predictions.files import LogFolder, Skipped
 from slipway.release.records import write_releases
 from slipway.release.target import Target
 from slipway.repository.restore import restore
 from slipway.settings import Params
 from slipway.targets import TARGETS, find_target
-from slipway.training.score import MANIFEST_FILE, MODEL, read_manifest
 
 LOG = "log"
 

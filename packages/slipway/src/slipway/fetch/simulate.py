@@ -12,12 +12,12 @@ from pathlib import Path
 from slipway.dataset.make import further_months, make_months
 from slipway.dataset.periods import whole_months
 from slipway.errors import SlipwayError
+from slipway.manifest import MANIFEST_FILE, MODEL, read_manifest
 from slipway.predictions.labels.store import import_labels
 from slipway.project import SCHEMA
 from slipway.repository.restore import restore
 from slipway.serving import LOG, TOKENS
 from slipway.serving.replay import Tally, replay
-from slipway.training.score import MANIFEST_FILE, MODEL, read_manifest
 
 MOST_MONTHS = 3
 

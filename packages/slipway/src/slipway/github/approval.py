@@ -11,12 +11,12 @@ from slipway.github.api import Api
 from slipway.github.find_pull_request import read_event
 from slipway.github.last_release import Base, landed_since
 from slipway.github.review import Review, find_reviews
+from slipway.manifest import MODEL
 from slipway.repository.git import read_file
 from slipway.repository.pointers import LOCK, read_stages
 from slipway.reproduction.lock import outputs
 from slipway.reproduction.reproduce import LockVerdict
 from slipway.texts import parse_yaml
-from slipway.training.score import MODEL
 from slipway.untrusted import quote
 
 # Digits of a sha256 that are shown, and the least that a person must type.

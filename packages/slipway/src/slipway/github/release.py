@@ -11,10 +11,10 @@ from slipway.card.content import Card
 from slipway.documents.document import Table
 from slipway.documents.markdown import to_markdown
 from slipway.github.api import Api
+from slipway.manifest import MANIFEST_FILE, MODEL
 from slipway.release.image.record import IMAGE, ImageRecord
 from slipway.release.verified import VERIFIED, Verified, check_verified
 from slipway.reports.model_card import as_file, as_json, document
-from slipway.training.score import MANIFEST_FILE, MODEL
 from slipway.untrusted import quote, quote_text
 
 # The assets by name; files that do not exist are left out (an unchanged model has no report).

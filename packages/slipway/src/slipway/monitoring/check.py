@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,6 +15,7 @@ from slipway.dataset.tables import write_json
 from slipway.documents.html import to_html
 from slipway.documents.markdown import to_markdown
 from slipway.errors import SlipwayError
+from slipway.manifest import MODEL, read_manifest
 from slipway.monitoring.alarm_calibration import alpha_for
 from slipway.monitoring.columns import Calendar, Monitored, monitor_column
 from slipway.monitoring.counting import EPOCH, Form, count_by_day, numbers_of
@@ -35,16 +36,16 @@ from slipway.monitoring.report import (
 )
 from slipway.monitoring.series import monitor_joint, monitor_volume
 from slipway.numbers import counted
-from slipway.reference.manifest import Reference
 from slipway.reference.profile import SCORE
+from slipway.reference.reference import Reference
 from slipway.tasks import task_of
-from slipway.training.score import MODEL, read_manifest
 from slipway.untrusted import shorten
 
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
+    from slipway.manifest import Manifest
     from slipway.monitoring.labelled import WeeklyPredictions
     from slipway.monitoring.performance import LabelChecks
     from slipway.settings import Params
@@ -103,7 +104,7 @@ def log_place(params: Params) -> str:
 @dataclass(frozen=True)
 class _Check:
     log: str
-    manifest: Mapping[str, Any]
+    manifest: Manifest
     reference: Reference
     params: Params
     model: Path
@@ -328,7 +329,7 @@ def _summary(report: DriftReport) -> str:
 class _Labels:
     """Joins labels that have arrived with the predictions as they are read."""
 
-    def __init__(self, manifest: Mapping[str, Any], params: Params, model: Path) -> None:
+    def __init__(self, manifest: Manifest, params: Params, model: Path) -> None:
         from slipway.monitoring.labelled import Join
         from slipway.monitoring.performance import label_monitor
         from slipway.predictions.labels.store import labels_place, read_labels
@@ -369,7 +370,7 @@ class _Labels:
         return check_labels(self._join.predictions(), self._monitor, self._params, rate, before)
 
 
-def _predicted(path: Path, manifest: Mapping[str, Any]) -> pd.DataFrame | None:
+def _predicted(path: Path, manifest: Manifest) -> pd.DataFrame | None:
     """Return labels, predictions and times of the stored rows of the holdout, if there are any."""
     import pandas as pd
     import pyarrow.parquet as pq

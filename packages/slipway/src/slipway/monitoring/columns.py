@@ -13,8 +13,8 @@ from slipway.monitoring.distances import measure, psi
 from slipway.monitoring.messages import MONTHS, Difference, describe, sized
 from slipway.monitoring.report import Alarm, Column
 from slipway.numbers import counted
-from slipway.reference.manifest import Reference, Series
 from slipway.reference.profile import PREDICTED
+from slipway.reference.reference import Reference, Series
 from slipway.untrusted import shorten
 
 if TYPE_CHECKING:
@@ -202,8 +202,9 @@ class _Windows:
         held = {int(month[5:]) for month in self.reference.holdout}
         others = set(_months(self.calendar.dates[window])) & (set(self.series.months) - held)
         mean_before = mean_now = None
+        deviation = profile.get("sd", 0.0) if profile["type"] == "number" else 0.0
         present = float(self.counts[window, :-1].sum())
-        if self.series.is_number and present and not others:
+        if profile["type"] == "number" and present and not others:
             mean_before = profile["mean"]
             mean_now = self._sum("sums", window) / present
         unseen = sorted(self.unseen.items(), key=lambda item: (-item[1], item[0]))
@@ -215,7 +216,7 @@ class _Windows:
             dict(unseen),
             mean_before,
             mean_now,
-            profile.get("sd", 0.0),
+            deviation,
         )
 
     def _similar_month(self, counts: np.ndarray, size: np.ndarray) -> str:
@@ -230,6 +231,6 @@ class _Windows:
 
 
 def _months(dates: np.ndarray) -> list[int]:
-    from slipway.reference.manifest import calendar_month
+    from slipway.reference.reference import calendar_month
 
     return [int(month) for month in np.unique(calendar_month(dates))]

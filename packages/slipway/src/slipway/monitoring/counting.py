@@ -6,11 +6,11 @@ in UTC, some hours from those of the time zone: too few to change the distributi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -43,13 +43,22 @@ from slipway.predictions.reader import (
 )
 from slipway.predictions.seen import Seen
 from slipway.progress import track
-from slipway.reference.manifest import Reference, Series
-from slipway.reference.profile import DECIDED, PREDICTED, SCORE, bin_numbers, series_name
+from slipway.reference.profile import (
+    DECIDED,
+    PREDICTED,
+    SCORE,
+    bin_numbers,
+    number_profile,
+    series_name,
+)
+from slipway.reference.reference import Reference, Series
 from slipway.tasks import Task, task_of
 from slipway.workers import workers
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from slipway.manifest import Manifest
 
 EPOCH = np.datetime64("1970-01-01", "D")
 
@@ -189,7 +198,7 @@ class Form:
     answers: Answers
 
     @classmethod
-    def of(cls, manifest: Mapping[str, Any]) -> Form:
+    def of(cls, manifest: Manifest) -> Form:
         task = task_of(manifest)
         return cls(task, answers_of(task, manifest))
 
@@ -365,11 +374,12 @@ class _Cells:
         with np.errstate(over="ignore"):  # a number beyond float32 is in the last bin
             single = numbers.astype("float32")
         missing = np.isnan(numbers)
-        cell = bin_numbers(single, series.profile["edges"]).astype("int64")
+        profile = number_profile(series.profile)
+        cell = bin_numbers(single, profile["edges"]).astype("int64")
         cell[missing] = len(series.names) - 1
         self._put_cells(series, cell)
         self.put("sums", series.name, np.where(missing, 0.0, numbers))
-        low, high = np.float32(series.profile["min"]), np.float32(series.profile["max"])
+        low, high = np.float32(profile["min"]), np.float32(profile["max"])
         self.put("outside", series.name, (single < low) | (single > high))
         return numbers
 

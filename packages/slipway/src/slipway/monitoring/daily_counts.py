@@ -14,7 +14,7 @@ from slipway.numbers import counted
 from slipway.predictions.files import Count, Skipped
 
 if TYPE_CHECKING:
-    from slipway.reference.manifest import Reference
+    from slipway.reference.reference import Reference
 
 # Unseen values of a column, and other models, that are counted by name; the rest is summed.
 NAMES_KEPT = 1000

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from slipway.monitoring.distances import LARGE, MODERATE
-from slipway.reference.manifest import MISSING, UNSEEN
+from slipway.reference.reference import MISSING, UNSEEN
 from slipway.untrusted import printable, shorten
 
 VALUE_LETTERS = 40

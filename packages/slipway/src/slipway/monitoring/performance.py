@@ -50,8 +50,8 @@ from slipway.monitoring.sequential_test import (
 )
 from slipway.monitoring.weeks import MeasuredWeek, measure_week, weeks_of
 from slipway.numbers import counted
-from slipway.reference.manifest import zone_of
 from slipway.reference.profile import SCORE
+from slipway.reference.reference import zone_of
 from slipway.tasks.binary import Binary
 from slipway.tasks.multiclass import Multiclass
 from slipway.tasks.quantile import Quantile
@@ -60,6 +60,7 @@ from slipway.tasks.regression import Regression
 if TYPE_CHECKING:
     import pandas as pd
 
+    from slipway.manifest import Manifest
     from slipway.settings import Evaluate, Params
     from slipway.tasks import Task
 
@@ -124,9 +125,7 @@ def check_labels(
     )
 
 
-def label_monitor(
-    reference: pd.DataFrame | None, manifest: Mapping[str, Any], task: Task
-) -> LabelMonitor:
+def label_monitor(reference: pd.DataFrame | None, manifest: Manifest, task: Task) -> LabelMonitor:
     """Return the holdout, as labelled rows of a task are compared with it.
 
     Parameters
@@ -142,34 +141,26 @@ def label_monitor(
     return MONITORS[task.name](reference, manifest, task)
 
 
-def _binary(
-    reference: pd.DataFrame | None, manifest: Mapping[str, Any], _task: Task
-) -> LabelMonitor:
+def _binary(reference: pd.DataFrame | None, manifest: Manifest, _task: Task) -> LabelMonitor:
     return BinaryMonitor(holdout_calibration(reference, manifest), manifest["threshold"])
 
 
-def _multiclass(
-    reference: pd.DataFrame | None, manifest: Mapping[str, Any], task: Task
-) -> LabelMonitor:
+def _multiclass(reference: pd.DataFrame | None, manifest: Manifest, task: Task) -> LabelMonitor:
     rows = _needed(reference)
     labels = rows["label"].to_numpy("float64")
     return multiclass_monitor(task, labels, scores_of(rows, task), days_of_rows(rows, manifest))
 
 
-def _regression(
-    reference: pd.DataFrame | None, manifest: Mapping[str, Any], task: Task
-) -> LabelMonitor:
+def _regression(reference: pd.DataFrame | None, manifest: Manifest, task: Task) -> LabelMonitor:
     return RegressionMonitor.of(task, *_numbers(reference, manifest, task))
 
 
-def _quantile(
-    reference: pd.DataFrame | None, manifest: Mapping[str, Any], task: Task
-) -> LabelMonitor:
+def _quantile(reference: pd.DataFrame | None, manifest: Manifest, task: Task) -> LabelMonitor:
     return QuantileMonitor.of(task, *_numbers(reference, manifest, task))
 
 
 def _numbers(
-    reference: pd.DataFrame | None, manifest: Mapping[str, Any], task: Task
+    reference: pd.DataFrame | None, manifest: Manifest, task: Task
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
     """Return labels, scores and days of the labelled rows."""
     rows = _needed(reference)
@@ -203,9 +194,7 @@ def scores_of(rows: pd.DataFrame, task: Task) -> np.ndarray:
     return rows[[f"{SCORE}_{code}" for code in range(len(task.classes))]].to_numpy("float64")
 
 
-def holdout_calibration(
-    reference: pd.DataFrame | None, manifest: Mapping[str, Any]
-) -> HoldoutCalibration:
+def holdout_calibration(reference: pd.DataFrame | None, manifest: Manifest) -> HoldoutCalibration:
     """Return the calibration and day effects of the holdout.
 
     Parameters
@@ -221,7 +210,7 @@ def holdout_calibration(
     return HoldoutCalibration.of(labels, scores, days_of_rows(rows, manifest))
 
 
-def days_of_rows(rows: pd.DataFrame, manifest: Mapping[str, Any]) -> np.ndarray | None:
+def days_of_rows(rows: pd.DataFrame, manifest: Manifest) -> np.ndarray | None:
     """Return the day of each row in the time zone of the model; None if its time is not known."""
     time = manifest["event_time"]
     if time not in rows:
@@ -234,7 +223,7 @@ def holdout_metrics(
     reference: pd.DataFrame | None,
     settings: Evaluate,
     monitor: LabelMonitor,
-    manifest: Mapping[str, Any],
+    manifest: Manifest,
 ) -> dict[str, Any] | None:
     """Return the metrics of a model on its own rows of the holdout, as `measure` does.
 
@@ -282,7 +271,7 @@ def _labelled(reference: pd.DataFrame | None) -> pd.DataFrame | None:
     return rows if rows["label"].nunique() > 1 else None
 
 
-def _without_rows(manifest: Mapping[str, Any]) -> HoldoutCalibration:
+def _without_rows(manifest: Manifest) -> HoldoutCalibration:
     """Return what follows from the manifest alone: the holdout's rows and its label rate."""
     holdout = manifest["holdout"]
     rate = holdout["positives"] / max(holdout["rows"], 1)

@@ -7,7 +7,7 @@ labels; error rates and calibration once labels have arrived.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import astuple, dataclass, field, replace
 from math import sqrt
 from pathlib import Path
@@ -31,6 +31,7 @@ from slipway.reference.profile import series_name
 from slipway.tasks import Task, task_of
 
 if TYPE_CHECKING:
+    from slipway.manifest import Manifest
     from slipway.monitoring.columns import Calendar
     from slipway.project import Columns
     from slipway.settings import Params
@@ -267,9 +268,7 @@ class GroupMonitor:
         Returns the groups.
     """
 
-    def __init__(
-        self, manifest: Mapping[str, Any], params: Params, path: Path, slicer: Slicer
-    ) -> None:
+    def __init__(self, manifest: Manifest, params: Params, path: Path, slicer: Slicer) -> None:
         self._task, self._params = task_of(manifest), params
         self._threshold = manifest.get("threshold")
         columns = _stored(path, manifest)
@@ -333,7 +332,7 @@ class GroupMonitor:
         return settings.bias_gap * self._mean_absolute_error
 
     def _measure(
-        self, columns: Columns, path: Path, manifest: Mapping[str, Any]
+        self, columns: Columns, path: Path, manifest: Manifest
     ) -> dict[tuple[str, Rate], dict[int, Baseline]]:
         import pandas as pd
 
@@ -514,7 +513,7 @@ def _enough(group: Sums, rest: Sums) -> bool:
     return min(group.count, rest.count) >= FEWEST_ROWS
 
 
-def _stored(path: Path, manifest: Mapping[str, Any]) -> Columns:
+def _stored(path: Path, manifest: Manifest) -> Columns:
     """Return the inputs of the stored rows of the holdout, in the types of the data files."""
     import pyarrow.parquet as pq
 

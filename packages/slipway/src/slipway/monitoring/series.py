@@ -18,8 +18,8 @@ from slipway.monitoring.daily_counts import DailyCounts
 from slipway.monitoring.report import Alarm, Joint, Volume
 from slipway.numbers import counted
 from slipway.reference import domain_classifier
-from slipway.reference.manifest import Reference, Series
 from slipway.reference.profile import PREDICTED
+from slipway.reference.reference import Reference, Series
 
 if TYPE_CHECKING:
     from slipway.settings import Params

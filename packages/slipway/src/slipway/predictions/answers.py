@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 import orjson
 
+from slipway.manifest import Manifest, Target
+from slipway.reference.profile import SCORE, number_profile
 from slipway.tasks import Task, declared_task
 from slipway.tasks.base import MOST_NAMED
 from slipway.tasks.binary import Binary
@@ -107,7 +109,7 @@ class BinaryAnswers:
     meaning = "Predicted probabilities."
     bins = PROBABILITIES
 
-    def __init__(self, manifest: Mapping[str, Any]) -> None:
+    def __init__(self, manifest: Manifest) -> None:
         self._threshold: float = manifest["threshold"]
 
     def answer(self, score: Any) -> Fields:
@@ -148,7 +150,7 @@ class MulticlassAnswers:
     meaning = "Probability of the decided class."
     bins = PROBABILITIES
 
-    def __init__(self, manifest: Mapping[str, Any]) -> None:
+    def __init__(self, manifest: Manifest) -> None:
         self._classes: Sequence[Any] = manifest["target"]["classes"]
         self._names = [class_name(each) for each in self._classes]
 
@@ -207,12 +209,12 @@ class RegressionAnswers:
     decisions = ()
     meaning = "Predicted numbers."
 
-    def __init__(self, manifest: Mapping[str, Any]) -> None:
+    def __init__(self, manifest: Manifest) -> None:
         self._manifest = manifest
 
     @property
     def bins(self) -> tuple[float, ...]:
-        return number_bins(self._manifest["reference"]["score"]["edges"])
+        return number_bins(number_profile(self._manifest["reference"][SCORE])["edges"])
 
     def answer(self, score: Any) -> Fields:
         return {"value": score}
@@ -249,7 +251,7 @@ class QuantileAnswers(RegressionAnswers):
 
     meaning = "Predicted quantiles."
 
-    def __init__(self, manifest: Mapping[str, Any]) -> None:
+    def __init__(self, manifest: Manifest) -> None:
         super().__init__(manifest)
         self._quantile: float = manifest["target"]["quantile"]
 
@@ -272,7 +274,7 @@ TASK_OF_FIELD = {
     "value": Regression.name,
 }
 
-ANSWERS: dict[str, Callable[[Mapping[str, Any]], Answers]] = {
+ANSWERS: dict[str, Callable[[Manifest], Answers]] = {
     Binary.name: BinaryAnswers,
     Multiclass.name: MulticlassAnswers,
     Regression.name: RegressionAnswers,
@@ -280,15 +282,18 @@ ANSWERS: dict[str, Callable[[Mapping[str, Any]], Answers]] = {
 }
 
 
-def answers_of(task: Task, manifest: Mapping[str, Any]) -> Answers:
+def answers_of(task: Task, manifest: Manifest) -> Answers:
     """Return how a model answers, by its manifest."""
     return ANSWERS[task.name](manifest)
 
 
 def predictions_of(task: Task, answers: Sequence[Mapping[str, Any]]) -> Predictions:
     """Return the answers of one model, of a task as `task_of_answer` returns it."""
-    about = {"threshold": None, "target": {"classes": task.classes, "quantile": task.quantile}}
-    return ANSWERS[task.name](about).predictions(answers)
+    target = Target(classes=list(task.classes))
+    if task.quantile is not None:
+        target["quantile"] = task.quantile
+    # No threshold is compared with: the answers have their decisions.
+    return ANSWERS[task.name](Manifest(target=target, threshold=math.nan)).predictions(answers)
 
 
 def task_of_answer(answer: Mapping[str, Any]) -> Task:

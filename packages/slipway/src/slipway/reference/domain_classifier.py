@@ -12,11 +12,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from slipway.reference.history import rounded
+from slipway.reference.history import PastWeeks, rounded
 
 # Most frequent values of a category that become indicators.
 VALUES = 5
@@ -38,7 +37,7 @@ class Kind:
     values: tuple[int, ...] | None
 
 
-NO_WEEKS: Mapping[str, float] = {
+NO_WEEKS: PastWeeks = {
     "weeks": 0,
     "auc": 0.5,
     "spread": 0.0,
@@ -112,14 +111,13 @@ def _pairs(kinds: Sequence[Kind]) -> np.ndarray:
     return np.triu(names[:, None] != names[None, :])
 
 
-def limit(history: Mapping[str, Any], rows: int, reference_rows: int, alpha: float) -> float:
+def limit(history: PastWeeks, rows: int, reference_rows: int, alpha: float) -> float:
     """Return the AUC that the variation of past weeks, and chance, do not explain.
 
     Parameters
     ----------
     history
-        Of the manifest: `weeks` that were compared, their mean `auc` and its `spread`, and the
-        `rows` of a week's sample.
+        Of the manifest.
     """
     from scipy.stats import norm, t
 
@@ -142,7 +140,7 @@ def chance_of(rows: int, reference_rows: int) -> float:
     return float(np.sqrt((1 / n + 1 / m) / (4 * np.pi)))
 
 
-def past_weeks(sample: Sample, days: np.ndarray, missing: Mapping[str, int]) -> dict[str, Any]:
+def past_weeks(sample: Sample, days: np.ndarray, missing: Mapping[str, int]) -> PastWeeks:
     """Return how well the classifier separates past weeks from the rest of their month.
 
     Parameters
@@ -168,16 +166,14 @@ def past_weeks(sample: Sample, days: np.ndarray, missing: Mapping[str, int]) -> 
             rows.append(len(inside))
             others.append(len(rest))
     if not aucs:
-        return dict(NO_WEEKS)
-    return rounded(
-        {
-            "weeks": len(aucs),
-            "auc": float(np.mean(aucs)),
-            "spread": float(np.std(aucs, ddof=1)) if len(aucs) > 1 else 0.0,
-            "rows": int(np.median(rows)),
-            "reference_rows": int(np.median(others)),
-        }
-    )
+        return NO_WEEKS
+    return {
+        "weeks": len(aucs),
+        "auc": rounded(np.mean(aucs)),
+        "spread": rounded(np.std(aucs, ddof=1)) if len(aucs) > 1 else 0.0,
+        "rows": int(np.median(rows)),
+        "reference_rows": int(np.median(others)),
+    }
 
 
 def _spaced(rows: np.ndarray, most: int) -> np.ndarray:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from typing_extensions import TypedDict  # pydantic needs it below Python 3.12
 
 from slipway.reference.profile import bin_numbers
 
@@ -38,6 +39,56 @@ FEWEST_RESIDUALS, LEAST_FREEDOM = 4, 0.2
 
 # An excess of fewer standard errors may be chance, and so may its degrees of freedom.
 SIGNIFICANT = 2.0
+
+
+class MonthCounts(TypedDict):
+    """The counts of a series in a month: of each bin, or of each value of a category."""
+
+    missing: int
+    counts: list[int] | dict[str, int]
+
+
+class Month(TypedDict):
+    """A calendar month of the reference history, with the counts of each series."""
+
+    rows: int
+    days: int
+    profiles: dict[str, MonthCounts]
+
+
+class Volume(TypedDict):
+    """The number of days, and the spread of the logarithm of a day's rows."""
+
+    days: int
+    spread: float
+
+
+class PastWeeks(TypedDict):
+    """How well the domain classifier separates past weeks from the rest of their month.
+
+    `weeks` that were compared, their mean `auc` and its `spread`, and the median of the rows of
+    both samples.
+    """
+
+    weeks: int
+    auc: float
+    spread: float
+    rows: int
+    reference_rows: int
+
+
+class SeriesHistory(TypedDict):
+    """The history of some series: months as ``YYYY-MM``, and the overdispersion of each."""
+
+    months: dict[str, Month]
+    wobble: dict[str, dict[str, float]]
+    volume: Volume
+
+
+class History(SeriesHistory):
+    """The reference history of a manifest; `joint` is of the domain classifier."""
+
+    joint: PastWeeks
 
 
 @dataclass(frozen=True)
@@ -67,7 +118,10 @@ class Overdispersion:
 
     def as_entry(self) -> dict[str, float]:
         """Return the entry of a manifest."""
-        return rounded({key: getattr(self, name) for name, key in MANIFEST_KEYS.items()})
+        fields = {key: getattr(self, name) for name, key in MANIFEST_KEYS.items()}
+        return {
+            key: each if isinstance(each, int) else rounded(each) for key, each in fields.items()
+        }
 
     def variance_of_mean(self, weeks: np.ndarray) -> np.ndarray:
         """Return the variance of the mean of some weeks over that of one; shape of `weeks`.
@@ -99,7 +153,7 @@ def reference_history(
     times: np.ndarray,
     reference: Mapping[str, Profile],
     whole: Collection[str] = (),
-) -> dict[str, Any]:
+) -> SeriesHistory:
     """Return the reference history, the entry `past` of a manifest.
 
     Parameters
@@ -134,7 +188,7 @@ def reference_history(
     }
 
 
-def no_history(names: Iterable[str]) -> dict[str, Any]:
+def no_history(names: Iterable[str]) -> SeriesHistory:
     """Return the reference history of rows without a time: no month, and no known variation."""
     nothing = overdispersion_of(np.zeros((0, 1)), np.empty(0, "datetime64[D]")).as_entry()
     return {
@@ -193,12 +247,9 @@ def overdispersion_of(counts: np.ndarray, days: np.ndarray) -> Overdispersion:
     )
 
 
-def rounded(numbers: Mapping[str, float]) -> dict[str, float]:
-    """Return numbers with four digits: the last of sixteen depend on the machine."""
-    return {
-        name: number if isinstance(number, int) else float(f"{number:.4g}")
-        for name, number in numbers.items()
-    }
+def rounded(number: float | np.floating[Any]) -> float:
+    """Return a number with four digits: the last of sixteen depend on the machine."""
+    return float(f"{number:.4g}")
 
 
 class _Spread:
@@ -281,7 +332,7 @@ def _stack(parts: Sequence[tuple[np.ndarray, ...]], cells: int) -> tuple[np.ndar
     return tuple(np.concatenate(part) for part in zip(*parts, strict=True))
 
 
-def _shorten(profile: Profile, names: list[str], counts: np.ndarray) -> dict[str, Any]:
+def _shorten(profile: Profile, names: list[str], counts: np.ndarray) -> MonthCounts:
     present = counts[:-1].tolist()
     if profile["type"] == "number":
         return {"missing": int(counts[-1]), "counts": present}
@@ -289,12 +340,12 @@ def _shorten(profile: Profile, names: list[str], counts: np.ndarray) -> dict[str
     return {"missing": int(counts[-1]), "counts": some}
 
 
-def _month(days: np.ndarray, day: np.ndarray, month: Any) -> dict[str, Any]:
+def _month(days: np.ndarray, day: np.ndarray, month: np.datetime64) -> Month:
     inside = days.astype("datetime64[M]") == month
     return {"rows": int(inside[day].sum()), "days": int(inside.sum()), "profiles": {}}
 
 
-def _volume(rows: np.ndarray, days: np.ndarray) -> dict[str, float]:
+def _volume(rows: np.ndarray, days: np.ndarray) -> Volume:
     """Return the spread of the logarithm of a day's rows, given its month and weekday."""
     groups = days.astype("datetime64[M]").astype(int) * DAYS + days.astype(int) % DAYS
     logs, squares, degrees = np.log(rows), 0.0, 0
@@ -302,4 +353,4 @@ def _volume(rows: np.ndarray, days: np.ndarray) -> dict[str, float]:
         inside = logs[groups == group]
         squares += float(((inside - inside.mean()) ** 2).sum())
         degrees += len(inside) - 1
-    return rounded({"days": len(days), "spread": float(np.sqrt(squares / max(degrees, 1)))})
+    return {"days": len(days), "spread": rounded(np.sqrt(squares / max(degrees, 1)))}

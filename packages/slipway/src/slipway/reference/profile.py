@@ -3,14 +3,47 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Literal, NotRequired
 
 import numpy as np
+from typing_extensions import TypedDict  # pydantic needs it below Python 3.12
 
 if TYPE_CHECKING:
     from slipway.project import Columns
 
-Profile = dict[str, Any]
+
+class CategoryProfile(TypedDict):
+    """The counts of a category, by value."""
+
+    type: Literal["category"]
+    rows: int
+    missing: int
+    counts: dict[str, int]
+
+
+class NumberProfile(TypedDict):
+    """The counts of a number, by the bins between `edges`, and its moments."""
+
+    type: Literal["number"]
+    rows: int
+    missing: int
+    edges: list[float]
+    counts: list[int]
+    mean: float
+    sd: NotRequired[float]
+    min: float
+    max: float
+
+
+Profile = CategoryProfile | NumberProfile
+
+
+def number_profile(profile: Profile) -> NumberProfile:
+    """Return the profile of a number; raises TypeError for a category."""
+    if profile["type"] != "number":
+        raise TypeError("a category has no bins")
+    return profile
+
 
 SCORE = "score"
 DECIDED = "decided class"
@@ -60,7 +93,7 @@ def bin_numbers(values: np.ndarray, edges: list[float]) -> np.ndarray:
     return bins
 
 
-def _of_text(values: np.ndarray) -> Profile:
+def _of_text(values: np.ndarray) -> CategoryProfile:
     present = values[values != None]  # noqa: E711
     names, counts = np.unique(present.astype(str), return_counts=True)
     return {
@@ -71,18 +104,31 @@ def _of_text(values: np.ndarray) -> Profile:
     }
 
 
-def _of_numbers(values: np.ndarray) -> Profile:
+def _of_numbers(values: np.ndarray) -> NumberProfile:
     present = values[~np.isnan(values)].astype("float64")
-    common = {"type": "number", "rows": len(values), "missing": len(values) - len(present)}
+    missing = len(values) - len(present)
     if not len(present):
-        return common | {"edges": [], "counts": [0], "mean": 0, "sd": 0, "min": 0, "max": 0}
+        return NumberProfile(
+            type="number",
+            rows=len(values),
+            missing=missing,
+            edges=[],
+            counts=[0],
+            mean=0,
+            sd=0,
+            min=0,
+            max=0,
+        )
     edges = np.unique(np.quantile(present, np.arange(1, BINS) / BINS, method="inverted_cdf"))
     counts = np.bincount(np.searchsorted(edges, present, side="left"), minlength=len(edges) + 1)
-    return common | {
-        "edges": edges.tolist(),
-        "counts": counts.tolist(),
-        "mean": float(f"{present.mean():.{MOMENT_DIGITS}g}"),
-        "sd": float(f"{present.std():.{MOMENT_DIGITS}g}"),
-        "min": float(present.min()),
-        "max": float(present.max()),
-    }
+    return NumberProfile(
+        type="number",
+        rows=len(values),
+        missing=missing,
+        edges=edges.tolist(),
+        counts=counts.tolist(),
+        mean=float(f"{present.mean():.{MOMENT_DIGITS}g}"),
+        sd=float(f"{present.std():.{MOMENT_DIGITS}g}"),
+        min=float(present.min()),
+        max=float(present.max()),
+    )

@@ -14,6 +14,7 @@ from packaging.utils import canonicalize_name
 from slipway.card.content import METRICS, Card
 from slipway.dataset.tables import files_of
 from slipway.errors import SlipwayError
+from slipway.manifest import MODEL, read_manifest
 from slipway.release.machine import Wheel, unpack_machine
 from slipway.release.verified import VERIFIED, Verified
 from slipway.reports.model_card import as_json
@@ -24,7 +25,6 @@ from slipway.serving.release import CARD_FILE, Release, verify_model
 from slipway.serving.start import BENTOS
 from slipway.texts import read_text
 from slipway.training.formats.registry import format_of, model_path
-from slipway.training.score import MODEL, read_manifest
 
 NAME = "slipway"
 

@@ -9,8 +9,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from slipway.dataset.tables import digest, files_of, read_json, write_json
 from slipway.errors import Refused, SlipwayError
+from slipway.manifest import MANIFEST_FILE, MODEL
 from slipway.training.formats.registry import MODEL_FILES, model_path
-from slipway.training.score import MANIFEST_FILE, MODEL
 from slipway.untrusted import as_text, quote_text
 
 VERIFIED = Path("build/verified.json")

@@ -10,10 +10,10 @@ from typing import Any
 from slipway.dataset.tables import digest
 from slipway.docker import docker, pull
 from slipway.errors import SlipwayError
+from slipway.manifest import MODEL
 from slipway.release.image.record import ImageRecord, check_digest
 from slipway.release.records import Record
 from slipway.release.verified import VERIFIED, Verified, released_files
-from slipway.training.score import MODEL
 
 LABELS = {
     "commit": "slipway.commit",

@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from slipway.card.content import Card
 from slipway.card.metadata import front_matter, metadata
@@ -24,6 +24,9 @@ from slipway.reports.reasons import NAMES
 from slipway.reports.task_texts import headline_metric, text_of
 from slipway.tasks import task_of
 from slipway.untrusted import quote, quote_text
+
+if TYPE_CHECKING:
+    from slipway.manifest import Manifest, Part
 
 # The slices with the worst values.
 WEAKEST = 8
@@ -40,8 +43,6 @@ BASELINES = {
     "ridge_regression": "ridge regression",
     "shifted_ridge_regression": "shifted ridge regression",
 }
-
-Manifest = Mapping[str, Any]
 
 
 def card(root: Path, foot: list[str]) -> Document:
@@ -205,8 +206,7 @@ def _slices(content: Card) -> list[Block]:
 def labels_table(manifest: Manifest) -> Table:
     """Return rows and labels of training data and holdout."""
 
-    def part(name: str) -> list[str]:
-        rows = manifest[name]
+    def part(rows: Part) -> list[str]:
         unlabelled = f"{rows['unlabelled']:,}" if "unlabelled" in rows else "-"
         labels = quote_text(task.summary(rows, max(rows["rows"], 1)))
         return [months(rows["months"]), f"{rows['rows']:,}", labels, unlabelled]
@@ -214,7 +214,7 @@ def labels_table(manifest: Manifest) -> Table:
     task = task_of(manifest)
     return Table(
         ["", called(manifest["train"]["months"]), "rows", "labels", "rows without a label"],
-        [["trained on", *part("train")], ["measured on", *part("holdout")]],
+        [["trained on", *part(manifest["train"])], ["measured on", *part(manifest["holdout"])]],
         frozenset({2, 3, 4}),
     )
 

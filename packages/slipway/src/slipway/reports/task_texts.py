@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+from slipway.manifest import Manifest
 from slipway.metrics.registry import ALL, Metric
 from slipway.tasks import Task, task_of
 from slipway.tasks.base import listed
@@ -13,7 +14,6 @@ from slipway.tasks.multiclass import Multiclass
 from slipway.tasks.quantile import Quantile
 from slipway.tasks.regression import Regression
 
-Manifest = Mapping[str, Any]
 Metrics = Mapping[str, Any]
 
 

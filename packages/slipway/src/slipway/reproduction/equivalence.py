@@ -21,13 +21,13 @@ from slipway import project
 from slipway.dataset.split import Dataset, evenly_spaced
 from slipway.dataset.tables import files_of, read_columns, row_count
 from slipway.errors import SlipwayError
+from slipway.manifest import MANIFEST_FILE, parse_manifest
 from slipway.numbers import counted
 from slipway.settings import read_params
 from slipway.tasks.binary import DECIMALS
 from slipway.training.backtest import BACKTEST
 from slipway.training.formats.registry import MODEL_FILES
-from slipway.training.score import BASELINE_FILE, MANIFEST_FILE, Model, parse_manifest
-from slipway.training.scores import is_score
+from slipway.training.score import BASELINE_FILE, Model, is_score
 
 # Of a prediction, which is a float32, and of a sum of float64.
 TOLERANCE = 1e-6

@@ -15,6 +15,7 @@ from typing import Literal
 
 from slipway.dataset.tables import digest, files_of
 from slipway.errors import NO, YES, SlipwayError
+from slipway.manifest import MANIFEST_FILE, MODEL
 from slipway.numbers import counted
 from slipway.repository.pointers import LOCK, POINTER, InConflict, read_stages
 from slipway.repository.restore import Missing, Restored, restore_each
@@ -31,7 +32,6 @@ from slipway.reproduction.lock import (
     read_reports,
 )
 from slipway.training.backtest import BACKTEST
-from slipway.training.score import MANIFEST_FILE, MODEL
 
 FIX = "run `dvc repro` and commit dvc.lock with reports/"
 

@@ -7,9 +7,10 @@ import re
 import sys
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any, NotRequired, TypedDict
+from typing import Any, NotRequired
 
 import numpy as np
+from typing_extensions import TypedDict  # pydantic needs it below Python 3.12
 
 from slipway.times import microseconds
 

@@ -17,6 +17,7 @@ import orjson
 
 from slipway import project
 from slipway.dataset.tables import digest
+from slipway.manifest import MANIFEST_FILE, MODEL, read_manifest
 from slipway.predictions.answers import answers_of
 from slipway.predictions.checkpoints import CHECKPOINTS, Checkpoints
 from slipway.predictions.ids import find_record
@@ -49,7 +50,7 @@ from slipway.serving.predict import (
 )
 from slipway.serving.release import CARD_FILE, Release, verify_model
 from slipway.settings import Serve, read_params
-from slipway.training.score import MANIFEST_FILE, MODEL, Model, read_manifest
+from slipway.training.score import Model
 
 OPEN = ("/livez", "/readyz")
 

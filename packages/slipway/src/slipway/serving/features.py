@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from slipway.errors import Refused, SlipwayError
 from slipway.explain.explainer import golden_features
+from slipway.manifest import MODEL, Manifest
 from slipway.training.computed import REBUILD, check_features
-from slipway.training.score import MODEL
 
 
-def verify_features(manifest: Mapping[str, Any]) -> None:
+def verify_features(manifest: Manifest) -> None:
     """Raise SlipwayError if the code of src/model does not compute the features of a model.
 
     A manifest without golden rows is not checked.

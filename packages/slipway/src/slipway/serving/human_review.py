@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from slipway.reference.profile import series_name
 
 if TYPE_CHECKING:
+    from slipway.manifest import Manifest
     from slipway.predictions.answers import Answers
     from slipway.project import Columns
 
@@ -46,7 +47,7 @@ class Review:
         return found
 
 
-def known_categories(manifest: Mapping[str, Any]) -> dict[str, frozenset[str]]:
+def known_categories(manifest: Manifest) -> dict[str, frozenset[str]]:
     """Return the values that the model has seen of each category that is an input."""
     return {
         feature["name"]: frozenset(feature["values"])

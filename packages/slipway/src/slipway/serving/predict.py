@@ -6,7 +6,7 @@ import asyncio
 import gc
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from itertools import repeat
@@ -16,6 +16,7 @@ import numpy as np
 import orjson
 
 from slipway import project
+from slipway.manifest import Manifest
 from slipway.predictions.answers import answers_of
 from slipway.predictions.personal import Mask
 from slipway.predictions.record import VERSION, stamp, to_line
@@ -46,18 +47,18 @@ class BadRows(Exception):
         self.faults = faults
 
 
-def row_validator(manifest: Mapping[str, Any], settings: Serve) -> RowValidator:
+def row_validator(manifest: Manifest, settings: Serve) -> RowValidator:
     """Return the checks of a request; raises SlipwayError if the rules are of other columns."""
     return RowValidator(manifest["inputs"], project.RULES, settings.max_rows, MAX_FAULTS)
 
 
-def human_review(manifest: Mapping[str, Any], settings: Serve) -> Review:
+def human_review(manifest: Manifest, settings: Serve) -> Review:
     """Return what is flagged for a person."""
     form = answers_of(task_of(manifest), manifest)
     return Review(form, settings.uncertainty_band, known_categories(manifest))
 
 
-def personal_mask(manifest: Mapping[str, Any]) -> Mask:
+def personal_mask(manifest: Manifest) -> Mask:
     """Return what the log does with personal columns; raises SlipwayError without a secret."""
     return Mask(manifest["inputs"], project.key_names(manifest["key"]))
 

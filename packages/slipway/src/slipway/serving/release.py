@@ -9,9 +9,9 @@ from pathlib import Path
 
 from slipway.dataset.tables import digest, read_json, write_json
 from slipway.errors import SlipwayError
+from slipway.manifest import read_manifest
 from slipway.repository.layout import MACHINE_CODE
 from slipway.training.formats.registry import format_of
-from slipway.training.score import read_manifest
 
 RELEASE_FILE = "release.json"
 

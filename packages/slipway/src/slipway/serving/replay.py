@@ -33,6 +33,8 @@ SECONDS = 60
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from slipway.manifest import Manifest
+
 Row = dict[str, Any]
 
 
@@ -167,14 +169,14 @@ class Service:
         if token:
             self._headers["Authorization"] = f"Bearer {token}"
 
-    def manifest(self) -> Row:
+    def manifest(self) -> Manifest:
         """Return the manifest of the live model."""
         status, answer = self.send("GET", "/model")
         if status != http.client.OK or "manifest" not in answer:
             raise self._refusal(status, answer)
         # Reading the rows may take longer than the service keeps a connection without a request.
         self._connection.close()
-        manifest: Row = answer["manifest"]
+        manifest: Manifest = answer["manifest"]
         return manifest
 
     def predict(self, rows: list[Row]) -> tuple[int, Any]:
@@ -231,7 +233,7 @@ def _ask(service: Service, rows: list[Row]) -> Iterator[tuple[Row, Row]]:
         yield rows[0], {"refused": answer["error"].get("message") or answer["error"]["code"]}
 
 
-def _count(tally: Tally, row: Row, answer: Row, manifest: Row) -> None:
+def _count(tally: Tally, row: Row, answer: Row, manifest: Manifest) -> None:
     if "refused" in answer:
         key = [str(row[name]) for name in project.key_names(manifest["key"])]
         tally.refused.append((" and ".join(key) or "a row", answer["refused"]))

@@ -19,13 +19,14 @@ import orjson
 from slipway import project
 from slipway.errors import SlipwayError
 from slipway.exits import run_command
+from slipway.manifest import MODEL
 from slipway.predictions.answers import answers_of
 from slipway.predictions.personal import require_rows
 from slipway.predictions.record import ANSWER, Record
 from slipway.schema.validator import Rows, RowValidator
 from slipway.shadow.recent_requests import recent_requests
 from slipway.times import time_or_none
-from slipway.training.score import MODEL, Model
+from slipway.training.score import Model
 
 VERSION = 1
 

@@ -14,10 +14,10 @@ import orjson
 
 from slipway.docker import HARDENED, docker
 from slipway.errors import SlipwayError
+from slipway.manifest import MANIFEST_FILE, MODEL
 from slipway.repository.worktrees import environment
 from slipway.shadow.answer import Answer, Shadow, answer_all
 from slipway.shadow.recent_requests import RecentRequests, recent_requests
-from slipway.training.score import MANIFEST_FILE, MODEL
 
 if TYPE_CHECKING:
     from slipway.docker import Container

@@ -6,8 +6,8 @@ A task is one module and one entry of `TASKS`. Its metrics are entries of
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from slipway.errors import SlipwayError
 from slipway.tasks.base import Task
@@ -15,6 +15,9 @@ from slipway.tasks.binary import Binary
 from slipway.tasks.multiclass import Multiclass
 from slipway.tasks.quantile import Quantile
 from slipway.tasks.regression import Regression
+
+if TYPE_CHECKING:
+    from slipway.manifest import Manifest
 
 __all__ = ["NAMES", "TASKS", "Task", "declared_task", "task_of"]
 
@@ -28,7 +31,7 @@ TASKS: dict[str, Callable[[Sequence[object]], Task]] = {
 NAMES = (*TASKS, Quantile.name)
 
 
-def task_of(manifest: Mapping[str, Any]) -> Task:
+def task_of(manifest: Manifest) -> Task:
     """Return the task of a model by its manifest; one of an earlier version is binary."""
     target = manifest.get("target", {})
     name, classes = target.get("task", "binary"), target.get("classes", ())

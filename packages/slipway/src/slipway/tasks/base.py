@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from slipway.tasks.predictions import Predictions
+
+if TYPE_CHECKING:
+    from slipway.manifest import Manifest
 
 MOST_NAMED = 5
 
@@ -110,8 +113,8 @@ class Task(Protocol):
     def predictions(self, scores: np.ndarray, threshold: float | None) -> Predictions:
         """Return scores with the decisions made from them."""
 
-    def rule(self, threshold: float) -> dict[str, float]:
-        """Return the settings by which decisions are made from scores."""
+    def rule(self, threshold: float) -> Manifest:
+        """Return what a manifest records of the rule by which scores become decisions."""
 
     def groups(self, target: str, labels: np.ndarray) -> dict[str, np.ndarray]:
         """Return the slices that follow from the labels: name to a text for each row."""

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from slipway.errors import SlipwayError
 from slipway.tasks.base import as_numbers
 from slipway.tasks.predictions import Predictions
+
+if TYPE_CHECKING:
+    from slipway.manifest import Manifest
 
 DECIMALS = 6
 
@@ -87,7 +90,7 @@ class Binary:
             raise ValueError("a binary model needs a threshold")
         return Predictions.at(scores, threshold)
 
-    def rule(self, threshold: float) -> dict[str, float]:
+    def rule(self, threshold: float) -> Manifest:
         return {"threshold": threshold}
 
     def groups(self, target: str, labels: np.ndarray) -> dict[str, np.ndarray]:

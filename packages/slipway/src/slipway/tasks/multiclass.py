@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from slipway.errors import SlipwayError
 from slipway.tasks.base import listed
 from slipway.tasks.predictions import ClassPredictions, Predictions
+
+if TYPE_CHECKING:
+    from slipway.manifest import Manifest
 
 DECIMALS = 6
 
@@ -102,7 +105,7 @@ class Multiclass:
     def predictions(self, scores: np.ndarray, threshold: float | None) -> Predictions:
         return ClassPredictions.most_probable(scores)
 
-    def rule(self, threshold: float) -> dict[str, float]:
+    def rule(self, threshold: float) -> Manifest:
         return {}
 
     def groups(self, target: str, labels: np.ndarray) -> dict[str, np.ndarray]:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from slipway.errors import SlipwayError
 from slipway.tasks.base import as_numbers
 from slipway.tasks.predictions import Predictions, ValuePredictions
+
+if TYPE_CHECKING:
+    from slipway.manifest import Manifest
 
 # Processors differ in the last digits of a float32.
 DIGITS = 6
@@ -86,7 +89,7 @@ class Regression:
     def predictions(self, scores: np.ndarray, threshold: float | None) -> Predictions:
         return ValuePredictions.of(scores)
 
-    def rule(self, threshold: float) -> dict[str, float]:
+    def rule(self, threshold: float) -> Manifest:
         return {}
 
     def groups(self, target: str, labels: np.ndarray) -> dict[str, np.ndarray]:

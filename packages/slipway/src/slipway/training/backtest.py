@@ -37,7 +37,7 @@ from slipway.numbers import counted
 from slipway.progress import track
 from slipway.repository.pointers import data_revision
 from slipway.training.periods import Period, fit_and_score, joined
-from slipway.training.scores import read_scores, score_columns
+from slipway.training.score import read_scores, score_columns
 from slipway.untrusted import shorten, shown_name
 from slipway.workers import workers
 

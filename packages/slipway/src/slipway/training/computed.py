@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from slipway.errors import SlipwayError
+from slipway.manifest import MODEL
 from slipway.numbers import counted
-from slipway.training.score import MODEL
 
 if TYPE_CHECKING:
+    from slipway.manifest import Manifest
     from slipway.project import Columns
 
 NAMED = 5  # features that a message names
@@ -17,7 +17,7 @@ NAMED = 5  # features that a message names
 REBUILD = "rebuild the model with `dvc repro`, or restore the code that it was trained with"
 
 
-def check_features(manifest: Mapping[str, Any], features: Columns) -> None:
+def check_features(manifest: Manifest, features: Columns) -> None:
     """Raise SlipwayError if a feature of the model is not among those of the code.
 
     Parameters

@@ -16,6 +16,7 @@ from slipway.dataset.tables import round_floats, row_count, write_columns, write
 from slipway.errors import Refused
 from slipway.fairness.measure import Scope
 from slipway.fairness.measure import measure as measure_groups
+from slipway.manifest import MODEL
 from slipway.metrics.calibration import BinCurves
 from slipway.metrics.groups import group_of
 from slipway.metrics.inference import insufficient_reason
@@ -23,8 +24,7 @@ from slipway.metrics.registry import ALL, Metric, Options, Sample, headline_of, 
 from slipway.numbers import counted, plain, signed
 from slipway.training.decision_costs import cost_curve, cost_lines, decision_costs, disagreement
 from slipway.training.diagnostics import DIAGNOSTICS
-from slipway.training.score import MODEL, Model
-from slipway.training.scores import score_columns
+from slipway.training.score import Model, score_columns
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -3,27 +3,25 @@
 from __future__ import annotations
 
 import hashlib
-import json
+import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from slipway import project
 from slipway.errors import SlipwayError
+from slipway.manifest import MANIFEST_FILE, MODEL, Manifest, read_manifest
+from slipway.reference.profile import DECIDED, SCORE
 from slipway.tasks import task_of
 from slipway.training.formats.onnx import ONNX
 from slipway.training.formats.registry import format_of
-from slipway.training.scores import predicted_columns, score_columns
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from slipway.project import Columns
+    from slipway.tasks import Task
     from slipway.training.formats.format import Format
 
-MODEL = Path("build/model")
-MANIFEST_FILE = "manifest.json"
 BASELINE_FILE = "baseline.onnx"
 
 
@@ -40,7 +38,7 @@ class Model:
     """
 
     def __init__(
-        self, content: bytes, manifest: Mapping[str, Any], file_format: Format | None = None
+        self, content: bytes, manifest: Manifest, file_format: Format | None = None
     ) -> None:
         self.manifest = manifest
         self.sha256: str = manifest["model"]["sha256"]
@@ -109,27 +107,6 @@ class Model:
         return np.asarray(scores, dtype="float32").astype("float64")
 
 
-def read_manifest(folder: Path = MODEL) -> dict[str, Any]:
-    """Return the manifest of a model folder; raises SlipwayError if it is missing."""
-    path = folder / MANIFEST_FILE
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError:
-        raise SlipwayError(f"{path}: no such file", "train a model with `dvc repro`") from None
-    return parse_manifest(content, path)
-
-
-def parse_manifest(content: bytes, path: Path = Path(MANIFEST_FILE)) -> dict[str, Any]:
-    """Return a manifest from its bytes; raises SlipwayError if they are not a JSON object."""
-    try:
-        manifest = json.loads(content)
-    except (ValueError, RecursionError) as error:
-        raise SlipwayError(f"{path}: not JSON ({error})", "rebuild it with `dvc repro`") from None
-    if not isinstance(manifest, dict):
-        raise SlipwayError(f"{path}: not a JSON object", "rebuild it with `dvc repro`")
-    return manifest
-
-
 def score_file(rows: Path, model: Path, out: Path) -> int:
     """Score a parquet or CSV file of raw rows; write key and score; return the number of rows.
 
@@ -169,3 +146,33 @@ def feature_type(values: np.ndarray) -> str:
         f"a feature has type {values.dtype}",
         "in src/model/features.py, return numbers as float32 and categories as strings",
     )
+
+
+def score_columns(scores: np.ndarray) -> dict[str, np.ndarray]:
+    """Return scores of shape (rows,) or (rows, classes) as columns."""
+    if scores.ndim == 1:
+        return {SCORE: scores}
+    return {f"{SCORE}_{code}": scores[:, code] for code in range(scores.shape[1])}
+
+
+def predicted_columns(task: Task, scores: np.ndarray) -> dict[str, np.ndarray]:
+    """Return the series that are watched of some scores, those of `PREDICTED` that the task has."""
+    decided = task.decided(scores)
+    watched = {SCORE: task.monitored(scores)}
+    return watched if decided is None else watched | {DECIDED: decided}
+
+
+def is_score(column: str) -> bool:
+    """Return whether a column of such a file holds scores."""
+    return re.fullmatch(rf"{SCORE}(_\d+)?", column) is not None
+
+
+def read_scores(columns: Columns) -> np.ndarray | None:
+    """Return the scores of a file that has them and a key, or None if it has other columns."""
+    names = [name for name in columns if name != "key"]
+    numbered = [f"{SCORE}_{code}" for code in range(len(names))]
+    if "key" not in columns or names not in ([SCORE], numbered):
+        return None
+    if any(columns[name].dtype != np.float64 for name in names):
+        return None
+    return columns[SCORE] if names == [SCORE] else np.stack([columns[n] for n in names], axis=1)

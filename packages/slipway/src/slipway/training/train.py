@@ -28,6 +28,7 @@ from slipway.dataset.tables import (
 )
 from slipway.dataset.zone import time_zone
 from slipway.errors import SlipwayError, first_line
+from slipway.manifest import MANIFEST_FILE, MODEL
 from slipway.reference.domain_classifier import NO_WEEKS, past_weeks
 from slipway.reference.history import no_history, reference_history
 from slipway.reference.profile import MOST_VALUES, profile, profile_columns, series_name
@@ -39,13 +40,7 @@ from slipway.training.formats.onnx import ONNX
 from slipway.training.formats.own_code import require_dependencies
 from slipway.training.formats.packages import served_packages
 from slipway.training.formats.registry import MODEL_FILES
-from slipway.training.score import (
-    BASELINE_FILE,
-    MANIFEST_FILE,
-    MODEL,
-    Model,
-    feature_type,
-)
+from slipway.training.score import BASELINE_FILE, Model, feature_type
 from slipway.untrusted import shown_name
 from slipway.user_code import user_code
 
@@ -53,7 +48,9 @@ if TYPE_CHECKING:
     import pandas as pd
     from sklearn.base import BaseEstimator
 
+    from slipway.manifest import Feature, Identity, Manifest, Target
     from slipway.project import Columns
+    from slipway.reference.history import History
     from slipway.settings import Params
 
 LIBRARIES = ("numpy", "onnx", "onnxruntime", "scikit-learn", "skl2onnx")
@@ -87,6 +84,8 @@ def train(params: Params, prepared: Path = PREPARED, out: Path = MODEL) -> str:
     SlipwayError
         The prepared files are missing, or no format of the model file holds the estimator.
     """
+    from slipway.schema.export import export_schema
+
     dataset = Dataset.open(params)
     split = read_json(prepared / "split.json", "dvc repro prepare")
     features, labels = read_prepared(prepared / "train.parquet")
@@ -95,7 +94,7 @@ def train(params: Params, prepared: Path = PREPARED, out: Path = MODEL) -> str:
     choice = choose(fitted, features, types)
     require_dependencies(choice.exported.types)
     content, hidden = choice.exported.content, project.personal()
-    manifest: dict[str, Any] = {
+    manifest: Manifest = {
         "version": 1,
         "model": _identity(choice),
         "target": _target(fitted),
@@ -103,12 +102,17 @@ def train(params: Params, prepared: Path = PREPARED, out: Path = MODEL) -> str:
             _describe(name, types[name], values, hide=name in hidden)
             for name, values in features.items()
         ],
-        **_row_schema(),
+        "key": project.key_entry(),
+        "event_time": project.event_time(),
+        "inputs": export_schema(project.schema()),
+        "rules": list(project.RULES),
         "time_zone": time_zone(),
         "data": {"md5": data_revision(), "months": dataset.periods},
         "train": split["train"] | {"params": params.train},
         "holdout": split["holdout"],
-        **project.task().rule(params.evaluate.threshold),
+    }
+    manifest |= project.task().rule(params.evaluate.threshold)
+    manifest |= {
         "libraries": {name: version(name) for name in LIBRARIES},
         "requirements_sha256": digest(Path("requirements.lock")),
     }
@@ -184,15 +188,18 @@ def seen_classes(fitted: BaseEstimator) -> list[int]:
     return [int(code) for code in getattr(fitted, "classes_", ())]
 
 
-def _target(fitted: BaseEstimator) -> dict[str, object]:
+def _target(fitted: BaseEstimator) -> Target:
     task = project.task()
-    return {
+    target: Target = {
         "name": project.TARGET,
         "definition": project.label_definition(),
         "task": task.name,
         "classes": list(task.classes),
         "seen": seen_classes(fitted),
-    } | ({} if task.quantile is None else {"quantile": task.quantile})
+    }
+    if task.quantile is not None:
+        target["quantile"] = task.quantile
+    return target
 
 
 def _quoted_numbers(params: Mapping[str, Any]) -> str:
@@ -271,21 +278,21 @@ def frequent_values(values: np.ndarray, most: int) -> np.ndarray:
     return np.sort(names[np.argsort(-counts, kind="stable")[:most]])
 
 
-def _describe(name: str, kind: str, values: np.ndarray, *, hide: bool) -> dict[str, object]:
+def _describe(name: str, kind: str, values: np.ndarray, *, hide: bool) -> Feature:
     """Return a feature as the manifest has it: a category with all values of the training rows.
 
     Of more than `MOST_VALUES` only the number is given: it is free text, or names. So it is of a
     personal column, whose values `hide` leaves out.
     """
-    described: dict[str, object] = {"name": name, "type": kind}
-    if kind == "category":
-        found = sorted(set(values.tolist()))
-        is_listed = len(found) <= MOST_VALUES and not hide
-        described |= {"values": found} if is_listed else {"distinct": len(found)}
-    return described
+    if kind != "category":
+        return {"name": name, "type": kind}
+    found = sorted(set(values.tolist()))
+    if hide or len(found) > MOST_VALUES:
+        return {"name": name, "type": kind, "distinct": len(found)}
+    return {"name": name, "type": kind, "values": found}
 
 
-def _identity(choice: Choice) -> dict[str, object]:
+def _identity(choice: Choice) -> Identity:
     """Return the model file as the manifest has it, with what reading it needs."""
     content, types = choice.exported.content, choice.exported.types
     return {
@@ -299,9 +306,7 @@ def _identity(choice: Choice) -> dict[str, object]:
     }
 
 
-def _summary(
-    choice: Choice, identity: Mapping[str, Any], out: Path, max_row_ms: float
-) -> Iterator[str]:
+def _summary(choice: Choice, identity: Identity, out: Path, max_row_ms: float) -> Iterator[str]:
     """Yield what was written, why in that format, what a row costs, and what the image needs."""
     sha256 = identity["sha256"][:12]
     yield f"{out / choice.format.file}: {identity['bytes']:,} bytes, sha256 {sha256}…"
@@ -314,17 +319,6 @@ def _summary(
     cost = f"{choice.row_ms:.{0 if choice.row_ms >= 10 else 3}f} ms (median)"
     yield f"one row: {cost}{slow if choice.row_ms > max_row_ms else ''}"
     yield f"the image needs: {', '.join(choice.format.dependencies(identity['packages']))}"
-
-
-def _row_schema() -> dict[str, object]:
-    from slipway.schema.export import export_schema
-
-    return {
-        "key": project.key_entry(),
-        "event_time": project.event_time(),
-        "inputs": export_schema(project.schema()),
-        "rules": list(project.RULES),
-    }
 
 
 def _predicted_holdout(model: Model, dataset: Dataset) -> dict[str, np.ndarray]:
@@ -356,7 +350,7 @@ def _not_monitored(dataset: Dataset) -> dict[str, str]:
 
 def _reference(
     model: Model, dataset: Dataset, predicted: Columns, left_out: Container[str]
-) -> dict[str, object]:
+) -> Manifest:
     """Return the reference profile of the holdout and some golden predictions."""
     holdout = dataset.holdout.inputs()
     rows = {name: holdout[name] for name in project.inputs()}
@@ -374,7 +368,7 @@ def _reference(
     }
 
 
-def _history(model: Model, dataset: Dataset, predicted: Columns) -> dict[str, object]:
+def _history(model: Model, dataset: Dataset, predicted: Columns) -> History:
     """Return the reference history: months and weeks of the inputs and of the score.
 
     The model has learned from most of these rows, so its score may follow each day a little more
@@ -383,7 +377,7 @@ def _history(model: Model, dataset: Dataset, predicted: Columns) -> dict[str, ob
     """
     reference, time = model.manifest["reference"], project.event_time()
     if time is None:
-        return no_history(reference) | {"joint": dict(NO_WEEKS)}
+        return {**no_history(reference), "joint": NO_WEEKS}
     rows, holdout = dataset.read_train(project.inputs()), dataset.holdout.inputs()
     inputs = {name: np.concatenate([rows[name], holdout[name]]) for name in project.inputs()}
     times = inputs[time]
@@ -399,13 +393,13 @@ def _history(model: Model, dataset: Dataset, predicted: Columns) -> dict[str, ob
     history["wobble"] |= of_score["wobble"]
     # A month with few rows may have none that were scored.
     history["months"] = {
-        month: part | {"profiles": part["profiles"] | of_score["months"][month]["profiles"]}
+        month: {**part, "profiles": part["profiles"] | of_score["months"][month]["profiles"]}
         for month, part in history["months"].items()
         if month in of_score["months"]
     }
     coded, missing = _coded(monitored)
     weeks = past_weeks(coded, times.astype("datetime64[D]"), missing)
-    return history | {"joint": weeks}
+    return {**history, "joint": weeks}
 
 
 def _coded(columns: Columns) -> tuple[dict[str, np.ndarray], dict[str, int]]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from slipway.dataset.tables import digest, read_json
 from slipway.docker import docker
 from slipway.errors import SlipwayError
+from slipway.manifest import MANIFEST_FILE, MODEL, read_manifest
 from slipway.progress import spinner
 from slipway.release.build import NAME, BuiltBento, build
 from slipway.release.image.contents import Inside, compare, look_inside
@@ -21,7 +22,6 @@ from slipway.release.image.sbom import Contents, write_sbom
 from slipway.release.verified import VERIFIED, Verified, check_files, released_files
 from slipway.serving.release import RELEASE_FILE, Release, verify_model
 from slipway.settings import Deploy, read_params
-from slipway.training.score import MANIFEST_FILE, MODEL, read_manifest
 
 WORK = Path("build/image")
 SBOM = Path("build/sbom.json")

@@ -9,9 +9,9 @@ from typing import Any
 
 from slipway.docker import docker
 from slipway.errors import SlipwayError
+from slipway.manifest import MODEL
 from slipway.numbers import counted
 from slipway.release.image.context import APP, SITE
-from slipway.training.score import MODEL
 
 USER = 10001
 

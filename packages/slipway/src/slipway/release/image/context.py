@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from slipway.dataset.tables import digest
+from slipway.manifest import MODEL
 from slipway.release.image.packages import Site
 from slipway.serving.release import RELEASE_FILE
-from slipway.training.score import MODEL
 
 DOCKERFILE = Path(__file__).with_name("Dockerfile")
 

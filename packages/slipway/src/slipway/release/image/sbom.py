@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
 from cyclonedx.model import HashAlgorithm, HashType, Property
@@ -14,6 +13,7 @@ from cyclonedx.model.component import Component, ComponentType
 from cyclonedx.output.json import JsonV1Dot6
 from packageurl import PackageURL
 
+from slipway.manifest import Manifest
 from slipway.release.image.packages import Package, Platform
 from slipway.release.machine import DISTRIBUTION
 
@@ -40,7 +40,7 @@ class Contents:
     platform: Platform
     packages: list[Package]
     debian: list[tuple[str, str, str]]
-    manifest: Mapping[str, Any]
+    manifest: Manifest
 
 
 def write_sbom(contents: Contents, path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from statistics import median
@@ -17,6 +17,7 @@ from slipway.predictions.answers import ROUNDING, flat_score, score_error
 from slipway.release.canary import read_sample
 
 if TYPE_CHECKING:
+    from slipway.manifest import Golden
     from slipway.settings import Deploy
 
 OK = 200
@@ -118,7 +119,7 @@ class Expected:
     model_sha256: str
     commit: str
     data: str
-    golden: Sequence[Mapping[str, Any]]
+    golden: Sequence[Golden]
     manifest_sha256: str = ""
 
 
@@ -273,7 +274,7 @@ def _is_refusal(body: Any) -> bool:
     return isinstance(error, dict) and error.keys() == {"code", "message", "faults"}
 
 
-def _golden(example: Mapping[str, Any]) -> list[float]:
+def _golden(example: Golden) -> list[float]:
     """Return the numbers of a golden prediction, which manifests call a probability."""
     score = example["probability"]
     return [float(each) for each in score] if isinstance(score, list) else [float(score)]

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from slipway.documents.document import Section, Table
 from slipway.errors import SlipwayError
+from slipway.manifest import MANIFEST_FILE, MODEL
 from slipway.polling import wait_until
 from slipway.release.outcome import CheckFailed
 from slipway.release.smoke_test.checks import (
@@ -20,11 +21,11 @@ from slipway.release.smoke_test.checks import (
     Facts,
     run_checks,
 )
-from slipway.training.score import MANIFEST_FILE, MODEL
 from slipway.untrusted import quote_text
 
 if TYPE_CHECKING:
     from slipway.docker import ContainerState
+    from slipway.manifest import Golden
     from slipway.release.records import Record
     from slipway.settings import Deploy
 
@@ -119,7 +120,7 @@ def repeat_smoke_test(container: Container, record: Record, settings: Deploy) ->
     return run_smoke_test(container, expected_of(record, golden), settings, load=False)
 
 
-def expected_of(record: Record, golden: Sequence[dict[str, Any]]) -> Expected:
+def expected_of(record: Record, golden: Sequence[Golden]) -> Expected:
     """Return what a release must report about itself, and its golden predictions."""
     return Expected(
         model_sha256=record.model_sha256,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from slipway.documents import charts
 from slipway.documents.document import Figure
-from slipway.training.score import MODEL
+from slipway.manifest import MODEL
 
 if TYPE_CHECKING:
     from slipway.settings import Params

@@ -19,12 +19,13 @@ from slipway.errors import SlipwayError
 from slipway.predictions.answers import answers_of
 from slipway.predictions.files import Skipped
 from slipway.predictions.labels.store import read_labels
-from slipway.reference.manifest import zone_of
+from slipway.reference.reference import zone_of
 from slipway.tasks import Task, task_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from slipway.manifest import Manifest
     from slipway.predictions.reader import Batch
 
 Row = dict[str, Any]
@@ -74,7 +75,7 @@ class Traffic:
     faults: Sequence[str] = ()
 
 
-def read_days(place: str, manifest: Row, labels: Mapping[Any, float]) -> Traffic:
+def read_days(place: str, manifest: Manifest, labels: Mapping[Any, float]) -> Traffic:
     """Return the predictions of each day, or why there are none.
 
     Parameters
@@ -101,7 +102,7 @@ def read_days(place: str, manifest: Row, labels: Mapping[Any, float]) -> Traffic
 
 def _add(
     batch: Batch,
-    manifest: Row,
+    manifest: Manifest,
     labels: Mapping[Any, float],
     skipped: Skipped,
     sums: defaultdict[str, _Sums],
@@ -137,7 +138,7 @@ def _add(
 
 
 def _outcomes(
-    task: Task, manifest: Row, scores: np.ndarray, labels: np.ndarray
+    task: Task, manifest: Manifest, scores: np.ndarray, labels: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the watched number of each row and the outcome that it predicts, NaN if unknown.
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from slipway.documents.document import Block, Facts, Missing, Tile, Tiles
 from slipway.numbers import counted, signed
 from slipway.reports.page.components import abridged, first_sentence, plain, span, with_interval
-from slipway.reports.page.inputs import Inputs, Row
+from slipway.reports.page.inputs import Inputs
 from slipway.training.diagnostics import DIAGNOSTICS
+
+if TYPE_CHECKING:
+    from slipway.manifest import Manifest
 
 
 def header(inputs: Inputs) -> list[Block]:
@@ -66,7 +70,7 @@ def _drift_tile(inputs: Inputs) -> Tile | None:
     return Tile("Drift", str(drifted), note, "bad" if drifted else "good")
 
 
-def _facts(inputs: Inputs, manifest: Row) -> list[tuple[str, str, str]]:
+def _facts(inputs: Inputs, manifest: Manifest) -> list[tuple[str, str, str]]:
     """Return name, value and full value of what identifies the model."""
     train, holdout = manifest["train"], manifest["holdout"]
     sha256, data = manifest["model"]["sha256"], manifest["data"]["md5"]

@@ -14,6 +14,7 @@ from slipway.catalogue.releases import METRICS, Release, read_history
 from slipway.dataset.files import list_folder
 from slipway.dataset.tables import read_json
 from slipway.errors import Refused, SlipwayError
+from slipway.manifest import MANIFEST_FILE, MODEL, read_manifest
 from slipway.metrics.registry import ALL, Metric, headline_of
 from slipway.monitoring.check import log_place
 from slipway.monitoring.report import DriftReport
@@ -21,9 +22,9 @@ from slipway.predictions.labels.store import labels_place
 from slipway.reports.page.days import Traffic, known_labels, read_days
 from slipway.reports.task_texts import TASK_TEXTS, TaskText, headline_metric
 from slipway.tasks import Task, task_of
-from slipway.training.score import MANIFEST_FILE, MODEL
 
 if TYPE_CHECKING:
+    from slipway.manifest import Manifest
     from slipway.settings import Params
 
 Row = dict[str, Any]
@@ -66,7 +67,7 @@ class Inputs:
     """
 
     task: Task
-    manifest: Row | None
+    manifest: Manifest | None
     metrics: Row | None
     plots: dict[str, list[Row]]
     releases: list[Release]
@@ -105,7 +106,7 @@ def read_inputs(
     SlipwayError
         A file that exists cannot be read.
     """
-    manifest = _json(model / MANIFEST_FILE, "dvc repro")
+    manifest = read_manifest(model) if (model / MANIFEST_FILE).is_file() else None
     reports = sorted(VERDICTS.glob("*.json"), key=lambda path: (path.stat().st_mtime, path))
     verdicts = {path.stem: read_json(path, "slipway judge") for path in reports}
     traffic = _traffic(params, log, labels, manifest)
@@ -151,7 +152,7 @@ def read_table(path: Path) -> list[Row]:
         ]
 
 
-def _task(model: Path, manifest: Row | None) -> Task:
+def _task(model: Path, manifest: Manifest | None) -> Task:
     """Return the task of the model; refuse one that the reports of the repository do not have."""
     declared = project.task()
     task = task_of(manifest) if manifest else declared
@@ -164,7 +165,9 @@ def _task(model: Path, manifest: Row | None) -> Task:
     return task
 
 
-def _traffic(params: Params, log: str, labels: list[Path] | None, manifest: Row | None) -> Traffic:
+def _traffic(
+    params: Params, log: str, labels: list[Path] | None, manifest: Manifest | None
+) -> Traffic:
     """Return the predictions by day, or why there are none."""
     if manifest is None:
         return Traffic([], "There is no model yet.")

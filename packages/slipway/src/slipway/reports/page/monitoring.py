@@ -9,7 +9,7 @@ from slipway.documents.document import Cell, Figure, Section, Table
 from slipway.monitoring.distances import LARGE
 from slipway.monitoring.report import Column, DriftReport
 from slipway.numbers import counted
-from slipway.reference.manifest import zone_of
+from slipway.reference.reference import zone_of
 from slipway.reports.page.components import missing, plain, section, span, target_of
 from slipway.reports.page.inputs import Inputs, Row
 from slipway.untrusted import quote, quote_text

@@ -17,9 +17,9 @@ from slipway.comparison.report import Verdict
 from slipway.comparison.starters import starters
 from slipway.dataset.split import Dataset
 from slipway.errors import NO, YES, SlipwayError
+from slipway.manifest import MODEL, read_manifest
 from slipway.settings import read_params
 from slipway.setup.demo.scenario import Scenario
-from slipway.training.score import MODEL, read_manifest
 from slipway.training.search import candidates_of, named
 
 MOST_CHANGES = 2

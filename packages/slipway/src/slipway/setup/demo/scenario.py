@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from slipway.errors import INCONCLUSIVE, YES, SlipwayError
+from slipway.manifest import MODEL
 from slipway.repository.git import git
 from slipway.repository.pointers import POINTER
 from slipway.repository.restore import restore
 from slipway.repository.worktrees import environment, run
-from slipway.training.score import MODEL
 
 if TYPE_CHECKING:
     from rich.console import Console

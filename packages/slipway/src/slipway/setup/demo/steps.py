@@ -16,6 +16,7 @@ from slipway.comparison.report import Judgement
 from slipway.dataset.folder import DATA
 from slipway.dataset.tables import read_json
 from slipway.errors import INCONCLUSIVE, NO, YES
+from slipway.manifest import MODEL
 from slipway.repository.pointers import POINTER
 from slipway.repository.restore import Missing, restore
 from slipway.repository.worktrees import copy_of_worktree, run
@@ -26,7 +27,6 @@ from slipway.setup.demo.live import LOG, go_live
 from slipway.setup.demo.plan import Change, Plan, plan_of
 from slipway.setup.demo.scenario import Scenario
 from slipway.training.backtest import BACKTEST
-from slipway.training.score import MODEL
 from slipway.training.search import named
 
 if TYPE_CHECKING:

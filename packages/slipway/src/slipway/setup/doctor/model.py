@@ -5,10 +5,10 @@ from __future__ import annotations
 from slipway import project
 from slipway.card.check import check_content
 from slipway.card.written import CARD, Page
+from slipway.manifest import MANIFEST_FILE, MODEL, read_manifest
 from slipway.setup.doctor.finding import Finding
 from slipway.setup.doctor.registry import Context, check
 from slipway.training.decision_costs import disagreement
-from slipway.training.score import MANIFEST_FILE, MODEL, read_manifest
 
 
 @check(

@@ -11,6 +11,7 @@ from slipway.actions import in_actions
 from slipway.docker import Container, docker, pull
 from slipway.documents.document import Section
 from slipway.errors import YES, Refused, SlipwayError
+from slipway.manifest import MODEL, read_manifest
 from slipway.release.outcome import CheckFailed, Outcome, Step, Steps
 from slipway.release.records import Record, find_release, read_history, still_runs, write_releases
 from slipway.release.smoke_test import Check, expected_of, repeat_smoke_test, run_smoke_test
@@ -34,7 +35,6 @@ from slipway.targets.docker.state import HISTORY
 from slipway.targets.docker.status import status_of
 from slipway.targets.docker.stop import remove_service
 from slipway.targets.docker.switch import Plan, ShadowTest, switch_to
-from slipway.training.score import MODEL, read_manifest
 
 NOTHING_LOGGED = "no prediction"
 """In the error of an image's `slipway.shadow.answer` about a log without requests of the model."""

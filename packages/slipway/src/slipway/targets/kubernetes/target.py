@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import NoReturn
 
 from slipway.errors import YES, Refused, SlipwayError
+from slipway.manifest import MODEL, read_manifest
 from slipway.numbers import counted
 from slipway.release.outcome import Outcome, Steps, Undone
 from slipway.release.records import Record, current_user, find_release, now, write_releases
@@ -31,7 +32,6 @@ from slipway.targets.kubernetes.lease import Lease, holder_of
 from slipway.targets.kubernetes.overlay import NAME
 from slipway.targets.kubernetes.pod import CONTAINER, Pod, is_ready, name_of
 from slipway.targets.kubernetes.rollout import Session
-from slipway.training.score import MODEL, read_manifest
 
 TARGET = "kubernetes"
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from slipway.errors import SlipwayError
+from slipway.manifest import Manifest
 from slipway.training.formats.format import Format
 from slipway.training.formats.onnx import ONNX
 from slipway.training.formats.skops import SKOPS
@@ -16,7 +15,7 @@ FORMATS = {each.name: each for each in (ONNX, SKOPS)}
 MODEL_FILES = tuple(each.file for each in FORMATS.values())
 
 
-def format_of(manifest: Mapping[str, Any]) -> Format:
+def format_of(manifest: Manifest) -> Format:
     """Return the format that a manifest names: ONNX if it names none, as before version 0.3."""
     name = manifest["model"].get("format", ONNX.name)
     if name not in FORMATS:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,6 +16,8 @@ from slipway.reference.history import DAYS, WEEKS, Overdispersion
 from slipway.reference.profile import series_name
 
 if TYPE_CHECKING:
+    from slipway.manifest import Manifest
+    from slipway.reference.history import History, MonthCounts, PastWeeks, Volume
     from slipway.reference.profile import Profile
     from slipway.schema.checks import ColumnSpec
 
@@ -95,13 +97,13 @@ class Reference:
     holdout: Sequence[str]
     months: frozenset[int]
     starts: str
-    volume: Mapping[str, float]
-    joint: Mapping[str, Any]
+    volume: Volume
+    joint: PastWeeks
     inputs: Sequence[ColumnSpec]
     series: Mapping[str, Series]
 
     @classmethod
-    def of(cls, manifest: Mapping[str, Any]) -> Reference:
+    def of(cls, manifest: Manifest) -> Reference:
         """Read a manifest.
 
         Raises
@@ -151,12 +153,12 @@ class Reference:
         return [int(each) for each in np.unique(calendar_month(days)) if each not in self.months]
 
 
-def zone_of(manifest: Mapping[str, Any]) -> str:
+def zone_of(manifest: Manifest) -> str:
     """Return the time zone of a model's days; those of earlier versions do not name it."""
     return str(manifest.get("time_zone", "UTC"))
 
 
-def _held_months(manifest: Mapping[str, Any]) -> list[str]:
+def _held_months(manifest: Manifest) -> list[str]:
     """Return the calendar months of the holdout; all of the history if it has no periods."""
     names, past = manifest["holdout"]["months"], manifest["past"]["months"]
     if days_of(names) is None:
@@ -166,7 +168,7 @@ def _held_months(manifest: Mapping[str, Any]) -> list[str]:
     return sorted(months if months <= set(names) else months & set(past) or months)
 
 
-def _held_days(manifest: Mapping[str, Any]) -> int:
+def _held_days(manifest: Manifest) -> int:
     """Return the number of days that the holdout has."""
     days, months = days_of(manifest["holdout"]["months"]), _held_months(manifest)
     in_months = sum(manifest["past"]["months"][month]["days"] for month in months)
@@ -178,9 +180,7 @@ def calendar_month(days: np.ndarray) -> np.ndarray:
     return days.astype("datetime64[M]").astype(int) % 12 + 1
 
 
-def _series(
-    name: str, profile: Profile, manifest: Mapping[str, Any], past: Mapping[str, Any]
-) -> Series:
+def _series(name: str, profile: Profile, manifest: Manifest, past: History) -> Series:
     profiles = {month: entry["profiles"][name] for month, entry in past["months"].items()}
     names = _names(profile, profiles.values())
     by_month = {month: _counts(part, names) for month, part in profiles.items()}
@@ -202,14 +202,19 @@ def _series(
     )
 
 
-def _names(profile: Profile, months: Any) -> list[str]:
+def _names(profile: Profile, months: Iterable[MonthCounts]) -> list[str]:
     if profile["type"] == "number":
         return [*bin_names(profile["edges"]), MISSING]
-    values = set(profile["counts"]).union(*(month["counts"] for month in months))
+    values = {*profile["counts"]}.union(*(_values(month) for month in months))
     return [*sorted(values), UNSEEN, MISSING]
 
 
-def _counts(part: Mapping[str, Any], names: Sequence[str]) -> np.ndarray:
+def _values(month: MonthCounts) -> Iterable[str]:
+    counts = month["counts"]
+    return counts if isinstance(counts, dict) else ()
+
+
+def _counts(part: Profile | MonthCounts, names: Sequence[str]) -> np.ndarray:
     counts = part["counts"]
     if isinstance(counts, list):
         return np.array([*counts, part["missing"]], dtype="float64")
