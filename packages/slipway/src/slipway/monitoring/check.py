@@ -190,7 +190,7 @@ class _Check:
 
     def _facts(
         self, counts: DailyCounts, elsewhere: int, of_labels: Sequence[str]
-    ) -> dict[str, Any]:
+    ) -> dict[str, object]:
         faults = [*counts.faults(self.reference, self.now), *of_labels]
         if elsewhere:
             faults.append(
@@ -205,7 +205,7 @@ class _Check:
             "faults": faults,
         }
 
-    def _conclude(self, parts: dict[str, Any], counts: DailyCounts, waits: str) -> DriftReport:
+    def _conclude(self, parts: dict[str, object], counts: DailyCounts, waits: str) -> DriftReport:
         """Return the report with its status and its summary."""
         report = make_report("quiet", "-", self.reference.model, self.log, **parts)
         words = " ".join(filter(None, [_summary(report), waits]))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from slipway.project import Columns
+    from slipway.schema.checks import ColumnSpec
 
 Slicer = Callable[["Columns"], Mapping[str, np.ndarray]]
 """Inputs of some rows to the group of each row, by attribute: shape (rows,)."""
@@ -52,7 +53,7 @@ def _codes(texts: np.ndarray, names: Sequence[str]) -> np.ndarray:
     return to_code[group.codes]
 
 
-def columns_of(table: pa.Table, inputs: Sequence[Mapping[str, Any]], prefix: str) -> Columns:
+def columns_of(table: pa.Table, inputs: Sequence[ColumnSpec], prefix: str) -> Columns:
     """Return the inputs of some records, in the types of the data files."""
     import pyarrow.compute as pc
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from slipway.tasks import Task
     from slipway.tasks.predictions import Predictions
 
-Metrics = Mapping[str, Any]
+Metrics = Mapping[str, Mapping[str, float]]
 
 PROBABILITY_CELLS = np.linspace(0, 1, 1001)[1:-1]
 

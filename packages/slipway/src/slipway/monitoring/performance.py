@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -224,7 +224,7 @@ def holdout_metrics(
     settings: Evaluate,
     monitor: LabelMonitor,
     manifest: Manifest,
-) -> dict[str, Any] | None:
+) -> Metrics | None:
     """Return the metrics of a model on its own rows of the holdout, as `measure` does.
 
     A report in the repository may be of a newer model.

@@ -284,7 +284,7 @@ class DriftReport(Part):
     faults: Annotated[list[Text], many(10_000)]
 
     @classmethod
-    def of(cls, content: Mapping[str, Any]) -> DriftReport:
+    def of(cls, content: Mapping[str, object]) -> DriftReport:
         """Return a report of any version.
 
         Raises
@@ -327,9 +327,9 @@ def without_answer(words: str, model: str = "", log: str = "") -> DriftReport:
     return make_report("inconclusive", words, model, log)
 
 
-def make_report(status: Status, words: str, model: str, log: str, **parts: Any) -> DriftReport:
+def make_report(status: Status, words: str, model: str, log: str, **parts: object) -> DriftReport:
     """Return a report with some parts; the others are empty."""
-    empty: dict[str, Any] = {
+    empty: dict[str, object] = {
         "rows": 0,
         "first": "",
         "last": "",
@@ -349,7 +349,7 @@ def make_report(status: Status, words: str, model: str, log: str, **parts: Any) 
         "faults": [],
     }
     known = {"version": VERSION, "status": status, "words": words, "model": model, "log": log}
-    return DriftReport(**(known | empty | parts))
+    return DriftReport.model_validate(known | empty | parts)
 
 
 def schema() -> dict[str, Any]:
