@@ -1,4 +1,4 @@
-"""The manifest of a model: what training records of it, in a file beside the model.
+"""The manifest of a model: what training records of it, in a file next to it.
 
 Every key may be absent: manifests of earlier versions are read too.
 """

@@ -243,6 +243,12 @@ def dependence() -> dict[str, Any]:
     return {name: getattr(module, name) for name in names if hasattr(module, name)}
 
 
+def schema_text() -> str:
+    """Return the text of the module that declares the schema."""
+    _load("schema", "EVENT_TIME")
+    return inspect.getsource(import_module("model.schema"))
+
+
 def entity() -> str:
     """Return the first column of `CLUSTERS` other than the event time; "" if there is none.
 

@@ -100,9 +100,19 @@ def test_the_clusters_and_origins_of_the_base_apply_and_not_those_of_the_change(
 
 
 @pytest.mark.parametrize(
-    "schema", ["", "EVENT_TIME = when()", BY_SHOP.replace("shop", "gone")],
-    ids=["none", "not a constant", "no such column"],
-)  # fmt: skip
+    "schema",
+    ["EVENT_TIME = when()", BY_SHOP.replace("Asia", "Mars")],
+    ids=["no constant", "no zone"],
+)
+def test_clusters_that_cannot_be_read_are_not_replaced_by_those_of_the_change(tmp_path, schema):
+    with pytest.raises(SlipwayError, match=r"the base .*schema\.py") as refused:
+        rule_for(tmp_path, base(tmp_path, None, schema), ROWS, MONTH)
+    assert refused.value.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    "schema", ["", BY_SHOP.replace("shop", "gone")], ids=["no schema", "no such column"]
+)
 def test_clusters_of_the_change_apply_only_if_the_base_has_none_and_that_is_noted(tmp_path, schema):
     applied = rule_for(tmp_path, base(tmp_path, None, schema), ROWS, MONTH)
     assert applied.rule.clusters == ["day"]

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +14,7 @@ import pytest
 from slipway.dataset.dependence import Dependence
 from slipway.dataset.periods import Span
 from slipway.errors import SlipwayError
+from slipway.repository.worktrees import run
 
 TIMES = np.array(["2030-03-01T23:30", "2030-03-02T00:30", "2030-03-02T12:00"], "datetime64[us]")
 ROWS: dict[str, np.ndarray] = {
@@ -103,13 +107,13 @@ def test_a_column_that_does_not_exist_is_named() -> None:
         ('ID = "who"\nEVENT_TIME = "at"\nCLUSTERS = (ID,)', ("who",), "UTC"),
         ('EVENT_TIME = "at"\nCLUSTERS: list[str] = []', (), "UTC"),
         ('EVENT_TIME = "at"\nTIME_ZONE = "Asia/Tokyo"\n1 / 0', ("at",), "Asia/Tokyo"),
+        ('EVENT_TIME = "at"\nTIME_ZONE = "Asia/Tokyo"\nZoneInfo(TIME_ZONE)', ("at",), "Asia/Tokyo"),
     ],
 )
 def test_the_text_of_a_commit_is_read_without_running_it(
     text: str, columns: tuple[str, ...], zone: str
 ) -> None:
     found = Dependence.of_source(text)
-    assert found is not None
     assert (found.columns, found.time_zone) == (columns, zone)
 
 
@@ -135,4 +139,16 @@ def test_the_text_of_a_commit_is_read_without_running_it(
     ],
 )
 def test_a_text_that_does_not_state_its_settings_plainly_is_not_read(text: str) -> None:
-    assert Dependence.of_source(text) is None
+    with pytest.raises(SlipwayError, match=r"schema\.py"):
+        Dependence.of_source(text)
+
+
+def test_a_change_whose_settings_no_later_change_could_be_judged_by_is_refused(
+    small_repository: Path, tmp_path: Path
+) -> None:
+    project = tmp_path / "project"
+    shutil.copytree(small_repository, project, symlinks=True)
+    with (project / "src/model/schema.py").open("a", encoding="utf-8") as schema:
+        schema.write("\nCLUSTERS = [EVENT_TIME] + []\n")
+    with pytest.raises(SlipwayError, match=r"schema\.py.*CLUSTERS"):
+        run([sys.executable, "-m", "slipway", "prepare"], project)

@@ -31,7 +31,7 @@ def rule_of(root: Path, commit: str) -> Rule:
     """Return the rule of a base commit.
 
     Settings that the commit does not have are the defaults, not those of this tree. It names no
-    clusters if the commit's cannot be read without running its code.
+    clusters if the commit has no schema.
 
     Raises
     ------
@@ -68,7 +68,7 @@ def rule_of(root: Path, commit: str) -> Rule:
 def rule_for(root: Path, commit: str, columns: Columns, span: Span) -> Applied:
     """Return the rule of a base commit for some rows, those of a holdout of this length.
 
-    The clusters are those of this tree if the commit's cannot be read, or name a column that the
+    The clusters are those of this tree if the commit has no schema, or names a column that the
     rows do not have.
 
     Raises
@@ -111,7 +111,10 @@ def _with_clusters(rule: Rule, dependence: Dependence) -> Rule:
 
 def _dependence_at(root: Path, commit: str) -> Dependence | None:
     source = read_file(root, commit, SCHEMA)
-    return Dependence.of_source(source) if source else None
+    try:
+        return Dependence.of_source(source) if source else None
+    except SlipwayError as error:
+        raise SlipwayError(f"the base {commit[:12]}: {error}", DO) from None
 
 
 def _sections(root: Path, commit: str, name: str) -> dict[str, Any]:

@@ -54,20 +54,29 @@ class Dependence:
         Raises
         ------
         SlipwayError
-            Names the setting that is not valid.
+            Names the setting that is not valid, or why no later change could be judged by them.
         """
-        return cls.of(project.dependence())
+        declared = cls.of(project.dependence())
+        cls.of_source(project.schema_text())
+        return declared
 
     @classmethod
-    def of_source(cls, text: str) -> Dependence | None:
+    def of_source(cls, text: str) -> Dependence:
         """Return what the text of a ``schema.py`` declares, without running it.
 
-        None if a setting is not written as a constant, or is not valid.
+        Raises
+        ------
+        SlipwayError
+            A setting is not written as a constant, or is not valid.
         """
         try:
             return cls.of(_constants(ast.parse(text)))
-        except (SyntaxError, ValueError, SlipwayError):
-            return None
+        except (SyntaxError, ValueError) as error:
+            raise SlipwayError(
+                f"{SCHEMA}: {error}; `EVENT_TIME`, `CLUSTERS` and `TIME_ZONE` are read without "
+                "running the file, since pull requests are judged by those of their base",
+                "write each once, as `NAME = value` with texts or lists of texts",
+            ) from None
 
     @classmethod
     def of(cls, settings: Mapping[str, Any]) -> Dependence:
@@ -184,8 +193,9 @@ def _constants(tree: ast.Module) -> dict[str, Any]:
         value = _constant(node.value, {name: known[name] for name in known.keys() - unclear})
         known |= dict.fromkeys(named, value)
     settings = {name: known[name] for name in NAMES if name in known}
-    if "EVENT_TIME" not in settings or UNKNOWN in settings.values() or unclear & settings.keys():
-        raise ValueError("a setting is not a constant")
+    unknown = {name for name, value in settings.items() if value is UNKNOWN or name in unclear}
+    if unknown or "EVENT_TIME" not in settings:
+        raise ValueError(f"`{min(unknown, default='EVENT_TIME')}` is not assigned a constant")
     return settings
 
 
@@ -208,14 +218,16 @@ def _check_plain(tree: ast.Module) -> None:
         if isinstance(node, ast.Import | ast.ImportFrom)
         for alias in node.names
     }
-    if imported & {*NAMES, "*"} or any(node.id in INDIRECT for node in names):
-        raise ValueError("a setting may come from elsewhere")
-    used = [node for node in names if node.id in NAMES[1:] and isinstance(node.ctx, ast.Load)]
+    if others := sorted(imported & {*NAMES, "*"} | {node.id for node in names} & INDIRECT):
+        raise ValueError(f"`{others[0]}` may assign any name")
+    # A list can be changed where it is used; a text cannot.
+    used = [node for node in names if node.id == "CLUSTERS" and isinstance(node.ctx, ast.Load)]
     top = [target for node in tree.body for target in _targets(node)]
     stored = [node for node in names if not isinstance(node.ctx, ast.Load)]
     settings = [node for node in stored if node.id in NAMES]
-    if used or not all(node in top for node in settings):
-        raise ValueError("a setting is assigned in another way than `NAME = value`")
+    changed = used + [node for node in settings if node not in top]
+    if changed:
+        raise ValueError(f"line {changed[0].lineno} may change `{changed[0].id}`")
 
 
 def _targets(node: ast.stmt) -> list[ast.expr]:

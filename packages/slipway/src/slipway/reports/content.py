@@ -45,7 +45,8 @@ NOTES = {
     "own rule": "Settings that `judge` in params.yaml of the base commit lacks were taken from "
     "this change: {about}.",
     "own clusters": "**Look closely:** which rows depend on each other is taken from this change, "
-    "since src/model/schema.py of the base {about} does not show it.",
+    "since src/model/schema.py of the base {about} is missing or names columns that these rows "
+    "do not have.",
     "one holdout": "**Only {newest} decides**, because the models could not be compared "
     "on the other {parts} ({about}).",
     "few periods": "**Only {newest} decides**, because an earlier one needs half of the training "
