@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import re
 
+import numpy as np
 import pytest
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.neighbors import KNeighborsClassifier
@@ -13,9 +14,11 @@ from model import estimator as estimator_module
 from model import schema as schema_module
 from slipway.dataset.folder import DATA, list_data
 from slipway.dataset.holdout import divide
+from slipway.dataset.periods import local_days
 from slipway.dataset.split import Dataset
 from slipway.dataset.tables import digest, read_columns, take
 from slipway.errors import SlipwayError
+from slipway.manifest import read_manifest
 from slipway.serving.human_review import known_categories
 from slipway.settings import read_params
 from slipway.training import train as train_module
@@ -23,6 +26,21 @@ from slipway.training.evaluate import evaluate
 from slipway.training.prepare import prepare
 from slipway.training.score import Model
 from slipway.training.train import train
+
+
+@pytest.mark.parametrize("zone", ["UTC", "America/New_York"])
+def test_months_of_the_reference_history_begin_at_midnight_in_the_time_zone(
+    project, monkeypatch, zone
+):
+    monkeypatch.setattr(schema_module, "TIME_ZONE", zone, raising=False)
+    prepare(read_params())
+    train(read_params())
+    months = read_manifest()["past"]["months"]
+    dataset, name = Dataset.open(read_params()), schema_module.EVENT_TIME
+    times = np.concatenate([dataset.read_train([name])[name], dataset.holdout.columns[name]])
+    found, rows = np.unique(local_days(times, zone).astype("datetime64[M]"), return_counts=True)
+    expected = dict(zip(found.astype(str).tolist(), rows.tolist(), strict=True))
+    assert {month: part["rows"] for month, part in months.items()} == expected
 
 
 @pytest.fixture

@@ -161,7 +161,7 @@ def reference_history(
     columns
         Rows of the training data, with the score.
     times
-        Of the events, datetime64, shape (rows,).
+        Of the events, or their days, in the time zone of the model: datetime64, shape (rows,).
     reference
         The profile of each column, whose bins are used.
     whole

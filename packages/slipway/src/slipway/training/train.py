@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from slipway import project
-from slipway.dataset.periods import whole_months
+from slipway.dataset.periods import local_days, whole_months
 from slipway.dataset.reader import schema_types
 from slipway.dataset.split import Dataset, evenly_spaced
 from slipway.dataset.tables import (
@@ -380,14 +380,14 @@ def _history(model: Model, dataset: Dataset, predicted: Columns) -> History:
         return {**no_history(reference), "joint": NO_WEEKS}
     rows, holdout = dataset.read_train(project.inputs()), dataset.holdout.inputs()
     inputs = {name: np.concatenate([rows[name], holdout[name]]) for name in project.inputs()}
-    times = inputs[time]
+    days = local_days(inputs[time], time_zone())
     monitored = {name: each for name, each in _by_series(inputs).items() if name in reference}
     profiles = {name: reference[name] for name in monitored}
-    history = reference_history(monitored, times, profiles, whole_months(dataset.periods))
+    history = reference_history(monitored, days, profiles, whole_months(dataset.periods))
     sample = np.arange(0, row_count(rows), max(1, row_count(rows) // SCORED_ROWS))
     earlier = model.watched(model.score(take(rows, sample)))
     series = {name: np.concatenate([part, predicted[name]]) for name, part in earlier.items()}
-    scored = np.concatenate([rows[time][sample], holdout[time]])
+    scored = local_days(np.concatenate([rows[time][sample], holdout[time]]), time_zone())
     references = {name: reference[name] for name in series}
     of_score = reference_history(series, scored, references, history["months"])
     history["wobble"] |= of_score["wobble"]
@@ -398,7 +398,7 @@ def _history(model: Model, dataset: Dataset, predicted: Columns) -> History:
         if month in of_score["months"]
     }
     coded, missing = _coded(monitored)
-    weeks = past_weeks(coded, times.astype("datetime64[D]"), missing)
+    weeks = past_weeks(coded, days, missing)
     return {**history, "joint": weeks}
 
 
