@@ -60,7 +60,7 @@ def tree(tmp_path, monkeypatch, small_repository):
     write_json(image | named, tmp_path / "build/image.json")
     write_json(verified | named, tmp_path / "build/verified.json")
     event = tmp_path / "event.json"
-    event.write_text(json.dumps({"repository": {"private": False}}), "utf-8")
+    event.write_text(json.dumps({"repository": {"id": ID, "default_branch": "main"}}), "utf-8")
     monkeypatch.setenv("GITHUB_EVENT_PATH", str(event))
     monkeypatch.delenv("SLIPWAY_ATTEST", raising=False)
     return tmp_path

@@ -305,6 +305,21 @@ class TestWhatItRefuses:
             propose(api, context())
         assert [call for call in github.calls if not call.startswith("GET")] == []
 
+    @pytest.mark.parametrize(
+        "field",
+        [
+            *({"version": 3}, {"status": "best"}, {"status": ["better"]}, {"words": None}),
+            *({"months_added": "2013-10"}, {"months_added": [1]}, {"challenger": ["x"]}),
+        ],
+        ids=str,
+    )
+    def test_a_result_that_the_retrain_run_does_not_write(self, api, github, leave, context, field):
+        leave(BETTER_FOUND | field)
+
+        with pytest.raises(NotBelieved, match="not a result of `slipway retrain`"):
+            propose(api, context())
+        assert github.pulls == {}
+
     def test_a_run_that_left_nothing(self, api, context):
         with pytest.raises(NoReport):
             propose(api, context())

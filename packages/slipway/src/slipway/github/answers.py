@@ -5,17 +5,23 @@ Uses only the standard library, as `slipway.github.api` does: pydantic may not b
 
 from __future__ import annotations
 
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import UnionType
-from typing import Any, Self, get_args, get_origin, get_type_hints
+from typing import Any, Self, dataclass_transform, get_args, get_origin, get_type_hints
 
 from slipway.errors import SlipwayError
 
 
-@dataclass(frozen=True)
+@dataclass_transform(frozen_default=True)
 class Answer:
-    """An object of an answer; fields that a class does not name are ignored."""
+    """An object of an answer; fields that a class does not name are ignored.
+
+    Subclasses are frozen dataclasses; a field without a default is required.
+    """
+
+    def __init_subclass__(cls) -> None:
+        dataclass(frozen=True)(cls)
 
     @classmethod
     def of(cls, answer: object) -> Self:
@@ -30,14 +36,14 @@ class Answer:
         return found
 
     @classmethod
-    def each(cls, answer: object) -> list[Self]:
-        """Return an answer that is a list of such objects."""
-        if not isinstance(answer, list):
-            raise _unexpected(f"a list of {cls.__name__} is {type(answer).__name__}")
-        return [cls.of(each) for each in answer]
+    def each(cls, answer: object, key: str = "") -> list[Self]:
+        """Return a list of such objects, which is an answer, or has a key in it."""
+        listed = answer.get(key) if key and isinstance(answer, dict) else answer
+        if not isinstance(listed, list):
+            raise _unexpected(f"{key or cls.__name__} is {type(listed).__name__}, expected list")
+        return [cls.of(each) for each in listed]
 
 
-@dataclass(frozen=True)
 class Account(Answer):
     """A user, a bot or an organisation; empty for the author of some commits."""
 
@@ -45,7 +51,6 @@ class Account(Answer):
     type: str = ""
 
 
-@dataclass(frozen=True)
 class Repository(Answer):
     """The repository of the API or of an event.
 
@@ -63,7 +68,6 @@ class Repository(Answer):
     owner: Account | None = None
 
 
-@dataclass(frozen=True)
 class HeadRepository(Answer):
     """The repository that a branch is in: this one or a fork."""
 
@@ -71,7 +75,6 @@ class HeadRepository(Answer):
     owner: Account
 
 
-@dataclass(frozen=True)
 class Head(Answer):
     """The branch of a pull request; `repo` is None if the fork was deleted."""
 
@@ -80,7 +83,6 @@ class Head(Answer):
     repo: HeadRepository | None = None
 
 
-@dataclass(frozen=True)
 class Base(Answer):
     """The branch that a pull request is to be merged into."""
 
@@ -89,7 +91,6 @@ class Base(Answer):
     repo: Repository
 
 
-@dataclass(frozen=True)
 class Pull(Answer):
     """A pull request.
 
@@ -114,7 +115,6 @@ class Pull(Answer):
     changed_files: int = 0
 
 
-@dataclass(frozen=True)
 class WorkflowRun(Answer):
     """A run of a workflow.
 
@@ -145,14 +145,6 @@ class WorkflowRun(Answer):
         return datetime.fromisoformat(self.created_at).astimezone(UTC)
 
 
-@dataclass(frozen=True)
-class WorkflowRuns(Answer):
-    """A page of runs."""
-
-    workflow_runs: list[WorkflowRun]
-
-
-@dataclass(frozen=True)
 class Comment(Answer):
     """A comment on a pull request; `user` is None if the account was deleted."""
 
@@ -162,7 +154,6 @@ class Comment(Answer):
     body: str | None = None
 
 
-@dataclass(frozen=True)
 class Release(Answer):
     """A GitHub Release."""
 
@@ -176,7 +167,6 @@ class Release(Answer):
         return self.tag_name.startswith("release-") and self.tag_name.endswith(f"-{short}")
 
 
-@dataclass(frozen=True)
 class Asset(Answer):
     """A file of a Release."""
 
@@ -184,7 +174,6 @@ class Asset(Answer):
     name: str
 
 
-@dataclass(frozen=True)
 class Deployment(Answer):
     """A Deployment; its `payload` is whatever made it has left there."""
 
@@ -193,7 +182,6 @@ class Deployment(Answer):
     payload: object = None
 
 
-@dataclass(frozen=True)
 class Pages(Answer):
     """The settings of GitHub Pages; `build_type` is ``workflow`` or ``legacy``."""
 
@@ -201,14 +189,12 @@ class Pages(Answer):
     html_url: str | None = None
 
 
-@dataclass(frozen=True)
 class Rule(Answer):
     """A rule of a branch."""
 
     type: str
 
 
-@dataclass(frozen=True)
 class TreeEntry(Answer):
     """A file, folder, link or submodule of a tree."""
 
@@ -217,7 +203,6 @@ class TreeEntry(Answer):
     sha: str
 
 
-@dataclass(frozen=True)
 class Tree(Answer):
     """A tree; `truncated` if GitHub lists only a part of it."""
 
@@ -225,49 +210,36 @@ class Tree(Answer):
     truncated: bool = False
 
 
-@dataclass(frozen=True)
-class Named(Answer):
+class GitObject(Answer):
     """An object of git, by its name."""
 
     sha: str
 
 
-@dataclass(frozen=True)
 class GitCommit(Answer):
     """What git has of a commit."""
 
     message: str
-    tree: Named
+    tree: GitObject
 
 
-@dataclass(frozen=True)
 class Commit(Answer):
     """A commit; `author` is None if GitHub knows no account of that address."""
 
     commit: GitCommit
-    parents: list[Named]
+    parents: list[GitObject]
     author: Account | None = None
 
 
-@dataclass(frozen=True)
 class Comparison(Answer):
     """Where two commits left each other, and the commits that only the second has."""
 
-    merge_base_commit: Named
+    merge_base_commit: GitObject
     commits: list[Commit]
 
 
-# The type of each field, and whether it is required; a tree has thousands of entries.
-_FIELDS: dict[type[Answer], dict[str, tuple[object, bool]]] = {}
-
-
-def _fields_of(kind: type[Answer]) -> dict[str, tuple[object, bool]]:
-    if kind not in _FIELDS:
-        types = get_type_hints(kind)
-        _FIELDS[kind] = {
-            each.name: (types[each.name], each.default is MISSING) for each in fields(kind)
-        }
-    return _FIELDS[kind]
+# The types of the fields of each class; a tree has thousands of entries.
+_TYPES: dict[type[Answer], dict[str, object]] = {}
 
 
 def _read(kind: Any, value: object, place: str) -> Any:
@@ -280,13 +252,15 @@ def _read(kind: Any, value: object, place: str) -> Any:
         [inner] = get_args(kind)
         return [_read(inner, each, f"{place}[{at}]") for at, each in enumerate(value)]
     if isinstance(kind, type) and issubclass(kind, Answer) and isinstance(value, dict):
-        found = {}
-        for name, (inner, is_required) in _fields_of(kind).items():
+        if kind not in _TYPES:
+            _TYPES[kind] = get_type_hints(kind)
+        given = {}
+        for name, inner in _TYPES[kind].items():
             if name in value:
-                found[name] = _read(inner, value[name], f"{place}.{name}")
-            elif is_required:
+                given[name] = _read(inner, value[name], f"{place}.{name}")
+            elif not hasattr(kind, name):  # it has no default
                 raise _unexpected(f"{place}.{name} is missing")
-        return kind(**found)
+        return kind(**given)
     name = getattr(kind, "__name__", kind)
     raise _unexpected(f"{place} is {type(value).__name__}, expected {name}")
 

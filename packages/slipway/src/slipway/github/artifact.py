@@ -11,7 +11,6 @@ import json
 import math
 import zipfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn
 
 from slipway.errors import Refused, SlipwayError
@@ -29,7 +28,6 @@ DEEPEST = 20
 DRIFT = "drift.json"
 
 
-@dataclass(frozen=True)
 class Artifact(Answer):
     """An artifact, as GitHub describes it."""
 
@@ -37,13 +35,6 @@ class Artifact(Answer):
     name: str
     expired: bool
     size_in_bytes: int
-
-
-@dataclass(frozen=True)
-class Artifacts(Answer):
-    """The artifacts of a run."""
-
-    artifacts: list[Artifact]
 
 
 class NoReport(SlipwayError):
@@ -78,8 +69,9 @@ def download(api: Api, run: int, name: str, limit: int = MOST_BYTES) -> bytes:
     NotBelieved
         The run has several, or the archive has more than `limit` bytes.
     """
-    listed = Artifacts.of(api.get(f"actions/runs/{run}/artifacts", name=name, per_page=100))
-    artifacts = [artifact for artifact in listed.artifacts if artifact.name == name]
+    answer = api.get(f"actions/runs/{run}/artifacts", name=name, per_page=100)
+    listed = Artifact.each(answer, "artifacts")
+    artifacts = [artifact for artifact in listed if artifact.name == name]
     if not artifacts or artifacts[0].expired:
         raise NoReport(f"the run has no artifact `{name}`")
     if len(artifacts) > 1:

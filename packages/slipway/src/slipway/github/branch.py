@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from slipway.errors import Refused, SlipwayError
-from slipway.github.answers import Account, Answer, Commit, Comparison, Named, Pull, Rule, Tree
+from slipway.github.answers import Account, Answer, Commit, Comparison, GitObject, Pull, Rule, Tree
 from slipway.github.api import Api
 
 FILE = "100644"
@@ -41,14 +41,12 @@ class Branch:
     sha: str
 
 
-@dataclass(frozen=True)
 class Reference(Answer):
     """A reference of git."""
 
-    object: Named
+    object: GitObject
 
 
-@dataclass(frozen=True)
 class Protection(Answer):
     """Whether a branch has a protection of the kind before rulesets."""
 
@@ -110,7 +108,7 @@ def put_files(
     # Compared with the old head it may change workflows, which the token of a job may not write.
     parents = list(dict.fromkeys(filter(None, (base, branch.sha))))
     made = api.post("git/commits", {"message": message, "tree": tree, "parents": parents})
-    sha = Named.of(made).sha
+    sha = GitObject.of(made).sha
     if branch.sha:
         api.patch(f"git/refs/heads/{quote(branch.name)}", {"sha": sha, "force": False})
     else:
@@ -174,7 +172,7 @@ def _tree_with(
             entries.append({"path": name, "mode": mode, "type": "blob", **_content(api, content)})
     for at in range(0, len(entries), PART):
         made = api.post("git/trees", {"base_tree": tree, "tree": entries[at : at + PART]})
-        tree = Named.of(made).sha
+        tree = GitObject.of(made).sha
     return tree
 
 
@@ -192,7 +190,7 @@ def _content(api: Api, content: bytes | None) -> Entry:
         return {"content": content.decode("utf-8")}
     except UnicodeDecodeError:
         body = {"content": base64.b64encode(content).decode(), "encoding": "base64"}
-        return {"sha": Named.of(api.post("git/blobs", body)).sha}
+        return {"sha": GitObject.of(api.post("git/blobs", body)).sha}
 
 
 def _tree_of(api: Api, commit: str) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import subprocess
 import tempfile
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from slipway.actions import annotate
@@ -67,19 +67,11 @@ PASSED = {"success", "skipped"}
 OWN_CODE = "made by the code of this pull request; the merge judges again"
 
 
-@dataclass(frozen=True)
 class Job(Answer):
     """A job of a run; `conclusion` is None until it has ended."""
 
     name: str
     conclusion: str | None = None
-
-
-@dataclass(frozen=True)
-class Jobs(Answer):
-    """The jobs of a run."""
-
-    jobs: list[Job]
 
 
 def compose(api: Api, run: Run, update: str = "") -> tuple[Document, bool]:
@@ -255,6 +247,6 @@ def _failed_otherwise(api: Api, run: Run, tone: str) -> bool:
     """Return whether a run failed, and not just because the model waits for its lock."""
     if tone == "good" or run.conclusion == "success":
         return run.conclusion != "success"
-    jobs = Jobs.of(api.get(f"actions/runs/{run.number}/jobs", per_page=100)).jobs
+    jobs = Job.each(api.get(f"actions/runs/{run.number}/jobs", per_page=100), "jobs")
     others = (job.conclusion for job in jobs if job.name not in FAIL_WITH_THE_LOCK)
     return any(conclusion not in PASSED for conclusion in others)

@@ -42,7 +42,6 @@ class Run:
     from_fork: bool = True
 
 
-@dataclass(frozen=True)
 class Event(Answer):
     """The event that started a job.
 

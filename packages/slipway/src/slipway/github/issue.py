@@ -65,7 +65,6 @@ class Issue:
         return self.body.partition(EVIDENCE)[2]
 
 
-@dataclass(frozen=True)
 class Entry(Answer):
     """An issue or a pull request, as GitHub lists both."""
 

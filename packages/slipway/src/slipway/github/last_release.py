@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from slipway.errors import SlipwayError
-from slipway.github.answers import WorkflowRun, WorkflowRuns
+from slipway.github.answers import WorkflowRun
 from slipway.github.api import PAGE, Api
 from slipway.github.find_pull_request import read_event
 from slipway.repository.git import git
@@ -92,7 +92,8 @@ def _commit_of(run: WorkflowRun, ancestors: Set[str]) -> str:
 def _listed(api: Api, **query: str) -> Iterator[WorkflowRun]:
     page = 1
     while True:
-        runs = WorkflowRuns.of(api.get(RUNS, **query, per_page=PAGE, page=page)).workflow_runs
+        answer = api.get(RUNS, **query, per_page=PAGE, page=page)
+        runs = WorkflowRun.each(answer, "workflow_runs")
         yield from runs
         if len(runs) < PAGE:
             return

@@ -48,7 +48,6 @@ class Live:
     manifest_sha256: str
 
 
-@dataclass(frozen=True)
 class Status(Answer):
     """A status of a Deployment."""
 

@@ -41,7 +41,6 @@ CLOSING = (
 )
 
 
-@dataclass(frozen=True)
 class File(Answer):
     """A file that a pull request changes; `previous_filename` only of a renamed one."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from slipway.github.answers import WorkflowRuns
+from slipway.github.answers import WorkflowRun
 from slipway.github.api import Api
 from slipway.settings import Monitoring
 
@@ -45,5 +45,5 @@ def start_retrain(
 def _last_start(api: Api) -> datetime | None:
     """Return when the newest run started that is running or has succeeded."""
     answer = api.get(f"actions/workflows/{WORKFLOW}/runs", per_page=MOST_RUNS)
-    runs = WorkflowRuns.of(answer).workflow_runs
+    runs = WorkflowRun.each(answer, "workflow_runs")
     return max((run.started for run in runs if run.conclusion in (None, "success")), default=None)

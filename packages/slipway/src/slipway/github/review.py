@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from slipway.errors import Refused, SlipwayError
 from slipway.github import artifact
-from slipway.github.answers import Pull, WorkflowRuns
+from slipway.github.answers import Pull, WorkflowRun
 from slipway.github.api import Api
 from slipway.github.find_pull_request import ENDED, WORKFLOW
 from slipway.release.verified import Reviewed
@@ -125,7 +125,7 @@ def _last_run(api: Api, head: str) -> int | None:
     """Return the newest run of our own workflow for a pull request's last commit."""
     path = f"actions/workflows/{WORKFLOW.rpartition('/')[2]}/runs"
     answer = api.get(path, head_sha=head, event="pull_request", per_page=100)
-    runs = WorkflowRuns.of(answer).workflow_runs
+    runs = WorkflowRun.each(answer, "workflow_runs")
     ended = (run.id for run in runs if run.conclusion in ENDED and run.head_sha == head)
     return max(ended, default=None)
 

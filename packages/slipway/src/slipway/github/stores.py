@@ -47,7 +47,6 @@ class Access:
     message: str = "no store is set"
 
 
-@dataclass(frozen=True)
 class Token(Answer):
     """A token of GitHub that a cloud exchanges."""
 

@@ -56,21 +56,18 @@ class Plan:
     has_reviewers: bool | None
 
 
-@dataclass(frozen=True)
 class Meta(Answer):
     """The server; `installed_version` only of an Enterprise Server."""
 
     installed_version: str | None = None
 
 
-@dataclass(frozen=True)
 class PlanName(Answer):
     """The plan of an account."""
 
     name: str = ""
 
 
-@dataclass(frozen=True)
 class Owner(Account):
     """The owner of a repository, with the plan if the token may see it."""
 

@@ -20,7 +20,6 @@ from slipway.setup.doctor.plan import Plan, find_plan
 Need = Literal["dvc", "github"]
 
 
-@dataclass(frozen=True)
 class Variable(Answer):
     """A variable of the repository."""
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from fnmatch import fnmatchcase
 from functools import partial
 
 from slipway.errors import SlipwayError
-from slipway.github.answers import Answer, Pages, Rule, WorkflowRuns
+from slipway.github.answers import Answer, Pages, Rule, WorkflowRun
 from slipway.github.registry import GHCR
 from slipway.setup.doctor import plan as plans
 from slipway.setup.doctor.finding import Finding, Repair
@@ -49,14 +49,12 @@ STATES = {
 }
 
 
-@dataclass(frozen=True)
 class Named(Answer):
     """A secret, a label or another thing with a name."""
 
     name: str
 
 
-@dataclass(frozen=True)
 class Workflow(Answer):
     """A workflow, by the path of its file."""
 
@@ -64,58 +62,39 @@ class Workflow(Answer):
     state: str
 
 
-@dataclass(frozen=True)
-class Workflows(Answer):
-    workflows: list[Workflow]
-
-
-@dataclass(frozen=True)
 class RequiredCheck(Answer):
     """A check that must succeed before a merge."""
 
     context: str
 
 
-@dataclass(frozen=True)
 class Parameters(Answer):
     """The parameters of a rule."""
 
     required_status_checks: list[RequiredCheck] | None = None
 
 
-@dataclass(frozen=True)
 class ParametrizedRule(Rule):
     """A rule of a branch with its parameters."""
 
     parameters: Parameters | None = None
 
 
-@dataclass(frozen=True)
 class WorkflowPermissions(Answer):
     can_approve_pull_request_reviews: bool = False
 
 
-@dataclass(frozen=True)
-class Secrets(Answer):
-    """The names of secrets; GitHub shows no value."""
-
-    secrets: list[Named]
-
-
-@dataclass(frozen=True)
 class Policy(Answer):
     """Which branches may use an environment: those named by rules of its own, or protected ones."""
 
     custom_branch_policies: bool
 
 
-@dataclass(frozen=True)
 class Environment(Answer):
     protection_rules: list[Rule] | None = None
     deployment_branch_policy: Policy | None = None
 
 
-@dataclass(frozen=True)
 class BranchPolicy(Answer):
     """A pattern of names of branches or tags."""
 
@@ -123,25 +102,13 @@ class BranchPolicy(Answer):
     type: str = "branch"
 
 
-@dataclass(frozen=True)
-class BranchPolicies(Answer):
-    branch_policies: list[BranchPolicy]
-
-
-@dataclass(frozen=True)
 class Package(Answer):
     visibility: str
 
 
-@dataclass(frozen=True)
 class Runner(Answer):
     status: str
     labels: list[Named]
-
-
-@dataclass(frozen=True)
-class Runners(Answer):
-    runners: list[Runner]
 
 
 @check(
@@ -174,7 +141,7 @@ def plan_(at: Context) -> Finding:
 )
 def workflows(at: Context) -> list[Finding]:
     api = at.on_github.api
-    listed = Workflows.of(api.get("actions/workflows", per_page=100)).workflows
+    listed = Workflow.each(api.get("actions/workflows", per_page=100), "workflows")
     if not listed:
         return [Finding("wrong", "GitHub runs no workflow of this repository")]
     ours = [entry for entry in listed if entry.path.startswith(".github/workflows/")]
@@ -289,7 +256,8 @@ def drift_runs(at: Context) -> Finding:
             "note", "the drift check does not run, because it is disabled", "see `monitoring`"
         )
     place = "actions/workflows/drift.yml/runs"
-    runs = WorkflowRuns.of(github.api.get(place, branch=github.branch, per_page=1)).workflow_runs
+    answer = github.api.get(place, branch=github.branch, per_page=1)
+    runs = WorkflowRun.each(answer, "workflow_runs")
     if not runs:
         return Finding("wrong", "the drift check has never run")
     day = runs[0].started
@@ -366,7 +334,7 @@ def app(at: Context) -> Finding:
 
 def _secrets(github: GitHub, place: str) -> set[str]:
     found = github.api.find(place, per_page=100)
-    return {secret.name for secret in Secrets.of(found).secrets} if found else set()
+    return {secret.name for secret in Named.each(found, "secrets")} if found else set()
 
 
 @check(
@@ -426,7 +394,7 @@ def _branches(github: GitHub, name: str, policy: Policy) -> Finding | None:
     if not policy.custom_branch_policies:
         return None
     policies = f"environments/{name}/deployment-branch-policies"
-    listed = BranchPolicies.of(github.api.get(policies, per_page=100)).branch_policies
+    listed = BranchPolicy.each(github.api.get(policies, per_page=100), "branch_policies")
     if any(not entry.name.strip("*/") for entry in listed):
         what = f"workflows of every branch can use the environment {name}: a rule allows `*`"
         do = f"Settings → Environments → {name} → Deployment branches: {github.branch} only"
@@ -535,7 +503,7 @@ def runners(at: Context) -> Finding:
     own = sorted(label for label in set(_labels(at)) if not HOSTED.fullmatch(label))
     if not own:
         return Finding("ok", "the workflows use runners of GitHub")
-    listed = Runners.of(github.api.get("actions/runners", per_page=100)).runners
+    listed = Runner.each(github.api.get("actions/runners", per_page=100), "runners")
     online = [runner for runner in listed if runner.status == "online"]
     labels = {label.name for runner in online for label in runner.labels}
     missing = [label for label in own if label not in labels]
