@@ -25,7 +25,7 @@ from slipway.github.approval import Acceptance, check_review, same_model
 from slipway.github.last_release import Base, base_of_release, first_parent
 from slipway.github.review import Review
 from slipway.manifest import MANIFEST_FILE, MODEL
-from slipway.release.verified import VERIFIED, Reviewed, Verified, check_files
+from slipway.release.verified import VERIFIED, Verified, check_files
 from slipway.reports.content import judgement
 from slipway.reports.messages import advice, headline
 from slipway.reports.render import document_of, foot_of
@@ -92,7 +92,6 @@ def _verify(root: Path, base: str, api: Api | None, accepted: Acceptance | None)
     check_files(root, files)
     if _release_of(root) != release:
         raise Refused("another commit was checked out meanwhile", "run it again")
-    reviewed = review.as_record()
     return Verified(
         commit=release.commit,
         base=before.commit,
@@ -103,7 +102,7 @@ def _verify(root: Path, base: str, api: Api | None, accepted: Acceptance | None)
         lock=lock.status,
         lock_words=_lock_words(lock),
         recorded_sha256=lock.recorded,
-        reviewed=Reviewed(**reviewed) if reviewed else None,
+        reviewed=review.as_record(),
         review_words=_review_words(root, review, lock.recorded),
         accepted=accepted.by if api and accepted else "",
         verdict=verdict,

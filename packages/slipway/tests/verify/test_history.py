@@ -9,6 +9,7 @@ from tests.comparison.cases import BETTER, WORSE, judged
 from tests.services.repository import AUTHOR, commit
 from tests.workflows.api import ID
 from tests.workflows.conftest import RUN
+from tests.workflows.released import base
 
 from slipway.errors import Refused
 from slipway.github.approval import Acceptance, check_review
@@ -94,7 +95,7 @@ class TestReview:
 
     @pytest.mark.parametrize(
         "fields",
-        [{"merged_at": None}, {"merge_commit_sha": "d" * 40}, {"base": {"ref": "aside"}}],
+        [{"merged_at": None}, {"merge_commit_sha": "d" * 40}, {"base": base("aside")}],
         ids=["open", "another", "another branch"],
     )
     def test_a_pull_request_that_did_not_bring_the_commit_to_main_is_none(

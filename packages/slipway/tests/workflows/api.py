@@ -80,12 +80,14 @@ class GitHub:
         owner = "team" if fork == ID else "outsider"
         self.pulls[number] = {
             "number": number,
+            "html_url": f"https://github.com/{REPOSITORY}/pull/{number}",
             "state": "open",
+            "title": "Change something",
             "head": {
                 "sha": sha,
                 "ref": branch,
                 "label": f"{owner}:{branch}",
-                "repo": {"id": fork},
+                "repo": {"id": fork, "owner": {"login": owner}},
             },
             "base": {"ref": "main", "sha": BASE, "repo": {"id": ID, "default_branch": "main"}},
         }

@@ -22,7 +22,7 @@ import pytest
 from tests.services.projects import ROOT
 from tests.services.repository import commit
 from tests.services.servers import program
-from tests.workflows.api import ID, REPOSITORY, GitHub, serving
+from tests.workflows.api import BASE, ID, REPOSITORY, GitHub, serving
 from tests.workflows.releasing import Releasing, prepare
 
 from slipway.github.api import Api
@@ -249,12 +249,16 @@ def propose(origin: Path, message: str = "Change something") -> dict[str, Any]:
 
 
 def pull_request(head: str, fork: int = ID) -> dict[str, Any]:
+    repository = {"id": fork, "fork": fork != ID, "owner": {"login": "team"}}
     return {
         "number": NUMBER,
         "pull_request": {
             "number": NUMBER,
-            "head": {"sha": head, "ref": "change", "repo": {"id": fork, "fork": fork != ID}},
-            "base": {"ref": "main"},
+            "html_url": f"https://github.com/{REPOSITORY}/pull/{NUMBER}",
+            "state": "open",
+            "title": "Change something",
+            "head": {"sha": head, "ref": "change", "repo": repository},
+            "base": {"ref": "main", "sha": BASE, "repo": {"id": ID, "default_branch": "main"}},
         },
         "repository": {"id": ID, "default_branch": "main"},
     }
@@ -272,6 +276,8 @@ def finished_run(head: str, conclusion: str = "success", fork: int = ID) -> dict
             "html_url": f"https://github.com/{REPOSITORY}/actions/runs/{RUN}",
             "event": "pull_request",
             "conclusion": conclusion,
+            "created_at": "2026-11-20T12:00:00Z",
+            "display_title": "Change something",
             "head_sha": head,
             "run_attempt": 1,
             "head_branch": "change",

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 Answer = tuple[int, Any]
+
+
+def base(branch: str) -> dict[str, Any]:
+    """Return what GitHub names of the branch that a pull request goes to."""
+    return {"ref": branch, "sha": "0" * 40, "repo": {"id": 100, "default_branch": "main"}}
 
 
 @dataclass
@@ -34,10 +40,12 @@ class Released:
             {
                 "number": number,
                 "html_url": f"https://github.com/team/flights/pull/{number}",
+                "state": "closed",
+                "title": "Change something",
                 "merged_at": "2026-11-20T12:00:00Z",
                 "merge_commit_sha": commit,
-                "head": {"sha": head},
-                "base": {"ref": "main"},
+                "head": {"sha": head, "ref": "change"},
+                "base": base("main"),
             }
             | fields
         )
@@ -58,8 +66,8 @@ class Released:
             r"PATCH releases/(\d+)": self._update,
             r"GET releases/(\d+)/assets": self._list_assets,
             r"POST releases/(\d+)/assets": self._upload,
-            r"GET releases/assets/(\d+)/(.+)": lambda at, *_: (200, self.assets[int(at[0]), at[1]]),
-            r"DELETE releases/assets/(\d+)/(.+)": self._delete,
+            r"GET releases/assets/(\d+)": lambda at, *_: (200, self.assets[self._asset(at)]),
+            r"DELETE releases/assets/(\d+)": self._delete,
         }
 
     def _list_deployments(self, _: Any, query: Mapping[str, str], __: Any) -> Answer:
@@ -106,18 +114,26 @@ class Released:
 
     def _list_assets(self, at: Any, query: Mapping[str, str], _: Any) -> Answer:
         names = [name for release, name in self.assets if release == int(at[0])]
-        return 200, _page([{"id": f"{at[0]}/{name}", "name": name} for name in names], query)
+        listed = [{"id": _number((int(at[0]), name)), "name": name} for name in names]
+        return 200, _page(listed, query)
 
     def _upload(self, at: Any, query: Mapping[str, str], body: Any) -> Answer:
         key = (int(at[0]), query["name"])
         if key in self.assets:
             return 422, {"message": "Validation Failed: already_exists"}
         self.assets[key] = body
-        return 201, {"id": f"{at[0]}/{query['name']}", "name": query["name"]}
+        return 201, {"id": _number(key), "name": query["name"]}
 
     def _delete(self, at: Any, *_: Any) -> Answer:
-        del self.assets[int(at[0]), at[1]]
+        del self.assets[self._asset(at)]
         return 204, None
+
+    def _asset(self, at: Any) -> tuple[int, str]:
+        return next(key for key in self.assets if _number(key) == int(at[0]))
+
+
+def _number(asset: tuple[int, str]) -> int:
+    return zlib.crc32(repr(asset).encode())
 
 
 def _page(entries: list[Any], query: Mapping[str, str]) -> list[Any]:

@@ -9,6 +9,7 @@ import pytest
 from tests.workflows.api import REPOSITORY
 from tests.workflows.conftest import NUMBER, RUN, finished_run
 
+from slipway.github.find_pull_request import Event
 from slipway.github.own_comment import WATERMARK, State, state_of
 from slipway.github.placeholder import mark_outdated, report_failure
 
@@ -46,7 +47,7 @@ class TestOutdated:
         github.open_pull(NUMBER, NEW)
         github.add_comment(NUMBER, verdict(OLD))
 
-        mark_outdated(api, requested(NEW))
+        mark_outdated(api, Event.of(requested(NEW)))
 
         assert "✅" not in comment(github)
         assert comment(github).startswith(f"### ⏳ Outdated: commit `{NEW[:7]}`")
@@ -58,14 +59,14 @@ class TestOutdated:
             github.comments[NUMBER] = []
             github.add_comment(NUMBER, verdict(OLD))
             for event in events:
-                mark_outdated(api, event)
+                mark_outdated(api, Event.of(event))
                 assert "✅" not in comment(github)
 
     def test_one_that_an_older_slipway_wrote(self, api, github):
         github.open_pull(NUMBER, NEW)
         github.add_comment(NUMBER, f"### ✅ Better\n\n{WATERMARK.format(sha=OLD)}")
 
-        mark_outdated(api, requested(NEW))
+        mark_outdated(api, Event.of(requested(NEW)))
 
         assert "✅" not in comment(github)
 
@@ -74,15 +75,15 @@ class TestOutdated:
         github.add_comment(NUMBER, verdict(NEW))
 
         for event in (requested(NEW), finished_run(OLD, "cancelled"), finished_run(NEW)):
-            mark_outdated(api, event)
+            mark_outdated(api, Event.of(event))
 
         assert comment(github) == verdict(NEW)
 
     def test_a_commit_whose_checks_were_cancelled_does_not_wait_for_ever(self, api, github):
         github.open_pull(NUMBER, NEW)
         github.add_comment(NUMBER, verdict(OLD))
-        mark_outdated(api, requested(NEW))
-        mark_outdated(api, finished_run(NEW, "cancelled"))
+        mark_outdated(api, Event.of(requested(NEW)))
+        mark_outdated(api, Event.of(finished_run(NEW, "cancelled")))
 
         assert comment(github).startswith(f"### ⛔ No verdict for commit `{NEW[:7]}`")
 
@@ -91,7 +92,7 @@ class TestOutdated:
         github.open_pull(NUMBER, NEW)
         github.add_comment(NUMBER, verdict(OLD), user)
 
-        mark_outdated(api, requested(NEW))
+        mark_outdated(api, Event.of(requested(NEW)))
 
         assert comment(github) == verdict(OLD)
 
@@ -101,13 +102,13 @@ class TestOutdated:
         event = requested(NEW)
         event["workflow_run"]["path"] = ".github/workflows/mine.yml"
 
-        mark_outdated(api, event)
+        mark_outdated(api, Event.of(event))
 
         assert comment(github) == verdict(OLD)
 
     def test_without_a_comment_none_is_written(self, api, github):
         github.open_pull(NUMBER, NEW)
-        mark_outdated(api, requested(NEW))
+        mark_outdated(api, Event.of(requested(NEW)))
 
         assert github.comments[NUMBER] == []
 
@@ -117,14 +118,14 @@ class TestFailed:
         github.open_pull(NUMBER, NEW)
         github.add_comment(NUMBER, verdict(NEW))
 
-        report_failure(api, finished_run(NEW))
+        report_failure(api, Event.of(finished_run(NEW)))
 
         assert comment(github).startswith(f"### ⛔ No verdict: the report of commit `{NEW[:7]}`")
         assert len(github.comments[NUMBER]) == 1
 
     def test_it_is_reported_where_there_is_no_comment_yet(self, api, github):
         github.open_pull(NUMBER, NEW)
-        report_failure(api, finished_run(NEW))
+        report_failure(api, Event.of(finished_run(NEW)))
 
         assert comment(github).startswith("### ⛔ No verdict")
 
@@ -132,6 +133,6 @@ class TestFailed:
         github.open_pull(NUMBER, NEW)
         github.add_comment(NUMBER, verdict(NEW))
 
-        report_failure(api, finished_run(OLD))
+        report_failure(api, Event.of(finished_run(OLD)))
 
         assert comment(github) == verdict(NEW)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from tests.services.repository import commit
-from tests.workflows.api import REPOSITORY
+from tests.workflows.api import ID, REPOSITORY
 from tests.workflows.scripts import start
 
 from slipway.catalogue.releases import RELEASES
@@ -20,6 +20,7 @@ from slipway.errors import Refused, SlipwayError
 from slipway.github import host as hosts
 from slipway.github import registry
 from slipway.github.deployment import record_deployment
+from slipway.github.find_pull_request import Event
 from slipway.github.publish_image import may_attest, publish_image_outputs
 from slipway.github.release import publish
 from slipway.reports.model_card import card
@@ -59,7 +60,7 @@ def tree(tmp_path, monkeypatch, small_repository):
     write_json(image | named, tmp_path / "build/image.json")
     write_json(verified | named, tmp_path / "build/verified.json")
     event = tmp_path / "event.json"
-    event.write_text(json.dumps({"repository": {"private": False}}), "utf-8")
+    event.write_text(json.dumps({"repository": {"id": ID, "default_branch": "main"}}), "utf-8")
     monkeypatch.setenv("GITHUB_EVENT_PATH", str(event))
     monkeypatch.delenv("SLIPWAY_ATTEST", raising=False)
     return tmp_path
@@ -182,7 +183,8 @@ class TestHandOver:
         [(False, "", True), (True, "", False), (True, "true", True), (False, "false", False)],
     )
     def test_a_private_repository_attests_only_where_its_plan_can(self, private, switch, may):
-        assert may_attest({"repository": {"private": private}}, {"SLIPWAY_ATTEST": switch}) is may
+        event = Event.of({"repository": {"id": ID, "default_branch": "main", "private": private}})
+        assert may_attest(event, {"SLIPWAY_ATTEST": switch}) is may
 
 
 class TestHost:
@@ -313,7 +315,12 @@ class TestHost:
 class TestMark:
     def history(self, tree, *events):
         known = {
+            "version": 1,
+            "at": "2026-11-20T12:00:00Z",
             "by": "ada",
+            "data": "x",
+            "source": "",
+            "target": "docker",
             "image": IMAGE,
             "model_sha256": MODEL,
             "reason": "",

@@ -14,6 +14,7 @@ from tests.services.repository import commit
 from tests.workflows.api import archive
 from tests.workflows.conftest import RUN
 from tests.workflows.drifting import drifted
+from tests.workflows.watched import RUN as RUN_FIELDS
 
 from slipway.errors import Refused, SlipwayError
 from slipway.github.artifact import NoReport, NotBelieved
@@ -104,8 +105,10 @@ def test_a_better_model_becomes_a_pull_request_with_the_verdict(
 
 def test_it_shows_the_drift_that_asked_for_it_and_the_issue(api, github, leave, context):
     github.watched.settings[f"actions/runs/{DRIFT_RUN}"] = {
+        **RUN_FIELDS,
+        "id": DRIFT_RUN,
+        "head_sha": "a" * 40,
         "path": ".github/workflows/drift.yml",
-        "html_url": f"https://github.com/team/flights/actions/runs/{DRIFT_RUN}",
     }
     github.add_artifact(DRIFT_RUN, "drift", archive({"drift.json": json.dumps(drifted())}))
     leave()
@@ -119,8 +122,10 @@ def test_it_shows_the_drift_that_asked_for_it_and_the_issue(api, github, leave, 
 
 def test_evidence_of_a_run_that_is_not_the_drift_checks_is_left_out(api, github, leave, context):
     github.watched.settings[f"actions/runs/{DRIFT_RUN}"] = {
+        **RUN_FIELDS,
+        "id": DRIFT_RUN,
+        "head_sha": "a" * 40,
         "path": ".github/workflows/mine.yml",
-        "html_url": "",
     }
     github.add_artifact(DRIFT_RUN, "drift", archive({"drift.json": json.dumps(drifted())}))
     leave()
@@ -299,6 +304,21 @@ class TestWhatItRefuses:
         with pytest.raises(Refused):
             propose(api, context())
         assert [call for call in github.calls if not call.startswith("GET")] == []
+
+    @pytest.mark.parametrize(
+        "field",
+        [
+            *({"version": 3}, {"status": "best"}, {"status": ["better"]}, {"words": None}),
+            *({"months_added": "2013-10"}, {"months_added": [1]}, {"challenger": ["x"]}),
+        ],
+        ids=str,
+    )
+    def test_a_result_that_the_retrain_run_does_not_write(self, api, github, leave, context, field):
+        leave(BETTER_FOUND | field)
+
+        with pytest.raises(NotBelieved, match="not a result of `slipway retrain`"):
+            propose(api, context())
+        assert github.pulls == {}
 
     def test_a_run_that_left_nothing(self, api, context):
         with pytest.raises(NoReport):

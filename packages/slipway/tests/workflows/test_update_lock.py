@@ -15,6 +15,7 @@ from tests.workflows.conftest import FORK, NUMBER, RUN, finished_run, pull_reque
 
 from slipway.errors import SlipwayError
 from slipway.github.branch import Branch, put_files
+from slipway.github.find_pull_request import Event
 from slipway.github.lock import HEADLINE
 from slipway.github.update_lock import NoUpdate, head_to_update, update_step_of_job
 from slipway.repository.worktrees import run
@@ -41,7 +42,7 @@ def decide(api, base: str, head: str) -> Callable[..., tuple[int, str]]:
     def decide(fork: int = ID, **of_run: Any) -> tuple[int, str]:
         finished = finished_run(head, "failure", fork)
         finished["workflow_run"] |= of_run
-        return head_to_update(api, finished, base)
+        return head_to_update(api, Event.of(finished), base)
 
     return decide
 
@@ -170,7 +171,7 @@ def test_a_branch_whose_new_lock_would_conflict_with_that_of_main_is_left_alone(
 ):
     (repository / file).write_text("stages: {b: 1}\n", "utf-8")
     newer = commit(repository, "Merge another change")
-    event = finished_run(head, "failure")
+    event = Event.of(finished_run(head, "failure"))
 
     if conflicts:
         with pytest.raises(NoUpdate, match="update the branch first"):
@@ -197,7 +198,7 @@ class TestTheStep:
         monkeypatch.setenv("SLIPWAY_APP_ID", "")
 
     def test_without_an_app_it_is_one_button_and_a_number(self):
-        step = update_step_of_job(pull_request("a" * 40))
+        step = update_step_of_job(Event.of(pull_request("a" * 40)))
 
         assert PAGE in step
         assert f"`{NUMBER}`" in step
@@ -205,11 +206,12 @@ class TestTheStep:
     def test_with_an_app_there_is_none(self, monkeypatch):
         monkeypatch.setenv("SLIPWAY_APP_ID", "Iv1")
 
-        step = update_step_of_job(pull_request("a" * 40))
+        step = update_step_of_job(Event.of(pull_request("a" * 40)))
 
         assert step.startswith("**Nothing to do")
         assert PAGE in step
 
     def test_a_fork_and_the_merge_queue_have_no_button(self):
-        assert update_step_of_job(pull_request("a" * 40, FORK)) == ""
-        assert update_step_of_job({"merge_group": {}, "repository": {"id": 1}}) == ""
+        assert update_step_of_job(Event.of(pull_request("a" * 40, FORK))) == ""
+        queued = {"merge_group": {}, "repository": {"id": 1, "default_branch": "main"}}
+        assert update_step_of_job(Event.of(queued)) == ""

@@ -24,6 +24,15 @@ SETTINGS = (
 
 POLICIES = "deployment-branch-policies"
 
+# A run as GitHub describes it, without its number, commit and conclusion.
+RUN = {
+    "html_url": "https://github.com/team/flights/actions/runs/1",
+    "path": ".github/workflows/some.yml",
+    "event": "pull_request",
+    "created_at": "2026-11-20T12:00:00Z",
+    "display_title": "Change something",
+}
+
 Answer = tuple[int, Any]
 
 
@@ -92,7 +101,7 @@ class Watched:
             "POST pulls": lambda _, __, body: self._open_pull(pulls, body),
             r"PATCH pulls/(\d+)": lambda at, _, body: self._update_pull(pulls, at, body),
             f"GET ({SETTINGS}.*)": lambda at, *_: found(self.settings.get(at[0])),
-            "GET repos/team/flights": lambda *_: found(self.settings.get("repository")),
+            "GET repos/team/flights": lambda *_: found(self._repository()),
             "PATCH repos/team/flights": self._change_repository,
             "POST actions/variables": self._create_variable,
             "POST rulesets": self._create_ruleset,
@@ -103,7 +112,11 @@ class Watched:
 
     def _change_repository(self, _: Any, __: Any, body: Any) -> Answer:
         self.settings["repository"] = self.settings["repository"] | body
-        return 200, self.settings["repository"]
+        return 200, self._repository()
+
+    def _repository(self) -> dict[str, Any] | None:
+        settings = self.settings.get("repository")
+        return None if settings is None else {"id": 100} | settings
 
     def _create_variable(self, _: Any, __: Any, body: Any) -> Answer:
         path = f"actions/variables/{body['name']}"
@@ -170,7 +183,8 @@ class Watched:
             for run in self.runs.get(at[0], [])
             if run.get("event", query.get("event")) == query.get("event", run.get("event"))
         ]
-        return 200, {"total_count": len(runs), "workflow_runs": runs[: int(query["per_page"])]}
+        listed = [{"id": 1, "head_sha": "0" * 40} | RUN | run for run in runs]
+        return 200, {"total_count": len(runs), "workflow_runs": listed[: int(query["per_page"])]}
 
     def _dispatch(self, at: Any, _: Any, body: Any) -> Answer:
         if body["ref"] != "main":
@@ -263,7 +277,7 @@ class Watched:
 
     def _compare(self, at: Any, *_: Any) -> Answer:
         if not int(at[0], 16):  # the base of a pull request that is in no repository of git
-            return 200, {"merge_base_commit": {"sha": at[0]}}
+            return 200, {"commits": [], "merge_base_commit": {"sha": at[0]}}
         listed = self._git("rev-list", "--reverse", f"{at[0]}..{at[1]}").split()
         commits = [self.commit(sha) for sha in listed]
         fork_point = {"sha": self._git("merge-base", *at)}
@@ -287,9 +301,13 @@ class Watched:
                 "sha": head["object"]["sha"],
                 "ref": body["head"],
                 "label": f"team:{body['head']}",
-                "repo": {"id": 100},
+                "repo": {"id": 100, "owner": {"login": "team"}},
             },
-            "base": {"ref": body["base"], "repo": {"id": 100, "default_branch": "main"}},
+            "base": {
+                "ref": body["base"],
+                "sha": "0" * 40,
+                "repo": {"id": 100, "default_branch": "main"},
+            },
         }
         self.remarks[number] = []
         return 201, pulls[number]

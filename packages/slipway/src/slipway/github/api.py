@@ -9,12 +9,12 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from http.client import HTTPException, HTTPResponse
-from typing import Any
 from urllib.error import HTTPError
 from urllib.parse import quote, urlencode, urljoin, urlsplit
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from slipway.errors import SlipwayError
+from slipway.github.answers import Repository
 
 PAGE = 100
 
@@ -58,8 +58,8 @@ class Api:
             "X-GitHub-Api-Version": "2022-11-28",
         }
 
-    def get(self, path: str, **query: str | int) -> Any:
-        """Return the response for a path below the repository.
+    def get(self, path: str, **query: str | int) -> object:
+        """Return the response for a path below the repository: JSON, to be read as an `Answer`.
 
         Raises
         ------
@@ -68,48 +68,50 @@ class Api:
         """
         return self._call("GET", f"{path}?{urlencode(query)}" if query else path)
 
-    def find(self, path: str, **query: str | int) -> Any:
+    def find(self, path: str, **query: str | int) -> object:
         """Return the response for a path, or None for 404."""
         try:
             return self.get(path, **query)
         except NotFound:
             return None
 
-    def itself(self) -> Any:
+    def itself(self) -> Repository:
         """Return the description of the repository."""
-        return self.get(self.base.rstrip("/"))
+        return Repository.of(self.get(self.base.rstrip("/")))
 
-    def change_itself(self, **settings: object) -> Any:
+    def change_itself(self, **settings: object) -> object:
         """Change settings of the repository; those that are not named stay."""
         return self.patch(self.base.rstrip("/"), settings)
 
-    def find_global(self, path: str) -> Any:
+    def find_global(self, path: str) -> object:
         """Return the response for a path outside of the repository, or None for 404."""
         return self.find(f"{self.url}/{path}")
 
-    def pages(self, path: str, **query: str | int) -> Iterator[Any]:
+    def pages(self, path: str, **query: str | int) -> Iterator[object]:
         """Yield the entries of a list, page by page."""
         page = 1
         while True:
             entries = self.get(path, **query, per_page=PAGE, page=page)
+            if not isinstance(entries, list):
+                raise SlipwayError(f"{path}: the response is not a list")
             yield from entries
             if len(entries) < PAGE:
                 return
             page += 1
 
-    def post(self, path: str, body: dict[str, Any]) -> Any:
+    def post(self, path: str, body: Mapping[str, object]) -> object:
         return self._call("POST", path, json.dumps(body).encode())
 
-    def patch(self, path: str, body: dict[str, Any]) -> Any:
+    def patch(self, path: str, body: Mapping[str, object]) -> object:
         return self._call("PATCH", path, json.dumps(body).encode())
 
-    def put(self, path: str, **body: object) -> Any:
+    def put(self, path: str, **body: object) -> object:
         return self._call("PUT", path, json.dumps(body).encode())
 
     def delete(self, path: str) -> None:
         self._call("DELETE", path)
 
-    def upload(self, url: str, content: bytes) -> Any:
+    def upload(self, url: str, content: bytes) -> object:
         """Upload a file to an address that GitHub returned for it."""
         return self._call("POST", url, content, "application/octet-stream")
 
@@ -154,7 +156,7 @@ class Api:
         path: str,
         body: bytes | None = None,
         kind: str = "application/json",
-    ) -> Any:
+    ) -> object:
         sent = self.headers if body is None else self.headers | {"Content-Type": kind}
         url = self._url(path)
         with _open(method, url, sent, body) as response:
@@ -174,7 +176,7 @@ class Api:
 class _NoRedirects(HTTPRedirectHandler):
     """Returns a redirect as the response: urllib would send the token to its target."""
 
-    def redirect_request(self, *_: Any) -> None:
+    def redirect_request(self, *_: object) -> None:
         return None
 
 

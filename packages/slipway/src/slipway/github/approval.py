@@ -58,7 +58,7 @@ def check_review(
         return Review(words="not checked: this is not a job of GitHub Actions")
     if accepted:
         return _accept(accepted, lock)
-    branch = str(read_event()["repository"]["default_branch"])
+    branch = read_event().repository.default_branch
     reviews = list(find_reviews(api, landed_since(root, before.commit, commit), branch))
     if missing := [review for review in reviews if not review.run]:
         raise _not_reviewed(missing[0].words, lock)

@@ -11,9 +11,10 @@ import json
 import math
 import zipfile
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from slipway.errors import Refused, SlipwayError
+from slipway.github.answers import Answer
 from slipway.github.api import Api
 
 if TYPE_CHECKING:
@@ -27,6 +28,15 @@ DEEPEST = 20
 DRIFT = "drift.json"
 
 
+class Artifact(Answer):
+    """An artifact, as GitHub describes it."""
+
+    id: int
+    name: str
+    expired: bool
+    size_in_bytes: int
+
+
 class NoReport(SlipwayError):
     """The run has no such artifact."""
 
@@ -35,7 +45,7 @@ class NotBelieved(SlipwayError):
     """The artifact is not one that our own workflow would have written."""
 
 
-def read_report(api: Api, run: int) -> dict[str, Any]:
+def read_report(api: Api, run: int) -> dict[str, object]:
     """Return the report of a run: strict JSON, not yet validated against its schema.
 
     Raises
@@ -59,15 +69,16 @@ def download(api: Api, run: int, name: str, limit: int = MOST_BYTES) -> bytes:
     NotBelieved
         The run has several, or the archive has more than `limit` bytes.
     """
-    listed = api.get(f"actions/runs/{run}/artifacts", name=name, per_page=100)["artifacts"]
-    artifacts = [artifact for artifact in listed if artifact["name"] == name]
-    if not artifacts or artifacts[0]["expired"]:
+    answer = api.get(f"actions/runs/{run}/artifacts", name=name, per_page=100)
+    listed = Artifact.each(answer, "artifacts")
+    artifacts = [artifact for artifact in listed if artifact.name == name]
+    if not artifacts or artifacts[0].expired:
         raise NoReport(f"the run has no artifact `{name}`")
     if len(artifacts) > 1:
         raise NotBelieved(f"the run has {len(artifacts)} artifacts `{name}`, expected one")
-    if artifacts[0]["size_in_bytes"] > limit:
+    if artifacts[0].size_in_bytes > limit:
         raise NotBelieved(f"the archive is larger than {limit:,} bytes")
-    return api.download(f"actions/artifacts/{int(artifacts[0]['id'])}/zip", limit)
+    return api.download(f"actions/artifacts/{artifacts[0].id}/zip", limit)
 
 
 def unpack(
@@ -116,7 +127,7 @@ def drift_report(archive: bytes) -> DriftReport:
         raise NotBelieved(f"{DRIFT} is {refused}") from None
 
 
-def parse(content: bytes) -> dict[str, Any]:
+def parse(content: bytes) -> dict[str, object]:
     """Return a JSON object without repeated keys, NaN, infinity, deep nesting or huge integers.
 
     Raises
@@ -160,14 +171,14 @@ def _finite(text: str) -> float:
     return number
 
 
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
     parsed = dict(pairs)
     if len(parsed) < len(pairs):
         raise ValueError("a key is repeated")
     return parsed
 
 
-def _walk(value: Any, depth: int) -> None:
+def _walk(value: object, depth: int) -> None:
     """Raise for deep nesting, huge integers and lone surrogates, which no report of ours has."""
     if depth == 0:
         raise ValueError("too deep")

@@ -11,10 +11,10 @@ import base64
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import quote
 
 from slipway.errors import Refused, SlipwayError
+from slipway.github.answers import Account, Answer, Commit, Comparison, GitObject, Pull, Rule, Tree
 from slipway.github.api import Api
 
 FILE = "100644"
@@ -41,21 +41,33 @@ class Branch:
     sha: str
 
 
+class Reference(Answer):
+    """A reference of git."""
+
+    object: GitObject
+
+
+class Protection(Answer):
+    """Whether a branch has a protection of the kind before rulesets."""
+
+    protected: bool
+
+
 def find_branch(api: Api, name: str) -> Branch:
     """Return a branch and its newest commit."""
     reference = api.find(f"git/ref/heads/{name}")
-    return Branch(name, reference["object"]["sha"] if reference else "")
+    return Branch(name, Reference.of(reference).object.sha if reference else "")
 
 
 def people_on(api: Api, branch: Branch, base: str) -> list[str]:
     """Return the authors, except bots, of the commits that a branch has and `base` does not."""
     if not branch.sha:
         return []
-    compared = api.get(f"compare/{base}...{branch.sha}")
+    compared = Comparison.of(api.get(f"compare/{base}...{branch.sha}"))
     # A merge of the default branch, as a button of GitHub makes it, adds no work.
-    own = [commit for commit in compared["commits"] if len(commit["parents"]) < 2]
-    authors = [commit["author"] or {"login": "an unknown user"} for commit in own]
-    people = (author["login"] for author in authors if author.get("type") != "Bot")
+    own = [commit for commit in compared.commits if len(commit.parents) < 2]
+    authors = [commit.author or Account() for commit in own]
+    people = (author.login or "an unknown user" for author in authors if author.type != "Bot")
     return list(dict.fromkeys(people))
 
 
@@ -84,7 +96,7 @@ def put_files(
     Refused
         The branch is protected.
     """
-    if is_protected(api, branch.name, api.itself()["default_branch"]):
+    if is_protected(api, branch.name, api.itself().default_branch):
         raise Refused(
             f"the branch {branch.name} is protected",
             "remove the rule: a workflow commits the files of its own pull request there",
@@ -96,7 +108,7 @@ def put_files(
     # Compared with the old head it may change workflows, which the token of a job may not write.
     parents = list(dict.fromkeys(filter(None, (base, branch.sha))))
     made = api.post("git/commits", {"message": message, "tree": tree, "parents": parents})
-    sha = str(made["sha"])
+    sha = GitObject.of(made).sha
     if branch.sha:
         api.patch(f"git/refs/heads/{quote(branch.name)}", {"sha": sha, "force": False})
     else:
@@ -107,18 +119,24 @@ def put_files(
 def is_protected(api: Api, branch: str, default: str) -> bool:
     """Return whether a branch is protected from direct pushes; the default branch always is."""
     name = quote(branch, safe="")
-    rules = {rule["type"] for rule in api.get(f"rules/branches/{name}")}
-    settings = api.find(f"branches/{name}") or {"protected": False}
-    return bool(branch == default or settings["protected"] or rules & PROTECTING)
+    rules = {rule.type for rule in Rule.each(api.get(f"rules/branches/{name}"))}
+    found = api.find(f"branches/{name}")
+    protected = found is not None and Protection.of(found).protected
+    return branch == default or protected or bool(rules & PROTECTING)
 
 
 def open_pull(api: Api, branch: Branch, title: str, body: str) -> str:
     """Open or update the pull request of a branch; return a message."""
     owner = api.repository.partition("/")[0]
     for pull in api.pages("pulls", state="open", head=f"{owner}:{branch.name}"):
-        updated = api.patch(f"pulls/{pull['number']}", {"title": title, "body": body})
-        return f"updated {updated['html_url']}"
+        return update_pull(api, Pull.of(pull).number, title, body)
     return create_pull(api, branch, title, body)
+
+
+def update_pull(api: Api, number: int, title: str, body: str) -> str:
+    """Change title and text of a pull request; return a message."""
+    updated = api.patch(f"pulls/{number}", {"title": title, "body": body})
+    return f"updated {Pull.of(updated).html_url}"
 
 
 def create_pull(api: Api, branch: Branch, title: str, body: str) -> str:
@@ -131,12 +149,12 @@ def create_pull(api: Api, branch: Branch, title: str, body: str) -> str:
     """
     content = {"title": title, "head": branch.name, "body": body}
     try:
-        made = api.post("pulls", content | {"base": api.itself()["default_branch"]})
+        made = api.post("pulls", content | {"base": api.itself().default_branch})
     except SlipwayError as error:
         if "not permitted to create" in str(error):
             raise SlipwayError(*NOT_ALLOWED) from None
         raise
-    return f"opened {made['html_url']}"
+    return f"opened {Pull.of(made).html_url}"
 
 
 def _tree_with(
@@ -144,8 +162,8 @@ def _tree_with(
 ) -> str:
     """Return the tree of a commit with these files; only those that differ are uploaded."""
     tree = _tree_of(api, commit)
-    listed: list[dict[str, Any]] = api.get(f"git/trees/{tree}", recursive=1)["tree"]
-    committed = {each["path"]: (each["mode"], each["sha"]) for each in listed}
+    listed = Tree.of(api.get(f"git/trees/{tree}", recursive=1)).tree
+    committed = {each.path: (each.mode, each.sha) for each in listed}
     entries: list[Entry] = []
     for name, content in sorted(files.items()):
         mode = modes.get(name, FILE)
@@ -154,7 +172,7 @@ def _tree_with(
             entries.append({"path": name, "mode": mode, "type": "blob", **_content(api, content)})
     for at in range(0, len(entries), PART):
         made = api.post("git/trees", {"base_tree": tree, "tree": entries[at : at + PART]})
-        tree = str(made["sha"])
+        tree = GitObject.of(made).sha
     return tree
 
 
@@ -172,13 +190,13 @@ def _content(api: Api, content: bytes | None) -> Entry:
         return {"content": content.decode("utf-8")}
     except UnicodeDecodeError:
         body = {"content": base64.b64encode(content).decode(), "encoding": "base64"}
-        return {"sha": str(api.post("git/blobs", body)["sha"])}
+        return {"sha": GitObject.of(api.post("git/blobs", body)).sha}
 
 
 def _tree_of(api: Api, commit: str) -> str:
-    return str(api.get(f"commits/{commit}")["commit"]["tree"]["sha"])
+    return Commit.of(api.get(f"commits/{commit}")).commit.tree.sha
 
 
 def _has(api: Api, branch: str, base: str) -> bool:
     """Return whether a branch has every commit of the base."""
-    return not api.get(f"compare/{branch}...{base}")["commits"]
+    return not Comparison.of(api.get(f"compare/{branch}...{base}")).commits

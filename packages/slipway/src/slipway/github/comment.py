@@ -20,6 +20,7 @@ from slipway.documents.document import Document
 from slipway.documents.markdown import to_markdown
 from slipway.errors import SlipwayError
 from slipway.github import artifact
+from slipway.github.answers import Answer, Comment
 from slipway.github.api import Api
 from slipway.github.find_pull_request import Run, still_at
 from slipway.github.own_comment import (
@@ -64,6 +65,13 @@ FAIL_WITH_THE_LOCK = {"Model", "All checks"}
 PASSED = {"success", "skipped"}
 
 OWN_CODE = "made by the code of this pull request; the merge judges again"
+
+
+class Job(Answer):
+    """A job of a run; `conclusion` is None until it has ended."""
+
+    name: str
+    conclusion: str | None = None
 
 
 def compose(api: Api, run: Run, update: str = "") -> tuple[Document, bool]:
@@ -132,15 +140,15 @@ def post(api: Api, number: int, sha: str, body: str, cml: Path, *, create: bool)
     """
     if not still_at(api, number, sha):
         return f"#{number} has a newer commit: its next run will comment"
-    comments = list(api.pages(f"issues/{number}/comments"))
+    comments = [Comment.of(entry) for entry in api.pages(f"issues/{number}/comments")]
     mine = [comment for comment in comments if is_ours(comment)]
     if not mine:
         return run_cml(api, "create", number, body, cml) if create else "not worth a comment"
-    old, new = state_of(mine[-1]["body"]), state_of(body)
+    old, new = state_of(mine[-1].body or ""), state_of(body)
     if old and new and new.is_older_than(old):
         return f"a later run of {sha[:7]} has commented already"
-    seen = [comment for comment in comments[:CML_READS] if MARKED.search(comment["body"] or "")]
-    if seen and seen[-1]["id"] == mine[-1]["id"]:
+    seen = [comment for comment in comments[:CML_READS] if MARKED.search(comment.body or "")]
+    if seen and seen[-1].id == mine[-1].id:
         return run_cml(api, "update", number, body, cml)
     return f"updated {replace_ours(api, mine[-1], body, sha)}"
 
@@ -239,6 +247,6 @@ def _failed_otherwise(api: Api, run: Run, tone: str) -> bool:
     """Return whether a run failed, and not just because the model waits for its lock."""
     if tone == "good" or run.conclusion == "success":
         return run.conclusion != "success"
-    jobs = api.get(f"actions/runs/{run.number}/jobs", per_page=100)["jobs"]
-    others = (job["conclusion"] for job in jobs if job["name"] not in FAIL_WITH_THE_LOCK)
+    jobs = Job.each(api.get(f"actions/runs/{run.number}/jobs", per_page=100), "jobs")
+    others = (job.conclusion for job in jobs if job.name not in FAIL_WITH_THE_LOCK)
     return any(conclusion not in PASSED for conclusion in others)

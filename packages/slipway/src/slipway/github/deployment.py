@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
 
 from slipway.catalogue.releases import RELEASES
 from slipway.dataset.tables import read_json
+from slipway.github.answers import Deployment
 from slipway.github.api import Api
+from slipway.release.records import Record
 
 LONGEST = 140  # characters, of a description
 
@@ -29,39 +30,40 @@ def record_deployment(api: Api, root: Path, environment: str, sha: str, url: str
     """
     if not (root / RELEASES).exists():
         return f"{environment}: nothing has changed there"
-    history: list[dict[str, Any]] = read_json(root / RELEASES, "slipway deploy")
+    history = [Record.from_json(each) for each in read_json(root / RELEASES, "slipway deploy")]
     now = history[-1]
-    back = now["event"] == "rolled back"
-    if now["commit"] == sha and not back:
-        return f"{environment}: {now['name']}, as in the Deployment of this job"
-    left = next((e for e in reversed(history[:-1]) if e["commit"] != now["commit"]), None)
+    back = now.event == "rolled back"
+    if now.commit == sha and not back:
+        return f"{environment}: {now.name}, as in the Deployment of this job"
+    left = next((one for one in reversed(history[:-1]) if one.commit != now.commit), None)
     if back and left:
-        _set_inactive(api, environment, left["commit"], f"Rolled back to {now['name']}")
-    made = api.post(
+        _set_inactive(api, environment, left.commit, f"Rolled back to {now.name}")
+    answer = api.post(
         "deployments",
         {
-            "ref": now["commit"],
+            "ref": now.commit,
             "environment": environment,
             "task": "rollback" if back else "deploy",
             "auto_merge": False,
             "required_contexts": [],  # the commit was checked when it was merged
             "production_environment": environment == "production",
-            "description": f"{now['event'].capitalize()}: {now['name']} by {now['by']}"[:LONGEST],
+            "description": f"{now.event.capitalize()}: {now.name} by {now.by}"[:LONGEST],
             "payload": {
-                "image": now["image"],
-                "model_sha256": now["model_sha256"],
-                "manifest_sha256": now.get("manifest_sha256", ""),
+                "image": now.image,
+                "model_sha256": now.model_sha256,
+                "manifest_sha256": now.manifest_sha256,
             },
         },
     )
-    _set_status(api, int(made["id"]), "success", now["reason"] or now["verdict"], url)
-    return f"{environment}: {now['name']}, {now['event']}"
+    _set_status(api, Deployment.of(answer).id, "success", now.reason or now.verdict, url)
+    return f"{environment}: {now.name}, {now.event}"
 
 
 def _set_inactive(api: Api, environment: str, commit: str, words: str) -> None:
-    for entry in api.get("deployments", environment=environment, sha=commit, per_page=100):
-        if entry["sha"] == commit:
-            _set_status(api, int(entry["id"]), "inactive", words, "")
+    listed = api.get("deployments", environment=environment, sha=commit, per_page=100)
+    for entry in Deployment.each(listed):
+        if entry.sha == commit:
+            _set_status(api, entry.id, "inactive", words, "")
 
 
 def _set_status(api: Api, deployment: int, state: str, words: str, url: str) -> None:

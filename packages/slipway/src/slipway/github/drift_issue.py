@@ -12,6 +12,7 @@ from slipway.actions import page_of_files, page_of_run
 from slipway.documents.markdown import to_markdown
 from slipway.errors import INCONCLUSIVE, YES
 from slipway.github import artifact
+from slipway.github.answers import Pull
 from slipway.github.api import Api
 from slipway.github.issue import (
     CLOSED,
@@ -86,9 +87,9 @@ def about_job(api: Api, started: str) -> About:
     """
     repository = page_of_run().partition("/actions/")[0]
     owner = api.repository.partition("/")[0]
-    pulls = api.get("pulls", state="open", head=f"{owner}:{BRANCH}")
+    pulls = Pull.each(api.get("pulls", state="open", head=f"{owner}:{BRANCH}"))
     runs = f"[retrain run]({repository}/actions/workflows/retrain.yml)"
-    proposed = [f"retrained: #{int(pull['number'])}" for pull in pulls]
+    proposed = [f"retrained: #{pull.number}" for pull in pulls]
     asked = [f"{runs}: {started}"] if started else []
     return About(
         run=page_of_run(),

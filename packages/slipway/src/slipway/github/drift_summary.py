@@ -9,6 +9,7 @@ from slipway.actions import add_summary, annotate, page_of_files
 from slipway.dataset.tables import read_json
 from slipway.documents.markdown import to_markdown
 from slipway.errors import INCONCLUSIVE, YES
+from slipway.github.answers import Pages
 from slipway.github.api import Api
 from slipway.monitoring.document import drift_document
 from slipway.monitoring.report import DriftReport
@@ -45,4 +46,4 @@ def publish_drift(*, simulated: bool) -> tuple[str, int]:
 def has_pages(api: Api) -> bool:
     """Return whether GitHub Pages is enabled and publishes from a workflow."""
     pages = api.find("pages")
-    return bool(pages) and pages.get("build_type") == "workflow"
+    return pages is not None and Pages.of(pages).build_type == "workflow"

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from slipway.errors import SlipwayError
+from slipway.github.answers import Answer, HeadRepository, Pull, Repository, WorkflowRun
 from slipway.github.api import Api
 
 # Any pull request can add a workflow of the same name: only the path identifies ours.
@@ -42,22 +42,48 @@ class Run:
     from_fork: bool = True
 
 
+class Event(Answer):
+    """The event that started a job.
+
+    Attributes
+    ----------
+    before
+        Of a push: the commit that the branch had; empty otherwise.
+    """
+
+    repository: Repository
+    action: str = ""
+    before: str = ""
+    pull_request: Pull | None = None
+    workflow_run: WorkflowRun | None = None
+
+    @property
+    def run(self) -> WorkflowRun:
+        """The run of an event of type `workflow_run`; raises SlipwayError for another type."""
+        if self.workflow_run is None:
+            raise SlipwayError(
+                "the event of this job names no run of a workflow",
+                "run this command in a workflow with the trigger `workflow_run`",
+            )
+        return self.workflow_run
+
+
 class NoPullRequest(SlipwayError):
     """The run has no open pull request; this is not an error."""
 
 
-def read_event() -> dict[str, Any]:
+def read_event() -> Event:
     """Return the event that started this job."""
     try:
-        event: dict[str, Any] = json.loads(Path(os.environ["GITHUB_EVENT_PATH"]).read_text("utf-8"))
+        event = json.loads(Path(os.environ["GITHUB_EVENT_PATH"]).read_text("utf-8"))
     except (KeyError, OSError, ValueError):
         raise SlipwayError(
             "GITHUB_EVENT_PATH names no event", "run this command in a job of GitHub Actions"
         ) from None
-    return event
+    return Event.of(event)
 
 
-def run_of(event: Mapping[str, Any]) -> Run:
+def run_of(event: Event) -> Run:
     """Return the run of an event of type `workflow_run`.
 
     Raises
@@ -65,28 +91,28 @@ def run_of(event: Mapping[str, Any]) -> Run:
     NoPullRequest
         It is not a finished run of our workflow for a pull request.
     """
-    run = event["workflow_run"]
+    run = event.run
     if not is_of_our_workflow(run):
-        raise NoPullRequest(f"a run of {run['path']} for `{run['event']}` is not one of {WORKFLOW}")
-    if run["conclusion"] not in ENDED:
-        raise NoPullRequest(f"the run was {run['conclusion']}")
-    head = run["head_repository"]
+        raise NoPullRequest(f"a run of {run.path} for `{run.event}` is not one of {WORKFLOW}")
+    if run.conclusion not in ENDED:
+        raise NoPullRequest(f"the run was {run.conclusion}")
+    head = run.head_repository
     return Run(
-        number=int(run["id"]),
-        url=run["html_url"],
-        sha=run["head_sha"],
-        conclusion=run["conclusion"],
-        attempt=int(run.get("run_attempt", 1)),
-        from_fork=not head or head["id"] != event["repository"]["id"],
+        number=run.id,
+        url=run.html_url,
+        sha=run.head_sha,
+        conclusion=run.conclusion,
+        attempt=run.run_attempt,
+        from_fork=head is None or head.id != event.repository.id,
     )
 
 
-def is_of_our_workflow(run: Mapping[str, Any]) -> bool:
+def is_of_our_workflow(run: WorkflowRun) -> bool:
     """Return whether GitHub describes a run as one of our workflow for pull requests."""
-    return run["path"].partition("@")[0] == WORKFLOW and run["event"] == "pull_request"
+    return run.path.partition("@")[0] == WORKFLOW and run.event == "pull_request"
 
 
-def find_pull_request(api: Api, event: Mapping[str, Any]) -> int:
+def find_pull_request(api: Api, event: Event) -> int:
     """Return the number of the only open pull request with the run's commit as its newest.
 
     Raises
@@ -95,9 +121,9 @@ def find_pull_request(api: Api, event: Mapping[str, Any]) -> int:
         There is none, or more than one.
     """
     sha = run_of(event).sha
-    if not event["workflow_run"]["head_repository"]:
+    if event.run.head_repository is None:
         raise NoPullRequest("the fork was deleted")
-    numbers = [int(pull["number"]) for pull in pulls_of(api, event) if pull["head"]["sha"] == sha]
+    numbers = [pull.number for pull in pulls_of(api, event) if pull.head.sha == sha]
     if len(numbers) != 1:
         raise NoPullRequest(
             f"{len(numbers)} open pull requests have {sha[:7]} as their newest commit"
@@ -105,27 +131,27 @@ def find_pull_request(api: Api, event: Mapping[str, Any]) -> int:
     return numbers[0]
 
 
-def pulls_of(api: Api, event: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+def pulls_of(api: Api, event: Event) -> Iterator[Pull]:
     """Yield the open pull requests of a run's branch, whatever their newest commit is."""
-    run = event["workflow_run"]
-    if not run["head_repository"]:
+    head = event.run.head_repository
+    if head is None:
         return
-    head = f"{run['head_repository']['owner']['login']}:{run['head_branch']}"
-    for pull in api.pages("pulls", state="open", head=head):
-        if _is_for(pull, run["head_repository"]["id"], event["repository"]):
+    branch = f"{head.owner.login}:{event.run.head_branch}"
+    for pull in map(Pull.of, api.pages("pulls", state="open", head=branch)):
+        if _is_for(pull, head, event.repository):
             yield pull
 
 
 def still_at(api: Api, number: int, sha: str) -> bool:
     """Return whether a pull request is open and `sha` is its newest commit."""
-    pull = api.get(f"pulls/{number}")
-    return bool(pull["state"] == "open" and pull["head"]["sha"] == sha)
+    pull = Pull.of(api.get(f"pulls/{number}"))
+    return pull.state == "open" and pull.head.sha == sha
 
 
-def _is_for(pull: Mapping[str, Any], head: int, repository: Mapping[str, Any]) -> bool:
-    return bool(
-        pull["head"]["repo"]
-        and pull["head"]["repo"]["id"] == head
-        and pull["base"]["repo"]["id"] == repository["id"]
-        and pull["base"]["ref"] == repository["default_branch"]
+def _is_for(pull: Pull, head: HeadRepository, repository: Repository) -> bool:
+    return (
+        pull.head.repo is not None
+        and pull.head.repo.id == head.id
+        and pull.base.repo.id == repository.id
+        and pull.base.ref == repository.default_branch
     )

@@ -9,12 +9,11 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
+from slipway.github.answers import Account, Answer
 from slipway.github.api import Api
-from slipway.github.own_comment import AUTHOR
+from slipway.github.own_comment import is_bot
 from slipway.monitoring.report import RENAMED
 
 LABEL = "drift"
@@ -66,18 +65,28 @@ class Issue:
         return self.body.partition(EVIDENCE)[2]
 
 
+class Entry(Answer):
+    """An issue or a pull request, as GitHub lists both."""
+
+    number: int
+    html_url: str
+    state: str
+    user: Account | None = None
+    body: str | None = None
+    pull_request: object = None
+
+
 def find_issue(api: Api) -> Issue | None:
     """Return the newest drift issue, open or closed."""
     listed = api.pages("issues", state="all", labels=LABEL, sort="created", direction="desc")
-    ours = next((entry for entry in listed if is_ours(entry)), None)
+    ours = next((entry for entry in map(Entry.of, listed) if is_ours(entry)), None)
     return _issue(ours) if ours else None
 
 
-def is_ours(entry: Mapping[str, Any]) -> bool:
+def is_ours(entry: Entry) -> bool:
     """Return whether an issue is our own: a label and a mark can be copied."""
-    user = entry["user"] or {}
-    signed = user.get("login") == AUTHOR and user.get("type") == "Bot"
-    return bool(signed and "pull_request" not in entry and MARK.match(entry["body"] or ""))
+    is_issue = entry.pull_request is None
+    return is_bot(entry.user) and is_issue and bool(MARK.match(entry.body or ""))
 
 
 def open_issue(api: Api, title: str, body: str, state: State) -> Issue:
@@ -85,18 +94,18 @@ def open_issue(api: Api, title: str, body: str, state: State) -> Issue:
     if api.find(f"labels/{LABEL}") is None:
         api.post("labels", {"name": LABEL, "color": "d93f0b", "description": ABOUT_LABEL})
     made = {"title": title, "body": state.mark() + body, "labels": [LABEL]}
-    return _issue(api.post("issues", made))
+    return _issue(Entry.of(api.post("issues", made)))
 
 
 def change_issue(
     api: Api, issue: Issue, body: str, state: State, title: str = "", *, to: str = ""
 ) -> Issue:
     """Update the issue; `to` is its new state, `open` or `closed`."""
-    changes: dict[str, Any] = {"body": state.mark() + body}
+    changes = {"body": state.mark() + body}
     changes |= {"title": title} if title else {}
     changes |= {"state": to} if to else {}
     changes |= {"state_reason": "completed"} if to == CLOSED else {}
-    return _issue(api.patch(f"issues/{issue.number}", changes))
+    return _issue(Entry.of(api.patch(f"issues/{issue.number}", changes)))
 
 
 def remark(api: Api, number: int, text: str) -> None:
@@ -104,13 +113,13 @@ def remark(api: Api, number: int, text: str) -> None:
     api.post(f"issues/{number}/comments", {"body": text})
 
 
-def _issue(entry: Mapping[str, Any]) -> Issue:
-    body = (entry["body"] or "").replace("\r\n", "\n")
+def _issue(entry: Entry) -> Issue:
+    body = (entry.body or "").replace("\r\n", "\n")
     mark = MARK.match(body)
     return Issue(
-        number=int(entry["number"]),
-        url=entry["html_url"],
-        is_open=entry["state"] == OPEN,
+        number=entry.number,
+        url=entry.html_url,
+        is_open=entry.state == OPEN,
         body=MARK.sub("", body),
         state=_state(mark[1] if mark else ""),
     )

@@ -7,12 +7,12 @@ the next merge would be compared with that model, and would pass.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Iterator, Set
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from slipway.errors import SlipwayError
+from slipway.github.answers import WorkflowRun
 from slipway.github.api import PAGE, Api
 from slipway.github.find_pull_request import read_event
 from slipway.repository.git import git
@@ -45,7 +45,7 @@ def base_of_release(root: Path, commit: str, api: Api) -> Base:
             return Base(found, released=True)
     if tried:
         return Base(first_parent(root, tried[-1][0]))
-    before = str(read_event().get("before", ""))
+    before = read_event().before
     return Base(before if before in ancestors else first_parent(root, commit))
 
 
@@ -63,38 +63,38 @@ def landed_since(root: Path, base: str, commit: str) -> list[str]:
     return git(root, "rev-list", "--first-parent", span, "--", *SHIPPED).split()
 
 
-def _runs(api: Api, ancestors: Set[str]) -> Iterator[tuple[str, str]]:
+def _runs(api: Api, ancestors: Set[str]) -> Iterator[tuple[str, str | None]]:
     """Yield the commit and the conclusion of each run, the newest first."""
-    branch = str(read_event()["repository"]["default_branch"])
-    entries = [
-        entry
+    branch = read_event().repository.default_branch
+    runs = [
+        run
         for event in ("push", "workflow_dispatch")
-        for entry in _listed(api, branch=branch, event=event)
-        if entry["event"] == event
+        for run in _listed(api, branch=branch, event=event)
+        if run.event == event
     ]
-    for entry in sorted(entries, key=lambda entry: -int(entry["id"])):
-        if commit := _commit_of(entry, ancestors):
-            yield commit, str(entry["conclusion"])
+    for run in sorted(runs, key=lambda run: -run.id):
+        if commit := _commit_of(run, ancestors):
+            yield commit, run.conclusion
 
 
-def _commit_of(entry: Mapping[str, Any], ancestors: Set[str]) -> str:
+def _commit_of(run: WorkflowRun, ancestors: Set[str]) -> str:
     """Return the commit that a run was for; empty if it is not recorded."""
-    head = str(entry["head_sha"])
-    if entry["event"] == "push":
-        return head
-    named = BY_HAND.fullmatch(str(entry["display_title"]).strip())
+    if run.event == "push":
+        return run.head_sha
+    named = BY_HAND.fullmatch(run.display_title.strip())
     if named is None:
         return ""
     if named[1] == "newest":
-        return head
+        return run.head_sha
     return next((commit for commit in ancestors if commit.startswith(named[1])), "")
 
 
-def _listed(api: Api, **query: str) -> Iterator[dict[str, Any]]:
+def _listed(api: Api, **query: str) -> Iterator[WorkflowRun]:
     page = 1
     while True:
-        entries = api.get(RUNS, **query, per_page=PAGE, page=page)["workflow_runs"]
-        yield from entries
-        if len(entries) < PAGE:
+        answer = api.get(RUNS, **query, per_page=PAGE, page=page)
+        runs = WorkflowRun.each(answer, "workflow_runs")
+        yield from runs
+        if len(runs) < PAGE:
             return
         page += 1

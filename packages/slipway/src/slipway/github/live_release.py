@@ -14,12 +14,12 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from slipway.actions import set_outputs
 from slipway.docker import PULL_SECONDS, docker
 from slipway.errors import SlipwayError
 from slipway.exits import run_command
+from slipway.github.answers import Answer, Asset, Deployment, Release
 from slipway.github.api import Api, api_of_job
 from slipway.github.registry import log_in
 
@@ -48,6 +48,12 @@ class Live:
     manifest_sha256: str
 
 
+class Status(Answer):
+    """A status of a Deployment."""
+
+    state: str
+
+
 def find_live(api: Api) -> Live:
     """Return the release that GitHub's Deployments name as live in production.
 
@@ -56,32 +62,31 @@ def find_live(api: Api) -> Live:
     SlipwayError
         There is none, or its record is incomplete.
     """
-    for entry in api.pages("deployments", environment=ENVIRONMENT):
-        states = api.get(f"deployments/{entry['id']}/statuses", per_page=1)
-        if not states or states[0]["state"] != "success":
+    for entry in map(Deployment.of, api.pages("deployments", environment=ENVIRONMENT)):
+        states = Status.each(api.get(f"deployments/{entry.id}/statuses", per_page=1))
+        if not states or states[0].state != "success":
             continue
-        commit, payload = str(entry["sha"]), entry.get("payload") or {}
-        record = payload if isinstance(payload, dict) and payload else _record(api, commit)
-        return _live(commit, record)
+        payload = entry.payload
+        record = payload if isinstance(payload, dict) and payload else _record(api, entry.sha)
+        return _live(entry.sha, record)
     raise SlipwayError(
         f"no deployment to {ENVIRONMENT} has succeeded", f"release a model first; see {GUIDE}"
     )
 
 
-def _record(api: Api, commit: str) -> Mapping[str, Any]:
+def _record(api: Api, commit: str) -> Mapping[str, object]:
     """Return the record of the image that the release of a commit has."""
-    for release in api.pages("releases"):
-        tag = str(release["tag_name"])
-        if not (tag.startswith("release-") and tag.endswith(f"-{commit[:7]}")):
+    for release in map(Release.of, api.pages("releases")):
+        if not release.is_of(commit[:7]):
             continue
-        for asset in api.pages(f"releases/{release['id']}/assets"):
-            if asset["name"] == RECORD:
-                found = json.loads(api.download(f"releases/assets/{asset['id']}", LIMIT, RAW))
+        for asset in map(Asset.of, api.pages(f"releases/{release.id}/assets")):
+            if asset.name == RECORD:
+                found = json.loads(api.download(f"releases/assets/{asset.id}", LIMIT, RAW))
                 return found if isinstance(found, dict) else {}
     return {}
 
 
-def _live(commit: str, record: Mapping[str, Any]) -> Live:
+def _live(commit: str, record: Mapping[str, object]) -> Live:
     names = ("image", "model_sha256", "manifest_sha256")
     live = Live(commit, *(str(record.get(name, "")) for name in names))
     if not (BY_DIGEST.fullmatch(live.image) and live.model_sha256 and live.manifest_sha256):

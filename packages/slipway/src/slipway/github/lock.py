@@ -10,6 +10,7 @@ import re
 
 from slipway.errors import Refused
 from slipway.github import artifact
+from slipway.github.answers import Pull
 from slipway.github.api import Api
 from slipway.github.branch import Branch, is_protected, put_files
 
@@ -40,15 +41,15 @@ def head_to_rebuild(api: Api, number: int) -> Branch:
     Refused
         It is closed, comes from a fork, or has a protected branch.
     """
-    pull = api.get(f"pulls/{number}")
-    head, base = pull["head"], pull["base"]
-    if pull["state"] != "open":
-        raise Refused(f"#{number} is {pull['state']}", "reopen it, then run the workflow again")
-    if not head["repo"] or head["repo"]["id"] != base["repo"]["id"]:
+    pull = Pull.of(api.get(f"pulls/{number}"))
+    head, base = pull.head, pull.base
+    if pull.state != "open":
+        raise Refused(f"#{number} is {pull.state}", "reopen it, then run the workflow again")
+    if head.repo is None or head.repo.id != base.repo.id:
         raise Refused(f"#{number} comes from a fork, to which workflows cannot commit", BY_HAND)
-    if is_protected(api, head["ref"], base["repo"]["default_branch"]):
+    if is_protected(api, head.ref, base.repo.default_branch):
         raise Refused(f"the branch of #{number} is protected", "make the change on another branch")
-    return Branch(head["ref"], head["sha"])
+    return Branch(head.ref, head.sha)
 
 
 def commit_lock(api: Api, number: int, sha: str, run: int) -> str:

@@ -6,10 +6,10 @@ Uses only the standard library: a comment is marked as outdated before anything 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
+from slipway.github.answers import Account, Comment
 from slipway.github.api import Api
 
 TITLE = "slipway"
@@ -67,20 +67,24 @@ def state_of(body: str) -> State | None:
     return State(commit, int(run), int(attempt), kind)
 
 
-def is_ours(comment: Mapping[str, Any]) -> bool:
+def is_bot(user: Account | None) -> bool:
+    """Return whether an account is the bot of this workflow."""
+    return user is not None and user.login == AUTHOR and user.type == "Bot"
+
+
+def is_ours(comment: Comment) -> bool:
     """Return whether our bot wrote a comment: a watermark alone can be copied."""
-    user = comment["user"] or {}
-    signed = user.get("login") == AUTHOR and user.get("type") == "Bot"
-    return signed and bool(MARKED.search(comment["body"] or ""))
+    return is_bot(comment.user) and bool(MARKED.search(comment.body or ""))
 
 
-def find_ours(api: Api, number: int) -> Mapping[str, Any] | None:
+def find_ours(api: Api, number: int) -> Comment | None:
     """Return the newest comment of this workflow on a pull request, or None."""
-    ours = [entry for entry in api.pages(f"issues/{number}/comments") if is_ours(entry)]
+    comments = map(Comment.of, api.pages(f"issues/{number}/comments"))
+    ours = [comment for comment in comments if is_ours(comment)]
     return ours[-1] if ours else None
 
 
-def replace_ours(api: Api, comment: Mapping[str, Any], text: str, commit: str) -> str:
+def replace_ours(api: Api, comment: Comment, text: str, commit: str) -> str:
     """Replace the text of our comment, with its watermark; return its address."""
     body = f"{text}\n\n{WATERMARK.format(sha=commit)}"
-    return str(api.patch(f"issues/comments/{comment['id']}", {"body": body})["html_url"])
+    return Comment.of(api.patch(f"issues/comments/{comment.id}", {"body": body})).html_url

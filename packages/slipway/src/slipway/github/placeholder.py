@@ -11,17 +11,17 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Mapping
-from typing import Any
 
 from slipway.actions import page_of_run
 from slipway.documents.document import Document
 from slipway.documents.markdown import to_markdown
 from slipway.errors import INCONCLUSIVE, YES, SlipwayError
 from slipway.exits import run_command
+from slipway.github.answers import Comment, WorkflowRun
 from slipway.github.api import Api, api_of_job
 from slipway.github.find_pull_request import (
     ENDED,
+    Event,
     NoPullRequest,
     find_pull_request,
     is_of_our_workflow,
@@ -38,61 +38,60 @@ WHY = {
 }
 
 
-def mark_outdated(api: Api, event: Mapping[str, Any]) -> str:
+def mark_outdated(api: Api, event: Event) -> str:
     """Mark the comment of the run's pull request unless it is about the newest commit.
 
     Returns a message.
     """
-    run = event["workflow_run"]
+    run = event.run
     if not is_of_our_workflow(run):
         return "not a run of this workflow"
     for pull in pulls_of(api, event):
-        number, head = int(pull["number"]), str(pull["head"]["sha"])
+        number, head = pull.number, pull.head.sha
         comment = find_ours(api, number)
         if comment is None:
             continue
-        state = state_of(comment["body"])
+        state = state_of(comment.body or "")
         if state is None or state.commit != head:
-            own = (
-                (int(run["id"]), int(run.get("run_attempt", 1))) if run["head_sha"] == head else ()
-            )
-            waiting = State(head, *(own or (0, 1)), "waiting")
-            replace_ours(api, comment, _outdated(waiting, state, event), head)
+            own = (run.id, run.run_attempt) if run.head_sha == head else (0, 1)
+            waiting = State(head, *own, "waiting")
+            replace_ours(api, comment, _outdated(waiting, state, api.repository), head)
             return f"#{number}: marked as outdated, {head[:7]} is the newest commit"
-        ended = event["action"] == "completed" and run["conclusion"] not in ENDED
-        if ended and state.kind == "waiting" and run["head_sha"] == head:
+        ended = event.action == "completed" and run.conclusion not in ENDED
+        if ended and state.kind == "waiting" and run.head_sha == head:
             replace_ours(api, comment, _without_verdict(state, run), head)
             return f"#{number}: the checks ended without a verdict"
     return "nothing to mark"
 
 
-def report_failure(api: Api, event: Mapping[str, Any]) -> str:
+def report_failure(api: Api, event: Event) -> str:
     """Replace or create the comment: the report of this run could not be shown."""
     try:
         number = find_pull_request(api, event)
     except NoPullRequest as reason:
         return f"no comment: {reason}"
-    run = event["workflow_run"]
-    commit = str(run["head_sha"])
-    state = State(commit, int(run["id"]), int(run.get("run_attempt", 1)), "verdict")
+    run = event.run
+    commit = run.head_sha
+    state = State(commit, run.id, run.run_attempt, "verdict")
     text = _comment(
         "bad",
         f"No verdict: the report of commit `{commit[:7]}` could not be shown",
         f"The comment job ([run]({page_of_run()})) failed. The result of the checks is in the "
-        f"summary of their [run]({run['html_url']}). Run the comment job again, or push another "
+        f"summary of their [run]({run.html_url}). Run the comment job again, or push another "
         "commit.",
         state=state,
     )
     comment = find_ours(api, number)
     if comment is None:
         body = f"{text}\n\n{WATERMARK.format(sha=commit)}"
-        return f"created {api.post(f'issues/{number}/comments', {'body': body})['html_url']}"
+        made = Comment.of(api.post(f"issues/{number}/comments", {"body": body}))
+        return f"created {made.html_url}"
     return f"updated {replace_ours(api, comment, text, commit)}"
 
 
-def _outdated(waiting: State, old: State | None, event: Mapping[str, Any]) -> str:
+def _outdated(waiting: State, old: State | None, repository: str) -> str:
     server = os.environ.get("GITHUB_SERVER_URL", "https://github.com")
-    runs = f"{server}/{event['repository']['full_name']}/actions/runs"
+    runs = f"{server}/{repository}/actions/runs"
     where = f" ([run]({runs}/{waiting.run}))" if waiting.run else ""
     paragraphs = [f"Its checks{where} have not finished. Then this comment will show their result."]
     if old and old.run:
@@ -104,10 +103,10 @@ def _outdated(waiting: State, old: State | None, event: Mapping[str, Any]) -> st
     return _comment("waiting", headline, *paragraphs, state=waiting)
 
 
-def _without_verdict(state: State, run: Mapping[str, Any]) -> str:
-    reason = WHY.get(run["conclusion"], f"ended: {run['conclusion']}".replace("_", " "))
+def _without_verdict(state: State, run: WorkflowRun) -> str:
+    reason = WHY.get(run.conclusion or "", f"ended: {run.conclusion}".replace("_", " "))
     headline = f"No verdict for commit `{state.commit[:7]}`: the checks {reason}"
-    text = f"See their [run]({run['html_url']}), and start it again."
+    text = f"See their [run]({run.html_url}), and start it again."
     return _comment("bad", headline, text, state=state)
 
 

@@ -11,19 +11,33 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
 
 from slipway.actions import page_of_files, page_of_run
+from slipway.comparison.report import Judgement
 from slipway.documents.markdown import to_markdown
-from slipway.errors import INCONCLUSIVE, YES, SlipwayError
+from slipway.errors import INCONCLUSIVE, YES, Refused, SlipwayError
 from slipway.github import artifact
+from slipway.github.answers import Pull, WorkflowRun
 from slipway.github.api import Api
-from slipway.github.branch import Branch, create_pull, find_branch, people_on, put_files
+from slipway.github.branch import (
+    Branch,
+    create_pull,
+    find_branch,
+    people_on,
+    put_files,
+    update_pull,
+)
 from slipway.github.issue import find_issue
 from slipway.github.lock import MAY_COMMIT
 from slipway.github.own_comment import AUTHOR
 from slipway.monitoring.document import drift_document
-from slipway.reports.render import document_of, foot_of
+from slipway.reports.check import check
+from slipway.reports.content import judgement
+from slipway.reports.render import foot_of
+from slipway.schemas import parse
 from slipway.untrusted import as_markdown, quote, quote_text
 
 BRANCH = "slipway/retrain"
@@ -48,11 +62,6 @@ FILES = "retrain/files/"
 
 OTHERS = ("retrain/validation.json",)
 
-# The last one is of version 1.
-STATUS = ("better", "not better", "nothing new", "inconclusive", "no answer")
-
-VERSIONS = (1, 2)
-
 MARK = re.compile(r"\A<!-- slipway:retrain ([0-9a-f]*) -->\n")
 
 # A pull request holds 65,536 characters.
@@ -63,17 +72,33 @@ ONE_CLICK = (
 )
 
 
+class Result(BaseModel):
+    """What is read of the result of `slipway retrain`."""
+
+    model_config = ConfigDict(frozen=True, strict=True)
+
+    version: Literal[1, 2]
+    # The last one is of version 1.
+    status: Literal["better", "not better", "nothing new", "inconclusive", "no answer"]
+    words: str
+    months_added: list[str] = Field(default_factory=list)
+    challenger: dict[str, object] | None = None
+
+
 @dataclass(frozen=True)
 class Proposal:
-    """The output of the retrain run: its result, the comparison report and the files to commit."""
+    """The output of the retrain run: its result, the comparison report and the files to commit.
 
-    result: Mapping[str, Any]
-    report: dict[str, Any] | None
+    The report is read, and checked, only if the model is better.
+    """
+
+    result: Result
+    report: Judgement | None
     files: dict[str, bytes]
 
     @property
     def model(self) -> str:
-        return str(self.report["challenger"]["model"]) if self.report else ""
+        return self.report.challenger.model if self.report else ""
 
 
 @dataclass(frozen=True)
@@ -115,12 +140,12 @@ def propose(api: Api, context: Context) -> tuple[str, int]:
         The run has no artifact, or GitHub refuses.
     """
     proposal = read_proposal(api, context.run)
-    status = proposal.result["status"]
+    status = proposal.result.status
     own = own_pulls(api, context.bot)
-    pull = next((entry for entry in own if entry["state"] == "open"), None)
+    pull = next((entry for entry in own if entry.state == "open"), None)
     branch = find_branch(api, BRANCH)
     if status in ("inconclusive", "no answer"):
-        return f"inconclusive: {quote_text(proposal.result['words'])}", INCONCLUSIVE
+        return f"inconclusive: {quote_text(proposal.result.words)}", INCONCLUSIVE
     if status != "better":
         return _close(api, pull, branch, proposal, context), YES
     return _open(api, own, pull, branch, proposal, context), YES
@@ -131,35 +156,38 @@ def read_proposal(api: Api, run: int) -> Proposal:
     entries = artifact.unpack(artifact.download(api, run, NAME, MOST_BYTES), _expected, MOST_BYTES)
     if RESULT not in entries:
         raise artifact.NotBelieved(f"the retrain run has no {RESULT}")
-    result = artifact.parse(entries[RESULT])
-    if result.get("version") not in VERSIONS or result.get("status") not in STATUS:
-        raise artifact.NotBelieved("retrain.json is not a result of `slipway retrain`")
+    try:
+        result = parse(Result, artifact.parse(entries[RESULT]), "a result of `slipway retrain`")
+    except Refused as refused:
+        raise artifact.NotBelieved(f"{RESULT} is {refused}") from None
     report = artifact.parse(entries[REPORT]) if REPORT in entries else None
     files = {
         name.removeprefix(FILES): content
         for name, content in entries.items()
         if name.startswith(FILES)
     }
-    if result["status"] == "better" and not (files and report and report.get("may_merge") is True):
+    if result.status != "better":
+        return Proposal(result, None, files)
+    if not (files and report and report.get("may_merge") is True):
         raise artifact.NotBelieved("its status is better, but the report does not allow the merge")
-    return Proposal(result, report, files)
+    return Proposal(result, check(report), files)
 
 
-def own_pulls(api: Api, bot: str) -> list[Mapping[str, Any]]:
+def own_pulls(api: Api, bot: str) -> list[Pull]:
     """Return the pull requests that this workflow opened, the newest first."""
     owner = api.repository.partition("/")[0]
     listed = api.pages("pulls", state="all", head=f"{owner}:{BRANCH}", direction="desc")
     return [
         pull
-        for pull in listed
-        if pull["user"]["login"] in (bot, AUTHOR) and MARK.match(_lines(pull["body"]))
+        for pull in map(Pull.of, listed)
+        if pull.user and pull.user.login in (bot, AUTHOR) and MARK.match(_lines(pull.body))
     ]
 
 
 def _open(
     api: Api,
-    own: list[Mapping[str, Any]],
-    pull: Mapping[str, Any] | None,
+    own: list[Pull],
+    pull: Pull | None,
     branch: Branch,
     proposal: Proposal,
     context: Context,
@@ -175,30 +203,29 @@ def _open(
     body = compose(api, proposal, context)
     put_files(api, branch, context.commit, proposal.files, f"{title}\n\n{context.url}\n")
     if pull:
-        updated = api.patch(f"pulls/{pull['number']}", {"title": title, "body": body})
-        return f"updated {updated['html_url']}"
+        return update_pull(api, pull.number, title, body)
     return create_pull(api, branch, title, body)
 
 
 def _close(
     api: Api,
-    pull: Mapping[str, Any] | None,
+    pull: Pull | None,
     branch: Branch,
     proposal: Proposal,
     context: Context,
 ) -> str:
-    result = as_markdown(quote_text(proposal.result["words"]))
+    words = quote_text(proposal.result.words)
     if pull is None:
-        return f"{proposal.result['status']}: {quote_text(proposal.result['words'])}"
-    comment = f"[A newer retrain run]({context.url}) found: {result}"
+        return f"{proposal.result.status}: {words}"
+    comment = f"[A newer retrain run]({context.url}) found: {as_markdown(words)}"
     people = people_on(api, branch, context.commit)
     closing = "" if people else "\n\nThis pull request is closed. Its branch is kept."
-    api.post(f"issues/{pull['number']}/comments", {"body": comment + closing})
+    api.post(f"issues/{pull.number}/comments", {"body": comment + closing})
     if people:
-        return f"#{pull['number']} is left open: {', '.join(people)} committed to it"
-    body = mark("") + MARK.sub("", _lines(pull["body"]))
-    api.patch(f"pulls/{pull['number']}", {"state": "closed", "body": body})
-    return f"closed #{pull['number']}: {proposal.result['status']}"
+        return f"#{pull.number} is left open: {', '.join(people)} committed to it"
+    body = mark("") + MARK.sub("", _lines(pull.body))
+    api.patch(f"pulls/{pull.number}", {"state": "closed", "body": body})
+    return f"closed #{pull.number}: {proposal.result.status}"
 
 
 def compose(api: Api, proposal: Proposal, context: Context) -> str:
@@ -206,14 +233,15 @@ def compose(api: Api, proposal: Proposal, context: Context) -> str:
     result = proposal.result
     issue = find_issue(api)
     because = f" Because of #{issue.number}." if issue and issue.is_open else ""
-    message = as_markdown(quote_text(result["words"]))
+    message = as_markdown(quote_text(result.words))
     parts = [f"{message}{because} It is not merged automatically."]
-    if result.get("challenger"):
-        parts.append(f"Challenger: {as_markdown(_challenger(result['challenger']))}")
+    if result.challenger:
+        parts.append(f"Challenger: {as_markdown(_challenger(result.challenger))}")
     if context.bot == AUTHOR:
         parts.append(ONE_CLICK)
-    foot = foot_of(context.commit, context.url)
-    parts.append(to_markdown(document_of(proposal.report or {}, foot, full=False), PART))
+    if proposal.report:
+        foot = foot_of(context.commit, context.url)
+        parts.append(to_markdown(judgement(proposal.report, foot, full=False), PART))
     if drift := _drift_of(api, context):
         parts.append(f"## Why\n\n{drift}")
     return mark(proposal.model) + "\n\n".join(parts)
@@ -228,38 +256,38 @@ def _drift_of(api: Api, context: Context) -> str:
     """Return the report of the drift check that requested this run, if it still exists."""
     if not context.drift_run:
         return ""
-    run = api.find(f"actions/runs/{context.drift_run}")
-    path = str(run["path"]).partition("@")[0] if run else ""
-    if path != DRIFT_WORKFLOW:
+    found = api.find(f"actions/runs/{context.drift_run}")
+    run = WorkflowRun.of(found) if found else None
+    if run is None or run.path.partition("@")[0] != DRIFT_WORKFLOW:
         return ""
     try:
         archive = artifact.download(api, context.drift_run, "drift")
     except artifact.NoReport:
         return ""
     report = artifact.drift_report(archive)
-    document = drift_document(report, context.base, [f"[the check]({run['html_url']})"])
+    document = drift_document(report, context.base, [f"[the check]({run.html_url})"])
     return to_markdown(document, PART)
 
 
-def _challenger(challenger: Mapping[str, Any]) -> str:
+def _challenger(challenger: Mapping[str, object]) -> str:
     values = (f"{quote(name)} = {quote(value)}" for name, value in challenger.items())
     return ", ".join(list(values)[:12])
 
 
 def _months(proposal: Proposal) -> str:
-    months = [str(name) for name in proposal.result["months_added"]]
+    months = proposal.result.months_added
     shown = months if len(months) < 3 else [months[0], "…", months[-1]]
     named = " ".join(re.sub(r"[^0-9A-Za-z…-]", "", name)[:20] for name in shown)
     return f"{named} added" if named else "the same data, other settings"
 
 
-def _rejected_before(own: list[Mapping[str, Any]], proposal: Proposal) -> int:
+def _rejected_before(own: list[Pull], proposal: Proposal) -> int:
     """Return the newest pull request if a person closed it and it had the same model."""
     newest = own[0] if own else None
-    if newest is None or newest.get("merged_at") or newest["state"] == "open":
+    if newest is None or newest.merged_at or newest.state == "open":
         return 0
-    mark = MARK.match(_lines(newest["body"]))
-    return int(newest["number"]) if mark and mark[1] == proposal.model else 0
+    mark = MARK.match(_lines(newest.body))
+    return newest.number if mark and mark[1] == proposal.model else 0
 
 
 def _expected(name: str) -> bool:

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from itertools import islice
-from typing import Any
 
 from slipway.errors import SlipwayError
+from slipway.github.answers import Answer, Comparison, Pull, Tree
 from slipway.github.api import Api
 from slipway.protected.changes import Dangers, find_dangers
 from slipway.protected.packages import Change
@@ -39,6 +39,22 @@ CLOSING = (
     "Listed by the default branch's code. The verdict below was computed by the pull request's "
     "own code."
 )
+
+
+class File(Answer):
+    """A file that a pull request changes; `previous_filename` only of a renamed one."""
+
+    filename: str
+    status: str
+    previous_filename: str | None = None
+
+    def changes(self) -> list[tuple[str, str]]:
+        """Return paths, each with its status; a rename removes one path and adds another."""
+        if self.status != "renamed":
+            return [(self.filename, "added" if self.status == "copied" else self.status)]
+        if self.previous_filename is None:
+            raise SlipwayError(f"GitHub does not name the old path of {quote(self.filename, 120)}")
+        return [(self.filename, "added"), (self.previous_filename, "removed")]
 
 
 @dataclass(frozen=True)
@@ -73,44 +89,39 @@ def find_protected(api: Api, number: int, commit: str) -> ProtectedParts:
     SlipwayError
         GitHub does not answer, or a file that must be compared is too large.
     """
-    pull = api.get(f"pulls/{number}")
-    files = list(islice(api.pages(f"pulls/{number}/files"), MOST_FILES))
-    compared = api.get(f"compare/{pull['base']['sha']}...{commit}", per_page=1)
-    base = str(compared["merge_base_commit"]["sha"])
+    pull = Pull.of(api.get(f"pulls/{number}"))
+    listed = api.pages(f"pulls/{number}/files")
+    files = [File.of(entry) for entry in islice(listed, MOST_FILES)]
+    compared = Comparison.of(api.get(f"compare/{pull.base.sha}...{commit}", per_page=1))
+    base = compared.merge_base_commit.sha
     changed = _changed(files)
     links, gaps = _links(api, commit, changed)
-    if len(files) >= MOST_FILES or len(files) < int(pull.get("changed_files", 0)):
+    if len(files) >= MOST_FILES or len(files) < pull.changed_files:
         gaps.append(
-            f"GitHub lists {len(files):,} of {pull['changed_files']:,} changed files: the others "
+            f"GitHub lists {len(files):,} of {pull.changed_files:,} changed files: the others "
             "count as protected."
         )
     dangers = find_dangers(changed, links, _reader(api, base), _reader(api, commit))
     return ProtectedParts(dangers, gaps)
 
 
-def _changed(files: Iterable[Mapping[str, Any]]) -> dict[str, str]:
-    """Return the status of each path; a rename removes one path and adds another."""
+def _changed(files: Iterable[File]) -> dict[str, str]:
+    """Return the status of each path."""
     changed: dict[str, str] = {}
     for file in files:
-        renamed = file["status"] == "renamed"
-        status = "added" if renamed or file["status"] == "copied" else str(file["status"])
-        entries = [(str(file["filename"]), status)]
-        entries += [(str(file["previous_filename"]), "removed")] if renamed else []
-        for path, kind in entries:
+        for path, kind in file.changes():
             changed[path] = "changed" if path in changed else kind
     return changed
 
 
 def _links(api: Api, commit: str, changed: Mapping[str, str]) -> tuple[list[str], list[str]]:
     """Return the changed paths that are links or submodules, and gaps in GitHub's list."""
-    tree = api.get(f"git/trees/{commit}", recursive=1)
+    tree = Tree.of(api.get(f"git/trees/{commit}", recursive=1))
     links = [
-        str(entry["path"])
-        for entry in tree["tree"]
-        if entry.get("mode") in LINK_MODES and entry["path"] in changed
+        entry.path for entry in tree.tree if entry.mode in LINK_MODES and entry.path in changed
     ]
     gap = "GitHub lists only a part of the tree: a changed file may be a symbolic link."
-    return links, [gap] if tree.get("truncated") else []
+    return links, [gap] if tree.truncated else []
 
 
 def _reader(api: Api, commit: str) -> Callable[[str], str | None]:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from slipway.actions import add_summary, annotate
 from slipway.documents.document import Document
 from slipway.documents.markdown import to_markdown
-from slipway.github.find_pull_request import read_event
+from slipway.github.find_pull_request import Event, read_event
 from slipway.release.image.record import ImageRecord
 from slipway.release.verified import check_verified
 
@@ -41,10 +40,10 @@ def publish_image_outputs(root: Path) -> dict[str, str | bool]:
     return {"image": image.image, "name": name, "digest": digest, "attest": attest}
 
 
-def may_attest(event: Mapping[str, Any], environment: Mapping[str, str]) -> bool:
+def may_attest(event: Event, environment: Mapping[str, str]) -> bool:
     """Return whether GitHub attests for this repository: any public one; others need a plan."""
     setting = environment.get(SWITCH, "")
-    return setting == "true" if setting else not event["repository"].get("private", False)
+    return setting == "true" if setting else not event.repository.private
 
 
 def _why_not(name: str) -> str:

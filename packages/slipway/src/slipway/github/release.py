@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from slipway.card.content import Card
 from slipway.documents.document import Table
 from slipway.documents.markdown import to_markdown
+from slipway.github.answers import Asset, Release
 from slipway.github.api import Api
 from slipway.manifest import MANIFEST_FILE, MODEL
 from slipway.release.image.record import IMAGE, ImageRecord
@@ -59,25 +58,24 @@ def publish(api: Api, root: Path, day: str, server: str) -> str:
     }
     known = _find(api, short)
     if known:
-        made = api.patch(f"releases/{known['id']}", body)
+        made = api.patch(f"releases/{known.id}", body)
     else:
         made = api.post("releases", {"tag_name": f"release-{day}-{short}", **body})
-    _attach(api, root, made)
-    return str(made["html_url"])
+    release = Release.of(made)
+    _attach(api, root, release)
+    return release.html_url
 
 
-def _find(api: Api, short: str) -> dict[str, Any] | None:
+def _find(api: Api, short: str) -> Release | None:
     """Return the Release of a commit, if an earlier run has written it."""
-    for entry in api.pages("releases"):
-        tag = str(entry["tag_name"])
-        if tag.startswith("release-") and tag.endswith(f"-{short}"):
-            return dict(entry)
-    return None
+    releases = map(Release.of, api.pages("releases"))
+    return next((release for release in releases if release.is_of(short)), None)
 
 
-def _attach(api: Api, root: Path, release: Mapping[str, Any]) -> None:
-    known = {entry["name"]: entry["id"] for entry in api.pages(f"releases/{release['id']}/assets")}
-    address = str(release["upload_url"]).partition("{")[0]
+def _attach(api: Api, root: Path, release: Release) -> None:
+    assets = map(Asset.of, api.pages(f"releases/{release.id}/assets"))
+    known = {asset.name: asset.id for asset in assets}
+    address = release.upload_url.partition("{")[0]
     for name, path in FILES.items():
         if not (root / path).exists():
             continue

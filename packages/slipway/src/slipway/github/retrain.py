@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from datetime import datetime, timedelta
 
+from slipway.github.answers import WorkflowRun
 from slipway.github.api import Api
 from slipway.settings import Monitoring
 
@@ -38,17 +37,13 @@ def start_retrain(
             f"not started: the last run was on {last:%Y-%m-%d}, "
             f"the next is possible on {ready:%Y-%m-%d}"
         )
-    body = {"ref": api.itself()["default_branch"], "inputs": {"drift-run": str(run)}}
+    body = {"ref": api.itself().default_branch, "inputs": {"drift-run": str(run)}}
     api.post(f"actions/workflows/{WORKFLOW}/dispatches", body)
     return "started"
 
 
 def _last_start(api: Api) -> datetime | None:
     """Return when the newest run started that is running or has succeeded."""
-    runs = api.get(f"actions/workflows/{WORKFLOW}/runs", per_page=MOST_RUNS)["workflow_runs"]
-    starts = [_started(run) for run in runs if run["conclusion"] in (None, "success")]
-    return max(starts, default=None)
-
-
-def _started(run: Mapping[str, Any]) -> datetime:
-    return datetime.fromisoformat(run["created_at"]).astimezone(UTC)
+    answer = api.get(f"actions/workflows/{WORKFLOW}/runs", per_page=MOST_RUNS)
+    runs = WorkflowRun.each(answer, "workflow_runs")
+    return max((run.started for run in runs if run.conclusion in (None, "success")), default=None)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from slipway.errors import Refused, SlipwayError
 from slipway.github import artifact
+from slipway.github.answers import Pull, WorkflowRun
 from slipway.github.api import Api
 from slipway.github.find_pull_request import ENDED, WORKFLOW
+from slipway.release.verified import Reviewed
 from slipway.reports.check import check
 
 # Each commit costs two calls or more.
@@ -51,10 +52,18 @@ class Review:
     def models(self) -> set[str]:
         return set(filter(None, (self.sha256, self.recorded)))
 
-    def as_record(self) -> dict[str, Any] | None:
+    def as_record(self) -> Reviewed | None:
+        """Return the record of the pull request; None without one."""
         if not self.number:
             return None
-        return {key: value for key, value in asdict(self).items() if key not in {"words", "commit"}}
+        return Reviewed(
+            number=self.number,
+            url=self.url,
+            run=self.run,
+            sha256=self.sha256,
+            recorded=self.recorded,
+            manifest=self.manifest,
+        )
 
 
 def find_reviews(api: Api, commits: Sequence[str], branch: str) -> Iterator[Review]:
@@ -78,24 +87,22 @@ def find_reviews(api: Api, commits: Sequence[str], branch: str) -> Iterator[Revi
     for commit in commits:
         pulls = [
             pull
-            for pull in api.get(f"commits/{commit}/pulls")
-            if pull["merged_at"]
-            and pull["base"]["ref"] == branch
-            and pull["merge_commit_sha"] in landed
+            for pull in Pull.each(api.get(f"commits/{commit}/pulls"))
+            if pull.merged_at and pull.base.ref == branch and pull.merge_commit_sha in landed
         ]
         # For rebased commits, GitHub names only the newest one of the pull request.
-        pulls = [pull for pull in pulls if pull["merge_commit_sha"] == commit] or pulls
+        pulls = [pull for pull in pulls if pull.merge_commit_sha == commit] or pulls
         if len(pulls) != 1:
             count = f"{len(pulls)} pull requests" if pulls else "no pull request"
             yield Review(words=f"{commit[:7]} was merged to {branch} by {count}")
-        elif int(pulls[0]["number"]) not in seen:
-            seen.add(int(pulls[0]["number"]))
+        elif pulls[0].number not in seen:
+            seen.add(pulls[0].number)
             yield replace(_review(api, pulls[0]), commit=commit)
 
 
-def _review(api: Api, pull: Mapping[str, Any]) -> Review:
-    number, url = int(pull["number"]), str(pull["html_url"])
-    run = _last_run(api, pull["head"]["sha"])
+def _review(api: Api, pull: Pull) -> Review:
+    number, url = pull.number, pull.html_url
+    run = _last_run(api, pull.head.sha)
     if run is None:
         return Review(number, url, words=f"#{number}: its checks have no finished run")
     try:
@@ -117,9 +124,10 @@ def _review(api: Api, pull: Mapping[str, Any]) -> Review:
 def _last_run(api: Api, head: str) -> int | None:
     """Return the newest run of our own workflow for a pull request's last commit."""
     path = f"actions/workflows/{WORKFLOW.rpartition('/')[2]}/runs"
-    runs = api.get(path, head_sha=head, event="pull_request", per_page=100)["workflow_runs"]
-    ended = [run for run in runs if run["conclusion"] in ENDED and run["head_sha"] == head]
-    return max((int(run["id"]) for run in ended), default=None)
+    answer = api.get(path, head_sha=head, event="pull_request", per_page=100)
+    runs = WorkflowRun.each(answer, "workflow_runs")
+    ended = (run.id for run in runs if run.conclusion in ENDED and run.head_sha == head)
+    return max(ended, default=None)
 
 
 def _not_believed(number: int, why: str) -> Refused:

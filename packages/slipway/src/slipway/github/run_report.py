@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
 
 from slipway.comparison.report import Judgement
 from slipway.github import artifact
@@ -11,7 +11,7 @@ from slipway.reports.check import check
 from slipway.reports.render import is_judgement
 
 
-def checked_report(api: Api, run: int) -> Judgement | dict[str, Any]:
+def checked_report(api: Api, run: int) -> Judgement | Mapping[str, object]:
     """Return the judgement of a run, or the report that explains why there is none.
 
     Raises

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from slipway.errors import SlipwayError
+from slipway.github.answers import Answer
 from slipway.github.api import Api
 from slipway.github.az import az
 
@@ -46,6 +47,12 @@ class Access:
     message: str = "no store is set"
 
 
+class Token(Answer):
+    """A token of GitHub that a cloud exchanges."""
+
+    value: str
+
+
 @dataclass(frozen=True)
 class Job:
     """Where a job requests tokens and keeps files: its environment, folders of runner and user."""
@@ -65,7 +72,7 @@ class Job:
     def token(self, audience: str) -> str:
         """Return a token of GitHub for an audience; it is valid for some minutes."""
         found = Api(self.address, "", self.bearer).get(f"{self.address}&audience={audience}")
-        return str(found["value"])
+        return Token.of(found).value
 
 
 def connect(job: Job) -> Access:

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import Any
 
 from slipway.comparison.report import Judgement
 from slipway.errors import Refused, SlipwayError
+from slipway.github.answers import Commit, Comparison
 from slipway.github.api import Api
 from slipway.github.artifact import NoReport, NotBelieved
-from slipway.github.find_pull_request import NoPullRequest, find_pull_request, run_of
+from slipway.github.find_pull_request import Event, NoPullRequest, find_pull_request, run_of
 from slipway.github.lock import HEADLINE, head_to_rebuild
 from slipway.github.run_report import checked_report
 from slipway.repository.pointers import LOCK
@@ -28,7 +28,7 @@ class NoUpdate(SlipwayError):
     """The lock is not updated by itself; this is not an error."""
 
 
-def head_to_update(api: Api, event: Mapping[str, Any], base: str) -> tuple[int, str]:
+def head_to_update(api: Api, event: Event, base: str) -> tuple[int, str]:
     """Return the pull request of a finished run, and its commit, if its lock is to be updated.
 
     Parameters
@@ -81,12 +81,12 @@ def update_step(page: str, number: int, *, app: bool) -> str:
     )
 
 
-def update_step_of_job(event: Mapping[str, Any]) -> str:
+def update_step_of_job(event: Event) -> str:
     """Return `update_step` for the pull request of this job; empty for a fork or another event."""
-    pull = event.get("pull_request")
-    if not pull or pull["head"]["repo"]["id"] != event["repository"]["id"]:
+    pull = event.pull_request
+    if pull is None or pull.head.repo is None or pull.head.repo.id != event.repository.id:
         return ""
-    return update_step(page_of_repository(), int(pull["number"]), app=has_app())
+    return update_step(page_of_repository(), pull.number, app=has_app())
 
 
 def page_of_repository() -> str:
@@ -100,7 +100,7 @@ def has_app() -> bool:
     return bool(os.environ.get("SLIPWAY_APP_ID"))
 
 
-def _require_stale_lock(report: Judgement | dict[str, Any]) -> None:
+def _require_stale_lock(report: Judgement | Mapping[str, object]) -> None:
     if not isinstance(report, Judgement):
         raise NoUpdate("the run has made no model")
     if report.lock != "stale":
@@ -112,7 +112,7 @@ def _require_stale_lock(report: Judgement | dict[str, Any]) -> None:
 
 def _require_other_commit(api: Api, sha: str) -> None:
     """Refuse an update of an update, whatever its author: it would be repeated without end."""
-    message = str(api.get(f"commits/{sha}")["commit"]["message"])
+    message = Commit.of(api.get(f"commits/{sha}")).commit.message
     if message.partition("\n")[0].strip() == HEADLINE:
         raise NoUpdate(f"{sha[:7]} is such an update already")
 
@@ -122,7 +122,7 @@ def _require_same_lock_of_base(api: Api, sha: str, base: str) -> None:
 
     The checks run on the merge of both, the rebuild on the branch alone.
     """
-    fork_point = str(api.get(f"compare/{base}...{sha}")["merge_base_commit"]["sha"])
+    fork_point = Comparison.of(api.get(f"compare/{base}...{sha}")).merge_base_commit.sha
     if fork_point == base:
         return
     before, now = (api.file(LOCK.as_posix(), commit, MOST_BYTES) for commit in (fork_point, base))

@@ -101,7 +101,7 @@ def dvc_files(at: Context) -> Finding:
 )
 def lock(at: Context) -> Finding:
     try:
-        stages: dict[str, Any] = json.loads(run(["dvc", "status", "--json"], at.root))
+        stages: dict[str, list[Any]] = json.loads(run(["dvc", "status", "--json"], at.root))
     except ValueError as error:
         raise SlipwayError(f"`dvc status`: {error}") from None
     except SlipwayError as error:  # a file that is not YAML, or has other parts than DVC writes

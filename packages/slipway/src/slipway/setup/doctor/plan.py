@@ -16,11 +16,10 @@ Sources: docs.github.com, "Deployments and environments" and "About rulesets".
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from slipway.errors import SlipwayError
+from slipway.github.answers import Account, Answer, Repository
 from slipway.github.api import Api
 
 UPGRADE = re.compile(r"upgrade to github", re.IGNORECASE)
@@ -57,7 +56,25 @@ class Plan:
     has_reviewers: bool | None
 
 
-def find_plan(api: Api, described: Mapping[str, Any]) -> Plan:
+class Meta(Answer):
+    """The server; `installed_version` only of an Enterprise Server."""
+
+    installed_version: str | None = None
+
+
+class PlanName(Answer):
+    """The plan of an account."""
+
+    name: str = ""
+
+
+class Owner(Account):
+    """The owner of a repository, with the plan if the token may see it."""
+
+    plan: PlanName | None = None
+
+
+def find_plan(api: Api, described: Repository) -> Plan:
     """Return what GitHub enforces for a repository.
 
     Raises
@@ -66,25 +83,24 @@ def find_plan(api: Api, described: Mapping[str, Any]) -> Plan:
         GitHub does not show the rules of the branch to this token, for another reason than the
         plan.
     """
-    private = described.get("private", False)
-    visibility = described.get("visibility") or ("private" if private else "public")
+    visibility = described.visibility or ("private" if described.private else "public")
     if visibility != "private":
         article = "an" if visibility == "internal" else "a"
         return Plan(f"{article} {visibility} repository", has_rules=True, has_reviewers=True)
     try:
-        api.get(f"rules/branches/{described['default_branch']}")
+        api.get(f"rules/branches/{described.default_branch}")
     except SlipwayError as error:
         if not UPGRADE.search(str(error)):
             raise
         return Plan("a private repository on a free plan", has_rules=False, has_reviewers=False)
-    if "installed_version" in (api.find_global("meta") or {}):
+    if Meta.of(api.find_global("meta") or {}).installed_version is not None:
         return Plan("a private repository on Enterprise Server", has_rules=True, has_reviewers=True)
-    return _paid(api, described.get("owner") or {})
+    return _paid(api, described.owner or Account())
 
 
-def _paid(api: Api, owner: Mapping[str, Any]) -> Plan:
-    is_user = owner.get("type") == "User"
-    name = _plan_name(api, str(owner.get("login", "")), is_user=is_user)
+def _paid(api: Api, owner: Account) -> Plan:
+    is_user = owner.type == "User"
+    name = _plan_name(api, owner.login, is_user=is_user)
     if name in FREE:
         return Plan("a private repository on a free plan", has_rules=False, has_reviewers=False)
     if name in ENTERPRISE:
@@ -98,9 +114,9 @@ def _paid(api: Api, owner: Mapping[str, Any]) -> Plan:
 def _plan_name(api: Api, login: str, *, is_user: bool) -> str:
     """Return the name of the owner's plan, or '' if this token does not show it."""
     try:
-        account = api.find_global("user" if is_user else f"orgs/{login}") or {}
+        owner = Owner.of(api.find_global("user" if is_user else f"orgs/{login}") or {})
     except SlipwayError:
         return ""
-    if account.get("login") != login:  # the token of a collaborator
+    if owner.login != login or owner.plan is None:  # the token of a collaborator
         return ""
-    return str((account.get("plan") or {}).get("name", ""))
+    return owner.plan.name

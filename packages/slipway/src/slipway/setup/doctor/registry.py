@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from slipway.errors import SlipwayError, first_line
+from slipway.github.answers import Answer, Repository
 from slipway.github.api import Api
 from slipway.repository.committed import check_repository
 from slipway.settings import Params
@@ -19,20 +20,26 @@ from slipway.setup.doctor.plan import Plan, find_plan
 Need = Literal["dvc", "github"]
 
 
+class Variable(Answer):
+    """A variable of the repository."""
+
+    value: str
+
+
 @dataclass(frozen=True)
 class GitHub:
     """The repository on GitHub, as the token sees it."""
 
     api: Api
-    described: Mapping[str, Any]
+    described: Repository
 
     @property
     def branch(self) -> str:
-        return str(self.described["default_branch"])
+        return self.described.default_branch
 
     @property
     def is_public(self) -> bool:
-        return not self.described.get("private", False)
+        return not self.described.private
 
     @cached_property
     def plan(self) -> Plan:
@@ -41,7 +48,7 @@ class GitHub:
     def variable(self, name: str) -> str | None:
         """Return the value of a repository variable, or None if it is not set."""
         variable = self.api.find(f"actions/variables/{name}")
-        return str(variable["value"]) if variable else None
+        return Variable.of(variable).value if variable else None
 
 
 @dataclass

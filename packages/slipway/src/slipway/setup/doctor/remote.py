@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from fnmatch import fnmatchcase
 from functools import partial
-from typing import Any
 
 from slipway.errors import SlipwayError
+from slipway.github.answers import Answer, Pages, Rule, WorkflowRun
 from slipway.github.registry import GHCR
 from slipway.setup.doctor import plan as plans
 from slipway.setup.doctor.finding import Finding, Repair
@@ -49,6 +49,68 @@ STATES = {
 }
 
 
+class Named(Answer):
+    """A secret, a label or another thing with a name."""
+
+    name: str
+
+
+class Workflow(Answer):
+    """A workflow, by the path of its file."""
+
+    path: str
+    state: str
+
+
+class RequiredCheck(Answer):
+    """A check that must succeed before a merge."""
+
+    context: str
+
+
+class Parameters(Answer):
+    """The parameters of a rule."""
+
+    required_status_checks: list[RequiredCheck] | None = None
+
+
+class ParametrizedRule(Rule):
+    """A rule of a branch with its parameters."""
+
+    parameters: Parameters | None = None
+
+
+class WorkflowPermissions(Answer):
+    can_approve_pull_request_reviews: bool = False
+
+
+class Policy(Answer):
+    """Which branches may use an environment: those named by rules of its own, or protected ones."""
+
+    custom_branch_policies: bool
+
+
+class Environment(Answer):
+    protection_rules: list[Rule] | None = None
+    deployment_branch_policy: Policy | None = None
+
+
+class BranchPolicy(Answer):
+    """A pattern of names of branches or tags."""
+
+    name: str
+    type: str = "branch"
+
+
+class Package(Answer):
+    visibility: str
+
+
+class Runner(Answer):
+    status: str
+    labels: list[Named]
+
+
 @check(
     "plan",
     reason="GitHub does not enforce every setting for a private repository",
@@ -79,18 +141,18 @@ def plan_(at: Context) -> Finding:
 )
 def workflows(at: Context) -> list[Finding]:
     api = at.on_github.api
-    listed = api.get("actions/workflows", per_page=100)["workflows"]
+    listed = Workflow.each(api.get("actions/workflows", per_page=100), "workflows")
     if not listed:
         return [Finding("wrong", "GitHub runs no workflow of this repository")]
-    ours = [entry for entry in listed if entry["path"].startswith(".github/workflows/")]
-    disabled = [entry for entry in ours if entry["state"] != "active"]
+    ours = [entry for entry in listed if entry.path.startswith(".github/workflows/")]
+    disabled = [entry for entry in ours if entry.state != "active"]
     if not disabled:
         return [Finding("ok", f"GitHub runs all {len(ours)} workflows")]
     return [_disabled(at.on_github, entry) for entry in disabled]
 
 
-def _disabled(github: GitHub, entry: Mapping[str, Any]) -> Finding:
-    name, state = entry["path"].rpartition("/")[2], entry["state"]
+def _disabled(github: GitHub, entry: Workflow) -> Finding:
+    name, state = entry.path.rpartition("/")[2], entry.state
     what, do = STATES.get(state, (f"is {state}", ENABLE))
     finding = Finding("wrong", f"{name} {what}", do.format(name=name))
     # One that a person has disabled stays so; those of a fork are enabled in the browser only.
@@ -110,15 +172,15 @@ def branch_protection(at: Context) -> Finding:
     github = at.on_github
     if not github.plan.has_rules:
         return Finding("note", f"not available: {github.plan.name} has no rulesets", plans.FIX)
-    listed = github.api.get(f"rules/branches/{github.branch}")
+    rules = ParametrizedRule.each(github.api.get(f"rules/branches/{github.branch}"))
     # Several rulesets may each have a rule of a type: all of them hold.
-    parameters = [rule.get("parameters") or {} for rule in listed]
-    required = [each for one in parameters for each in one.get("required_status_checks", [])]
+    parameters = [rule.parameters for rule in rules if rule.parameters]
+    required = [each.context for one in parameters for each in one.required_status_checks or []]
     repair = Repair(f"add the ruleset of {RULESET}", partial(_add_ruleset, at))
-    if not any(each["context"] == GATE for each in required):
+    if GATE not in required:
         what = f"the check *{GATE}* is not required on {github.branch}"
         return Finding("wrong", f"{what}: the ruleset is not applied", repair=repair)
-    if all(rule["type"] != "pull_request" for rule in listed):
+    if all(rule.type != "pull_request" for rule in rules):
         what = f"users with write access can push to {github.branch}"
         return Finding("wrong", what, repair=repair)
     return Finding("ok", f"{github.branch} requires the check *{GATE}*")
@@ -138,7 +200,7 @@ def _add_ruleset(at: Context) -> None:
 )
 def issues(at: Context) -> Finding:
     github = at.on_github
-    if github.described.get("has_issues"):
+    if github.described.has_issues:
         return Finding("ok", "issues are enabled")
     repair = Repair("enable issues", lambda: github.api.change_itself(has_issues=True))
     return Finding("wrong", "issues are disabled: the drift check cannot open one", repair=repair)
@@ -193,17 +255,17 @@ def drift_runs(at: Context) -> Finding:
         return Finding(
             "note", "the drift check does not run, because it is disabled", "see `monitoring`"
         )
-    listed = github.api.get("actions/workflows/drift.yml/runs", branch=github.branch, per_page=1)[
-        "workflow_runs"
-    ]
-    if not listed:
+    place = "actions/workflows/drift.yml/runs"
+    answer = github.api.get(place, branch=github.branch, per_page=1)
+    runs = WorkflowRun.each(answer, "workflow_runs")
+    if not runs:
         return Finding("wrong", "the drift check has never run")
-    day = datetime.fromisoformat(listed[0]["created_at"]).astimezone(UTC)
+    day = runs[0].started
     if at.now - day > LATE:
         return Finding("wrong", f"the drift check has not run since {day:%Y-%m-%d}")
-    if listed[0]["conclusion"] == "failure":
+    if runs[0].conclusion == "failure":
         what = f"the drift check of {day:%Y-%m-%d} failed"
-        return Finding("wrong", what, f"see {listed[0]['html_url']}")
+        return Finding("wrong", what, f"see {runs[0].html_url}")
     return Finding("ok", f"the drift check ran on {day:%Y-%m-%d}")
 
 
@@ -243,7 +305,8 @@ def retrain_pull_requests(at: Context) -> Finding:
     github = at.on_github
     if github.variable(APP):
         return Finding("ok", "retrain runs open pull requests as your own app")
-    if github.api.get("actions/permissions/workflow").get("can_approve_pull_request_reviews"):
+    permissions = WorkflowPermissions.of(github.api.get("actions/permissions/workflow"))
+    if permissions.can_approve_pull_request_reviews:
         return Finding("ok", "retrain runs may open pull requests")
     return Finding("wrong", "retrain runs may not open pull requests")
 
@@ -270,9 +333,8 @@ def app(at: Context) -> Finding:
 
 
 def _secrets(github: GitHub, place: str) -> set[str]:
-    """Return the names of secrets; GitHub shows no value."""
-    found = github.api.find(place, per_page=100) or {"secrets": []}
-    return {str(secret["name"]) for secret in found["secrets"]}
+    found = github.api.find(place, per_page=100)
+    return {secret.name for secret in Named.each(found, "secrets")} if found else set()
 
 
 @check(
@@ -285,9 +347,10 @@ def pages(at: Context) -> Finding:
     found = at.on_github.api.find("pages")
     if not found:
         return Finding("note", "GitHub Pages is disabled")
-    if found.get("build_type") != "workflow":
+    settings = Pages.of(found)
+    if settings.build_type != "workflow":
         return Finding("wrong", "GitHub Pages publishes a branch, not the page of the workflow")
-    return Finding("ok", f"the page is at {found.get('html_url')}")
+    return Finding("ok", f"the page is at {settings.html_url}")
 
 
 def _environment(name: str, at: Context) -> Finding:
@@ -298,22 +361,23 @@ def _environment(name: str, at: Context) -> Finding:
             f"not available: {github.plan.name} has no environment secrets",
             f"set its secrets for the repository instead; {plans.PROTECTS}",
         )
-    environment = github.api.find(f"environments/{name}")
+    found = github.api.find(f"environments/{name}")
     repair = Repair(
         f"let only {github.branch} use the environment {name}", partial(_restrict, github, name)
     )
-    if environment is None:
+    if found is None:
         what = f"the environment {name} does not exist, so it has no secrets"
         return Finding("wrong", what, repair=repair)
-    rules = environment.get("protection_rules") or []
-    if not environment.get("deployment_branch_policy"):
+    environment = Environment.of(found)
+    rules = environment.protection_rules or []
+    if environment.deployment_branch_policy is None:
         what = f"workflows of every branch can use the environment {name} and its secrets"
         do = f"Settings → Environments → {name} → Deployment branches: {github.branch}"
         # The call replaces all rules of the environment: there must be none to lose.
         return Finding("wrong", what, do, None if rules else repair)
-    if wrong := _branches(github, name, environment["deployment_branch_policy"]):
+    if wrong := _branches(github, name, environment.deployment_branch_policy):
         return wrong
-    reviewed = any(rule["type"] == "required_reviewers" for rule in rules)
+    reviewed = any(rule.type == "required_reviewers" for rule in rules)
     wrong = REVIEWERS.get(name, _no_rule)(github, reviewed)
     return wrong or Finding("ok", f"the environment {name} is set up")
 
@@ -325,17 +389,17 @@ def _restrict(github: GitHub, name: str) -> None:
     github.api.post(f"environments/{name}/deployment-branch-policies", {"name": github.branch})
 
 
-def _branches(github: GitHub, name: str, policy: Mapping[str, Any]) -> Finding | None:
+def _branches(github: GitHub, name: str, policy: Policy) -> Finding | None:
     """Return what is wrong with the names of the branches that may use an environment."""
-    if not policy.get("custom_branch_policies"):
+    if not policy.custom_branch_policies:
         return None
     policies = f"environments/{name}/deployment-branch-policies"
-    listed = github.api.get(policies, per_page=100)["branch_policies"]
-    if any(not entry["name"].strip("*/") for entry in listed):
+    listed = BranchPolicy.each(github.api.get(policies, per_page=100), "branch_policies")
+    if any(not entry.name.strip("*/") for entry in listed):
         what = f"workflows of every branch can use the environment {name}: a rule allows `*`"
         do = f"Settings → Environments → {name} → Deployment branches: {github.branch} only"
         return Finding("wrong", what, do)
-    allowed = [each["name"] for each in listed if each.get("type", "branch") == "branch"]
+    allowed = [each.name for each in listed if each.type == "branch"]
     if any(fnmatchcase(github.branch, pattern) for pattern in allowed):
         return None
     what = f"{github.branch} may not use the environment {name}, so its jobs fail"
@@ -399,21 +463,26 @@ def images(at: Context) -> Finding:
         what = f"the visibility of images in {registry} is not checked"
         return Finding("note", what, "see the settings of that registry")
     owner, _, name = github.api.repository.lower().partition("/")
-    account = "orgs" if (github.described.get("owner") or {}).get("type") != "User" else "users"
+    account = "users" if _kind_of_owner(github) == "User" else "orgs"
     try:
-        package = github.api.find_global(f"{account}/{owner}/packages/container/{name}")
+        found = github.api.find_global(f"{account}/{owner}/packages/container/{name}")
     except SlipwayError as error:
         do = "`gh auth refresh --scopes read:packages`"
         raise SlipwayError(str(error), do) from None
     image = f"{GHCR}/{owner}/{name}"
-    if package is None:
+    if found is None:
         what = f"there is no image {image} yet, or this token may not see it"
         return Finding("note", what, "release, with a token of the scope read:packages")
-    if package["visibility"] == "public" and not github.is_public:
+    visibility = Package.of(found).visibility
+    if visibility == "public" and not github.is_public:
         return Finding("wrong", f"{image} is public, and the repository is not")
-    if package["visibility"] != "public" and github.is_public:
+    if visibility != "public" and github.is_public:
         return Finding("note", f"{image} is private: a host needs `docker login {GHCR}`")
-    return Finding("ok", f"{image} is {package['visibility']}, as the repository is")
+    return Finding("ok", f"{image} is {visibility}, as the repository is")
+
+
+def _kind_of_owner(github: GitHub) -> str:
+    return github.described.owner.type if github.described.owner else ""
 
 
 SHARE = re.compile(r"0(\.\d*)?|\.\d+|1(\.0*)?")
@@ -434,14 +503,14 @@ def runners(at: Context) -> Finding:
     own = sorted(label for label in set(_labels(at)) if not HOSTED.fullmatch(label))
     if not own:
         return Finding("ok", "the workflows use runners of GitHub")
-    listed = github.api.get("actions/runners", per_page=100)["runners"]
-    online = [runner for runner in listed if runner["status"] == "online"]
-    labels = {entry["name"] for runner in online for entry in runner["labels"]}
+    listed = Runner.each(github.api.get("actions/runners", per_page=100), "runners")
+    online = [runner for runner in listed if runner.status == "online"]
+    labels = {label.name for runner in online for label in runner.labels}
     missing = [label for label in own if label not in labels]
     if not missing:
         return Finding("ok", f"a runner is online for {', '.join(own)}")
     what = f"no runner of this repository is online for the label {missing[0]}"
-    if (github.described.get("owner") or {}).get("type") == "Organization":
+    if _kind_of_owner(github) == "Organization":
         do = "see Settings → Actions → Runners"
         return Finding("unknown", f"{what}; runners of the organisation are not shown here", do)
     return Finding("wrong", what)

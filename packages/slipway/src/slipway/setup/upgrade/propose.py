@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from slipway.errors import Refused, SlipwayError
+from slipway.github.answers import Pull
 from slipway.github.api import Api
 from slipway.github.branch import find_branch, open_pull, people_on, put_files
 from slipway.setup.upgrade.merge import Kind
@@ -77,9 +78,9 @@ def _require_possible(upgrade: Upgrade, app: str) -> None:
 def _closed(api: Api, title: str) -> int:
     """Return the pull request of this version that a person has closed."""
     owner = api.repository.partition("/")[0]
-    for pull in api.pages("pulls", state="closed", head=f"{owner}:{BRANCH}"):
-        if pull["title"] == title and not pull.get("merged_at"):
-            return int(pull["number"])
+    for pull in map(Pull.of, api.pages("pulls", state="closed", head=f"{owner}:{BRANCH}")):
+        if pull.title == title and not pull.merged_at:
+            return pull.number
     return 0
 
 
