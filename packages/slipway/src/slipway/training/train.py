@@ -54,7 +54,7 @@ if TYPE_CHECKING:
     from sklearn.base import BaseEstimator
 
     from slipway.project import Columns
-    from slipway.settings import Params
+    from slipway.settings import Params, TrainSettings
 
 LIBRARIES = ("numpy", "onnx", "onnxruntime", "scikit-learn", "skl2onnx")
 
@@ -143,7 +143,7 @@ def read_prepared(path: Path) -> tuple[dict[str, np.ndarray], np.ndarray]:
     return features, columns["label"]
 
 
-def fit(params: Mapping[str, Any], features: Columns, labels: np.ndarray) -> BaseEstimator:
+def fit(params: TrainSettings, features: Columns, labels: np.ndarray) -> BaseEstimator:
     """Return the user's estimator, fitted."""
     import pandas as pd
 
@@ -195,7 +195,7 @@ def _target(fitted: BaseEstimator) -> dict[str, object]:
     } | ({} if task.quantile is None else {"quantile": task.quantile})
 
 
-def _quoted_numbers(params: Mapping[str, Any]) -> str:
+def _quoted_numbers(params: TrainSettings) -> str:
     """Name the settings that are numbers in quotes, a frequent cause of an estimator's error."""
     quoted = [
         f"`train.{key}` of params.yaml is the text {value!r}, not a number"
