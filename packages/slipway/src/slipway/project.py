@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from pandera.pandas import DataFrameSchema
     from sklearn.base import BaseEstimator
 
+    from slipway.settings import TrainSettings
+
     RULES: Mapping[str, Rule]
     TARGET: str
 
@@ -64,6 +66,7 @@ __all__ = [
     "sliced",
     "slices",
     "task",
+    "time_column",
 ]
 
 SCHEMA = "src/model/schema.py"
@@ -74,8 +77,8 @@ ROW_KEY = "slipway_row"
 Columns = Mapping[str, np.ndarray]
 """A table: column name to array, all arrays of shape (rows,)."""
 
-Rule = Callable[[Mapping[str, Any]], Any]
-"""A cross-column check: columns to whether each row passes, shape (rows,), bool."""
+Rule = Callable[[Columns], object]
+"""A cross-column check: columns, or a DataFrame, to whether each row passes, shape (rows,)."""
 
 Scorer = Callable[[Columns], np.ndarray]
 """Raw columns to scores, as the task has them: float64, shape (rows,) or (rows, classes)."""
@@ -180,7 +183,11 @@ def event_time() -> str | None:
     SlipwayError
         It is neither a name nor None.
     """
-    name = _load("schema", "EVENT_TIME")
+    return time_column(_load("schema", "EVENT_TIME"))
+
+
+def time_column(name: object) -> str | None:
+    """Return `EVENT_TIME`; raises SlipwayError if it is neither a name nor None."""
     if name is not None and not isinstance(name, str):
         raise SlipwayError(
             f"{SCHEMA}: `EVENT_TIME` is {name!r}; expected the name of a column, or None",
@@ -235,7 +242,7 @@ def not_retrainable() -> str:
     return ""
 
 
-def dependence() -> dict[str, Any]:
+def dependence() -> dict[str, object]:
     """Return the settings of which rows depend on each other, those that are set."""
     _load("schema", "EVENT_TIME")
     module = import_module("model.schema")
@@ -369,7 +376,7 @@ def label_definition() -> str | None:
     return inspect.getdoc(_load("target", "label"))
 
 
-def estimator(params: Mapping[str, Any], categories: list[str]) -> BaseEstimator:
+def estimator(params: TrainSettings, categories: list[str]) -> BaseEstimator:
     build = _load("estimator", "build")
     try:
         with user_code():
@@ -480,7 +487,7 @@ def behaviours(columns: Columns, score: Scorer) -> Iterator[tuple[str, str, np.n
         yield name, description, holds, behaviour.at_least
 
 
-def apply_rule(name: str, rule: Rule, columns: Mapping[str, Any], rows: int) -> np.ndarray:
+def apply_rule(name: str, rule: Rule, columns: Columns, rows: int) -> np.ndarray:
     """Return whether each row passes a rule, shape (rows,), bool.
 
     Raises
@@ -511,7 +518,7 @@ def apply_rule(name: str, rule: Rule, columns: Mapping[str, Any], rows: int) -> 
     return passes
 
 
-def columns_read(name: str, rule: Rule, columns: Mapping[str, Any]) -> list[str]:
+def columns_read(name: str, rule: Rule, columns: Columns) -> list[str]:
     """Return the names of the columns that a rule reads, found by running it on no rows.
 
     Raises
@@ -524,10 +531,10 @@ def columns_read(name: str, rule: Rule, columns: Mapping[str, Any]) -> list[str]
     return recorder.read
 
 
-class Recorder(dict[str, Any]):
+class Recorder(dict[str, np.ndarray]):
     """Columns that record which of them are read, each once."""
 
-    def __init__(self, columns: Mapping[str, Any]) -> None:
+    def __init__(self, columns: Columns) -> None:
         super().__init__(columns)
         self._read: dict[str, None] = {}
 
@@ -535,7 +542,7 @@ class Recorder(dict[str, Any]):
     def read(self) -> list[str]:
         return list(self._read)
 
-    def __getitem__(self, name: str) -> Any:
+    def __getitem__(self, name: str) -> np.ndarray:
         self._read[name] = None
         return super().__getitem__(name)
 

@@ -15,7 +15,16 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    PlainValidator,
+    ValidationError,
+    model_validator,
+)
 
 from slipway.errors import SlipwayError
 from slipway.fairness.registry import DISPARITIES, disparities_of
@@ -36,7 +45,7 @@ Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
 
 
-def _as_json(value: Any) -> Any:
+def _as_json(value: object) -> JsonValue:
     """Refuse values of YAML that JSON does not have: the manifest is JSON."""
     if isinstance(value, float) and not math.isfinite(value):
         raise ValueError(f"{value} is not a finite number")
@@ -51,9 +60,11 @@ def _as_json(value: Any) -> Any:
     raise ValueError(f"{value!r} is a {type(value).__name__}: put text in quotes")
 
 
-Setting = Annotated[Any, AfterValidator(_as_json)]
+Setting = Annotated[JsonValue, PlainValidator(_as_json)]
 """A setting of the user's estimator: text, a number, true or false, null, a list or a section."""
 
+TrainSettings = Mapping[str, object]
+"""The section `train`, or those of its settings that a candidate changes, by name."""
 
 MOST_BODY = MOST_RECORD - 2**20
 """Bytes of a request: its record, with the fields that the service adds, must not exceed

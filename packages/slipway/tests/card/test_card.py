@@ -35,8 +35,8 @@ TARGETS: Mapping[str, Mapping[str, Any]] = {
 LABELS: Mapping[str, Mapping[str, Any]] = {
     "binary": {"positives": 40},
     "multiclass": {"classes": {"web": 40, "mobile": 30, "archive": 30}},
-    "regression": {"mean": 3.0, "lowest": 1.0, "highest": 9.0},
-    "quantile": {"mean": 3.0, "lowest": 1.0, "highest": 9.0},
+    "regression": {"mean": 3.0, "deviation": 2.0, "lowest": 1.0, "highest": 9.0},
+    "quantile": {"mean": 3.0, "deviation": 2.0, "at_quantile": 6.0, "lowest": 1.0, "highest": 9.0},
 }
 
 METRIC = {

@@ -123,6 +123,7 @@ def test_the_text_of_a_commit_is_read_without_running_it(
         "",
         "EVENT_TIME = (",
         'CLUSTERS = ["who"]',
+        'EVENT_TIME = ["at"]\nCLUSTERS = ["who"]',
         'EVENT_TIME = "at"\nCLUSTERS = which()',
         'EVENT_TIME = "at"\nCLUSTERS = ["who"]\nCLUSTERS += ["what"]',
         'EVENT_TIME = "at"\nif True:\n    CLUSTERS = ["who"]',

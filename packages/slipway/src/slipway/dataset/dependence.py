@@ -9,7 +9,6 @@ from __future__ import annotations
 import ast
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
@@ -79,12 +78,12 @@ class Dependence:
             ) from None
 
     @classmethod
-    def of(cls, settings: Mapping[str, Any]) -> Dependence:
+    def of(cls, settings: Mapping[str, object]) -> Dependence:
         """Return the value of the settings, each of which but the event time has a default.
 
         Without an event time, rows do not depend on each other by default.
         """
-        event_time = settings["EVENT_TIME"]
+        event_time = project.time_column(settings["EVENT_TIME"])
         default = [] if event_time is None else [event_time]
         columns, zone = settings.get("CLUSTERS", default), settings.get("TIME_ZONE", "UTC")
         if not isinstance(columns, list | tuple) or not all(isinstance(c, str) for c in columns):
@@ -174,7 +173,7 @@ def _codes(values: np.ndarray) -> np.ndarray:
     return np.asarray(codes)
 
 
-def _constants(tree: ast.Module) -> dict[str, Any]:
+def _constants(tree: ast.Module) -> dict[str, object]:
     """Return the settings that a module assigns, which may use names that it has assigned.
 
     Raises
@@ -184,7 +183,7 @@ def _constants(tree: ast.Module) -> dict[str, Any]:
     """
     _check_plain(tree)
     unclear = _assigned_below(tree)
-    known: dict[str, Any] = {}
+    known: dict[str, object] = {}
     for node in tree.body:
         named = [target.id for target in _targets(node) if isinstance(target, ast.Name)]
         if not named or not isinstance(node, ast.Assign | ast.AnnAssign) or node.value is None:
@@ -236,7 +235,7 @@ def _targets(node: ast.stmt) -> list[ast.expr]:
     return [node.target] if isinstance(node, ast.AnnAssign) else []
 
 
-def _constant(node: ast.expr, known: Mapping[str, Any]) -> Any:
+def _constant(node: ast.expr, known: Mapping[str, object]) -> object:
     """Return a text, a name of one, a list of these, or None; `UNKNOWN` for anything else."""
     if isinstance(node, ast.Constant) and (node.value is None or isinstance(node.value, str)):
         return node.value

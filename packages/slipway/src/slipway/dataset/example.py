@@ -6,7 +6,7 @@ import json
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from slipway import project
 from slipway.dataset.folder import list_data
@@ -60,7 +60,7 @@ def describe_rows(params: Params) -> str:
     )
 
 
-def example_row(params: Params) -> dict[str, Any]:
+def example_row(params: Params) -> dict[str, object]:
     """Return the first row of the data as a request has it.
 
     Raises
@@ -76,7 +76,7 @@ def example_row(params: Params) -> dict[str, Any]:
     raise SlipwayError(no_row, "add files that have rows, or run `make data`")
 
 
-def curl(row: Mapping[str, Any]) -> str:
+def curl(row: Mapping[str, object]) -> str:
     """Return a command that sends a row to the service of this machine."""
     body = shlex.quote(escaped_json(json.dumps(row, ensure_ascii=False)))
     return f"curl -H 'Content-Type: application/json' {ADDRESS}/predict -d {body}"

@@ -90,7 +90,7 @@ def row_count(columns: Columns) -> int:
     return len(next(iter(columns.values())))
 
 
-def as_rows(columns: Columns) -> list[dict[str, Any]]:
+def as_rows(columns: Columns) -> list[dict[str, object]]:
     """Return columns as JSON rows, as a client sends them to the service."""
     plain = {name: _plain(values) for name, values in columns.items()}
     return [dict(zip(plain, row, strict=True)) for row in zip(*plain.values(), strict=True)]

@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
-from typing import Any
 
 from slipway.errors import NO, YES
 from slipway.numbers import counted
@@ -85,7 +84,7 @@ class ValidationReport:
         return NO if self.violations else YES
 
 
-def render_json(report: ValidationReport) -> dict[str, Any]:
+def render_json(report: ValidationReport) -> dict[str, object]:
     """Return the report as JSON, without a time or a machine: it changes only with the data."""
     return {
         "version": 1,
@@ -94,7 +93,8 @@ def render_json(report: ValidationReport) -> dict[str, Any]:
         "faults": [asdict(violation) for violation in report.violations],
         "not_read": report.not_read,
         "periods": report.periods,
-    } | ({"without_times": report.without_times} if report.without_times else {})
+        **({"without_times": report.without_times} if report.without_times else {}),
+    }
 
 
 def render_text(report: ValidationReport) -> str:

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from slipway.project import Columns
     from slipway.training.formats.format import Types
 
-Attributes = Mapping[str, Any]
+Attributes = Mapping[str, object]
+"""Those of a node: numbers, bytes, lists of these, and tensors."""
 
 # Members of an ensemble by a calibration or bagging; more are those of boosting.
 MOST_MEMBERS = 20
@@ -126,8 +127,11 @@ def _leaves(attributes: Attributes, of: str) -> tuple[np.ndarray, np.ndarray]:
     ids = np.array(attributes[f"{of}_ids"])
     aggregate = attributes.get("aggregate_function", b"SUM")
     if aggregate not in (b"SUM", b"AVERAGE"):
-        raise NotAdditive(f"the model is the {aggregate.decode()} of its trees, not their sum")
-    labels = attributes.get("classlabels_int64s") or attributes.get("classlabels_strings") or ()
+        name = aggregate.decode() if isinstance(aggregate, bytes) else aggregate
+        raise NotAdditive(f"the model is the {name} of its trees, not their sum")
+    labels = np.array(
+        attributes.get("classlabels_int64s") or attributes.get("classlabels_strings") or ()
+    )
     # Of two classes only one may have values: then they are those of the second class.
     outputs = 1 if len(set(ids.tolist())) == 1 and len(labels) <= 2 else max(len(labels), 1)
     if outputs == 1:

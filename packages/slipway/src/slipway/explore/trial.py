@@ -28,9 +28,8 @@ from slipway.repository.git import GitError, git, names, read_file, resolve
 from slipway.repository.layout import MODEL_CODE
 from slipway.repository.pointers import LOCK, POINTER
 from slipway.retraining.pipeline import REPORT, judge, run_stages, set_train
-from slipway.settings import read_params
+from slipway.settings import TrainSettings, read_params
 from slipway.training.evaluate import REPORTS
-from slipway.training.search import Changes
 from slipway.untrusted import escape_html
 
 PARAMS = "params.yaml"
@@ -90,7 +89,7 @@ class Trial:
     root: Path = field(repr=False)
     base: str
     commit: str
-    train: Changes
+    train: TrainSettings
     report: Report = field(repr=False)
 
     @property
@@ -133,7 +132,7 @@ class Trial:
 
 
 @with_short_errors
-def candidates() -> list[Changes]:
+def candidates() -> list[TrainSettings]:
     """Return changes to try: `search.candidates` of params.yaml.
 
     Raises
@@ -151,7 +150,7 @@ def candidates() -> list[Changes]:
 
 
 @with_short_errors
-def try_change(train: Changes, revision: str = "HEAD") -> Trial:
+def try_change(train: TrainSettings, revision: str = "HEAD") -> Trial:
     """Train with other settings and judge the model against that of the commit.
 
     Parameters
@@ -184,7 +183,7 @@ def try_change(train: Changes, revision: str = "HEAD") -> Trial:
         return Trial(root, base, _keep(root, tree, base, changes), changes, report)
 
 
-def _changes(params: Path, train: Changes) -> Changes:
+def _changes(params: Path, train: TrainSettings) -> TrainSettings:
     """Return the settings that differ, as values of Python.
 
     Raises
@@ -209,7 +208,7 @@ def _changes(params: Path, train: Changes) -> Changes:
     return changes
 
 
-def _keep(root: Path, tree: Path, base: str, changes: Changes) -> str:
+def _keep(root: Path, tree: Path, base: str, changes: TrainSettings) -> str:
     """Commit a trial where no branch has it, with the records of earlier ones."""
     _add_records(root, tree)
     git(tree, "add", "--all", "--", PARAMS, str(LOCK), str(REPORTS))
@@ -231,7 +230,7 @@ def _commit(root: Path, tree: str, parent: str, message: str) -> str:
     return git(root, "commit-tree", tree, "-p", parent, "-m", message).strip()
 
 
-def _message(train: Changes) -> str:
+def _message(train: TrainSettings) -> str:
     return f"Set {', '.join(f'{key} to {value}' for key, value in train.items())}"
 
 

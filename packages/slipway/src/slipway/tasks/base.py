@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
+from pydantic import BaseModel, ConfigDict
 
 from slipway.tasks.predictions import Predictions
 
@@ -13,6 +14,23 @@ if TYPE_CHECKING:
     from slipway.manifest import Manifest
 
 MOST_NAMED = 5
+
+
+class LabelStatistics(BaseModel):
+    """What split.json, the manifest and metrics.json record of some labels, among other keys."""
+
+    model_config = ConfigDict(frozen=True)
+
+    def summary(self, rows: int) -> str:
+        """Return a description of the labels, of which there are `rows`, as part of a sentence."""
+        raise NotImplementedError
+
+    def constant(self, rows: int) -> np.ndarray:
+        """Return the score of a model that learned nothing but these labels, as many as `rows`.
+
+        Shape (); of a multiclass model (classes,).
+        """
+        raise NotImplementedError
 
 
 class Task(Protocol):
@@ -45,6 +63,10 @@ class Task(Protocol):
     @property
     def is_classifier(self) -> bool:
         """Whether the estimator has `predict_proba`."""
+
+    @property
+    def statistics(self) -> type[LabelStatistics]:
+        """What `describe` returns."""
 
     def read(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return values as labels, NaN for missing ones, and which are not valid: shape (rows,).
@@ -128,11 +150,8 @@ class Task(Protocol):
     def decided(self, scores: np.ndarray) -> np.ndarray | None:
         """Return the name of the decided class of each row, as text; None without such."""
 
-    def describe(self, labels: np.ndarray) -> dict[str, Any]:
+    def describe(self, labels: np.ndarray) -> LabelStatistics:
         """Return what a manifest records of some labels."""
-
-    def summary(self, described: Mapping[str, Any], rows: int) -> str:
-        """Return a description of labels as part of a sentence."""
 
 
 def listed(values: Sequence[object]) -> str:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from slipway.errors import SlipwayError
-from slipway.tasks.base import as_numbers
+from slipway.tasks.base import LabelStatistics, as_numbers
 from slipway.tasks.predictions import Predictions
 
 if TYPE_CHECKING:
@@ -18,6 +18,17 @@ if TYPE_CHECKING:
 DECIMALS = 6
 
 TEXTS = {"": None, "0": 0, "1": 1, "0.0": 0, "1.0": 1, "false": 0, "true": 1}
+
+
+class BinaryLabels(LabelStatistics):
+    positives: int
+
+    def summary(self, rows: int) -> str:
+        return f"{self.positives / rows:.1%} positive"
+
+    def constant(self, rows: int) -> np.ndarray:
+        """Return the label rate."""
+        return np.asarray(self.positives / rows)
 
 
 @dataclass(frozen=True)
@@ -34,6 +45,7 @@ class Binary:
     )
     valid_scores = "numbers from 0 to 1"
     is_classifier = True
+    statistics = BinaryLabels
 
     @classmethod
     def declared(cls, classes: Sequence[object]) -> Binary:
@@ -105,8 +117,5 @@ class Binary:
     def decided(self, scores: np.ndarray) -> np.ndarray | None:
         return None
 
-    def describe(self, labels: np.ndarray) -> dict[str, Any]:
-        return {**self.counts(labels)}
-
-    def summary(self, described: Mapping[str, Any], rows: int) -> str:
-        return f"{described['positives'] / rows:.1%} positive"
+    def describe(self, labels: np.ndarray) -> BinaryLabels:
+        return BinaryLabels(**self.counts(labels))

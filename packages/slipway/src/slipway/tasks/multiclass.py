@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from slipway.errors import SlipwayError
-from slipway.tasks.base import listed
+from slipway.tasks.base import LabelStatistics, listed
 from slipway.tasks.predictions import ClassPredictions, Predictions
 
 if TYPE_CHECKING:
@@ -18,6 +18,23 @@ if TYPE_CHECKING:
 DECIMALS = 6
 
 MOST_CLASSES = 200
+
+
+class ClassLabels(LabelStatistics):
+    """The rows of each class, in the sequence of `CLASSES`."""
+
+    classes: dict[str, int]
+
+    def summary(self, rows: int) -> str:
+        most = max(self.classes, key=self.classes.__getitem__)
+        absent = [name for name, count in self.classes.items() if not count]
+        present = len(self.classes) - len(absent)
+        parts = f"{present} classes, {self.classes[most] / rows:.1%} {most}"
+        return parts + (f", none of {listed(absent)}" if absent else "")
+
+    def constant(self, rows: int) -> np.ndarray:
+        """Return the class rates."""
+        return np.array([*self.classes.values()]) / rows
 
 
 @dataclass(frozen=True)
@@ -31,6 +48,7 @@ class Multiclass:
     remedy = "add it to `CLASSES` in src/model/target.py, or return None where it is not known"
     valid_scores = "probabilities that add up to 1"
     is_classifier = True
+    statistics = ClassLabels
 
     @classmethod
     def declared(cls, classes: Sequence[object]) -> Multiclass:
@@ -124,16 +142,9 @@ class Multiclass:
         names = np.array([str(each) for each in self.classes], dtype=object)
         return np.asarray(names[scores.argmax(1)])
 
-    def describe(self, labels: np.ndarray) -> dict[str, Any]:
+    def describe(self, labels: np.ndarray) -> ClassLabels:
         counts = np.bincount(labels.astype(int), minlength=len(self.classes)).tolist()
-        return {"classes": dict(zip(map(str, self.classes), counts, strict=True))}
-
-    def summary(self, described: Mapping[str, Any], rows: int) -> str:
-        counts = described["classes"]
-        most = max(counts, key=counts.__getitem__)
-        absent = [name for name, count in counts.items() if not count]
-        parts = f"{sum(map(bool, counts.values()))} classes, {counts[most] / rows:.1%} {most}"
-        return parts + (f", none of {listed(absent)}" if absent else "")
+        return ClassLabels(classes=dict(zip(map(str, self.classes), counts, strict=True)))
 
 
 def _code(value: object, codes: Mapping[Any, float]) -> float:

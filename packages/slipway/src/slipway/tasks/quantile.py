@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from slipway.errors import SlipwayError
 from slipway.tasks.predictions import Predictions, QuantilePredictions
-from slipway.tasks.regression import Regression
+from slipway.tasks.regression import NumberLabels, Regression
+
+
+class QuantileLabels(NumberLabels):
+    at_quantile: float
+
+    def constant(self, rows: int) -> np.ndarray:
+        return np.asarray(self.at_quantile)
 
 
 @dataclass(frozen=True)
@@ -19,6 +25,7 @@ class Quantile(Regression):
     quantile: float = 0.5
 
     name = "quantile"
+    statistics = QuantileLabels
 
     @classmethod
     def at(cls, quantile: object) -> Quantile:
@@ -35,5 +42,6 @@ class Quantile(Regression):
     def predictions(self, scores: np.ndarray, threshold: float | None) -> Predictions:
         return QuantilePredictions.at_quantile(scores, self.quantile)
 
-    def describe(self, labels: np.ndarray) -> dict[str, Any]:
-        return super().describe(labels) | {"at_quantile": float(np.quantile(labels, self.quantile))}
+    def describe(self, labels: np.ndarray) -> QuantileLabels:
+        of_number = super().describe(labels).model_dump()
+        return QuantileLabels(**of_number, at_quantile=float(np.quantile(labels, self.quantile)))

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from slipway.errors import SlipwayError
-from slipway.tasks.base import as_numbers
+from slipway.tasks.base import LabelStatistics, as_numbers
 from slipway.tasks.predictions import Predictions, ValuePredictions
 
 if TYPE_CHECKING:
@@ -24,6 +24,19 @@ TINY = 1e-290
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 
 
+class NumberLabels(LabelStatistics):
+    mean: float
+    deviation: float
+    lowest: float
+    highest: float
+
+    def summary(self, rows: int) -> str:
+        return f"mean {self.mean:.4g}, {self.lowest:.4g} to {self.highest:.4g}"
+
+    def constant(self, rows: int) -> np.ndarray:
+        return np.asarray(self.mean)
+
+
 @dataclass(frozen=True)
 class Regression:
     """Labels and scores are numbers, in the same unit; a score is the expected label."""
@@ -35,6 +48,7 @@ class Regression:
     remedy = "return numbers; for classes declare `TASK = 'multiclass'`"
     valid_scores = "finite numbers"
     is_classifier = False
+    statistics: ClassVar[type[NumberLabels]] = NumberLabels
 
     @classmethod
     def declared(cls, classes: Sequence[object]) -> Regression:
@@ -104,15 +118,10 @@ class Regression:
     def decided(self, scores: np.ndarray) -> np.ndarray | None:
         return None
 
-    def describe(self, labels: np.ndarray) -> dict[str, Any]:
-        return {
-            "mean": float(labels.mean()),
-            "deviation": float(labels.std()),
-            "lowest": float(labels.min()),
-            "highest": float(labels.max()),
-        }
-
-    def summary(self, described: Mapping[str, Any], rows: int) -> str:
-        return (
-            f"mean {described['mean']:.4g}, {described['lowest']:.4g} to {described['highest']:.4g}"
+    def describe(self, labels: np.ndarray) -> NumberLabels:
+        return NumberLabels(
+            mean=float(labels.mean()),
+            deviation=float(labels.std()),
+            lowest=float(labels.min()),
+            highest=float(labels.max()),
         )

@@ -12,7 +12,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
 from pydantic import (
@@ -42,7 +42,7 @@ from slipway.untrusted import shorten, shown_name
 from slipway.workers import workers
 
 if TYPE_CHECKING:
-    from slipway.settings import Params
+    from slipway.settings import Params, TrainSettings
 
 BACKTEST = Path("build/backtest")
 
@@ -229,7 +229,7 @@ def _write_scores(
 
 
 def _try(
-    train: Mapping[str, Any],
+    train: TrainSettings,
     most: int | None,
     learned: list[int],
     scored: list[int],

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -81,7 +81,8 @@ def evaluate(params: Params, model: Path = MODEL, reports: Path = REPORTS) -> st
         for name, each in {"model": scores, **baselines}.items()
     }
     task = project.task()
-    counts = {"rows": len(labels), **task.describe(labels)}
+    statistics = task.describe(labels)
+    counts = {"rows": len(labels), **statistics.model_dump()}
     levels = {**task.rule(params.evaluate.threshold), "confidence": params.evaluate.confidence}
     costs = decision_costs(sample, scores, params.evaluate, task)
     of_costs = {"costs": costs} if costs else {}
@@ -91,7 +92,8 @@ def evaluate(params: Params, model: Path = MODEL, reports: Path = REPORTS) -> st
     write_plots(holdout.columns, sample, scores, params, reports / "plots")
     open_cases = check_baselines(sample, scores, baselines, params.evaluate)
     notes = [*open_cases, *cost_lines(costs), disagreement(params.evaluate, task)]
-    return _summary(counts, models, filter(None, notes))
+    rows = f"{counted(len(labels), 'row')}, {statistics.summary(len(labels))}"
+    return _summary(rows, models, filter(None, notes))
 
 
 def measure(
@@ -148,10 +150,11 @@ def baseline_scores(model: Model, folder: Path, features: Columns) -> dict[str, 
     folder
         Its folder, which holds the linear model.
     """
-    training, simple = model.manifest["train"], DIAGNOSTICS[project.task().name]
-    linear = Model.load_baseline(folder)
+    task, training = project.task(), model.manifest["train"]
+    constant = task.statistics.model_validate(training).constant(training["rows"])
+    simple, linear = DIAGNOSTICS[task.name], Model.load_baseline(folder)
     return {
-        simple.simplest: simple.constant(training, row_count(features), training["rows"]),
+        simple.simplest: np.repeat([constant], row_count(features), axis=0),
         simple.regressor: linear.score_features(features),
     }
 
@@ -292,11 +295,8 @@ def _write_csv(table: Sequence[Mapping[str, object]], header: Sequence[str], pat
         writer.writerows(table)
 
 
-def _summary(
-    counts: Mapping[str, Any], models: Mapping[str, Metrics], open_cases: Iterable[str]
-) -> str:
-    task, rows = project.task(), counts["rows"]
-    lines = [f"holdout: {counted(rows, 'row')}, {task.summary(counts, rows)}"]
+def _summary(rows: str, models: Mapping[str, Metrics], open_cases: Iterable[str]) -> str:
+    task, lines = project.task(), [f"holdout: {rows}"]
     for name, metrics in models.items():
         shown = (
             f"{ALL[key].label} {plain(estimate['value'])} "

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,6 +13,9 @@ from slipway.dataset.labelled import LabelledRows
 from slipway.dataset.split import evenly_spaced
 from slipway.training.train import fit, scores_of
 from slipway.user_code import user_code
+
+if TYPE_CHECKING:
+    from slipway.settings import TrainSettings
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,7 @@ def joined(periods: Iterable[Period], most: int | None = None) -> Period:
     return Period(features, labels)
 
 
-def fit_and_score(train: Mapping[str, Any], learned: Period, later: Period) -> np.ndarray:
+def fit_and_score(train: TrainSettings, learned: Period, later: Period) -> np.ndarray:
     """Fit the user's estimator on some rows and return its scores for later ones.
 
     Parameters

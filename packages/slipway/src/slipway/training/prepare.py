@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,6 +28,7 @@ from slipway.untrusted import shown_name
 if TYPE_CHECKING:
     from slipway.project import Columns
     from slipway.settings import Params
+    from slipway.tasks.base import LabelStatistics
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class Part:
 
     months: list[str]
     rows: int
-    labels: Mapping[str, object]
+    labels: LabelStatistics
     unlabelled: int
     keys_sha256: str
     first: str
@@ -51,7 +52,7 @@ class Part:
     def record(self) -> dict[str, object]:
         """Return what the manifest records: what describes the labels is among the other fields."""
         rest = ("unlabelled", "keys_sha256", "first", "last")
-        record = {"months": self.months, "rows": self.rows, **self.labels}
+        record = {"months": self.months, "rows": self.rows, **self.labels.model_dump()}
         record |= {name: getattr(self, name) for name in rest}
         some = {"by": self.by if self.by != TIME else "", "rows_sha256": self.rows_sha256}
         return record | {name: value for name, value in some.items() if value}
@@ -80,7 +81,7 @@ class Split:
     def summary(self) -> str:
         lines = [
             f"{name}: {counted(part.rows, 'row')}, "
-            f"{project.task().summary(part.labels, part.rows)}, {part.span()}, "
+            f"{part.labels.summary(part.rows)}, {part.span()}, "
             f"{part.unlabelled:,} without a label left out"
             for name, part in (("train", self.train), ("holdout", self.holdout))
         ]

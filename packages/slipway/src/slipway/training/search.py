@@ -9,11 +9,11 @@ candidates looks better than it is.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -34,16 +34,13 @@ from slipway.workers import workers
 
 if TYPE_CHECKING:
     from slipway.project import Columns
-    from slipway.settings import Params
+    from slipway.settings import Params, TrainSettings
 
 SEARCH = Path("build/search.json")
 
 FOLDS = 3
 
 BY_HAND = "you set it in `train` of params.yaml, with `dvc repro` and a commit"
-
-Changes = Mapping[str, Any]
-"""Settings of `train` that a candidate changes."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +60,7 @@ class Tried:
         Why the rows show nothing, such as too few days; empty if they may.
     """
 
-    changes: Changes
+    changes: TrainSettings
     values: list[float]
     mean: float
     difference: Estimate | None = None
@@ -100,7 +97,7 @@ class Search:
     held: list[str]
     rows: int
     tried: list[Tried]
-    chosen: Changes
+    chosen: TrainSettings
     where: str
 
     @property
@@ -116,8 +113,8 @@ class Search:
         low, high = best.difference.low, best.difference.high
         return low > 0 if ALL[self.metric].higher_is_better else high < 0
 
-    def as_dict(self) -> dict[str, Any]:
-        return {"version": 1} | asdict(self)
+    def as_dict(self) -> dict[str, object]:
+        return {"version": 1, **asdict(self)}
 
     def text(self) -> str:
         held = f"{', '.join(self.held)} ({counted(self.rows, 'row')})"
@@ -149,7 +146,7 @@ def search(params: Params, folder: Path | None = None, out: Path | None = SEARCH
         There is no candidate or no period to hold out, a candidate changes a setting that `train`
         does not have, or the cluster cannot be used.
     """
-    candidates: list[Changes] = [{}, *candidates_of(params)]
+    candidates: list[TrainSettings] = [{}, *candidates_of(params)]
     dataset = Dataset.open(params, folder)
     unseen = dataset.unseen(params.prepare.origins)
     metric, folds = params.judge.primary, _folds(dataset, len(unseen))
@@ -182,13 +179,13 @@ def search(params: Params, folder: Path | None = None, out: Path | None = SEARCH
     return result
 
 
-def named(changes: Changes) -> str:
+def named(changes: TrainSettings) -> str:
     """Return changed settings in a line."""
     listed = ", ".join(f"{name} {value}" for name, value in changes.items())
     return listed or "the current settings"
 
 
-def candidates_of(params: Params) -> Sequence[Changes]:
+def candidates_of(params: Params) -> Sequence[TrainSettings]:
     """Return the candidates of params.yaml, each of which changes settings that `train` has.
 
     Raises
@@ -243,7 +240,7 @@ def _sample(
 
 
 def _try(
-    train: Mapping[str, Any],
+    train: TrainSettings,
     most: int | None,
     learned: list[int],
     held: int,
@@ -260,7 +257,10 @@ def _try(
 
 
 def _tried(
-    candidates: Sequence[Changes], scores: Iterator[np.ndarray], sample: Sample, params: Params
+    candidates: Sequence[TrainSettings],
+    scores: Iterator[np.ndarray],
+    sample: Sample,
+    params: Params,
 ) -> Iterator[Tried]:
     """Yield each candidate with its metric; the first one has the current settings."""
     metric, task = ALL[params.judge.primary], project.task()
@@ -286,5 +286,5 @@ def _tried(
         yield Tried(changes, values, mean, difference, found.insufficient_reason)
 
 
-def _best(tried: list[Tried], metric: str) -> Changes:
+def _best(tried: list[Tried], metric: str) -> TrainSettings:
     return max(tried, key=lambda candidate: ALL[metric].sign * candidate.mean).changes

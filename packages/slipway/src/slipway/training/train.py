@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Container, Iterator
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from slipway.manifest import Feature, Identity, Manifest, Target
     from slipway.project import Columns
     from slipway.reference.history import History
-    from slipway.settings import Params
+    from slipway.settings import Params, TrainSettings
 
 LIBRARIES = ("numpy", "onnx", "onnxruntime", "scikit-learn", "skl2onnx")
 
@@ -147,7 +147,7 @@ def read_prepared(path: Path) -> tuple[dict[str, np.ndarray], np.ndarray]:
     return features, columns["label"]
 
 
-def fit(params: Mapping[str, Any], features: Columns, labels: np.ndarray) -> BaseEstimator:
+def fit(params: TrainSettings, features: Columns, labels: np.ndarray) -> BaseEstimator:
     """Return the user's estimator, fitted."""
     import pandas as pd
 
@@ -202,7 +202,7 @@ def _target(fitted: BaseEstimator) -> Target:
     return target
 
 
-def _quoted_numbers(params: Mapping[str, Any]) -> str:
+def _quoted_numbers(params: TrainSettings) -> str:
     """Name the settings that are numbers in quotes, a frequent cause of an estimator's error."""
     quoted = [
         f"`train.{key}` of params.yaml is the text {value!r}, not a number"

@@ -52,15 +52,6 @@ class Diagnostics(Protocol):
     def strength(self, values: np.ndarray, labels: np.ndarray) -> float:
         """Return how well a number orders the labels: 0.5 is chance, 1 perfect, either way."""
 
-    def constant(self, described: Mapping[str, Any], rows: int, training_rows: int) -> np.ndarray:
-        """Return the scores of the simplest baseline.
-
-        Parameters
-        ----------
-        described
-            What the manifest records of the labels in training.
-        """
-
     def estimator(self) -> Any:
         """Return the regressor or classifier of the baseline on the same features, not fitted."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -33,9 +32,6 @@ class BinaryDiagnostics:
     def strength(self, values: np.ndarray, labels: np.ndarray) -> float:
         auc = stats.auc(labels, ordinal(values, labels)).value
         return max(auc, 1 - auc)
-
-    def constant(self, described: Mapping[str, Any], rows: int, training_rows: int) -> np.ndarray:
-        return np.full(rows, described["positives"] / training_rows)
 
     def estimator(self) -> Any:
         from sklearn.linear_model import LogisticRegression

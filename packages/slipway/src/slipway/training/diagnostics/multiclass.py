@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -30,10 +29,6 @@ class MulticlassDiagnostics:
     def strength(self, values: np.ndarray, labels: np.ndarray) -> float:
         """Return the highest AUC of a class against all others."""
         return max(_strength(values, (labels == each).astype(float)) for each in np.unique(labels))
-
-    def constant(self, described: Mapping[str, Any], rows: int, training_rows: int) -> np.ndarray:
-        shares = np.array([*described["classes"].values()]) / training_rows
-        return np.tile(shares, (rows, 1))
 
     def estimator(self) -> Any:
         from sklearn.linear_model import LogisticRegression

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -30,9 +29,6 @@ class QuantileDiagnostics(RegressionDiagnostics):
         Axes("residuals", "residual", "rows", "Labels less predictions", "bar_horizontal"),
         Axes("slices", "pinball_loss", "value", "Pinball loss by slice", "scatter"),
     )
-
-    def constant(self, described: Mapping[str, Any], rows: int, training_rows: int) -> np.ndarray:
-        return np.full(rows, float(described["at_quantile"]))
 
     def plots(self, curves: BinCurves, model: Predictions) -> dict[str, Table]:
         covered = (curves.sample.labels <= model.scores).astype("float64")

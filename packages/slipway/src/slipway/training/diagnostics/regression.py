@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -44,9 +43,6 @@ class RegressionDiagnostics:
             return 0.5
         untied = [1 - _tied(each) for each in (numbers, truth)]
         return float(0.5 + 0.5 * abs(tau) * np.sqrt(untied[0] / untied[1]))
-
-    def constant(self, described: Mapping[str, Any], rows: int, training_rows: int) -> np.ndarray:
-        return np.full(rows, float(described["mean"]))
 
     def estimator(self) -> Any:
         from sklearn.linear_model import Ridge

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib.util import find_spec
 from typing import Any
 
@@ -108,7 +108,7 @@ def _convert_catboost(scope: Any, operator: Any, container: Any) -> None:
 def _register(
     model: type,
     convert: Callable[..., None],
-    options: dict[str, Any],
+    options: Mapping[str, object],
     parser: Callable[..., Any] | None = None,
 ) -> None:
     from skl2onnx import update_registered_converter

@@ -199,18 +199,17 @@ def _uses(schema: Any) -> dict[str, frozenset[str]]:
         # skops takes a part for one that had its number before.
         if numbered.setdefault(node.get("__id__", id(node)), (name, part)) != (name, part):
             raise Untrusted(f"it has two objects with the number {node['__id__']}")
-        # It calls the type of a key with the text of that key.
-        if not all(map(_is_key_type, _key_types(node))):
+        if not _has_plain_keys(node):
             raise Untrusted("it has a dictionary whose keys are neither numbers nor text")
     return uses
 
 
-def _key_types(node: Mapping[str, Any]) -> list[dict[str, Any]]:
-    return node["key_types"]["content"] if "key_types" in node else []
-
-
-def _is_key_type(node: Mapping[str, Any]) -> bool:
-    return node["__loader__"] == "TypeNode" and node["__module__"] in ("builtins", "numpy")
+def _has_plain_keys(node: Mapping[str, Any]) -> bool:
+    """Return whether keys are numbers or text: skops calls the type of a key with its text."""
+    return "key_types" not in node or all(
+        key["__loader__"] == "TypeNode" and key["__module__"] in ("builtins", "numpy")
+        for key in node["key_types"]["content"]
+    )
 
 
 def _nodes(schema: Any) -> Iterator[dict[str, Any]]:
