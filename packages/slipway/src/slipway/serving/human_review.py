@@ -9,9 +9,8 @@ from slipway.reference.profile import series_name
 
 if TYPE_CHECKING:
     from slipway.predictions.answers import Answers
+    from slipway.predictions.record import Reason
     from slipway.project import Columns
-
-Reason = dict[str, str | None]
 
 
 class Review:

@@ -16,10 +16,11 @@ import numpy as np
 import orjson
 
 from slipway import project
-from slipway.predictions.answers import answers_of
+from slipway.predictions.answers import Fields, answers_of
 from slipway.predictions.personal import Mask
-from slipway.predictions.record import VERSION, stamp, to_line
+from slipway.predictions.record import VERSION, ReviewedAnswer, stamp, to_line
 from slipway.predictions.writer import Ids, PredictionLog
+from slipway.project import Row
 from slipway.schema.validator import Faults, Rows, RowValidator
 from slipway.serving import CANDIDATE_BYTES
 from slipway.serving.http import Request
@@ -36,6 +37,12 @@ Checked = TypeVar("Checked")
 MAX_FAULTS = 100  # in an answer
 
 LARGE = 16 * 1024  # bytes; a smaller body is validated within a millisecond
+
+
+class Answered(ReviewedAnswer):
+    """The answer to a row."""
+
+    id: str
 
 
 class BadRows(Exception):
@@ -86,7 +93,7 @@ class Predictor:
         self._metrics = metrics
         self._clock = clock
         self._ids = Ids()
-        self._origin = {
+        self._origin: Fields = {
             "model": model.sha256,
             "data": release.data,
             "commit": release.commit,
@@ -144,7 +151,7 @@ class Predictor:
         listed: list[Any] = scores.tolist()
         return listed
 
-    def _answers(self, rows: Rows, scores: list[Any], now: datetime) -> list[dict[str, Any]]:
+    def _answers(self, rows: Rows, scores: list[Any], now: datetime) -> list[Answered]:
         reasons = self._review.reasons(rows.columns, scores)
         return [
             {
@@ -156,7 +163,7 @@ class Predictor:
             for score, found in zip(scores, reasons, strict=True)
         ]
 
-    def _count(self, scores: list[Any], answers: list[dict[str, Any]], size: int) -> None:
+    def _count(self, scores: list[Any], answers: list[Answered], size: int) -> None:
         watched = list(map(self._form.watched, scores))
         if size < CANDIDATE_BYTES:
             self._metrics.request_scored(random.choice(watched))  # noqa: S311  a sample
@@ -164,7 +171,7 @@ class Predictor:
             self._metrics.predicted(number, self._form.decided(answer), answer["review"])
 
 
-def _fields_of(request: Request) -> dict[str, Any]:
+def _fields_of(request: Request) -> Fields:
     """Return the fields of a record that depend on its request alone."""
     return {"proof": True} if request.smoke_test else {}
 
@@ -178,6 +185,6 @@ def _without_collector(check: Callable[[bytes], Checked], body: bytes) -> Checke
         gc.enable()
 
 
-def _record(answer: dict[str, Any], key: Any, row: Any, about: dict[str, Any]) -> bytes:
+def _record(answer: Answered, key: Any, row: Row, about: Fields) -> bytes:
     # Without a key, labels are joined by the id of the answer.
     return to_line(answer | {"key": answer["id"] if key is None else key, "input": row} | about)
