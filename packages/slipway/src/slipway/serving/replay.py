@@ -6,7 +6,7 @@ import http.client
 import json
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -23,7 +23,9 @@ from slipway.dataset.tables import as_rows, read_columns, row_count, take
 from slipway.errors import NO, YES, SlipwayError
 from slipway.numbers import counted
 from slipway.predictions.answers import Answers, answers_of
+from slipway.predictions.record import ReviewedAnswer
 from slipway.progress import track
+from slipway.project import Row
 from slipway.proxies import connect
 from slipway.tasks import task_of
 
@@ -32,8 +34,6 @@ SECONDS = 60
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-Row = dict[str, Any]
 
 
 @dataclass
@@ -167,14 +167,14 @@ class Service:
         if token:
             self._headers["Authorization"] = f"Bearer {token}"
 
-    def manifest(self) -> Row:
+    def manifest(self) -> Mapping[str, Any]:
         """Return the manifest of the live model."""
         status, answer = self.send("GET", "/model")
         if status != http.client.OK or "manifest" not in answer:
             raise self._refusal(status, answer)
         # Reading the rows may take longer than the service keeps a connection without a request.
         self._connection.close()
-        manifest: Row = answer["manifest"]
+        manifest: Mapping[str, Any] = answer["manifest"]
         return manifest
 
     def predict(self, rows: list[Row]) -> tuple[int, Any]:
@@ -210,8 +210,11 @@ class Service:
         return SlipwayError(f"{self._url}: the service answered {status}: {reason}", do)
 
 
-def _ask(service: Service, rows: list[Row]) -> Iterator[tuple[Row, Row]]:
-    """Yield each row with its answer or refusal; sends the valid rows of a refused batch again."""
+def _ask(service: Service, rows: list[Row]) -> Iterator[tuple[Row, ReviewedAnswer | str]]:
+    """Yield each row with its answer, or why it is refused.
+
+    The valid rows of a refused batch are sent again.
+    """
     if not rows:
         return
     status, answer = service.predict(rows)
@@ -221,20 +224,22 @@ def _ask(service: Service, rows: list[Row]) -> Iterator[tuple[Row, Row]]:
     faults = {fault["row"]: fault for fault in answer["error"].get("faults", [])}
     if faults:
         for number, fault in faults.items():
-            yield rows[number], {"refused": f"{fault['field']}: {fault['message']}"}
+            yield rows[number], f"{fault['field']}: {fault['message']}"
         yield from _ask(service, [row for i, row in enumerate(rows) if i not in faults])
     elif len(rows) > 1:
         middle = len(rows) // 2
         yield from _ask(service, rows[:middle])
         yield from _ask(service, rows[middle:])
     else:
-        yield rows[0], {"refused": answer["error"].get("message") or answer["error"]["code"]}
+        yield rows[0], str(answer["error"].get("message") or answer["error"]["code"])
 
 
-def _count(tally: Tally, row: Row, answer: Row, manifest: Row) -> None:
-    if "refused" in answer:
+def _count(
+    tally: Tally, row: Row, answer: ReviewedAnswer | str, manifest: Mapping[str, Any]
+) -> None:
+    if isinstance(answer, str):
         key = [str(row[name]) for name in project.key_names(manifest["key"])]
-        tally.refused.append((" and ".join(key) or "a row", answer["refused"]))
+        tally.refused.append((" and ".join(key) or "a row", answer))
         return
     tally.answered += 1
     form = tally.form

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from statistics import median
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from pydantic import BaseModel
 
@@ -17,6 +17,7 @@ from slipway.predictions.answers import ROUNDING, flat_score, score_error
 from slipway.release.canary import read_sample
 
 if TYPE_CHECKING:
+    from slipway.project import Row
     from slipway.settings import Deploy
 
 OK = 200
@@ -63,12 +64,19 @@ class Answer(BaseModel):
         )
 
 
+class Entry(BaseModel):
+    """The fields of a record of the log that are checked; one that it lacks is None."""
+
+    proof: object
+    model: object
+
+
 class Logged(BaseModel):
     """The ids of predictions, and the records of those that are in the log."""
 
     folder: str
     asked: list[str]
-    found: dict[str, dict[str, Any]]
+    found: dict[str, Entry]
 
 
 class Round(BaseModel):
@@ -100,6 +108,16 @@ class Check:
     message: str
 
 
+class Golden(TypedDict):
+    """A golden prediction of the manifest: the score is that of the training environment.
+
+    It is a probability, a list of those of all classes, or a number.
+    """
+
+    row: Row
+    probability: float | list[float]
+
+
 @dataclass(frozen=True)
 class Expected:
     """What was reviewed.
@@ -108,9 +126,6 @@ class Expected:
     ----------
     model_sha256, commit, data
         Of the reviewed manifest and commit.
-    golden
-        ``{"row": {...}, "probability": …}``, with the score of the training environment: a
-        probability, a list of those of all classes, or a number.
     manifest_sha256
         Of the manifest's file; empty for a release of version 0.1.0, which does not report it.
     """
@@ -118,7 +133,7 @@ class Expected:
     model_sha256: str
     commit: str
     data: str
-    golden: Sequence[Mapping[str, Any]]
+    golden: Sequence[Golden]
     manifest_sha256: str = ""
 
 
@@ -191,9 +206,9 @@ def log(facts: Facts, expected: Expected) -> Check:
         place = facts.log.folder or "any"
         absent = f"{len(missing)} of {len(ids)}"
         return Check("log", False, f"answers that are not in {place} log: {absent}")
-    if any(not record["proof"] for record in records.values()):
+    if any(not record.proof for record in records.values()):
         return Check("log", False, "requests of the smoke test are logged as traffic")
-    if any(record["model"] != expected.model_sha256 for record in records.values()):
+    if any(record.model != expected.model_sha256 for record in records.values()):
         return Check("log", False, "the log names another model")
     answers = counted(len(ids), "answer is", "answers are")
     return Check("log", True, f"{answers} logged, marked as a smoke test")
@@ -273,7 +288,7 @@ def _is_refusal(body: Any) -> bool:
     return isinstance(error, dict) and error.keys() == {"code", "message", "faults"}
 
 
-def _golden(example: Mapping[str, Any]) -> list[float]:
+def _golden(example: Golden) -> list[float]:
     """Return the numbers of a golden prediction, which manifests call a probability."""
     score = example["probability"]
     return [float(each) for each in score] if isinstance(score, list) else [float(score)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from slipway.documents.document import Section, Table
 from slipway.errors import SlipwayError
@@ -18,6 +18,7 @@ from slipway.release.smoke_test.checks import (
     Check,
     Expected,
     Facts,
+    Golden,
     run_checks,
 )
 from slipway.training.score import MANIFEST_FILE, MODEL
@@ -26,6 +27,7 @@ from slipway.untrusted import quote_text
 if TYPE_CHECKING:
     from slipway.docker import ContainerState
     from slipway.release.records import Record
+    from slipway.release.smoke_test.probe import Asked
     from slipway.settings import Deploy
 
 PROBE = Path(__file__).with_name("probe.py")
@@ -88,7 +90,7 @@ def run_smoke_test(
         Whether to test it under load too; a release that ran before has passed that.
     """
     requests = settings.smoke_requests if load else 0
-    asked = {
+    asked: Asked = {
         "port": port,
         "pid": pid,
         "rows": [dict(example["row"]) for example in expected.golden],
@@ -119,7 +121,7 @@ def repeat_smoke_test(container: Container, record: Record, settings: Deploy) ->
     return run_smoke_test(container, expected_of(record, golden), settings, load=False)
 
 
-def expected_of(record: Record, golden: Sequence[dict[str, Any]]) -> Expected:
+def expected_of(record: Record, golden: Sequence[Golden]) -> Expected:
     """Return what a release must report about itself, and its golden predictions."""
     return Expected(
         model_sha256=record.model_sha256,
