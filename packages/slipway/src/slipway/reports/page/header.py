@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from slipway.documents.document import Block, Facts, Missing, Tile, Tiles
 from slipway.numbers import counted, signed
 from slipway.reports.page.components import abridged, first_sentence, plain, span, with_interval
-from slipway.reports.page.inputs import Inputs, Row
+from slipway.reports.page.inputs import Inputs
 from slipway.training.diagnostics import DIAGNOSTICS
 
 
@@ -51,8 +52,8 @@ def _traffic_tile(inputs: Inputs) -> Tile | None:
     days = inputs.days
     if not days:
         return None
-    total = sum(row["rows"] for row in days)
-    return Tile("Predictions", f"{total:,}", span(days[0]["day"], days[-1]["day"]))
+    total = sum(each.rows for each in days)
+    return Tile("Predictions", f"{total:,}", span(days[0].day, days[-1].day))
 
 
 def _drift_tile(inputs: Inputs) -> Tile | None:
@@ -66,7 +67,7 @@ def _drift_tile(inputs: Inputs) -> Tile | None:
     return Tile("Drift", str(drifted), note, "bad" if drifted else "good")
 
 
-def _facts(inputs: Inputs, manifest: Row) -> list[tuple[str, str, str]]:
+def _facts(inputs: Inputs, manifest: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     """Return name, value and full value of what identifies the model."""
     train, holdout = manifest["train"], manifest["holdout"]
     sha256, data = manifest["model"]["sha256"], manifest["data"]["md5"]

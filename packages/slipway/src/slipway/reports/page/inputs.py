@@ -13,12 +13,13 @@ from slipway.card.content import Card
 from slipway.catalogue.releases import METRICS, Release, read_history
 from slipway.dataset.files import list_folder
 from slipway.dataset.tables import read_json
+from slipway.documents.charts.canvas import Row
 from slipway.errors import Refused, SlipwayError
 from slipway.metrics.registry import ALL, Metric, headline_of
 from slipway.monitoring.check import log_place
 from slipway.monitoring.report import DriftReport
 from slipway.predictions.labels.store import labels_place
-from slipway.reports.page.days import Traffic, known_labels, read_days
+from slipway.reports.page.days import Day, Traffic, known_labels, read_days
 from slipway.reports.task_texts import TASK_TEXTS, TaskText, headline_metric
 from slipway.tasks import Task, task_of
 from slipway.training.score import MANIFEST_FILE, MODEL
@@ -26,7 +27,8 @@ from slipway.training.score import MANIFEST_FILE, MODEL
 if TYPE_CHECKING:
     from slipway.settings import Params
 
-Row = dict[str, Any]
+Metrics = Mapping[str, Any]
+"""The content of `METRICS`, or a part of it: see `slipway.training.evaluate`."""
 
 PLOTS = Path("reports/plots")
 VERDICTS = Path("build/reports")
@@ -52,7 +54,7 @@ class Inputs:
     verdicts
         The reports of `slipway judge` and `slipway validate` by name, oldest first.
     days
-        The predictions by day of the event: `day`, `rows`, `mean_score`, `label_rate`.
+        The predictions by day of the event.
     no_traffic
         Why there are no days; empty if there are.
     log_faults
@@ -66,13 +68,13 @@ class Inputs:
     """
 
     task: Task
-    manifest: Row | None
-    metrics: Row | None
+    manifest: Mapping[str, Any] | None
+    metrics: Metrics | None
     plots: dict[str, list[Row]]
     releases: list[Release]
-    verdicts: dict[str, Row]
+    verdicts: dict[str, Mapping[str, object]]
     drift: DriftReport | None
-    days: list[Row]
+    days: list[Day]
     no_traffic: str
     log_faults: Sequence[str]
     full_reports: dict[str, str]
@@ -151,7 +153,7 @@ def read_table(path: Path) -> list[Row]:
         ]
 
 
-def _task(model: Path, manifest: Row | None) -> Task:
+def _task(model: Path, manifest: Mapping[str, Any] | None) -> Task:
     """Return the task of the model; refuse one that the reports of the repository do not have."""
     declared = project.task()
     task = task_of(manifest) if manifest else declared
@@ -164,7 +166,9 @@ def _task(model: Path, manifest: Row | None) -> Task:
     return task
 
 
-def _traffic(params: Params, log: str, labels: list[Path] | None, manifest: Row | None) -> Traffic:
+def _traffic(
+    params: Params, log: str, labels: list[Path] | None, manifest: Mapping[str, Any] | None
+) -> Traffic:
     """Return the predictions by day, or why there are none."""
     if manifest is None:
         return Traffic([], "There is no model yet.")
