@@ -14,13 +14,7 @@ import orjson
 from slipway.untrusted import shown
 
 if TYPE_CHECKING:
-    from asgiref.typing import (
-        ASGIReceiveCallable,
-        ASGISendCallable,
-        HTTPResponseBodyEvent,
-        HTTPResponseStartEvent,
-        HTTPScope,
-    )
+    from asgiref.typing import ASGIReceiveCallable, ASGISendCallable, HTTPScope
 
 Headers = tuple[tuple[bytes, bytes], ...]
 
@@ -150,19 +144,15 @@ async def respond(send: ASGISendCallable, answer: Answer) -> None:
         (b"content-length", b"%d" % len(answer.body)),
         *answer.headers,
     ]
-    start: HTTPResponseStartEvent = {
-        "type": "http.response.start",
-        "status": answer.status,
-        "headers": headers,
-        "trailers": False,
-    }
-    body: HTTPResponseBodyEvent = {
-        "type": "http.response.body",
-        "body": answer.body,
-        "more_body": False,
-    }
-    await send(start)
-    await send(body)
+    await send(
+        {
+            "type": "http.response.start",
+            "status": answer.status,
+            "headers": headers,
+            "trailers": False,
+        }
+    )
+    await send({"type": "http.response.body", "body": answer.body, "more_body": False})
 
 
 def _encoded(what: str) -> Refusal:

@@ -50,13 +50,6 @@ class Answer(TypedDict):
     waited: NotRequired[float]
 
 
-class Round(TypedDict):
-    """How each request of a round of load ended, and the memory in use after it."""
-
-    ended: list[tuple[int, float]]
-    memory: int
-
-
 class Asker:
     """A connection to the service, reopened after any error.
 
@@ -165,7 +158,7 @@ def bad_input(asker: Asker, row: Row) -> dict[str, Answer]:
     return {case: one | {"body": one["body"][:SHOWN]} for case, one in found.items()}
 
 
-def load(asked: Asked, deadline: float) -> Round:
+def load(asked: Asked, deadline: float) -> dict[str, object]:
     """Request one row after the other on several connections; return how each request ended."""
     deadline = min(deadline, time.monotonic() + ROUND)
     waiting = list(range(asked["requests"]))
