@@ -88,7 +88,10 @@ class TrainPart(Part, total=False):
 
 
 class Golden(TypedDict):
-    """A row of the holdout and its score: a number, or one of each class."""
+    """A row of the holdout and its score: a number, or one of each class.
+
+    The score is that of the environment of the training.
+    """
 
     row: dict[str, object]
     probability: float | list[float]

@@ -36,6 +36,7 @@ __all__ = [
     "TARGET",
     "Columns",
     "Recorder",
+    "Row",
     "Rule",
     "Scorer",
     "apply_rule",
@@ -73,6 +74,9 @@ SCHEMA = "src/model/schema.py"
 
 ROW_KEY = "slipway_row"
 """The column of rows without a key: the file and the number of the row in it."""
+
+Row = dict[str, object]
+"""A row of a table: column name to value, as in JSON."""
 
 Columns = Mapping[str, np.ndarray]
 """A table: column name to array, all arrays of shape (rows,)."""

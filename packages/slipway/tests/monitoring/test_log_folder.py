@@ -26,10 +26,11 @@ from slipway.predictions.lines import Records
 from slipway.predictions.reader import UNREADABLE, read_batches, read_log, read_times
 from slipway.reports.page.days import read_days
 from slipway.retraining.from_log import Calendar, read_requests
+from slipway.schema.checks import InputSpec
 from slipway.shadow.recent_requests import recent_requests
 from slipway.times import PATTERN, microseconds, time_or_none
 
-INPUTS = [
+INPUTS: list[InputSpec] = [
     {"name": "id", "type": "string", "unique": True},
     {"name": "size", "type": "number", "unique": False},
 ]
@@ -57,7 +58,7 @@ def as_tables(log: Path | str) -> tuple[list[str], Skipped]:
 
 def one_by_one(log: Path | str) -> tuple[list[str], Skipped]:
     records = Records(str(log))
-    return [record["key"] for record in records], records.skipped
+    return [str(record["key"]) for record in records], records.skipped
 
 
 READERS = pytest.mark.parametrize("reader", [as_tables, one_by_one])
@@ -255,7 +256,7 @@ def test_a_row_whose_time_cannot_be_read_costs_the_page_only_itself(tmp_path, ti
 
     traffic = read_days(str(tmp_path), {"threshold": 0.5, "event_time": "at"}, {})
 
-    assert [(row["day"], row["rows"]) for row in traffic.days] == [("2024-06-01", 1)]
+    assert [(each.day, each.rows) for each in traffic.days] == [("2024-06-01", 1)]
     (fault,) = traffic.faults
     assert "2 records have no readable event time" in fault
     assert "2024-06-01.jsonl: line 2" in fault
@@ -398,7 +399,7 @@ RECORDS = {
 
 def page(log: Path | str) -> tuple[int, str]:
     traffic = read_days(str(log), {"threshold": 0.5, "event_time": "at"}, {})
-    return sum(day["rows"] for day in traffic.days), " ".join(traffic.faults)
+    return sum(day.rows for day in traffic.days), " ".join(traffic.faults)
 
 
 def retrained(log: Path | str) -> tuple[int, str]:
@@ -415,9 +416,11 @@ def drift_checked(log: Path | str) -> tuple[int, str]:
 def drift_checked_by_number(log: Path | str) -> tuple[int, str]:
     """Read a log whose keys are integers: they are numbers to DuckDB."""
     skipped = Skipped()
-    inputs = [{"name": "size", "type": "number", "unique": False}]
-    key = {"name": "number", "type": "integer", "unique": True}
-    tables = [each.table for each in read_batches(log, skipped, [key, *inputs])]
+    inputs: list[InputSpec] = [
+        {"name": "number", "type": "integer", "unique": True},
+        {"name": "size", "type": "number", "unique": False},
+    ]
+    tables = [each.table for each in read_batches(log, skipped, inputs)]
     return sum(table.num_rows for table in tables), " ".join(skipped.sentences())
 
 

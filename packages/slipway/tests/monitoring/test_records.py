@@ -19,8 +19,9 @@ from slipway.predictions.files import Skipped
 from slipway.predictions.reader import Batch, read_batches
 from slipway.predictions.record import FIELDS, to_line
 from slipway.reference.reference import Reference
+from slipway.schema.checks import InputSpec
 
-INPUTS = [
+INPUTS: list[InputSpec] = [
     {"name": "id", "type": "integer", "unique": True},
     {"name": "at", "type": "timestamp", "unique": False},
     {"name": "size", "type": "number", "unique": False},
@@ -158,7 +159,7 @@ def test_a_value_of_another_type_is_read_alike_either_way(tmp_path, more):
 
 def test_inputs_whose_names_differ_only_in_case_are_two(tmp_path):
     log = write(tmp_path, record(1, row={"Size": 9}))
-    both = [*INPUTS, {"name": "Size", "type": "number", "unique": False}]
+    both: list[InputSpec] = [*INPUTS, {"name": "Size", "type": "number", "unique": False}]
 
     (found,) = read_batches(log, Skipped(), both)
 

@@ -282,7 +282,7 @@ def test_a_day_of_the_page_is_one_in_the_time_zone_of_the_model(tmp_path, zone):
         str(tmp_path), {"threshold": 0.5, "event_time": "asked_for", "time_zone": zone}, {}
     )
 
-    assert [(row["day"], row["rows"]) for row in found.days] == [("2024-06-01", 48)]
+    assert [(each.day, each.rows) for each in found.days] == [("2024-06-01", 48)]
 
 
 def test_without_labels_the_page_reports_that_none_have_arrived(copy):

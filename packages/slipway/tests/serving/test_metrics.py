@@ -11,6 +11,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import httpx
 import orjson
@@ -136,7 +137,11 @@ def test_while_the_disk_hangs_the_numbers_are_shown_and_reflect_it(
 
     async def ask() -> None:
         api = Api()
-        transport = httpx.ASGITransport(api)
+
+        async def app(scope: Any, receive: Any, send: Any) -> None:
+            await api(scope, receive, send)
+
+        transport = httpx.ASGITransport(app)
         async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
             (await client.post("/predict", json=row)).raise_for_status()
             assert value(await metrics_of(client), WAITING) == 0

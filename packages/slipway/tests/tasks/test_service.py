@@ -252,9 +252,9 @@ def test_two_nearly_equal_classes_are_for_a_person_and_numbers_have_no_such_rule
 
 def test_a_log_may_have_records_of_several_tasks(tmp_path: Path) -> None:
     common = {"version": 1, "time": "2026-01-01T00:00:00Z", "input": {"x": 1}, "model": "m"}
-    answers: list[dict[str, Any]] = [
-        BinaryAnswers({"threshold": 0.5}).answer(0.7),
-        classes("a", "b").answer([0.25, 0.75]),
+    answers: list[dict[str, object]] = [
+        dict(BinaryAnswers({"threshold": 0.5}).answer(0.7)),
+        dict(classes("a", "b").answer([0.25, 0.75])),
         {"value": -3.5},
         {"probability": 0.7, "decision": "b"},
         {"value": "3"},

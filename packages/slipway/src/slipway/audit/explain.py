@@ -109,7 +109,7 @@ def explain_by(found: Found, model: Decider, explained_class: str = "") -> Expla
 def _recorded(found: Found, explanation: Explanation) -> float:
     """Return the number in the record that is explained."""
     record = found.record
-    if "probabilities" in record:
+    if "probabilities" in record and explanation.explained_class is not None:
         return float(record["probabilities"][explanation.explained_class])
     return float(record["probability"] if "probability" in record else record["value"])
 

@@ -12,7 +12,7 @@ from slipway.predictions.answers import Fields
 from slipway.predictions.chain import ADDED
 from slipway.predictions.files import LogFile, LogFolder, day_of
 from slipway.predictions.ids import days_of, records_with
-from slipway.predictions.record import ANSWER, Record
+from slipway.predictions.record import Record, answer_of
 from slipway.untrusted import printable
 
 
@@ -30,7 +30,7 @@ class Found:
 
     def answer(self) -> Fields:
         """Return the fields of the answer that was given."""
-        return {name: self.record[name] for name in ANSWER if name in self.record}
+        return answer_of(self.record)
 
 
 def find_records(url: str, ids: Sequence[str]) -> list[Found]:
@@ -75,7 +75,7 @@ def _found(folder: LogFolder, file: LogFile, ids: set[str]) -> Iterator[Found]:
         yield Found(record, file, start)
 
 
-def _content(found: Found) -> Record:
+def _content(found: Found) -> Fields:
     """Return a record without its place in a chain: a file may have been copied."""
     return {name: value for name, value in found.record.items() if name not in ADDED}
 

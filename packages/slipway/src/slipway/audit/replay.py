@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import orjson
@@ -20,6 +20,8 @@ from slipway.errors import SlipwayError
 from slipway.manifest import Manifest
 from slipway.predictions.answers import Answers, Fields, answers_of, flat_score, is_same_answer
 from slipway.predictions.personal import require_rows
+from slipway.predictions.record import TaskAnswer
+from slipway.project import Row
 from slipway.repository.git import PREFIX, resolve
 from slipway.schema.validator import Rows, RowValidator
 from slipway.tasks import task_of
@@ -50,7 +52,7 @@ class Decider:
     answers: Answers
     manifest: Manifest
 
-    def answer(self, rows: Sequence[Mapping[str, Any]]) -> list[Fields]:
+    def answer(self, rows: Sequence[Row]) -> list[TaskAnswer]:
         """Return the answers to rows, as they were sent.
 
         Raises
@@ -70,7 +72,7 @@ class Decider:
             )
         return [self.answers.answer(score) for score in scores.tolist()]
 
-    def columns(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, np.ndarray]:
+    def columns(self, rows: Sequence[Row]) -> dict[str, np.ndarray]:
         """Return rows, as they were sent, as the columns of the model's schema.
 
         Raises
@@ -134,7 +136,7 @@ def replay(root: Path, found: Sequence[Found]) -> list[Replay]:
     return [results[each.id] for each in found]
 
 
-def _compare(found: Found, again: Fields, built: Built) -> Replay:
+def _compare(found: Found, again: TaskAnswer, built: Built) -> Replay:
     recorded = found.answer()
     before, after = flat_score(recorded), flat_score(again)
     gaps = [abs(one - other) for one, other in zip(before, after, strict=False)]
@@ -145,12 +147,12 @@ def _compare(found: Found, again: Fields, built: Built) -> Replay:
         origin=built.origin,
         model=built.sha256,
         recorded=recorded,
-        again=again,
+        again=dict(again),
         most_difference=max(gaps, default=0.0),
     )
 
 
-def _parse(validator: RowValidator, row: Mapping[str, Any]) -> Rows:
+def _parse(validator: RowValidator, row: Row) -> Rows:
     parsed = validator.parse(orjson.dumps(row))
     if isinstance(parsed, Rows):
         return parsed

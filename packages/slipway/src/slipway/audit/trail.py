@@ -5,10 +5,8 @@ What is not known is named with the reason, and with what would make it known.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 from pydantic import BaseModel
 
@@ -144,8 +142,7 @@ def _add_events(root: Path, made: Trail) -> None:
 
 
 def _event(record: Record) -> Event:
-    fields: Mapping[str, Any] = record.to_json()
-    return Event(**{name: fields[name] for name in Event.model_fields})
+    return Event.model_validate(record.to_json())
 
 
 def _was_live(releases: list[Record], made: Trail) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any
 
@@ -16,6 +16,7 @@ from slipway.audit.replay import Decider
 from slipway.errors import SlipwayError
 from slipway.numbers import counted
 from slipway.predictions.answers import Fields, class_name
+from slipway.schema.checks import ColumnSpec, RowSchema
 from slipway.untrusted import printable
 
 # Values between the ends of a range; refined twice, so that a boundary has about nine digits.
@@ -79,12 +80,12 @@ def read_assignment(text: str, model: Decider) -> Fields:
         ) from None
 
 
-def what_if(found: Found, changes: Sequence[Mapping[str, Any]], model: Decider) -> list[WhatIf]:
+def what_if(found: Found, changes: Sequence[Fields], model: Decider) -> list[WhatIf]:
     """Return the answers to variations of a row."""
     row = found.record["input"]
     answers = model.answer([row | each for each in changes])
     return [
-        WhatIf(changed=dict(change), answer=answer)
+        WhatIf(changed=change, answer=dict(answer))
         for change, answer in zip(changes, answers, strict=True)
     ]
 
@@ -135,11 +136,11 @@ def _of_category(found: Found, field: str, values: Sequence[str], model: Decider
     )
 
 
-def _of_number(found: Found, column: Mapping[str, Any], model: Decider) -> Boundary:
+def _of_number(found: Found, column: ColumnSpec, model: Decider) -> Boundary:
     field, own = column["name"], found.record["input"].get(column["name"])
     profile = model.manifest["reference"].get(field)
     edges = profile["edges"] if profile and profile["type"] == "number" else []
-    ends = [*edges, *([own] if own is not None else [])]
+    ends = [*edges, *([own] if isinstance(own, int | float) else [])]
     if not ends:
         raise SlipwayError(
             f"{field}: neither the row nor the model's reference has a number",
@@ -151,7 +152,7 @@ def _of_number(found: Found, column: Mapping[str, Any], model: Decider) -> Bound
     changes = list(_changes(values, decisions[1:]))
     for _ in range(REFINED):
         changes = _refined(found, column, changes, model)
-    if own is not None:
+    if isinstance(own, int | float):
         changes.sort(key=lambda change: abs(change.after - own))
     return Boundary(
         field=field,
@@ -163,7 +164,7 @@ def _of_number(found: Found, column: Mapping[str, Any], model: Decider) -> Bound
 
 
 def _refined(
-    found: Found, column: Mapping[str, Any], changes: Sequence[Change], model: Decider
+    found: Found, column: ColumnSpec, changes: Sequence[Change], model: Decider
 ) -> list[Change]:
     """Return changes between values that are nearer to each other; all are scored in one call."""
     whole = column["type"] == "integer"
@@ -207,12 +208,12 @@ def _seen(model: Decider, field: str) -> list[str]:
     return []
 
 
-def _column(model: Decider, name: str) -> Mapping[str, Any]:
-    for column in model.manifest["inputs"]:
+def _column(model: Decider, name: str) -> ColumnSpec:
+    columns: RowSchema = model.manifest["inputs"]
+    for column in columns:
         if column["name"] == name:
-            found: Mapping[str, Any] = column
-            return found
-    names = ", ".join(column["name"] for column in model.manifest["inputs"][:8])
+            return column
+    names = ", ".join(column["name"] for column in columns[:8])
     raise SlipwayError(
         f"the model has no field {printable(name, '?')}", f"name one of its columns, as {names}"
     )

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypedDict
 
 from slipway.dataset.chunks import Malformed, Source
 from slipway.dataset.csv_format import Stated
@@ -58,6 +58,14 @@ class InputFile:
     path: str
     size: int
     version: str
+
+
+class _RemoteFile(TypedDict):
+    """The description of a remote file by fsspec; may have some of `VERSIONS` too."""
+
+    name: str
+    size: int
+    type: str
 
 
 @dataclass(frozen=True)
@@ -177,9 +185,10 @@ def _remote(pattern: str) -> list[InputFile]:
         ]
 
 
-def _remote_folder(system: AbstractFileSystem, path: str, address: str) -> Mapping[str, Any]:
+def _remote_folder(system: AbstractFileSystem, path: str, address: str) -> dict[str, _RemoteFile]:
     """Return the tables of a folder by name; refuse one that is not read, as in a local folder."""
-    about, lost = {}, []
+    about: dict[str, _RemoteFile] = {}
+    lost = []
     for each in system.ls(path, detail=True):
         full = str(each["name"]).rstrip("/")
         name = full.rpartition("/")[2]
@@ -205,7 +214,7 @@ def _require_all_read(folder: str, lost: Sequence[str]) -> None:
         )
 
 
-def _version(about: dict[str, Any]) -> str:
+def _version(about: Mapping[str, object]) -> str:
     return next((str(about[name]) for name in VERSIONS if about.get(name)), "")
 
 

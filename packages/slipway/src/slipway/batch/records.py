@@ -18,7 +18,7 @@ import orjson
 
 from slipway.predictions.answers import Fields, class_name
 from slipway.predictions.chain import Chain
-from slipway.predictions.record import to_line
+from slipway.predictions.record import ReviewedAnswer, TaskAnswer, to_line
 from slipway.predictions.writer import uuid7
 from slipway.schema.checks import RowSchema
 from slipway.tasks import Task
@@ -91,10 +91,10 @@ def _times(values: pa.Array) -> list[str]:
 
 def log_lines(
     ids: Sequence[str],
-    answers: Sequence[Fields],
+    answers: Sequence[ReviewedAnswer],
     keys: Sequence[Any],
     inputs: Sequence[bytes],
-    about: Mapping[str, Any],
+    about: Fields,
 ) -> list[bytes]:
     """Return records of answers, with what all of them have."""
     rows = zip(ids, answers, keys, inputs, strict=True)
@@ -138,7 +138,7 @@ def answer_types(task: Task) -> dict[str, pa.DataType]:
 
 
 def answer_columns(
-    answers: Sequence[Fields], types: Mapping[str, pa.DataType]
+    answers: Sequence[TaskAnswer], types: Mapping[str, pa.DataType]
 ) -> dict[str, pa.Array]:
     """Return some answers as columns of these types."""
     import pyarrow as pa
@@ -147,9 +147,9 @@ def answer_columns(
     for name, kind in types.items():
         member = name.removeprefix("probability_")
         if member == name:
-            values = [answer[name] for answer in answers]
+            values = [answer.get(name) for answer in answers]
         else:
-            values = [answer["probabilities"][member] for answer in answers]  # type: ignore[index]
+            values = [answer["probabilities"][member] for answer in answers]
         columns[name] = pa.array(values, kind)
     return columns
 

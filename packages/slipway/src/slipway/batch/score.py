@@ -50,7 +50,7 @@ from slipway.manifest import read_manifest
 from slipway.numbers import counted
 from slipway.predictions.answers import Answers, answers_of
 from slipway.predictions.personal import Mask
-from slipway.predictions.record import VERSION
+from slipway.predictions.record import VERSION, ReviewedAnswer
 from slipway.progress import track
 from slipway.serving.features import verify_features
 from slipway.serving.human_review import Review, known_categories
@@ -384,7 +384,7 @@ class Scorer:
         ids = record_ids(self._started, self._batch.number, work.file, work.piece.number, at)
         keys = project.row_keys(checked.columns, self._key).tolist() if self._key else ids
         reasons = self._review.reasons(checked.columns, listed)
-        answers = [
+        answers: list[ReviewedAnswer] = [
             {**self._form.answer(score), "review": bool(found), "reasons": found}
             for score, found in zip(listed, reasons, strict=True)
         ]

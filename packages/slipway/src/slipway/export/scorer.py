@@ -5,9 +5,8 @@ It runs outside of the service and the repository, with the packages that a mode
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import orjson
 
@@ -15,6 +14,7 @@ from slipway import project
 from slipway.errors import SlipwayError
 from slipway.manifest import MODEL
 from slipway.predictions.answers import Fields, answers_of
+from slipway.project import Row
 from slipway.schema.validator import Rows, RowValidator
 from slipway.serving.human_review import Review, known_categories
 from slipway.settings import read_params
@@ -35,7 +35,7 @@ class Scorer:
         band = read_params(folder / PARAMS).serve.uncertainty_band
         self._review = Review(self._form, band, known_categories(manifest))
 
-    def answers(self, rows: Sequence[Mapping[str, Any]]) -> list[Fields]:
+    def answers(self, rows: Sequence[Row]) -> list[Fields]:
         """Return the answers of the service to some rows, without an id.
 
         Raises

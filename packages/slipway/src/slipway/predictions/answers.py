@@ -10,6 +10,7 @@ import numpy as np
 import orjson
 
 from slipway.manifest import Manifest, Target
+from slipway.predictions.record import TaskAnswer
 from slipway.reference.profile import SCORE, number_profile
 from slipway.tasks import Task, declared_task
 from slipway.tasks.base import MOST_NAMED
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 Fields = dict[str, object]
-"""The fields of the answer to a row that depend on its score."""
+"""Fields of an answer or a record, by name."""
 
 ROUNDING = 1e-6
 """Within which scores of one row are the same, of numbers above 1 relative.
@@ -66,22 +67,22 @@ class Answers(Protocol):
     def bins(self) -> tuple[float, ...]:
         """The edges between which the service counts the watched number."""
 
-    def answer(self, score: Any) -> Fields:
+    def answer(self, score: Any) -> TaskAnswer:
         """Return the fields of a row's answer from its score, as `Task.scores` has it."""
 
-    def score(self, answer: Mapping[str, Any]) -> Any:
+    def score(self, answer: Mapping[str, object]) -> Any:
         """Return the score in an answer or a record; NaN for each part that it lacks."""
 
     def scores(self, table: pa.Table) -> np.ndarray:
         """Return the scores of a batch of the log; shape (rows,) or (rows, classes)."""
 
-    def predictions(self, answers: Sequence[Mapping[str, Any]]) -> Predictions:
+    def predictions(self, answers: Sequence[Mapping[str, object]]) -> Predictions:
         """Return some answers as metrics read them, with the decisions that were made."""
 
     def watched(self, score: Any) -> float:
         """Return the number whose distribution is watched: `Task.monitored` of one row."""
 
-    def decided(self, answer: Mapping[str, Any]) -> str | None:
+    def decided(self, answer: Mapping[str, object]) -> str | None:
         """Return which of `decisions` an answer has."""
 
     def uncertain(self, score: Any, band: float) -> str | None:
@@ -112,16 +113,16 @@ class BinaryAnswers:
     def __init__(self, manifest: Manifest) -> None:
         self._threshold: float = manifest["threshold"]
 
-    def answer(self, score: Any) -> Fields:
+    def answer(self, score: Any) -> TaskAnswer:
         return {"probability": score, "decision": score >= self._threshold}
 
-    def score(self, answer: Mapping[str, Any]) -> Any:
+    def score(self, answer: Mapping[str, object]) -> Any:
         return _number(answer.get("probability"))
 
     def scores(self, table: pa.Table) -> np.ndarray:
         return np.asarray(table["probability"].to_numpy())
 
-    def predictions(self, answers: Sequence[Mapping[str, Any]]) -> Predictions:
+    def predictions(self, answers: Sequence[Mapping[str, object]]) -> Predictions:
         scores = np.array([self.score(answer) for answer in answers], dtype="float64")
         decided = [answer["decision"] is True for answer in answers]
         return Predictions(scores, np.array(decided, dtype=bool))
@@ -129,7 +130,7 @@ class BinaryAnswers:
     def watched(self, score: Any) -> float:
         return float(score)
 
-    def decided(self, answer: Mapping[str, Any]) -> str | None:
+    def decided(self, answer: Mapping[str, object]) -> str | None:
         return "yes" if answer["decision"] else "no"
 
     def uncertain(self, score: Any, band: float) -> str | None:
@@ -158,14 +159,14 @@ class MulticlassAnswers:
     def decisions(self) -> Sequence[str]:
         return self._names
 
-    def answer(self, score: Any) -> Fields:
+    def answer(self, score: Any) -> TaskAnswer:
         decided = score.index(max(score))
         return {
             "probabilities": dict(zip(self._names, score, strict=True)),
             "decision": self._classes[decided],
         }
 
-    def score(self, answer: Mapping[str, Any]) -> Any:
+    def score(self, answer: Mapping[str, object]) -> Any:
         given = answer.get("probabilities")
         if not isinstance(given, dict) or len(given) != len(self._names):
             return [math.nan] * len(self._names)
@@ -176,14 +177,14 @@ class MulticlassAnswers:
         rows = [self.score({"probabilities": text and orjson.loads(text)}) for text in texts]
         return np.array(rows, dtype="float64").reshape(-1, len(self._names))
 
-    def predictions(self, answers: Sequence[Mapping[str, Any]]) -> Predictions:
+    def predictions(self, answers: Sequence[Mapping[str, object]]) -> Predictions:
         scores = np.array([self.score(answer) for answer in answers], dtype="float64")
         return ClassPredictions.most_probable(scores)
 
     def watched(self, score: Any) -> float:
         return float(max(score))
 
-    def decided(self, answer: Mapping[str, Any]) -> str | None:
+    def decided(self, answer: Mapping[str, object]) -> str | None:
         return class_name(answer["decision"])
 
     def uncertain(self, score: Any, band: float) -> str | None:
@@ -216,24 +217,24 @@ class RegressionAnswers:
     def bins(self) -> tuple[float, ...]:
         return number_bins(number_profile(self._manifest["reference"][SCORE])["edges"])
 
-    def answer(self, score: Any) -> Fields:
+    def answer(self, score: Any) -> TaskAnswer:
         return {"value": score}
 
-    def score(self, answer: Mapping[str, Any]) -> Any:
+    def score(self, answer: Mapping[str, object]) -> Any:
         """Return the number; NaN for a quantile, which is another one."""
         return math.nan if answer.get("quantile") else _number(answer.get("value"))
 
     def scores(self, table: pa.Table) -> np.ndarray:
         return np.asarray(table["value"].to_numpy())
 
-    def predictions(self, answers: Sequence[Mapping[str, Any]]) -> Predictions:
+    def predictions(self, answers: Sequence[Mapping[str, object]]) -> Predictions:
         scores = np.array([self.score(answer) for answer in answers], dtype="float64")
         return ValuePredictions.of(scores)
 
     def watched(self, score: Any) -> float:
         return float(score)
 
-    def decided(self, answer: Mapping[str, Any]) -> str | None:
+    def decided(self, answer: Mapping[str, object]) -> str | None:
         return None
 
     def uncertain(self, score: Any, band: float) -> str | None:
@@ -255,14 +256,14 @@ class QuantileAnswers(RegressionAnswers):
         super().__init__(manifest)
         self._quantile: float = manifest["target"]["quantile"]
 
-    def answer(self, score: Any) -> Fields:
+    def answer(self, score: Any) -> TaskAnswer:
         return {"value": score, "quantile": self._quantile}
 
-    def score(self, answer: Mapping[str, Any]) -> Any:
+    def score(self, answer: Mapping[str, object]) -> Any:
         is_own = answer.get("quantile") == self._quantile
         return _number(answer.get("value")) if is_own else math.nan
 
-    def predictions(self, answers: Sequence[Mapping[str, Any]]) -> Predictions:
+    def predictions(self, answers: Sequence[Mapping[str, object]]) -> Predictions:
         scores = np.array([self.score(answer) for answer in answers], dtype="float64")
         return QuantilePredictions.at_quantile(scores, self._quantile)
 
@@ -287,7 +288,7 @@ def answers_of(task: Task, manifest: Manifest) -> Answers:
     return ANSWERS[task.name](manifest)
 
 
-def predictions_of(task: Task, answers: Sequence[Mapping[str, Any]]) -> Predictions:
+def predictions_of(task: Task, answers: Sequence[Mapping[str, object]]) -> Predictions:
     """Return the answers of one model, of a task as `task_of_answer` returns it."""
     target = Target(classes=list(task.classes))
     if task.quantile is not None:
@@ -296,7 +297,7 @@ def predictions_of(task: Task, answers: Sequence[Mapping[str, Any]]) -> Predicti
     return ANSWERS[task.name](Manifest(target=target, threshold=math.nan)).predictions(answers)
 
 
-def task_of_answer(answer: Mapping[str, Any]) -> Task:
+def task_of_answer(answer: Mapping[str, object]) -> Task:
     """Return the task of an answer; its classes are their names in JSON.
 
     Raises
@@ -306,7 +307,9 @@ def task_of_answer(answer: Mapping[str, Any]) -> Task:
     """
     field = next((field for field in TASK_OF_FIELD if field in answer), "")
     name = TASK_OF_FIELD[field]
-    return declared_task(name, list(answer.get("probabilities", ())), answer.get("quantile"))
+    named = answer.get("probabilities")
+    classes = list(named) if isinstance(named, dict) else []
+    return declared_task(name, classes, answer.get("quantile"))
 
 
 def flat_score(answer: Any) -> list[float]:
@@ -334,13 +337,13 @@ def score_error(given: Sequence[float], expected: Sequence[float]) -> float:
     return max((abs(value - right) / max(1.0, abs(right)) for value, right in pairs), default=0.0)
 
 
-def is_same_answer(given: Fields, expected: Fields) -> bool:
+def is_same_answer(given: Mapping[str, object], expected: Mapping[str, object]) -> bool:
     """Return whether two answers are the same: the scores within `ROUNDING`, all else exactly."""
     error = score_error(flat_score(given), flat_score(expected))
     return error <= ROUNDING and _without_scores(given) == _without_scores(expected)
 
 
-def _without_scores(answer: Fields) -> Fields:
+def _without_scores(answer: Mapping[str, object]) -> Fields:
     """Return an answer with the names of its scores alone."""
     return {
         name: (list(value) if isinstance(value, dict) else None) if name in SCORES else value

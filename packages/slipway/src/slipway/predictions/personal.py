@@ -16,11 +16,11 @@ import orjson
 from slipway import project
 from slipway.errors import SlipwayError
 from slipway.numbers import counted
-from slipway.predictions.record import Record
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from slipway.project import Row
     from slipway.schema.checks import RowSchema
 
 SECRET = "SLIPWAY_PERSONAL_SECRET"  # noqa: S105 - its name
@@ -91,7 +91,7 @@ class Mask:
     def __bool__(self) -> bool:
         return bool(self._dropped or self._hashed)
 
-    def row(self, sent: Mapping[str, Any]) -> Record:
+    def row(self, sent: Row) -> Row:
         """Return a row as the log has it."""
         kept = dict(sent)
         for name in self._dropped:

@@ -48,6 +48,8 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
+    from slipway.schema.checks import InputSpec
+
 # Columns of `read_log`; those of every batch.
 LOGGED = tuple(field.name for field in FIELDS if field.column)
 ALWAYS = ("id", "time", "key", *ANSWER, "model", "proof")
@@ -97,7 +99,7 @@ UNREADABLE = -(2**62)
 # Lengths of 2013-10-01T09:30:00Z, and of the same with microseconds, as the service writes it.
 USUAL_LENGTHS = (20, len(stamp(EPOCH)))
 
-Inputs = Sequence[Mapping[str, Any]]
+Inputs = Sequence["InputSpec"]
 
 
 def read_log(
@@ -577,11 +579,11 @@ def _key_kind(inputs: Inputs) -> Kind:
     return INTEGER_KEY if unique == ["integer"] else TEXT_KEY
 
 
-def _sql_type(each: Mapping[str, Any]) -> str:
+def _sql_type(each: InputSpec) -> str:
     return "VARCHAR" if _is_text(each) else "DOUBLE"
 
 
-def _is_text(each: Mapping[str, Any]) -> bool:
+def _is_text(each: InputSpec) -> bool:
     """Return whether an input is text in the log, as the hash of a personal value is."""
     return each["type"] in TEXTS or "personal" in each
 

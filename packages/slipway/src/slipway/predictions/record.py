@@ -11,15 +11,52 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any, NotRequired, TypedDict, TypeGuard
 
 import orjson
 
 from slipway.times import time_or_none
 
+if TYPE_CHECKING:
+    from slipway.project import Row
+
 VERSION = 1
 
-Record = dict[str, Any]
+Reason = dict[str, str | None]
+"""Why a person should look at an answer: `rule`, `field` and `message`."""
+
+
+class TaskAnswer(TypedDict, total=False):
+    """The fields of an answer that depend on the task: `ANSWER`."""
+
+    probability: float
+    probabilities: dict[str, float]
+    value: float
+    quantile: float
+    decision: str | int | bool
+
+
+class ReviewedAnswer(TaskAnswer):
+    """The answer to a row, without its id."""
+
+    review: bool
+    reasons: list[Reason]
+
+
+class Record(TaskAnswer):
+    """A parsed record: its fields are `FIELDS`."""
+
+    version: int
+    id: str
+    time: str
+    key: str | int
+    input: Row
+    review: NotRequired[bool]
+    reasons: NotRequired[list[dict[str, object]]]
+    model: str
+    data: NotRequired[str]
+    commit: NotRequired[str]
+    proof: NotRequired[bool]
 
 
 @dataclass(frozen=True)
@@ -154,7 +191,7 @@ ANSWERS: tuple[Mapping[str, Kind], ...] = (
 """The fields of an answer, for each task: a record has all fields of one of them."""
 
 
-def to_line(record: Mapping[str, Any]) -> bytes:
+def to_line(record: Mapping[str, object]) -> bytes:
     """Return a record as a line of the log."""
     return orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE)
 
@@ -165,20 +202,27 @@ def parse_record(line: bytes) -> Record | None:
         record = orjson.loads(line)
     except ValueError:
         return None
-    return record if isinstance(record, dict) and _is_record(record) else None
+    return record if _is_record(record) else None
 
 
-def _is_record(record: Mapping[str, Any]) -> bool:
-    return all(
-        field.kind.accepts(record.get(field.name)) for field in FIELDS if field.required
-    ) and any(_has_answer(record, answer) for answer in ANSWERS)
+def _is_record(record: object) -> TypeGuard[Record]:
+    return (
+        isinstance(record, dict)
+        and all(field.kind.accepts(record.get(field.name)) for field in FIELDS if field.required)
+        and any(_has_answer(record, answer) for answer in ANSWERS)
+    )
 
 
-def _has_answer(record: Mapping[str, Any], answer: Mapping[str, Kind]) -> bool:
+def _has_answer(record: Mapping[str, object], answer: Mapping[str, Kind]) -> bool:
     return all(kind.accepts(record.get(name)) for name, kind in answer.items())
 
 
-def is_smoke_test(record: Mapping[str, Any]) -> bool:
+def answer_of(record: Mapping[str, object]) -> dict[str, object]:
+    """Return the fields of a record that depend on the task."""
+    return {name: record[name] for name in ANSWER if name in record}
+
+
+def is_smoke_test(record: Mapping[str, object]) -> bool:
     """Return whether a record is of a smoke test of a release, which is not traffic."""
     return record.get("proof") is True
 

@@ -17,7 +17,8 @@ from slipway.numbers import plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from typing import Any
+
+    from prometheus_client.samples import Sample as Reading
 
     from slipway.settings import Canary
 
@@ -272,7 +273,7 @@ def read_sample(metrics: str, unanswered: int = 0) -> Sample:
             seconds=_histogram(families["slipway_request_seconds"], _is_predict),
             scores=_histogram(families["slipway_score"], lambda one, end: one.name.endswith(end)),
             logged=_count(families.get("slipway_log_seconds", [])),
-            request_scores=_request_scores(families),
+            request_scores=_request_scores(families.get("slipway_request_score")),
         )
     except KeyError as missing:
         raise ValueError(f"{missing} is not in the metrics") from None
@@ -505,23 +506,22 @@ def _merge_rare(table: np.ndarray) -> np.ndarray:
     return np.array(bins).T.reshape(2, -1)
 
 
-def _count(samples: list[Any]) -> int | None:
+def _count(samples: list[Reading]) -> int | None:
     """Return the total of a histogram; None without one."""
     return next((int(one.value) for one in samples if one.name.endswith("_count")), None)
 
 
-def _request_scores(families: dict[str, Any]) -> Histogram | None:
-    samples = families.get("slipway_request_score")
+def _request_scores(samples: list[Reading] | None) -> Histogram | None:
     if samples is None:
         return None
     return _histogram(samples, lambda one, end: one.name.endswith(end))
 
 
-def _is_predict(one: Any, ending: str) -> bool:
+def _is_predict(one: Reading, ending: str) -> bool:
     return bool(one.name.endswith(ending)) and one.labels.get("path") == PREDICT
 
 
-def _histogram(samples: list[Any], belongs: Callable[[Any, str], bool]) -> Histogram:
+def _histogram(samples: list[Reading], belongs: Callable[[Reading, str], bool]) -> Histogram:
     buckets = sorted(
         (float(one.labels["le"]), int(one.value)) for one in samples if belongs(one, "_bucket")
     )

@@ -10,11 +10,12 @@ from typing import Any
 
 from slipway.card.content import Card
 from slipway.card.written import CANVAS, REQUIRED, Page
+from slipway.documents.charts.canvas import Row
 from slipway.documents.document import Block, Document, Section, Table
 from slipway.numbers import counted
 from slipway.reports.costs import cost_figures, cost_table
 from slipway.reports.model_card import BASELINES, interval, labels_table, written_blocks
-from slipway.reports.page.inputs import PLOTS, Row, read_table
+from slipway.reports.page.inputs import PLOTS, read_table
 from slipway.reports.task_texts import headline_metric, text_of
 from slipway.settings import Costs, Params
 from slipway.training.decision_costs import cost_matrix, disagreement

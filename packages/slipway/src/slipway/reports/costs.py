@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 from slipway.documents import charts
+from slipway.documents.charts.canvas import Row
 from slipway.documents.document import Cell, Figure, Table
 from slipway.numbers import plain, signed
+from slipway.reports.page.inputs import Metrics
 
-Row = Mapping[str, Any]
 
-
-def cost_figures(curve: Sequence[Row], metrics: Row) -> Iterator[Figure]:
+def cost_figures(curve: Sequence[Row], metrics: Metrics) -> Iterator[Figure]:
     """Yield the expected cost by threshold; nothing if no costs are set."""
     costs = metrics.get("costs")
     if not curve or not costs or "threshold" not in costs:
@@ -21,7 +20,7 @@ def cost_figures(curve: Sequence[Row], metrics: Row) -> Iterator[Figure]:
     yield Figure("costs", charts.costs(curve, now, derived), cost_sentence(costs, now))
 
 
-def cost_sentence(costs: Row, now: float) -> str:
+def cost_sentence(costs: Metrics, now: float) -> str:
     """Return what the curve of costs shows.
 
     Parameters
@@ -43,7 +42,7 @@ def cost_sentence(costs: Row, now: float) -> str:
     return text
 
 
-def cost_table(metrics: Row) -> Table | None:
+def cost_table(metrics: Metrics) -> Table | None:
     """Return costs by the rule of the service and by that of the costs; None without costs."""
     costs = metrics.get("costs")
     if not costs:
@@ -56,13 +55,13 @@ def cost_table(metrics: Row) -> Table | None:
     return Table([f"expected cost of a row, with {level} intervals", ""], rows)
 
 
-def _rule(costs: Row) -> str:
+def _rule(costs: Metrics) -> str:
     if "threshold" in costs:
         return f"at the threshold of the costs, {costs['threshold']:.3g}"
     return "by the class of the lowest expected cost"
 
 
-def _with_ends(estimate: Row, *, is_signed: bool = False) -> str:
+def _with_ends(estimate: Metrics, *, is_signed: bool = False) -> str:
     shown = signed if is_signed else plain
     value, low, high = (shown(estimate[name]) for name in ("value", "low", "high"))
     return f"{value} ({low} to {high})"

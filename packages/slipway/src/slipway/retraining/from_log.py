@@ -31,6 +31,7 @@ from slipway.predictions.reader import (
     read_batches,
     read_times,
 )
+from slipway.schema.checks import InputSpec
 from slipway.schema.export import column_type, export_schema
 from slipway.schema.validator import Rows, RowValidator
 
@@ -160,7 +161,7 @@ def read_requests(log: str, calendar: Calendar, known: set[Any]) -> LoggedReques
 
     skipped, frames, periods = Skipped(), [], set[str]()
     validator = RowValidator(export_schema(project.schema()), project.RULES)
-    event = {"name": named_time(), "type": "timestamp", "unique": False}
+    event: InputSpec = {"name": named_time(), "type": "timestamp", "unique": False}
     for batch in read_batches(log, skipped, [event], sent=True):
         frame = _requests(batch, skipped)
         periods |= calendar.names_of(frame["time"].to_numpy())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, NotRequired
 
@@ -14,17 +14,20 @@ from typing_extensions import TypedDict  # pydantic needs it below Python 3.12
 
 from slipway.times import microseconds
 
+Arguments = Mapping[str, Any]
+"""The arguments of a check of pandera, by the names that pandera gives them."""
+
 
 class CheckSpec(TypedDict):
     """One check of a column: its name, pandera's name for it, and its arguments."""
 
     rule: str
     check: str
-    arguments: dict[str, Any]
+    arguments: Arguments
 
 
-class ColumnSpec(TypedDict):
-    """An input column, as the manifest has it.
+class InputSpec(TypedDict):
+    """An input column, as the prediction log has it.
 
     `unique`: it is the key, or a part of it. `personal`: "drop" or "hash", what the prediction log
     does with its values; a column without it is not personal.
@@ -32,11 +35,16 @@ class ColumnSpec(TypedDict):
 
     name: str
     type: str
+    unique: bool
+    personal: NotRequired[str]
+
+
+class ColumnSpec(InputSpec):
+    """An input column, as the manifest has it."""
+
     dtype: str
     nullable: bool
-    unique: bool
     rules: list[CheckSpec]
-    personal: NotRequired[str]
 
 
 RowSchema = list[ColumnSpec]

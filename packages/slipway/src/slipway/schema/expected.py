@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
-from slipway.schema.checks import SETS, ColumnSpec
+from slipway.schema.checks import SETS, Arguments, ColumnSpec
 from slipway.untrusted import shown
 
 WORDS = {
@@ -29,7 +28,7 @@ NOUNS = {
 }
 
 
-def describe(check: str, arguments: Mapping[str, Any]) -> str:
+def describe(check: str, arguments: Arguments) -> str:
     """Return the expectation of one of pandera's own checks, such as ``0 to 6``."""
     if check in WORDS:
         (value,) = arguments.values()

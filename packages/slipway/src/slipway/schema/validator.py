@@ -19,7 +19,7 @@ from pydantic_core import (
 )
 
 from slipway import project
-from slipway.project import Rule, apply_rule, columns_read
+from slipway.project import Row, Rule, apply_rule, columns_read
 from slipway.schema.checks import TIME_RANGE, CheckSpec, ColumnSpec, RowSchema, Test, make_test
 from slipway.schema.duplicate_keys import count_strings, repeated_keys
 from slipway.schema.expected import HIDDEN, NOUNS, describe, expected_got, shown_of
@@ -71,7 +71,7 @@ class Rows(NamedTuple):
 
     columns: dict[str, np.ndarray]
     keys: list[Any]
-    sent: list[dict[str, Any]]
+    sent: list[Row]
     many: bool
 
 
@@ -189,7 +189,7 @@ class RowValidator:
         if len(rows) > self._max_rows:
             raise TooManyRows(len(rows))
 
-    def _validated(self, sent: list[Any]) -> list[dict[str, Any]] | None:
+    def _validated(self, sent: list[Any]) -> list[Row] | None:
         """Return the rows with values in the types of their columns; None if one is not valid."""
         width = len(self._spec)
         # pydantic would make an error of each of a million unknown fields.
@@ -198,12 +198,12 @@ class RowValidator:
         try:
             if len(sent) == 1:
                 return [self._one.validate_python(sent[0])]
-            rows: list[dict[str, Any]] = self._many.validate_python(sent)
+            rows: list[Row] = self._many.validate_python(sent)
         except ValidationError:
             return None
         return rows
 
-    def _has_repeated_keys(self, body: bytes, rows: list[dict[str, Any]]) -> bool:
+    def _has_repeated_keys(self, body: bytes, rows: list[Row]) -> bool:
         """Return whether the body has more strings than its parsed rows, all of them valid.
 
         Each key is a string, and a value of a valid row is never an object, so a repeated key is
@@ -214,10 +214,10 @@ class RowValidator:
             strings += sum(row[name] is not None for row in rows)
         return count_strings(body) != strings
 
-    def _columns(self, rows: list[dict[str, Any]]) -> dict[str, np.ndarray]:
+    def _columns(self, rows: list[Row]) -> dict[str, np.ndarray]:
         return {name: np.array([row[name] for row in rows], dtype) for name, dtype in self._dtypes}
 
-    def _keys_of(self, rows: list[dict[str, Any]]) -> list[Any]:
+    def _keys_of(self, rows: list[Row]) -> list[Any]:
         if len(self._key) == 1:
             (name,) = self._key
             return [row[name] for row in rows]
@@ -249,7 +249,7 @@ class RowValidator:
         return self._together([found.faults(), repeated.faults(), *cross])
 
     def _explain_row(
-        self, number: int, row: dict[str, Any], found: _Found, unusable: set[tuple[int, str]]
+        self, number: int, row: Row, found: _Found, unusable: set[tuple[int, str]]
     ) -> None:
         known = 0
         for field, check in self._checks.items():
@@ -288,7 +288,7 @@ class RowValidator:
         return "type", lambda: expected_got(NOUNS[column["type"]], value, column)
 
     def _cross_faults(
-        self, rows: dict[int, dict[str, Any]], unusable: set[tuple[int, str]]
+        self, rows: dict[int, Row], unusable: set[tuple[int, str]]
     ) -> Iterator[Faults]:
         """Check uniqueness and the rules on those rows whose fields can be read."""
         if self._key:

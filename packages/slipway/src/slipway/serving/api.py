@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from itertools import accumulate
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qs
 
 import orjson
@@ -30,11 +31,8 @@ from slipway.serving.features import verify_features
 from slipway.serving.http import (
     Answer,
     BodyBudget,
-    Receive,
     Refusal,
     Request,
-    Scope,
-    Send,
     as_utf8,
     check_json,
     read_body,
@@ -51,6 +49,11 @@ from slipway.serving.predict import (
 from slipway.serving.release import CARD_FILE, Release, verify_model
 from slipway.settings import Serve, read_params
 from slipway.training.score import Model
+
+if TYPE_CHECKING:
+    from asgiref.typing import ASGIReceiveCallable, ASGISendCallable, HTTPScope
+
+    Endpoint = Callable[[HTTPScope, ASGIReceiveCallable], Awaitable[Answer]]
 
 OPEN = ("/livez", "/readyz")
 
@@ -72,8 +75,6 @@ MAX_BODY_BYTES = 32 * 2**20  # of all current requests
 MAX_FAULT_BYTES = 48 * 1024  # of the faults in an answer
 
 DISK_SECONDS = 1.0  # within which the log's disk must return its state
-
-Endpoint = Callable[[Scope, Receive], Awaitable[Answer]]
 
 logger = logging.getLogger("slipway.serve")
 
@@ -170,7 +171,9 @@ class Api:
     async def close(self) -> None:
         await self._log.close()
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(
+        self, scope: HTTPScope, receive: ASGIReceiveCallable, send: ASGISendCallable
+    ) -> None:
         """Answer one request (ASGI)."""
         started = time.perf_counter()
         answer = await self._answer(scope, receive)
@@ -181,7 +184,7 @@ class Api:
         path = scope["path"] if scope["path"] in self._endpoints else OTHER
         self._metrics.answered(path, answer.status, time.perf_counter() - started)
 
-    async def _answer(self, scope: Scope, receive: Receive) -> Answer:
+    async def _answer(self, scope: HTTPScope, receive: ASGIReceiveCallable) -> Answer:
         try:
             return await self._endpoint(scope)(scope, receive)
         except Refusal as refusal:
@@ -191,7 +194,7 @@ class Api:
             message = "the service failed; the reason is in its own log"
             return Refusal(500, "internal", message).answer()
 
-    def _endpoint(self, scope: Scope) -> Endpoint:
+    def _endpoint(self, scope: HTTPScope) -> Endpoint:
         path, method = scope["path"], scope["method"]
         if path not in OPEN:
             self._tokens.check(scope, NEEDED.get(path))
@@ -205,17 +208,19 @@ class Api:
             raise Refusal(405, "method_not_allowed", message, headers=allow)
         return endpoint
 
-    async def _predict(self, scope: Scope, receive: Receive) -> Answer:
+    async def _predict(self, scope: HTTPScope, receive: ASGIReceiveCallable) -> Answer:
         check_json(scope)
         if self._smoke_test.marks(scope):
             return await self._predict_rows(scope, receive, smoke_test=True)
         with self._metrics.in_flight():
             return await self._predict_rows(scope, receive, smoke_test=False)
 
-    async def _predict_rows(self, scope: Scope, receive: Receive, *, smoke_test: bool) -> Answer:
+    async def _predict_rows(
+        self, scope: HTTPScope, receive: ASGIReceiveCallable, *, smoke_test: bool
+    ) -> Answer:
         with self._budget.hold() as take:
             body = as_utf8(await read_body(scope, receive, self._max_bytes, take))
-            return await self._predict_request(Request(body, scope, smoke_test))
+            return await self._predict_request(Request(body, smoke_test))
 
     async def _predict_request(self, request: Request) -> Answer:
         try:
@@ -230,7 +235,7 @@ class Api:
         self._outage.ended()
         return Answer(200, answer, headers=self._named)
 
-    async def _explain(self, scope: Scope, receive: Receive) -> Answer:
+    async def _explain(self, scope: HTTPScope, receive: ASGIReceiveCallable) -> Answer:
         check_json(scope)
         explained_class = _queried(scope, "class")
         with self._budget.hold() as take, _refusing_rows(1):
@@ -238,23 +243,23 @@ class Api:
             explained = await self._explanations.explain(body, explained_class)
         return Answer(200, explained, headers=self._named)
 
-    async def _read_log(self, scope: Scope, _receive: Receive) -> Answer:
+    async def _read_log(self, scope: HTTPScope, _receive: ASGIReceiveCallable) -> Answer:
         given = _queried(scope, "id")
         record = await asyncio.to_thread(find_record, self._log_url, given)
         if record is None:
             raise Refusal(404, "no_such_prediction", "ask as /log?id=ID, with the id of an answer")
         return Answer(200, orjson.dumps(record))
 
-    async def _describe(self, _scope: Scope, _receive: Receive) -> Answer:
+    async def _describe(self, _scope: HTTPScope, _receive: ASGIReceiveCallable) -> Answer:
         return self._about
 
-    async def _show_card(self, _scope: Scope, _receive: Receive) -> Answer:
+    async def _show_card(self, _scope: HTTPScope, _receive: ASGIReceiveCallable) -> Answer:
         if not self._card.is_file():
             message = "only a built service has its card: `slipway card` shows it"
             raise Refusal(404, "no_card", message)
         return Answer(200, self._card.read_bytes(), headers=self._named)
 
-    async def _measure(self, _scope: Scope, _receive: Receive) -> Answer:
+    async def _measure(self, _scope: HTTPScope, _receive: ASGIReceiveCallable) -> Answer:
         state = await self._log_state()
         return Answer(200, await asyncio.to_thread(self._metrics.exposition, state), CONTENT_TYPE)
 
@@ -266,10 +271,10 @@ class Api:
         except TimeoutError:
             return LogState(writable=False, room=None)
 
-    async def _live(self, _scope: Scope, _receive: Receive) -> Answer:
+    async def _live(self, _scope: HTTPScope, _receive: ASGIReceiveCallable) -> Answer:
         return Answer(200, b'{"alive":true}')
 
-    async def _ready(self, _scope: Scope, _receive: Receive) -> Answer:
+    async def _ready(self, _scope: HTTPScope, _receive: ASGIReceiveCallable) -> Answer:
         if not await self._log.writable():
             raise Refusal(503, "log_unavailable", "the prediction log cannot be written")
         return Answer(200, b'{"ready":true}')
@@ -306,7 +311,7 @@ class Outage:
         self._since, self._refused = None, 0
 
 
-def _queried(scope: Scope, name: str) -> str:
+def _queried(scope: HTTPScope, name: str) -> str:
     """Return a value of the query of a request; empty without it."""
     query = parse_qs(scope["query_string"].decode("latin-1"))
     return query.get(name, [""])[0]

@@ -7,10 +7,14 @@ import hmac
 import ipaddress
 import re
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from slipway.errors import SlipwayError
-from slipway.serving.http import Refusal, Scope, header
+from slipway.serving.http import Refusal, header
 from slipway.untrusted import shown
+
+if TYPE_CHECKING:
+    from asgiref.typing import HTTPScope
 
 HOST = re.compile(r"(?:\[(?P<address>[^]]+)\]|(?P<name>[^]:[]*))(?::[0-9]*)?")
 SCOPES = re.compile(r"(?P<scopes>[a-z]+(?:\+[a-z]+)*):")
@@ -55,7 +59,7 @@ class Tokens:
     def __bool__(self) -> bool:
         return bool(self._rights)
 
-    def check(self, scope: Scope, needed: Right | None) -> None:
+    def check(self, scope: HTTPScope, needed: Right | None) -> None:
         """Refuse a request without a known token that has a right, in constant time.
 
         Parameters
@@ -91,7 +95,7 @@ class SmokeTest:
     def __init__(self, secret: str) -> None:
         self._digest = _digest(secret.strip().encode()) if secret.strip() else b""
 
-    def marks(self, scope: Scope) -> bool:
+    def marks(self, scope: HTTPScope) -> bool:
         given = _digest(header(scope, SMOKE_TEST))
         return hmac.compare_digest(given, self._digest)
 
@@ -144,7 +148,7 @@ def _digest(token: bytes) -> bytes:
     return hashlib.sha256(token).digest()
 
 
-def _check_loopback(scope: Scope) -> None:
+def _check_loopback(scope: HTTPScope) -> None:
     client = scope.get("client")
     if client is None or not is_loopback(client[0]):
         raise Refusal(

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import json
 from codecs import BOM_UTF8
-from collections.abc import Awaitable, Callable, Iterator, MutableMapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from slipway.untrusted import shown
 
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
+if TYPE_CHECKING:
+    from asgiref.typing import ASGIReceiveCallable, ASGISendCallable, HTTPScope
+
 Headers = tuple[tuple[bytes, bytes], ...]
 
 JSON = b"application/json"
@@ -25,10 +24,9 @@ GZIP = b"\x1f\x8b"  # its first bytes
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """The body of a request, its ASGI scope, and whether it is of a smoke test."""
+    """The body of a request, and whether it is of a smoke test."""
 
     body: bytes
-    scope: Scope = field(default_factory=lambda: {"headers": ()})
     smoke_test: bool = False
 
 
@@ -87,7 +85,7 @@ class BodyBudget:
 
 
 async def read_body(
-    scope: Scope, receive: Receive, limit: int, take: Callable[[int], None]
+    scope: HTTPScope, receive: ASGIReceiveCallable, limit: int, take: Callable[[int], None]
 ) -> bytes:
     """Return the body of a request; holds at most one chunk more than `limit` bytes.
 
@@ -102,7 +100,7 @@ async def read_body(
     body = b""
     while True:
         message = await receive()
-        if message["type"] == "http.disconnect":
+        if message["type"] != "http.request":
             raise Refusal(400, "disconnected", "the request ended before its body")
         chunk: bytes = message.get("body", b"")
         take(len(chunk))
@@ -113,7 +111,7 @@ async def read_body(
             return body
 
 
-def check_json(scope: Scope) -> None:
+def check_json(scope: HTTPScope) -> None:
     """Refuse a body that is not declared as JSON, so that no web page can send one."""
     media_type = header(scope, b"content-type").partition(b";")[0].strip().lower()
     if media_type != JSON:
@@ -135,20 +133,26 @@ def as_utf8(body: bytes) -> bytes:
     raise Refusal(400, "bad_json", message, [fault])
 
 
-def header(scope: Scope, name: bytes) -> bytes:
+def header(scope: HTTPScope, name: bytes) -> bytes:
     """Return the first header with a name; empty without one."""
     return next((bytes(value) for key, value in scope["headers"] if key == name), b"")
 
 
-async def respond(send: Send, answer: Answer) -> None:
+async def respond(send: ASGISendCallable, answer: Answer) -> None:
     headers = [
         (b"content-type", answer.content_type),
         (b"content-length", b"%d" % len(answer.body)),
         *answer.headers,
     ]
-    start = {"type": "http.response.start", "status": answer.status, "headers": headers}
-    await send(start)
-    await send({"type": "http.response.body", "body": answer.body})
+    await send(
+        {
+            "type": "http.response.start",
+            "status": answer.status,
+            "headers": headers,
+            "trailers": False,
+        }
+    )
+    await send({"type": "http.response.body", "body": answer.body, "more_body": False})
 
 
 def _encoded(what: str) -> Refusal:

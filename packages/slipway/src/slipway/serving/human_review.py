@@ -10,9 +10,8 @@ from slipway.reference.profile import series_name
 if TYPE_CHECKING:
     from slipway.manifest import Manifest
     from slipway.predictions.answers import Answers
+    from slipway.predictions.record import Reason
     from slipway.project import Columns
-
-Reason = dict[str, str | None]
 
 
 class Review:

@@ -17,10 +17,11 @@ import orjson
 
 from slipway import project
 from slipway.manifest import Manifest
-from slipway.predictions.answers import answers_of
+from slipway.predictions.answers import Fields, answers_of
 from slipway.predictions.personal import Mask
-from slipway.predictions.record import VERSION, stamp, to_line
+from slipway.predictions.record import VERSION, ReviewedAnswer, stamp, to_line
 from slipway.predictions.writer import Ids, PredictionLog
+from slipway.project import Row
 from slipway.schema.validator import Faults, Rows, RowValidator
 from slipway.serving import CANDIDATE_BYTES
 from slipway.serving.http import Request
@@ -37,6 +38,12 @@ Checked = TypeVar("Checked")
 MAX_FAULTS = 100  # in an answer
 
 LARGE = 16 * 1024  # bytes; a smaller body is validated within a millisecond
+
+
+class Answered(ReviewedAnswer):
+    """The answer to a row."""
+
+    id: str
 
 
 class BadRows(Exception):
@@ -87,7 +94,7 @@ class Predictor:
         self._metrics = metrics
         self._clock = clock
         self._ids = Ids()
-        self._origin = {
+        self._origin: Fields = {
             "model": model.sha256,
             "data": release.data,
             "commit": release.commit,
@@ -145,7 +152,7 @@ class Predictor:
         listed: list[Any] = scores.tolist()
         return listed
 
-    def _answers(self, rows: Rows, scores: list[Any], now: datetime) -> list[dict[str, Any]]:
+    def _answers(self, rows: Rows, scores: list[Any], now: datetime) -> list[Answered]:
         reasons = self._review.reasons(rows.columns, scores)
         return [
             {
@@ -157,7 +164,7 @@ class Predictor:
             for score, found in zip(scores, reasons, strict=True)
         ]
 
-    def _count(self, scores: list[Any], answers: list[dict[str, Any]], size: int) -> None:
+    def _count(self, scores: list[Any], answers: list[Answered], size: int) -> None:
         watched = list(map(self._form.watched, scores))
         if size < CANDIDATE_BYTES:
             self._metrics.request_scored(random.choice(watched))  # noqa: S311  a sample
@@ -165,7 +172,7 @@ class Predictor:
             self._metrics.predicted(number, self._form.decided(answer), answer["review"])
 
 
-def _fields_of(request: Request) -> dict[str, Any]:
+def _fields_of(request: Request) -> Fields:
     """Return the fields of a record that depend on its request alone."""
     return {"proof": True} if request.smoke_test else {}
 
@@ -179,6 +186,6 @@ def _without_collector(check: Callable[[bytes], Checked], body: bytes) -> Checke
         gc.enable()
 
 
-def _record(answer: dict[str, Any], key: Any, row: Any, about: dict[str, Any]) -> bytes:
+def _record(answer: Answered, key: Any, row: Row, about: Fields) -> bytes:
     # Without a key, labels are joined by the id of the answer.
     return to_line(answer | {"key": answer["id"] if key is None else key, "input": row} | about)

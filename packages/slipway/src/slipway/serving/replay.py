@@ -23,7 +23,9 @@ from slipway.dataset.tables import as_rows, read_columns, row_count, take
 from slipway.errors import NO, YES, SlipwayError
 from slipway.numbers import counted
 from slipway.predictions.answers import Answers, answers_of
+from slipway.predictions.record import ReviewedAnswer
 from slipway.progress import track
+from slipway.project import Row
 from slipway.proxies import connect
 from slipway.tasks import task_of
 
@@ -34,8 +36,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from slipway.manifest import Manifest
-
-Row = dict[str, Any]
 
 
 @dataclass
@@ -212,8 +212,11 @@ class Service:
         return SlipwayError(f"{self._url}: the service answered {status}: {reason}", do)
 
 
-def _ask(service: Service, rows: list[Row]) -> Iterator[tuple[Row, Row]]:
-    """Yield each row with its answer or refusal; sends the valid rows of a refused batch again."""
+def _ask(service: Service, rows: list[Row]) -> Iterator[tuple[Row, ReviewedAnswer | str]]:
+    """Yield each row with its answer, or why it is refused.
+
+    The valid rows of a refused batch are sent again.
+    """
     if not rows:
         return
     status, answer = service.predict(rows)
@@ -223,20 +226,20 @@ def _ask(service: Service, rows: list[Row]) -> Iterator[tuple[Row, Row]]:
     faults = {fault["row"]: fault for fault in answer["error"].get("faults", [])}
     if faults:
         for number, fault in faults.items():
-            yield rows[number], {"refused": f"{fault['field']}: {fault['message']}"}
+            yield rows[number], f"{fault['field']}: {fault['message']}"
         yield from _ask(service, [row for i, row in enumerate(rows) if i not in faults])
     elif len(rows) > 1:
         middle = len(rows) // 2
         yield from _ask(service, rows[:middle])
         yield from _ask(service, rows[middle:])
     else:
-        yield rows[0], {"refused": answer["error"].get("message") or answer["error"]["code"]}
+        yield rows[0], str(answer["error"].get("message") or answer["error"]["code"])
 
 
-def _count(tally: Tally, row: Row, answer: Row, manifest: Manifest) -> None:
-    if "refused" in answer:
+def _count(tally: Tally, row: Row, answer: ReviewedAnswer | str, manifest: Manifest) -> None:
+    if isinstance(answer, str):
         key = [str(row[name]) for name in project.key_names(manifest["key"])]
-        tally.refused.append((" and ".join(key) or "a row", answer["refused"]))
+        tally.refused.append((" and ".join(key) or "a row", answer))
         return
     tally.answered += 1
     form = tally.form

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import bentoml
 
@@ -19,8 +19,10 @@ from slipway.exits import ends_process
 from slipway.serving import WORKERS
 from slipway.serving.api import Api, check_start
 from slipway.serving.connections import limit_connections
-from slipway.serving.http import Receive, Scope, Send
 from slipway.serving.supervisor import check_workers_often
+
+if TYPE_CHECKING:
+    from asgiref.typing import ASGIReceiveCallable, ASGISendCallable, Scope
 
 CODE = str(Path(__file__).parents[2])
 
@@ -41,7 +43,7 @@ class Direct(bentoml.Service[Any]):  # type: ignore[misc]
         limit_connections()
         lifecycle = super().to_asgi(is_main)
 
-        async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        async def app(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
             if scope["type"] == "http":
                 await bentoml.get_current_service().api(scope, receive, send)
             else:

@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import NotRequired, TypedDict
 
 import numpy as np
 import orjson
@@ -20,9 +20,10 @@ from slipway import project
 from slipway.errors import SlipwayError
 from slipway.exits import run_command
 from slipway.manifest import MODEL
-from slipway.predictions.answers import answers_of
+from slipway.predictions.answers import Fields, answers_of
 from slipway.predictions.personal import require_rows
-from slipway.predictions.record import ANSWER, Record
+from slipway.predictions.record import Record, TaskAnswer, answer_of
+from slipway.project import Row
 from slipway.schema.validator import Rows, RowValidator
 from slipway.shadow.recent_requests import recent_requests
 from slipway.times import time_or_none
@@ -32,8 +33,35 @@ VERSION = 1
 
 TIME = "timestamp"
 
-Answer = dict[str, Any]
-"""The answer of a second model to a record, as `Shadow.answer` returns it."""
+
+class Scored(TaskAnswer, total=False):
+    """The result of scoring a record: see `Shadow.answer`."""
+
+    refused: str
+    untimed: str
+    ms: float
+    slices: dict[str, str]
+
+
+class Answer(Scored):
+    """The answer of a second model to a record, as `Shadow.answer` returns it."""
+
+    id: str
+    time: str
+    key: str | int
+    live: Fields
+    model: str
+    version: int
+
+
+class Output(TypedDict):
+    """The JSON that this program writes; see `slipway.shadow.recent_requests.RecentRequests`."""
+
+    model: str
+    live: NotRequired[str]
+    others: NotRequired[dict[str, int]]
+    faults: NotRequired[list[str]]
+    answers: list[Answer]
 
 
 class Shadow:
@@ -70,25 +98,33 @@ class Shadow:
             there is no answer; or `untimed`, the input whose time has a form that only an older
             service accepted. No row makes it raise.
         """
-        request = {name: record[name] for name in ("id", "time", "key")}
-        live = {name: record[name] for name in ("model", *ANSWER) if name in record}
-        answer = request | {"live": live, "model": self.sha256, "version": VERSION}
-        if np.isnan(self._form.score(record)).any():
-            return answer | {"refused": "a model of another task, or of other classes, answered it"}
-        if untimed := self._untimed(record["input"]):
-            return answer | {"untimed": untimed}
-        try:
-            return answer | self._score(orjson.dumps(record["input"]))
-        except Exception as error:  # noqa: BLE001 - an error of the user's code for one row
-            return answer | {"refused": f"the model failed: {error!r}"}
+        answer: Answer = {
+            "id": record["id"],
+            "time": record["time"],
+            "key": record["key"],
+            "live": {"model": record["model"], **answer_of(record)},
+            "model": self.sha256,
+            "version": VERSION,
+        }
+        return {**answer, **self._scored(record)}
 
-    def _untimed(self, row: Record) -> str:
+    def _scored(self, record: Record) -> Scored:
+        if np.isnan(self._form.score(record)).any():
+            return {"refused": "a model of another task, or of other classes, answered it"}
+        if untimed := self._untimed(record["input"]):
+            return {"untimed": untimed}
+        try:
+            return self._score(orjson.dumps(record["input"]))
+        except Exception as error:  # noqa: BLE001 - an error of the user's code for one row
+            return {"refused": f"the model failed: {error!r}"}
+
+    def _untimed(self, row: Row) -> str:
         """Return the first input whose time the service no longer accepts; else empty."""
         given = ((name, row.get(name)) for name in self._times)
         untimed = (name for name, time in given if isinstance(time, str) and not time_or_none(time))
         return next(untimed, "")
 
-    def _score(self, row: bytes) -> Answer:
+    def _score(self, row: bytes) -> Scored:
         started = time.perf_counter()
         rows = self._rows.parse(row)
         if not isinstance(rows, Rows):
@@ -96,10 +132,11 @@ class Shadow:
             return {"refused": f"{fault['field']}: {fault['message']}"}
         score = self._model.score(rows.columns)[0].tolist()
         seconds = time.perf_counter() - started
-        return self._form.answer(score) | {
+        scored: Scored = {
             "ms": round(seconds * 1000, 4),
             "slices": {name: str(text[0]) for name, text in project.sliced(rows.columns).items()},
         }
+        return {**self._form.answer(score), **scored}
 
 
 def answer_all(shadow: Shadow, records: Iterable[Record]) -> list[Answer]:
@@ -118,14 +155,19 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--live", default="")
     options = parser.parse_args(arguments)
     shadow = Shadow()
-    output: Answer = {"model": shadow.sha256}
+    output: Output
     if options.log:
         recent = recent_requests(options.log, options.last, options.live)
-        output |= {"live": recent.live, "others": recent.others, "faults": recent.faults}
-        records = recent.records
+        output = {
+            "model": shadow.sha256,
+            "live": recent.live,
+            "others": recent.others,
+            "faults": recent.faults,
+            "answers": answer_all(shadow, recent.records),
+        }
     else:
         records = [orjson.loads(line) for line in sys.stdin.buffer]
-    output["answers"] = answer_all(shadow, records)
+        output = {"model": shadow.sha256, "answers": answer_all(shadow, records)}
     sys.stdout.buffer.write(orjson.dumps(output))
 
 

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import orjson
 
@@ -16,16 +16,13 @@ from slipway.docker import HARDENED, docker
 from slipway.errors import SlipwayError
 from slipway.manifest import MANIFEST_FILE, MODEL
 from slipway.repository.worktrees import environment
-from slipway.shadow.answer import Answer, Shadow, answer_all
+from slipway.shadow.answer import Answer, Output, Shadow, answer_all
 from slipway.shadow.recent_requests import RecentRequests, recent_requests
 
 if TYPE_CHECKING:
     from slipway.docker import Container
 
 PROGRAM = ("-m", "slipway.shadow.answer")
-
-Output = dict[str, Any]
-"""The JSON that `PROGRAM` writes."""
 
 SECONDS = 600
 
@@ -127,7 +124,8 @@ def _in_image(
 ) -> Output:
     limits = ("--rm", "-i", "--memory", f"{memory_mb}m", *ISOLATED, *mount)
     command = ("run", *limits, "--entrypoint", "python3", image, *PROGRAM, *arguments)
-    return dict(json.loads(docker(*command, stdin=stdin, seconds=SECONDS)))
+    output: Output = json.loads(docker(*command, stdin=stdin, seconds=SECONDS))
+    return output
 
 
 def _in_bento(candidate: str, requests: RecentRequests) -> Output:
@@ -145,7 +143,8 @@ def _in_bento(candidate: str, requests: RecentRequests) -> Output:
     if done.returncode:
         output = done.stderr.decode("utf-8", "replace").strip()
         raise SlipwayError(f"{candidate} failed: {output}", "build it again")
-    return dict(json.loads(done.stdout))
+    written: Output = json.loads(done.stdout)
+    return written
 
 
 def _lines(requests: RecentRequests) -> bytes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -171,7 +171,7 @@ class Report:
     def exit_code(self) -> int:
         return {"yes": YES, "no": NO, "inconclusive": INCONCLUSIVE}[self.status]
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, object]:
         """Return the report with the keys of every version before."""
         found = asdict(self)
         subject = found.pop("subject")

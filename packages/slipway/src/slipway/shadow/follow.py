@@ -16,7 +16,7 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,7 +28,7 @@ from slipway.errors import SlipwayError
 from slipway.exits import run_command
 from slipway.predictions.files import MOST_RECORD, LogFolder
 from slipway.predictions.record import is_smoke_test, parse_record, stamp
-from slipway.shadow.answer import VERSION, Answer, Shadow
+from slipway.shadow.answer import VERSION, Shadow
 
 POLL_SECONDS = 1.0
 BATCH = 200  # records whose answers share a write to the disk
@@ -145,15 +145,15 @@ class Follower:
             end += size
             answer = self._score(line)
             if answer is not None:
-                answer["end"] = end
-                written.append(orjson.dumps(answer, option=orjson.OPT_APPEND_NEWLINE))
+                placed = {**answer, "end": end}
+                written.append(orjson.dumps(placed, option=orjson.OPT_APPEND_NEWLINE))
             if time.monotonic() - started > POLL_SECONDS:
                 break
         answers.append(b"".join(written), end)
         self._answered += len(written)
         return end - begin
 
-    def _score(self, line: bytes) -> Answer | None:
+    def _score(self, line: bytes) -> Mapping[str, object] | None:
         """Return the answer to a line, or why there is none; None for a smoke test."""
         record = parse_record(line)
         if record is None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from slipway.metrics.paired import Difference
     from slipway.settings import Judge
 
-Labels = Mapping[str, Any]
+Labels = Mapping[str, object]
 """Key to a label, as `Task.stored` has it."""
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -13,6 +12,7 @@ import numpy as np
 from slipway.metrics.registry import Predictions
 from slipway.predictions.answers import predictions_of, task_of_answer
 from slipway.predictions.files import Count
+from slipway.shadow.answer import Answer
 from slipway.tasks import Task
 from slipway.tasks.binary import Binary
 from slipway.times import parse_time
@@ -94,10 +94,9 @@ class PairedScores:
         return np.array(sorted(last.values()), dtype=int)
 
 
-def pair_scores(answers: Iterable[Mapping[str, Any]], zone: str = "UTC") -> PairedScores:
+def pair_scores(answers: Iterable[Answer], zone: str = "UTC") -> PairedScores:
     """Return the answers of `slipway.shadow.answer` as arrays; days are those of a time zone."""
-    values: dict[str, list[Any]] = {name: [] for name in ("key", "time", "ms")}
-    pairs: list[tuple[Mapping[str, Any], Mapping[str, Any]]] = []
+    pairs: list[tuple[Mapping[str, object], Answer]] = []
     indices: dict[str, dict[str, int]] = {}
     coded: dict[str, list[int]] = {}
     refused = 0
@@ -113,8 +112,6 @@ def pair_scores(answers: Iterable[Mapping[str, Any]], zone: str = "UTC") -> Pair
                 examples.append(Example(str(answer["key"]), str(answer["refused"])))
             continue
         pairs.append((answer["live"], answer))
-        for name, column in values.items():
-            column.append(answer[name])
         for name, text in answer["slices"].items():
             index = indices.setdefault(name, {})
             coded.setdefault(name, []).append(index.setdefault(text, len(index)))
@@ -122,11 +119,11 @@ def pair_scores(answers: Iterable[Mapping[str, Any]], zone: str = "UTC") -> Pair
     live, candidate = (predictions_of(task, [pair[side] for pair in pairs]) for side in (0, 1))
     return PairedScores(
         task=task,
-        keys=np.array([str(key) for key in values["key"]], dtype=object),
-        times=np.array(values["time"], dtype=object),
+        keys=np.array([str(each["key"]) for _, each in pairs], dtype=object),
+        times=np.array([each["time"] for _, each in pairs], dtype=object),
         live=live,
         candidate=candidate,
-        ms=np.array(values["ms"], dtype="float64"),
+        ms=np.array([each["ms"] for _, each in pairs], dtype="float64"),
         slices={name: (list(indices[name]), np.array(coded[name])) for name in indices},
         refused=refused,
         examples=examples,
@@ -135,5 +132,5 @@ def pair_scores(answers: Iterable[Mapping[str, Any]], zone: str = "UTC") -> Pair
     )
 
 
-def _describe(answer: Mapping[str, Any]) -> str:
+def _describe(answer: Answer) -> str:
     return f"key {shown(answer['key'])}, {shown_name(str(answer['untimed']))}"

@@ -7,10 +7,11 @@ from collections import Counter
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 from slipway.errors import SlipwayError
 from slipway.predictions.lines import Records
+from slipway.predictions.record import Record
 
 # Days of the log that are searched for a model that no longer answers.
 MAX_DAYS = 31
@@ -33,9 +34,15 @@ class RecentRequests:
     """
 
     live: str
-    records: list[dict[str, Any]]
+    records: list[Record]
     others: dict[str, int] = field(default_factory=dict)
     faults: list[str] = field(default_factory=list)
+
+
+class _Entry(NamedTuple):
+    id: str
+    order: int
+    record: Record
 
 
 def recent_requests(url: str | Path, rows: int, live: str = "") -> RecentRequests:
@@ -50,7 +57,7 @@ def recent_requests(url: str | Path, rows: int, live: str = "") -> RecentRequest
         sha256 of the model; that of the newest record if empty.
     """
     log = Records(str(url))
-    held: dict[str, list[tuple[str, int, dict[str, Any]]]] = {}
+    held: dict[str, list[_Entry]] = {}
     seen: Counter[str] = Counter()
     order = count()
     # Files that are not named after a day may have records of any day: they are read first.
@@ -60,7 +67,7 @@ def recent_requests(url: str | Path, rows: int, live: str = "") -> RecentRequest
             model = record["model"]
             seen[model] += 1
             heap = held.setdefault(model, [])
-            entry = (record["id"], next(order), record)
+            entry = _Entry(record["id"], next(order), record)
             if len(heap) < rows:
                 heapq.heappush(heap, entry)
             elif record["id"] > heap[0][0]:

@@ -107,8 +107,8 @@ def report_followed(
     others = Counter[str]()
     newest = ("", "")
     for answer in _read_answers(folder):
-        others[answer["live"]["model"]] += 1
-        newest = max(newest, (answer["id"], answer["live"]["model"]))
+        others[model := str(answer["live"]["model"])] += 1
+        newest = max(newest, (answer["id"], model))
     live = live or newest[1]
     del others[live]
     of_live = (each for each in _read_answers(folder) if each["live"]["model"] == live)

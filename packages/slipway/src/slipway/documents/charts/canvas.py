@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
 
 Row = Mapping[str, Any]
+"""A row of the data of a chart; each chart names its columns."""
 
 WIDTH = 380
 LINE = 20  # height of a row of dots or bars

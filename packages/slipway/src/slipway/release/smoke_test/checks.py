@@ -64,12 +64,19 @@ class Answer(BaseModel):
         )
 
 
+class Entry(BaseModel):
+    """The fields of a record of the log that are checked; one that it lacks is None."""
+
+    proof: object
+    model: object
+
+
 class Logged(BaseModel):
     """The ids of predictions, and the records of those that are in the log."""
 
     folder: str
     asked: list[str]
-    found: dict[str, dict[str, Any]]
+    found: dict[str, Entry]
 
 
 class Round(BaseModel):
@@ -109,9 +116,6 @@ class Expected:
     ----------
     model_sha256, commit, data
         Of the reviewed manifest and commit.
-    golden
-        ``{"row": {...}, "probability": …}``, with the score of the training environment: a
-        probability, a list of those of all classes, or a number.
     manifest_sha256
         Of the manifest's file; empty for a release of version 0.1.0, which does not report it.
     """
@@ -192,9 +196,9 @@ def log(facts: Facts, expected: Expected) -> Check:
         place = facts.log.folder or "any"
         absent = f"{len(missing)} of {len(ids)}"
         return Check("log", False, f"answers that are not in {place} log: {absent}")
-    if any(not record["proof"] for record in records.values()):
+    if any(not record.proof for record in records.values()):
         return Check("log", False, "requests of the smoke test are logged as traffic")
-    if any(record["model"] != expected.model_sha256 for record in records.values()):
+    if any(record.model != expected.model_sha256 for record in records.values()):
         return Check("log", False, "the log names another model")
     answers = counted(len(ids), "answer is", "answers are")
     return Check("log", True, f"{answers} logged, marked as a smoke test")

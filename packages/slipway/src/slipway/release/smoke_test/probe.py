@@ -13,7 +13,10 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, NotRequired, TypedDict
+
+if TYPE_CHECKING:
+    from slipway.project import Row
 
 TIMEOUT = 10.0  # seconds for one answer
 PING_SECONDS = 3.0  # for one answer of a service that should be live
@@ -22,7 +25,29 @@ SHOWN = 4000  # characters of a refusal's body
 LARGE = 1 << 40  # bytes, above any limit
 OK = 200
 
-Facts = dict[str, Any]
+
+class Asked(TypedDict):
+    """The parameters of the smoke test."""
+
+    port: int
+    pid: int
+    rows: list[Row]
+    start_seconds: float
+    seconds: float
+    rounds: int
+    requests: int
+    connections: int
+
+
+class Answer(TypedDict):
+    """An answer of the service; status 0 if there was none."""
+
+    status: int
+    body: str
+    model: str
+    error: NotRequired[str]
+    seconds: NotRequired[float]
+    waited: NotRequired[float]
 
 
 class Asker:
@@ -54,13 +79,13 @@ class Asker:
 
     def ask(
         self, method: str, path: str, body: str | None = None, headers: dict[str, str] | None = None
-    ) -> Facts:
-        """Return the status (0 without an answer), the body, the model header, the seconds."""
+    ) -> Answer:
+        """Return the answer to a request, and the seconds that it took."""
         started = time.perf_counter()
         answer = self._ask(method, path, body, self.headers | (headers or {}))
         return answer | {"seconds": time.perf_counter() - started}
 
-    def predict(self, rows: Any) -> Facts:
+    def predict(self, rows: object) -> Answer:
         return self.ask("POST", "/predict", json.dumps(rows))
 
     def close(self) -> None:
@@ -68,7 +93,7 @@ class Asker:
             self._connection.close()
         self._connection = None
 
-    def _ask(self, method: str, path: str, body: str | None, headers: dict[str, str]) -> Facts:
+    def _ask(self, method: str, path: str, body: str | None, headers: dict[str, str]) -> Answer:
         if time.monotonic() > self.deadline:
             return {"status": 0, "body": "", "model": "", "error": "no time was left"}
         try:
@@ -91,7 +116,7 @@ class Asker:
         }
 
 
-def wait_until_ready(port: int, seconds: float) -> Facts:
+def wait_until_ready(port: int, seconds: float) -> Answer:
     """Poll /readyz until it answers 200 or the time is over."""
     started = time.monotonic()
     asker = Asker(port, started + seconds + TIMEOUT)
@@ -104,11 +129,11 @@ def wait_until_ready(port: int, seconds: float) -> Facts:
         time.sleep(0.05)
 
 
-def bad_input(asker: Asker, row: Facts) -> dict[str, Facts]:
+def bad_input(asker: Asker, row: Row) -> dict[str, Answer]:
     """Send requests that must be refused."""
     field = next(iter(row))
     incomplete = {name: value for name, value in row.items() if name != field}
-    bodies: dict[str, Any] = {
+    bodies: dict[str, object] = {
         f"a row without `{field}`": incomplete,
         "a field that does not exist": row | {"no such field": 1},
         "an object in place of a value": row | {field: {"a": 1}},
@@ -133,7 +158,7 @@ def bad_input(asker: Asker, row: Facts) -> dict[str, Facts]:
     return {case: one | {"body": one["body"][:SHOWN]} for case, one in found.items()}
 
 
-def load(asked: Facts, deadline: float) -> Facts:
+def load(asked: Asked, deadline: float) -> dict[str, object]:
     """Request one row after the other on several connections; return how each request ended."""
     deadline = min(deadline, time.monotonic() + ROUND)
     waiting = list(range(asked["requests"]))
@@ -187,7 +212,7 @@ class Log:
         self.folder = os.environ.get("SLIPWAY_LOG", "")
         self._sizes = {path: path.stat().st_size for path in self._files()}
 
-    def records(self, ids: list[str]) -> dict[str, Facts]:
+    def records(self, ids: list[str]) -> dict[str, Row]:
         """Return the records of some predictions, by id."""
         found = {}
         for path in self._files():
@@ -205,39 +230,39 @@ class Log:
         return list(Path(self.folder).glob("*.jsonl")) if self.folder else []
 
 
-def _ids(found: Facts) -> list[str]:
+def _ids(found: Answer) -> list[str]:
     try:
         return [json.loads(found["body"])["id"]]
     except (ValueError, KeyError, TypeError):
         return []
 
 
-def ping(asked: Facts) -> Facts:
+def ping(port: int, manifest: str) -> dict[str, Answer]:
     """Return the answers to a golden row and, as a caller would send it, to an empty row.
 
     The empty row is refused, so it is not logged.
     """
-    row = json.loads(Path(asked["manifest"]).read_text("utf-8"))["golden"][0]["row"]
+    row = json.loads(Path(manifest).read_text("utf-8"))["golden"][0]["row"]
     deadline = time.monotonic() + 2 * PING_SECONDS
     answers = {}
     for name, sent, marked in (("scored", row, True), ("refused", {}, False)):
-        asker = Asker(asked["port"], deadline, timeout=PING_SECONDS, marked=marked)
+        asker = Asker(port, deadline, timeout=PING_SECONDS, marked=marked)
         answers[name] = asker.predict(sent)
         asker.close()
     return answers
 
 
-def look(asked: Facts) -> Facts:
+def look(asked: Asked) -> dict[str, object]:
     """Send all requests of the smoke test and return the answers."""
     ready = wait_until_ready(asked["port"], asked["start_seconds"])
     if ready["status"] != OK:
         return {"ready": ready}
     deadline = time.monotonic() + asked["seconds"]
     asker, log = Asker(asked["port"], deadline), Log()
-    facts: Facts = {"ready": ready, "about": asker.ask("GET", "/model")}
-    facts["golden"] = [asker.predict(row) for row in asked["rows"]]
+    facts: dict[str, object] = {"ready": ready, "about": asker.ask("GET", "/model")}
+    facts["golden"] = golden = [asker.predict(row) for row in asked["rows"]]
     facts["batch"] = asker.predict(asked["rows"])
-    ids = [name for found in facts["golden"] for name in _ids(found)]
+    ids = [name for answer in golden for name in _ids(answer)]
     facts["log"] = {"folder": log.folder, "asked": ids, "found": log.records(ids)}
     facts["bad"] = bad_input(asker, asked["rows"][0])
     facts["load"] = [load(asked, deadline) for _ in range(asked["rounds"])]
@@ -249,4 +274,5 @@ def look(asked: Facts) -> Facts:
 
 if __name__ == "__main__":
     parameters = json.load(sys.stdin)
-    json.dump((ping if "manifest" in parameters else look)(parameters), sys.stdout)
+    answers = ping(**parameters) if "manifest" in parameters else look(parameters)
+    json.dump(answers, sys.stdout)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from slipway.docker import ContainerState
     from slipway.manifest import Golden
     from slipway.release.records import Record
+    from slipway.release.smoke_test.probe import Asked
     from slipway.settings import Deploy
 
 PROBE = Path(__file__).with_name("probe.py")
@@ -89,7 +90,7 @@ def run_smoke_test(
         Whether to test it under load too; a release that ran before has passed that.
     """
     requests = settings.smoke_requests if load else 0
-    asked = {
+    asked: Asked = {
         "port": port,
         "pid": pid,
         "rows": [dict(example["row"]) for example in expected.golden],

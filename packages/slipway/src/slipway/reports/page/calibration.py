@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from slipway.documents import charts
+from slipway.documents.charts.canvas import Row
 from slipway.documents.charts.model import CLASSES_SHOWN
 from slipway.documents.document import Figure
 from slipway.numbers import plain as number
 from slipway.reports.page.components import listed, plain
-from slipway.reports.page.inputs import Inputs, Row
+from slipway.reports.page.inputs import Inputs
 from slipway.tasks.binary import Binary
 from slipway.tasks.multiclass import Multiclass
 from slipway.tasks.quantile import Quantile

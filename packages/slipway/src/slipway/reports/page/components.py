@@ -7,7 +7,7 @@ from datetime import date
 
 from slipway.documents.document import Block, Missing, Section
 from slipway.metrics.registry import Metric
-from slipway.reports.page.inputs import Inputs, Row
+from slipway.reports.page.inputs import Inputs, Metrics
 from slipway.untrusted import quote_text
 
 
@@ -58,6 +58,6 @@ def target_of(inputs: Inputs) -> str:
     return str(inputs.manifest["target"]["name"]) if inputs.manifest else "positive"
 
 
-def with_interval(estimate: Row, metric: Metric) -> tuple[str, str]:
+def with_interval(estimate: Metrics, metric: Metric) -> tuple[str, str]:
     value, low, high = (metric.shown(estimate[name]) for name in ("value", "low", "high"))
     return value, f"{low} to {high}"

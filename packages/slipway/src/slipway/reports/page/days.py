@@ -20,6 +20,7 @@ from slipway.predictions.answers import answers_of
 from slipway.predictions.files import Skipped
 from slipway.predictions.labels.store import read_labels
 from slipway.reference.reference import zone_of
+from slipway.schema.checks import InputSpec
 from slipway.tasks import Task, task_of
 
 if TYPE_CHECKING:
@@ -28,7 +29,19 @@ if TYPE_CHECKING:
     from slipway.manifest import Manifest
     from slipway.predictions.reader import Batch
 
-Row = dict[str, Any]
+
+@dataclass(frozen=True)
+class Day:
+    """The predictions of the events of a day (YYYY-MM-DD), in the time zone of the model.
+
+    `label_rate` is None without labels.
+    """
+
+    day: str
+    rows: int
+    mean_score: float
+    labels: int
+    label_rate: float | None
 
 
 @dataclass
@@ -45,14 +58,9 @@ class _Sums:
             self.labels += 1
             self.positives += label
 
-    def as_row(self, day: str) -> Row:
-        return {
-            "day": day,
-            "rows": self.rows,
-            "mean_score": self.scores / self.rows,
-            "labels": self.labels,
-            "label_rate": self.positives / self.labels if self.labels else None,
-        }
+    def of_day(self, day: str) -> Day:
+        rate = self.positives / self.labels if self.labels else None
+        return Day(day, self.rows, self.scores / self.rows, self.labels, rate)
 
 
 @dataclass(frozen=True)
@@ -62,15 +70,14 @@ class Traffic:
     Parameters
     ----------
     days
-        A row for each day, in the time zone of the model, on which the predicted events were to
-        happen: `day`, `rows`, `mean_score`, `labels` and `label_rate` (None without labels).
+        Each day on which predicted events were to happen.
     missing
         Why there are no days.
     faults
         A sentence for all of the log that was left out.
     """
 
-    days: list[Row]
+    days: list[Day]
     missing: str = ""
     faults: Sequence[str] = ()
 
@@ -90,13 +97,15 @@ def read_days(place: str, manifest: Manifest, labels: Mapping[Any, float]) -> Tr
 
     skipped, sums = Skipped(), defaultdict[str, _Sums](_Sums)
     time = manifest["event_time"]
-    inputs = [{"name": time, "type": "timestamp", "unique": False}] if time else []
+    inputs: list[InputSpec] = []
+    if time:
+        inputs.append({"name": time, "type": "timestamp", "unique": False})
     try:
         for batch in read_batches(place, skipped, inputs):
             _add(batch, manifest, labels, skipped, sums)
     except SlipwayError as error:
         return Traffic([], f"{error}.")
-    days = [sums[day].as_row(day) for day in sorted(sums)]
+    days = [sums[day].of_day(day) for day in sorted(sums)]
     return Traffic(days, "" if days else f"{place}: no predictions yet.", skipped.sentences())
 
 

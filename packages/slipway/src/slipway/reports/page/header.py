@@ -55,8 +55,8 @@ def _traffic_tile(inputs: Inputs) -> Tile | None:
     days = inputs.days
     if not days:
         return None
-    total = sum(row["rows"] for row in days)
-    return Tile("Predictions", f"{total:,}", span(days[0]["day"], days[-1]["day"]))
+    total = sum(each.rows for each in days)
+    return Tile("Predictions", f"{total:,}", span(days[0].day, days[-1].day))
 
 
 def _drift_tile(inputs: Inputs) -> Tile | None:

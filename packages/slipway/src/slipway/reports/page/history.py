@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from textwrap import shorten
 
 from slipway.catalogue.releases import Interval, Release
@@ -13,7 +13,7 @@ from slipway.errors import SlipwayError
 from slipway.metrics.registry import Metric
 from slipway.numbers import counted, signed
 from slipway.reports.page.components import abridged, missing, plain, section, with_interval
-from slipway.reports.page.inputs import Inputs, Row
+from slipway.reports.page.inputs import Inputs
 from slipway.untrusted import as_text
 
 CARD_LINES = 3
@@ -84,7 +84,7 @@ def _event(release: Release) -> str:
     return plain(release.event) if release.event not in ("", "deployed") else ""
 
 
-def _card(name: str, report: Row, link: str) -> Card:
+def _card(name: str, report: Mapping[str, object], link: str) -> Card:
     """Return the first lines of a report, or why it is refused."""
     from slipway.reports.render import document_of
 

@@ -13,13 +13,14 @@ from slipway.card.content import Card
 from slipway.catalogue.releases import METRICS, Release, read_history
 from slipway.dataset.files import list_folder
 from slipway.dataset.tables import read_json
+from slipway.documents.charts.canvas import Row
 from slipway.errors import Refused, SlipwayError
 from slipway.manifest import MANIFEST_FILE, MODEL, read_manifest
 from slipway.metrics.registry import ALL, Metric, headline_of
 from slipway.monitoring.check import log_place
 from slipway.monitoring.report import DriftReport
 from slipway.predictions.labels.store import labels_place
-from slipway.reports.page.days import Traffic, known_labels, read_days
+from slipway.reports.page.days import Day, Traffic, known_labels, read_days
 from slipway.reports.task_texts import TASK_TEXTS, TaskText, headline_metric
 from slipway.tasks import Task, task_of
 
@@ -27,7 +28,8 @@ if TYPE_CHECKING:
     from slipway.manifest import Manifest
     from slipway.settings import Params
 
-Row = dict[str, Any]
+Metrics = Mapping[str, Any]
+"""The content of `METRICS`, or a part of it: see `slipway.training.evaluate`."""
 
 PLOTS = Path("reports/plots")
 VERDICTS = Path("build/reports")
@@ -53,7 +55,7 @@ class Inputs:
     verdicts
         The reports of `slipway judge` and `slipway validate` by name, oldest first.
     days
-        The predictions by day of the event: `day`, `rows`, `mean_score`, `label_rate`.
+        The predictions by day of the event.
     no_traffic
         Why there are no days; empty if there are.
     log_faults
@@ -68,12 +70,12 @@ class Inputs:
 
     task: Task
     manifest: Manifest | None
-    metrics: Row | None
+    metrics: Metrics | None
     plots: dict[str, list[Row]]
     releases: list[Release]
-    verdicts: dict[str, Row]
+    verdicts: dict[str, Mapping[str, object]]
     drift: DriftReport | None
-    days: list[Row]
+    days: list[Day]
     no_traffic: str
     log_faults: Sequence[str]
     full_reports: dict[str, str]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 
 from slipway.documents import charts
 from slipway.documents.document import Cell, Figure, Section, Table
@@ -11,7 +12,8 @@ from slipway.monitoring.report import Column, DriftReport
 from slipway.numbers import counted
 from slipway.reference.reference import zone_of
 from slipway.reports.page.components import missing, plain, section, span, target_of
-from slipway.reports.page.inputs import Inputs, Row
+from slipway.reports.page.days import Day
+from slipway.reports.page.inputs import Inputs
 from slipway.untrusted import quote, quote_text
 
 COLUMNS_SHOWN = 20
@@ -78,16 +80,17 @@ def traffic(inputs: Inputs) -> Section:
             f"{quote_text(inputs.no_traffic)}{_faults(inputs)} `slipway serve` starts the service; "
             "`slipway replay --rows FILE --url URL` sends it rows.",
         )
-    total = sum(row["rows"] for row in days)
-    when = span(days[0]["day"], days[-1]["day"])
+    total = sum(each.rows for each in days)
+    when = span(days[0].day, days[-1].day)
+    rows = [asdict(each) for each in days]
     zone = zone_of(inputs.manifest or {})
     return section(
         key,
         title,
         f"{counted(total, 'prediction')}, for {when} (the day of the event, {quote(zone)})."
         f"{_faults(inputs)}",
-        Figure("traffic", charts.traffic(days), _busiest(days)),
-        Figure("rates", charts.rates(days, _means(inputs), inputs.text.axis), _rates(days, inputs)),
+        Figure("traffic", charts.traffic(rows), _busiest(days)),
+        Figure("rates", charts.rates(rows, _means(inputs), inputs.text.axis), _rates(days, inputs)),
     )
 
 
@@ -95,13 +98,13 @@ def _faults(inputs: Inputs) -> str:
     return "".join(f" Fault in the log: {plain(fault)}" for fault in inputs.log_faults)
 
 
-def _busiest(days: Sequence[Row]) -> str:
-    most, least = (pick(days, key=lambda row: row["rows"]) for pick in (max, min))
+def _busiest(days: Sequence[Day]) -> str:
+    most, least = (pick(days, key=lambda each: each.rows) for pick in (max, min))
     if len(days) == 1:
-        return f"{most['rows']:,} predictions on the one day."
+        return f"{most.rows:,} predictions on the one day."
     return (
-        f"Most on {span(most['day'], most['day'])} ({most['rows']:,}), "
-        f"fewest on {span(least['day'], least['day'])} ({least['rows']:,})."
+        f"Most on {span(most.day, most.day)} ({most.rows:,}), "
+        f"fewest on {span(least.day, least.day)} ({least.rows:,})."
     )
 
 
@@ -111,15 +114,15 @@ def _means(inputs: Inputs) -> tuple[str, str]:
     return score, outcome.replace("{target}", plain(target_of(inputs)))
 
 
-def _rates(days: Sequence[Row], inputs: Inputs) -> str:
+def _rates(days: Sequence[Day], inputs: Inputs) -> str:
     text, means = inputs.text, _means(inputs)
-    rows = sum(row["rows"] for row in days)
-    mean = sum(row["rows"] * row["mean_score"] for row in days) / rows
-    labelled = sum(row["labels"] for row in days)
+    rows = sum(each.rows for each in days)
+    mean = sum(each.rows * each.mean_score for each in days) / rows
+    labelled = sum(each.labels for each in days)
     first = f"The {means[0]} is {text.shown(mean)}."
     if not labelled:
         return f"{first} No labels of these rows have arrived yet."
-    rate = sum(row["labels"] * (row["label_rate"] or 0) for row in days) / labelled
+    rate = sum(each.labels * (each.label_rate or 0) for each in days) / labelled
     return (
         f"{first} Labels have arrived for {labelled / rows:.0%} of the rows; of those the "
         f"{means[1]} is {text.shown(rate)}."

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 
 from slipway.catalogue.releases import Release
 from slipway.documents import charts
+from slipway.documents.charts.canvas import Row
 from slipway.documents.document import Cell, Figure, Section, Table
 from slipway.metrics.registry import Metric
 from slipway.monitoring.report import Alarm, DriftReport, EstimateWeek, Week
 from slipway.numbers import counted
 from slipway.reports.page.components import missing, plain, section
-from slipway.reports.page.inputs import Inputs, Row
+from slipway.reports.page.inputs import Inputs
 
 ALARMS_SHOWN = 30
 

@@ -8,7 +8,7 @@ from slipway.documents import charts
 from slipway.documents.document import Cell, Figure, Section, Table
 from slipway.fairness.registry import DISPARITIES, Rate, rates_of
 from slipway.reports.page.components import listed, missing, plain, section
-from slipway.reports.page.inputs import Inputs, Row
+from slipway.reports.page.inputs import Inputs, Metrics
 
 GROUPS_SHOWN, RATES_SHOWN = 20, 4
 
@@ -28,7 +28,7 @@ def protected_groups(inputs: Inputs) -> Section:
     return section(key, title, _summary(inputs, found), *figures, _disparities(inputs, found))
 
 
-def _summary(inputs: Inputs, found: Row) -> str:
+def _summary(inputs: Inputs, found: Metrics) -> str:
     names = ", ".join(plain(name) for name in found)
     text = f"Rates of the groups of {names} on the held-out rows, with their intervals."
     report = inputs.drift
@@ -41,7 +41,7 @@ def _summary(inputs: Inputs, found: Row) -> str:
     return f"{text} In production there is an alarm for: {listed(shown, 5)}."
 
 
-def _figures(inputs: Inputs, name: str, part: Row, file: str) -> Iterator[Figure]:
+def _figures(inputs: Inputs, name: str, part: Metrics, file: str) -> Iterator[Figure]:
     """Yield a chart of each rate of an attribute; `file` is its part of their names."""
     small = [f"{each['group']} ({each['rows']:,} rows)" for each in part["small"]]
     for number, rate in enumerate(_rates(inputs)):
@@ -80,7 +80,7 @@ def _rates(inputs: Inputs) -> list[Rate]:
     return [rate for each in found for rate in each if rate.is_watched][:RATES_SHOWN]
 
 
-def _disparities(inputs: Inputs, found: Row) -> Table:
+def _disparities(inputs: Inputs, found: Metrics) -> Table:
     rows: list[list[Cell]] = [
         [
             plain(name),
@@ -97,7 +97,7 @@ def _disparities(inputs: Inputs, found: Row) -> Table:
     return Table(head, rows, caption="Disparities on the held-out rows", wide=True)
 
 
-def _value(gap: Row, key: str) -> tuple[str, str]:
+def _value(gap: Metrics, key: str) -> tuple[str, str]:
     value, low, high = (DISPARITIES[key].shown(gap[name]) for name in ("value", "low", "high"))
     return value, f"{low} to {high}"
 
@@ -106,5 +106,5 @@ def _limit(inputs: Inputs, key: str) -> str:
     return f"{inputs.limits[key]:g}" if key in inputs.limits else "not set"
 
 
-def _between(gap: Row) -> str:
+def _between(gap: Metrics) -> str:
     return f"{plain(gap['smallest'])} and {plain(gap['largest'])}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from slipway.documents import charts
+from slipway.documents.charts.canvas import Row
 from slipway.documents.document import Cell, Figure, Section, Table
 from slipway.metrics.registry import Metric, metrics_of
 from slipway.numbers import counted
@@ -18,7 +19,7 @@ from slipway.reports.page.components import (
     target_of,
     with_interval,
 )
-from slipway.reports.page.inputs import Inputs, Row
+from slipway.reports.page.inputs import Inputs, Metrics
 from slipway.training.diagnostics import DIAGNOSTICS
 
 SLICES_SHOWN = 20
@@ -75,7 +76,7 @@ def slices(inputs: Inputs) -> Section:
     return section(key, title, _worst(measured, overall, inputs.headline), *figures)
 
 
-def _metric_table(inputs: Inputs, metrics: Row) -> Table:
+def _metric_table(inputs: Inputs, metrics: Metrics) -> Table:
     simple = DIAGNOSTICS[inputs.task.name]
     models = [name for name in ("model", simple.regressor, simple.simplest) if name in metrics]
     rows: list[list[Cell]] = [
@@ -89,7 +90,7 @@ def _metric_table(inputs: Inputs, metrics: Row) -> Table:
     return Table(head, rows, caption=caption)
 
 
-def _headline(inputs: Inputs, metrics: Row) -> str:
+def _headline(inputs: Inputs, metrics: Metrics) -> str:
     """Return the first metric, next to that of the baselines."""
     metric, simple = inputs.headline, DIAGNOSTICS[inputs.task.name]
     value = metrics["model"][metric.key]["value"]
@@ -102,7 +103,7 @@ def _headline(inputs: Inputs, metrics: Row) -> str:
     return f"{text} The baselines, {'; '.join(others)}." if others else text
 
 
-def _threshold(metrics: Row, target: str) -> str:
+def _threshold(metrics: Metrics, target: str) -> str:
     recall, precision = (metrics["model"][name]["value"] for name in ("recall", "precision"))
     return (
         f"At the threshold of {metrics['threshold']:.0%} it finds {recall:.0%} of the rows that "
@@ -110,7 +111,7 @@ def _threshold(metrics: Row, target: str) -> str:
     )
 
 
-def _scores(histogram: Sequence[Row], metrics: Row, target: str) -> str:
+def _scores(histogram: Sequence[Row], metrics: Metrics, target: str) -> str:
     threshold = metrics["threshold"]
     rows = sum(row["rows"] for row in histogram)
     positive = sum(row["rows"] for row in histogram if row["score"] >= threshold - 1e-9)
