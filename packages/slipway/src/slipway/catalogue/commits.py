@@ -68,12 +68,12 @@ def params_of(stages: Mapping[str, Any]) -> Fields:
     return found
 
 
-def flat(values: Mapping[str, Any], start: str = "") -> Fields:
+def flat(values: Mapping[str, object], start: str = "") -> Fields:
     """Return the values of nested sections by their path."""
     return dict(_flat(values, start))
 
 
-def _flat(values: Mapping[str, Any], start: str) -> Iterator[tuple[str, Any]]:
+def _flat(values: Mapping[str, object], start: str) -> Iterator[tuple[str, object]]:
     for name, value in values.items():
         path = f"{start}.{name}" if start else name
         if isinstance(value, dict):
