@@ -309,8 +309,10 @@ def _outs(repo: Any, root: Path, target: str) -> list[Any]:
 
 def _check_lock(root: Path, stage: Any) -> None:
     """Require that the lock records the outputs of a stage that the pipeline declares."""
-    locked = read_stages(root / LOCK).get(stage.name, {}).get("outs", [])
-    if {out["path"] for out in locked} != {out.def_path for out in stage.outs}:
+    locked = read_stages(root / LOCK).get(stage.name)
+    if {out.path for out in (locked.outs if locked else ())} != {
+        out.def_path for out in stage.outs
+    }:
         raise Missing(
             f"{LOCK}: the outputs of `{stage.name}` are not those that {PIPELINE} declares",
             "run `dvc repro` and commit dvc.lock with reports/",
