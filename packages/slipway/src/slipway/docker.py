@@ -7,7 +7,8 @@ import re
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+
+from pydantic import AliasPath, BaseModel, ConfigDict, Field
 
 from slipway.errors import SlipwayError
 from slipway.tool import Tool
@@ -81,8 +82,13 @@ def pull(image: str, built_by: str = "slipway build --image") -> str:
     return f"pulled {image}"
 
 
-@dataclass(frozen=True)
-class ContainerState:
+class _Part(BaseModel):
+    """A part of the output of ``docker inspect``, of which other keys are ignored."""
+
+    model_config = ConfigDict(frozen=True, validate_by_name=True)
+
+
+class ContainerState(_Part):
     """The state of a container or of a pod's container.
 
     Attributes
@@ -91,26 +97,47 @@ class ContainerState:
         Of its last end; None before that.
     """
 
-    running: bool
-    restarting: bool = False
-    out_of_memory: bool = False
-    exit_code: int | None = None
-
-    @classmethod
-    def of(cls, inspected: dict[str, Any]) -> ContainerState:
-        """Return the state in the result of ``docker inspect``."""
-        state = inspected["State"]
-        return cls(
-            running=bool(state.get("Running")),
-            restarting=bool(state.get("Restarting")),
-            out_of_memory=bool(state.get("OOMKilled")),
-            exit_code=state.get("ExitCode"),
-        )
+    running: bool = Field(validation_alias="Running")
+    restarting: bool = Field(default=False, validation_alias="Restarting")
+    out_of_memory: bool = Field(default=False, validation_alias="OOMKilled")
+    exit_code: int | None = Field(default=None, validation_alias="ExitCode")
 
     @property
     def stable(self) -> bool:
         """Whether it runs and is not being restarted."""
         return self.running and not self.restarting
+
+
+class Network(_Part):
+    """A network of a container, and its address there."""
+
+    address: str = Field(default="", validation_alias="IPAddress")
+
+
+class HostPort(_Part):
+    """An address and port of the host that lead to a container."""
+
+    address: str = Field(validation_alias="HostIp")
+    port: str = Field(validation_alias="HostPort")
+
+
+class Inspected(_Part):
+    """The result of ``docker container inspect``; what a container does not have is empty."""
+
+    state: ContainerState = Field(validation_alias="State")
+    restarts: int | None = Field(default=None, validation_alias="RestartCount")
+    environment: list[str] | None = Field(default=None, validation_alias=AliasPath("Config", "Env"))
+    networks: dict[str, Network] = Field(
+        default={}, validation_alias=AliasPath("NetworkSettings", "Networks")
+    )
+    ports: dict[str, list[HostPort] | None] | None = Field(
+        default=None, validation_alias=AliasPath("HostConfig", "PortBindings")
+    )
+
+    def is_published_at(self, address: str, port: int) -> bool:
+        """Return whether an address and port of the host lead to the container."""
+        expected = HostPort(address=address, port=str(port))
+        return any(expected in (each or ()) for each in (self.ports or {}).values())
 
 
 @dataclass(frozen=True)
@@ -119,7 +146,7 @@ class Container:
 
     name: str
 
-    def inspect(self) -> dict[str, Any] | None:
+    def inspect(self) -> Inspected | None:
         """Return the result of ``docker inspect``, or None if there is no such container."""
         try:
             (found,) = json.loads(docker("container", "inspect", self.name))
@@ -127,12 +154,12 @@ class Container:
             if is_not_found(error):
                 return None
             raise
-        return dict(found)
+        return Inspected.model_validate(found)
 
     def state(self) -> ContainerState | None:
         """Return its state, or None if there is no such container."""
         inspected = self.inspect()
-        return ContainerState.of(inspected) if inspected else None
+        return inspected.state if inspected else None
 
     def is_running(self) -> bool:
         state = self.state()

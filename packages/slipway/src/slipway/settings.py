@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from datetime import date
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import (
     AfterValidator,
@@ -534,7 +534,7 @@ def _remedy(error: ValidationError) -> str:
     return "correct it; the comments of params.yaml describe the settings"
 
 
-def with_new_names(section: Mapping[str, Any], name: str) -> dict[str, Any]:
+def with_new_names(section: Mapping[str, object], name: str) -> dict[str, object]:
     """Return a section of ``params.yaml`` with the keys of earlier versions renamed.
 
     A key that is set by its new name as well keeps that value.

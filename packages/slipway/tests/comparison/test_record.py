@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 from tests.comparison.cases import (
@@ -26,6 +25,8 @@ from tests.services.repository import commit
 from slipway.comparison.core import judge
 from slipway.comparison.record import (
     JUDGEMENTS,
+    Best,
+    NewRecord,
     best_champions,
     changed_records,
     file_name,
@@ -49,7 +50,7 @@ def best_of(report: Judgement) -> BestChampion:
     return report.best_champion
 
 
-def record_of(report: Judgement, champion_commit: str) -> dict[str, Any]:
+def record_of(report: Judgement, champion_commit: str) -> NewRecord:
     """Return the record of a judgement on one period."""
     (record,) = make_records(report, champion_commit)
     return record
@@ -77,27 +78,25 @@ def test_records_count_from_branches_that_were_never_merged(repository: Path) ->
     commit(repository, "judged")
     run(["git", "checkout", "-q", "main"], repository)
     assert not (repository / "reports/judgements").exists()
-    assert uses(known_names(repository), record["holdout"], "9" * 64) == 2
+    assert uses(known_names(repository), record.holdout, "9" * 64) == 2
 
 
 def test_a_model_shown_to_be_better_is_the_new_mark_and_a_lucky_equal_is_not() -> None:
-    assert record_of(judgement(BETTER), "c" * 40)["best"]["model"] == "e" * 64
+    assert record_of(judgement(BETTER), "c" * 40).best.model == "e" * 64
     for equal in (UNSURE, SAME_BUT_NOT_IDENTICAL):
-        assert record_of(judgement(equal), "c" * 40)["best"] == {
-            "model": "c" * 64,
-            "commit": "c" * 40,
-            "value": best_of(judgement(equal)).champion,
-        }
+        assert record_of(judgement(equal), "c" * 40).best == Best(
+            model="c" * 64, commit="c" * 40, value=best_of(judgement(equal)).champion
+        )
 
 
 def test_the_mark_is_handed_on_from_record_to_record() -> None:
     report = judgement(UNSURE, UNSURE, best=BETTER)
-    assert record_of(report, "c" * 40)["best"]["model"] == "b" * 64
+    assert record_of(report, "c" * 40).best.model == "b" * 64
 
 
 def test_the_mark_is_read_from_the_champions_own_records(tmp_path: Path) -> None:
     def remember(model: str, holdout: str, best: str) -> None:
-        record: dict[str, Any] = record_of(judgement(UNSURE), "c" * 40)
+        record = record_of(judgement(UNSURE), "c" * 40).model_dump()
         record |= {"model": model * 64, "holdout": holdout}
         record["best"] = {"model": best * 64, "commit": "f" * 40, "value": 0.7}
         write_json(record, tmp_path / file_name(holdout, model * 64, best * 64))
@@ -133,11 +132,11 @@ def test_a_record_that_was_there_is_never_overwritten(tmp_path: Path) -> None:
     record = record_of(judgement(), "c" * 40)
     assert save_record(record, tmp_path) == []
     before = [path.read_bytes() for path in tmp_path.rglob("*.json")]
-    assert save_record(record | {"verdict": "worse"}, tmp_path) == []
+    assert save_record(record.model_copy(update={"verdict": "worse"}), tmp_path) == []
     assert [path.read_bytes() for path in tmp_path.rglob("*.json")] == before
-    forged = record | {"best": record["best"] | {"value": 0.1}}
+    forged = record.model_copy(update={"best": record.best.model_copy(update={"value": 0.1})})
     assert save_record(forged, tmp_path) == [
-        "reports/judgements/" + file_name(record["holdout"], record["model"], record["champion"])
+        "reports/judgements/" + file_name(record.holdout, record.model, record.champion)
     ]
 
 
@@ -145,25 +144,26 @@ def test_a_judgement_on_other_periods_replaces_the_record_of_the_change_and_none
     tmp_path: Path,
 ) -> None:
     before = record_of(judgement(), "c" * 40)
-    after = before | {"periods": ["1" * 64, before["holdout"]], "value": 0.1}
-    name = file_name(before["holdout"], before["model"], before["champion"])
+    after = before.model_copy(update={"periods": ["1" * 64, before.holdout], "value": 0.1})
+    name = file_name(before.holdout, before.model, before.champion)
     save_record(before, tmp_path)
     assert save_record(after, tmp_path, base={str(JUDGEMENTS / name)}) == []
-    assert read_json(tmp_path / JUDGEMENTS / name, "")["value"] == before["value"]
+    assert read_json(tmp_path / JUDGEMENTS / name, "")["value"] == before.value
     assert save_record(after, tmp_path) == []
     assert read_json(tmp_path / JUDGEMENTS / name, "")["value"] == 0.1
 
 
 def test_numbers_that_must_not_decide_make_no_best_champion() -> None:
     report = Judgement.of(judged_on_periods(BETTER, days=20))
-    assert all(r["best"]["model"] == "c" * 64 for r in make_records(report, "c" * 40))
+    assert all(r.best.model == "c" * 64 for r in make_records(report, "c" * 40))
     decided = Judgement.of(judged_on_periods(BETTER))
-    assert all(r["best"]["model"] == "e" * 64 for r in make_records(decided, "c" * 40))
+    assert all(r.best.model == "e" * 64 for r in make_records(decided, "c" * 40))
 
 
 def test_a_record_of_the_base_that_was_edited_or_deleted_is_named(repository: Path) -> None:
     for letter in "12":
-        save_record(record_of(judgement(), "c" * 40) | {"model": letter * 64}, repository)
+        record = record_of(judgement(), "c" * 40)
+        save_record(record.model_copy(update={"model": letter * 64}), repository)
     commit(repository, "judged")
     run(["git", "checkout", "-q", "-b", "change"], repository)
     save_record(record_of(judgement(), "c" * 40), repository)
@@ -213,14 +213,14 @@ def test_a_record_that_was_damaged_is_named_and_may_be_restored(repository: Path
 
 def test_a_file_that_is_no_record_hides_no_other_and_stops_no_judgement(tmp_path: Path) -> None:
     record = record_of(judgement(BETTER), "c" * 40)
-    save_record(record | {"model": "1" * 64}, tmp_path)
+    save_record(record.model_copy(update={"model": "1" * 64}), tmp_path)
     folder = tmp_path / JUDGEMENTS
     for number, content in enumerate(BROKEN):
         (folder / f"a-{number}-c.json").write_bytes(content)
     (folder / "a-link-c.json").symlink_to(next(folder.glob(f"*-{'1' * 12}-*")))
     assert [best.model for best in best_champions(folder, "1" * 64)] == ["e" * 64]
     assert unreadable(folder) == [f"a-{n}-c.json" for n in (*range(len(BROKEN)), "link")]
-    own = JUDGEMENTS / file_name(record["holdout"], record["model"], record["champion"])
+    own = JUDGEMENTS / file_name(record.holdout, record.model, record.champion)
     (tmp_path / own).write_bytes(BROKEN[2])
     assert save_record(record, tmp_path) == [str(own)]
     assert save_record(record, tmp_path, base={str(own)}) == []
@@ -239,5 +239,5 @@ def test_the_verdict_of_a_record_that_an_earlier_version_wrote_has_its_present_n
 ) -> None:
     record = record_of(judgement(), "c" * 40)
     for written, name in ((OLD_NAMES["inconclusive"], "inconclusive"), ("not worse", "not worse")):
-        write_json(record | {"verdict": written}, tmp_path / "record.json")
+        write_json(record.model_dump() | {"verdict": written}, tmp_path / "record.json")
         assert verdict_of(tmp_path / "record.json") == name

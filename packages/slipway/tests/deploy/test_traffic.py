@@ -9,6 +9,8 @@ import pytest
 from tests.deploy.conftest import Faulty, MakePlace, Place, commit_of
 from tests.services.load import Tally
 
+from slipway.docker import docker
+
 # What a candidate does, the step that stops it, and the reason. What else a smoke test finds:
 # tests/smoke_test; what only traffic shows: test_canary.py.
 FAULTS = {
@@ -33,6 +35,10 @@ def steps_of(place: Place) -> list[str]:
     names = [line.split()[1] for line in place.logged_lines if line[:1] in "✓✗"]
     place.logged_lines.clear()
     return names
+
+
+def container_id(place: Place, slot: str) -> str:
+    return docker("container", "inspect", "--format", "{{.Id}}", place.container(slot).name)
 
 
 def check(tally: Tally, place: Place, tested: set[str]) -> None:
@@ -85,17 +91,14 @@ def test_deploying_what_runs_is_reported_and_changes_nothing(place: Place, secon
 
 
 def test_a_rollback_fails_no_request_and_starts_nothing(place: Place, first: str) -> None:
-    running = place.container("blue").inspect()
+    running = container_id(place, "blue")
     with place.traffic(rate=100) as tally:
         outcome = place.rollback()
     assert outcome.ok, outcome.to_text()
     check(tally, place, {first, commit_of("second")})
     assert place.live() == first
     assert place.status()["standby"]["commit"] == commit_of("second")
-    now = place.container("blue").inspect()
-    assert running
-    assert now
-    assert now["Id"] == running["Id"]
+    assert container_id(place, "blue") == running
     assert place.events()[-1] == f"rolled back {first[:7]}"
 
 

@@ -134,10 +134,10 @@ def lose_remote(root: Path) -> None:
 
 def lose_model_file(root: Path) -> None:
     (model,) = [
-        out["md5"]
+        out.md5
         for stage in read_stages(root / "dvc.lock").values()
-        for out in stage.get("outs", [])
-        if out["path"] == "build/model"
+        for out in stage.outs
+        if out.path == "build/model"
     ]
     objects = root / "data-remote/files/md5"
     listing = json.loads((objects / model[:2] / model[2:]).read_bytes())

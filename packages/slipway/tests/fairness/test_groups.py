@@ -227,7 +227,7 @@ FORGERIES: dict[str, Any] = {
 
 @pytest.mark.parametrize("forgery", FORGERIES)
 def test_a_report_whose_groups_do_not_carry_its_verdict_is_refused(forgery: str) -> None:
-    honest = judged(UNFAIR).as_json()
+    honest: dict[str, Any] = judged(UNFAIR).as_json()
     forged = copy.deepcopy(honest)
     assert not check(honest).may_merge
     FORGERIES[forgery](forged["fairness"]["attributes"][0]["gaps"][0])

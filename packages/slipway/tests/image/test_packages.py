@@ -120,7 +120,7 @@ def test_a_base_without_python_is_refused(engine, tmp_path):
 )
 def test_a_base_for_which_there_are_no_wheels_is_refused(python, machine, libc):
     with pytest.raises(SlipwayError, match=r"deploy\.base_image some:base"):
-        Platform.of_probe("some:base", {"python": python, "machine": machine, "libc": libc})
+        Platform.of_probe("some:base", python, machine, libc)
 
 
 def test_a_base_that_does_not_exist_is_refused(engine):

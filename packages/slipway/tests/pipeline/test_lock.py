@@ -182,7 +182,9 @@ def test_a_lock_edited_by_hand_is_different(repository, small_repository):
 def test_a_parameter_changed_since_the_lock_was_written_makes_it_stale(small_repository):
     recorded = read_stages(small_repository / "dvc.lock")
     rebuilt = copy.deepcopy(recorded)
-    rebuilt["train"]["params"]["params.yaml"]["train"]["iterations"] += 1
+    settings = rebuilt["train"].params["params.yaml"]["train"]
+    assert isinstance(settings, dict)
+    settings["iterations"] += 1
 
     assert changed_inputs(recorded, rebuilt) == ["params.yaml: train"]
 
@@ -190,8 +192,8 @@ def test_a_parameter_changed_since_the_lock_was_written_makes_it_stale(small_rep
 def test_a_source_file_changed_since_the_lock_was_written_makes_it_stale(small_repository):
     recorded = read_stages(small_repository / "dvc.lock")
     rebuilt = copy.deepcopy(recorded)
-    source = next(d for d in rebuilt["prepare"]["deps"] if d["path"] == "src/model/features.py")
-    source["md5"] = "0" * 32
+    source = next(d for d in rebuilt["prepare"].deps if d.path == "src/model/features.py")
+    source.md5 = "0" * 32
 
     assert changed_inputs(recorded, rebuilt) == ["src/model/features.py"]
 
@@ -199,7 +201,7 @@ def test_a_source_file_changed_since_the_lock_was_written_makes_it_stale(small_r
 def test_a_changed_output_alone_does_not_make_the_lock_stale(small_repository):
     recorded = read_stages(small_repository / "dvc.lock")
     rebuilt = copy.deepcopy(recorded)
-    rebuilt["prepare"]["outs"][0]["md5"] = "0" * 32 + ".dir"
+    rebuilt["prepare"].outs[0].md5 = "0" * 32 + ".dir"
 
     assert changed_inputs(recorded, rebuilt) == []
     assert differing_outputs(recorded, rebuilt) == ["build/prepared"]

@@ -150,7 +150,7 @@ def test_it_can_neither_write_to_the_log_nor_reach_anything(shadow_model, golden
 
     with pytest.raises(SlipwayError, match="Read-only file system"):
         shadow_model.container.run("touch", "/var/lib/slipway/live/x")
-    about = shadow_model.container.inspect()
+    (about,) = json.loads(docker("container", "inspect", shadow_model.container.name))
     assert about["HostConfig"]["NetworkMode"] == "none"
     assert about["HostConfig"]["ReadonlyRootfs"] is True
     assert about["HostConfig"]["CapDrop"] == ["ALL"]
@@ -162,7 +162,7 @@ def test_one_that_crashes_touches_no_answer_and_is_reported(
 ):
     shadow_model.start(with_fault(service_image, build_variant, CRASH))
     ask_all(shadow_model, golden, rounds=5)
-    wait_until(lambda: shadow_model.container.inspect()["RestartCount"] >= 2)
+    wait_until(lambda: shadow_model.container.inspect().restarts >= 2)
     ask_all(shadow_model, golden, rounds=5)
 
     with pytest.raises(SlipwayError, match="has not answered anything yet"):

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from slipway.manifest import MODEL
 from slipway.predictions.answers import Fields
 from slipway.repository.git import git, read_file
-from slipway.repository.pointers import LOCK, POINTER
+from slipway.repository.pointers import LOCK, POINTER, Stages, stages_of
 from slipway.reproduction.lock import outputs
 from slipway.texts import parse_yaml
 
@@ -44,7 +44,7 @@ def read_commit(root: Path, commit: str) -> Commit:
     shown = git(root, "show", "-s", "--format=%H%x00%an%x00%aI%x00%s", commit).strip()
     about = dict(zip(_ABOUT, shown.split("\0"), strict=True))
     lock = _yaml(root, commit, LOCK)
-    stages = lock.get("stages") or {}
+    stages = stages_of(lock.get("stages") or {}, LOCK)
     pointer = _yaml(root, commit, POINTER)
     known = {
         "data_md5": next((str(out["md5"]) for out in pointer.get("outs", ())), ""),
@@ -55,25 +55,25 @@ def read_commit(root: Path, commit: str) -> Commit:
     return Commit.model_validate(about | known)
 
 
-def params_of(stages: Mapping[str, Any]) -> Fields:
+def params_of(stages: Stages) -> Fields:
     """Return the settings of the stages of a lock by their path.
 
     The digests of the machine's code are no settings.
     """
     found: Fields = {}
     for stage in stages.values():
-        for file, values in (stage.get("params") or {}).items():
+        for file, values in stage.params.items():
             if file == "params.yaml":
                 found |= flat(values)
     return found
 
 
-def flat(values: Mapping[str, Any], start: str = "") -> Fields:
+def flat(values: Mapping[str, object], start: str = "") -> Fields:
     """Return the values of nested sections by their path."""
     return dict(_flat(values, start))
 
 
-def _flat(values: Mapping[str, Any], start: str) -> Iterator[tuple[str, Any]]:
+def _flat(values: Mapping[str, object], start: str) -> Iterator[tuple[str, object]]:
     for name, value in values.items():
         path = f"{start}.{name}" if start else name
         if isinstance(value, dict):

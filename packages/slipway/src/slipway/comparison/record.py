@@ -8,9 +8,9 @@ counted from those names: in this tree and on every branch that git knows.
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Container, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -51,6 +51,21 @@ class Record(BaseModel):
     best: Best
     verdict: str = ""
     may_merge: bool = False
+
+
+class NewRecord(BaseModel):
+    """A record as it is written, with the sequence of its keys."""
+
+    version: Literal[1] = 1
+    periods: list[str]
+    model: str
+    champion: str
+    primary: str
+    value: float | None
+    best: Best
+    verdict: str
+    may_merge: bool
+    holdout: str
 
 
 def parse(content: str | bytes) -> Record | None:
@@ -147,8 +162,8 @@ def best_champions(folder: Path, champion: str) -> list[Best]:
     return [bests[model] for model in sorted(bests)][:MOST_BEST_CHAMPIONS]
 
 
-def make_records(report: Judgement, champion_commit: str) -> list[dict[str, Any]]:
-    """Return the records of a judgement, for `write_json`: one for each period.
+def make_records(report: Judgement, champion_commit: str) -> list[NewRecord]:
+    """Return the records of a judgement: one for each period.
 
     The best champion stays the best until a model is shown to be better: else the luckiest of
     many equal models would set a value that no equal model can reach.
@@ -163,28 +178,26 @@ def make_records(report: Judgement, champion_commit: str) -> list[dict[str, Any]
         raise ValueError("a report without a comparison has no record")
     gain = oriented_interval(report.rule.primary, best.difference)
     is_better = gain.p_gain < report.rule.alpha and not best.difference.insufficient_reason
-    own = {"model": report.challenger.model, "commit": "", "value": best.challenger}
-    before = {
-        "model": best.model,
-        "commit": best.commit or champion_commit,
-        "value": best.champion,
-    }
+    own = Best(model=report.challenger.model, commit="", value=best.challenger)
+    before = Best(model=best.model, commit=best.commit or champion_commit, value=best.champion)
     periods = [period.keys_sha256 for period in report.periods] or [report.holdout.keys_sha256]
-    common = {
-        "version": 1,
-        "periods": periods,
-        "model": report.challenger.model,
-        "champion": champion.model,
-        "primary": report.rule.primary,
-        "value": best.challenger,
-        "best": own if is_better else before,
-        "verdict": report.verdict,
-        "may_merge": report.may_merge,
-    }
-    return [common | {"holdout": period} for period in periods]
+    return [
+        NewRecord(
+            periods=periods,
+            model=report.challenger.model,
+            champion=champion.model,
+            primary=report.rule.primary,
+            value=best.challenger,
+            best=own if is_better else before,
+            verdict=report.verdict,
+            may_merge=report.may_merge,
+            holdout=period,
+        )
+        for period in periods
+    ]
 
 
-def save_record(record: Mapping[str, Any], root: Path, base: Container[str] = ()) -> list[str]:
+def save_record(record: NewRecord, root: Path, base: Container[str] = ()) -> list[str]:
     """Write the record; return its name if one exists that differs.
 
     A judgement on other periods replaces that of this change, but none that the base has.
@@ -194,20 +207,20 @@ def save_record(record: Mapping[str, Any], root: Path, base: Container[str] = ()
     base
         The paths of the base's records.
     """
-    name = file_name(record["holdout"], record["model"], record["champion"])
+    name, written = file_name(record.holdout, record.model, record.champion), record.model_dump()
     path = root / JUDGEMENTS / name
     in_base = str(JUDGEMENTS / name) in base
     if path.exists() and read(path) is None:
         return [] if in_base else [str(JUDGEMENTS / name)]
     known = read_json(path, "slipway judge") if path.exists() else None
-    if isinstance(known, dict) and known.get("periods") != record["periods"]:
+    if isinstance(known, dict) and known.get("periods") != record.periods:
         if in_base:
             return []
         known = None
     if known is None:
-        write_json(record, path)
+        write_json(written, path)
         return []
-    same = isinstance(known, dict) and all(known.get(field) == record[field] for field in FIELDS)
+    same = isinstance(known, dict) and all(known.get(field) == written[field] for field in FIELDS)
     return [] if same else [str(JUDGEMENTS / name)]
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from ruamel.yaml import YAML
@@ -104,7 +103,7 @@ def _other_holdout(tree: Path, origin: Origin) -> str:
     return f"{held}, and {expected} of the {unit}s are compared"
 
 
-def _write_params(tree: Path, params: dict[str, Any]) -> None:
+def _write_params(tree: Path, params: dict[str, object]) -> None:
     (tree / PARAMS).unlink()  # it may be a link
     with (tree / PARAMS).open("w", encoding="utf-8") as file:
         YAML(typ="safe").dump(params, file)

@@ -771,7 +771,7 @@ class Judgement(Part):
             check_version(report, VERSION)
         return parse(cls, report, f"a report of `slipway judge` (version {VERSION})")
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, object]:
         added = ("fairness", "cost_curve")  # versions without them have no such key
         without = {name for name in added if getattr(self, name) is None}
         return self.model_dump(exclude=without) | {"version": VERSION}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from pydantic import ValidationError
 
@@ -117,7 +117,7 @@ def _dependence_at(root: Path, commit: str) -> Dependence | None:
         raise SlipwayError(f"the base {commit[:12]}: {error}", DO) from None
 
 
-def _sections(root: Path, commit: str, name: str) -> dict[str, Any]:
+def _sections(root: Path, commit: str, name: str) -> dict[str, object]:
     """Return the settings of a commit; empty if it has none."""
     if not names(root, "ls-tree", "-z", "--name-only", commit, "--", "params.yaml"):
         return {}
@@ -128,7 +128,7 @@ def _sections(root: Path, commit: str, name: str) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _section(sections: dict[str, Any], key: str, name: str) -> dict[str, Any]:
+def _section(sections: dict[str, object], key: str, name: str) -> dict[str, object]:
     section = sections.get(key, {})
     if not isinstance(section, dict):
         raise SlipwayError(f"{name}: `{key}` is not a section", DO)

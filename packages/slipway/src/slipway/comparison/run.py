@@ -286,10 +286,11 @@ def changed_code(root: Path) -> list[str]:
 
     Folders are left out: which of their files DVC ignores is for DVC to find.
     """
+    stage = read_stages(root / LOCK).get("train")
     recorded = {
-        each["path"]: each["md5"]
-        for each in read_stages(root / LOCK).get("train", {}).get("deps", [])
-        if not each.get("md5", ".dir").endswith(".dir")
+        each.path: each.md5
+        for each in (stage.deps if stage else ())
+        if each.md5 and not each.md5.endswith(".dir")
     }
     inside = [path for path in recorded if Path(path).is_relative_to(MODEL_CODE)]
     return [path for path in inside if _differs(root / path, recorded[path])]

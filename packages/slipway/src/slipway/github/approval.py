@@ -13,7 +13,7 @@ from slipway.github.last_release import Base, landed_since
 from slipway.github.review import Review, find_reviews
 from slipway.manifest import MODEL
 from slipway.repository.git import read_file
-from slipway.repository.pointers import LOCK, read_stages
+from slipway.repository.pointers import LOCK, read_stages, stages_of
 from slipway.reproduction.lock import outputs
 from slipway.reproduction.reproduce import LockVerdict
 from slipway.texts import parse_yaml
@@ -163,7 +163,7 @@ def model_of_tree(root: Path) -> str:
 def model_of(root: Path, commit: str) -> str:
     """Return the md5 of the model that a commit's lock names, or '' if it names none."""
     try:
-        stages = parse_yaml(read_file(root, commit, str(LOCK)) or "", str(LOCK))["stages"]
-        return outputs(stages).get(str(MODEL), "")
+        lock = parse_yaml(read_file(root, commit, str(LOCK)) or "", str(LOCK))
+        return outputs(stages_of(lock["stages"], LOCK)).get(str(MODEL), "")
     except (SlipwayError, KeyError, TypeError):
         return ""

@@ -105,14 +105,14 @@ def _listed(text: str) -> Iterator[str]:
             yield entry["md5"]
 
 
-def _hashes(stage: Any) -> Iterator[str]:
+def _hashes(stage: object) -> Iterator[str]:
     """Yield the hashes of the outputs of a stage, or of a file of `dvc add`."""
     for out in _outs(stage):
         if isinstance(out, dict) and isinstance(out.get("md5"), str):
             yield out["md5"]
 
 
-def _lock_changes(old: dict[str, Any] | None, new: dict[str, Any] | None) -> Iterator[str]:
+def _lock_changes(old: dict[str, object] | None, new: dict[str, object] | None) -> Iterator[str]:
     if new is None:
         yield f"{LOCK}: cannot be read"
         return
@@ -129,11 +129,11 @@ def _lock_changes(old: dict[str, Any] | None, new: dict[str, Any] | None) -> Ite
                 yield f"{LOCK}: outputs of {name}: {', '.join(_outputs(new[name]))}"
 
 
-def _command(stage: Any) -> str:
+def _command(stage: object) -> str:
     return str(stage.get("cmd")) if isinstance(stage, dict) else str(stage)
 
 
-def _outputs(stage: Any) -> list[str]:
+def _outputs(stage: object) -> list[str]:
     """Return the paths of the outputs of a stage, with keys that DVC does not write."""
     return [
         " ".join([str(out.get("path")), *sorted(map(str, out.keys() - OF_AN_OUTPUT))])
@@ -143,12 +143,12 @@ def _outputs(stage: Any) -> list[str]:
     ]
 
 
-def _outs(stage: Any) -> list[Any]:
+def _outs(stage: object) -> list[object]:
     outs = stage.get("outs") if isinstance(stage, dict) else None
     return outs if isinstance(outs, list) else []
 
 
-def _stages(text: str | None) -> dict[str, Any] | None:
+def _stages(text: str | None) -> dict[str, object] | None:
     """Return the stages of a lock: an empty dict for a missing file, None if it is not valid."""
     if text is None:
         return {}
@@ -157,7 +157,7 @@ def _stages(text: str | None) -> dict[str, Any] | None:
     return stages if isinstance(stages, dict) else None
 
 
-def _without_hashes(text: str | None) -> Any:
+def _without_hashes(text: str | None) -> object:
     pointer = _parsed(text)
     if not isinstance(pointer, dict) or not isinstance(pointer.get("outs"), list):
         return None, text
@@ -170,7 +170,7 @@ def _without_hashes(text: str | None) -> Any:
     return {**pointer, "outs": outs}
 
 
-def _settings(text: str | None) -> dict[str, Any] | None:
+def _settings(text: str | None) -> dict[str, object] | None:
     params = {} if text is None else _parsed(text)
     if not isinstance(params, dict):
         return None
@@ -182,7 +182,7 @@ def _settings(text: str | None) -> dict[str, Any] | None:
     }
 
 
-def _flat(name: str, value: Any) -> Iterator[tuple[str, Any]]:
+def _flat(name: str, value: object) -> Iterator[tuple[str, object]]:
     if not isinstance(value, dict):
         yield name, value
         return

@@ -10,11 +10,13 @@ import getpass
 import json
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
+
+from pydantic import TypeAdapter
 
 from slipway.catalogue.releases import METRICS, RELEASES
 from slipway.dataset.tables import read_json, write_json
@@ -69,7 +71,7 @@ class Record:
     verdict: str
     target: str
     reason: str = ""
-    metrics: dict[str, Any] | None = None
+    metrics: dict[str, object] | None = None
     manifest_sha256: str = ""
     recorded_sha256: str = ""
 
@@ -106,17 +108,22 @@ class Record:
         """Return the record of a new event of this release."""
         return replace(self, event=event, reason=reason, at=now(), by=current_user())
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         return {"version": VERSION, **asdict(self), "date": self.at}
 
     def to_line(self) -> str:
         return json.dumps(self.to_json(), ensure_ascii=False) + "\n"
 
     @classmethod
-    def from_json(cls, record: Mapping[str, Any]) -> Record:
-        if record.get("version") != VERSION:
-            raise ValueError(f"a release record of version {record.get('version')}")
-        return cls(**{key: record[key] for key in cls.__dataclass_fields__ if key in record})
+    def from_json(cls, record: object) -> Record:
+        """Return what `to_json` wrote; raises ValueError otherwise."""
+        version = record.get("version") if isinstance(record, dict) else None
+        if version != VERSION:
+            raise ValueError(f"a release record of version {version}")
+        return _STORED.validate_python(record)
+
+
+_STORED = TypeAdapter(Record)
 
 
 def read_history(lines: str) -> list[Record]:

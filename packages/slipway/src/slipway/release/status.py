@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from typing import Any
 
 from slipway.errors import NO, YES
 from slipway.release.records import Record
@@ -45,7 +44,7 @@ class RunningRelease:
     def age_seconds(self) -> int:
         return round((datetime.now(UTC) - datetime.fromisoformat(self.record.at)).total_seconds())
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         own = {key: value for key, value in vars(self).items() if key != "record"}
         return self.record.to_json() | own | {"age_seconds": self.age_seconds}
 
@@ -71,13 +70,13 @@ class Operation:
     running: bool = True
     holder: str = ""
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """Return the keys that are known."""
         found = asdict(self) | {"record": self.record and self.record.to_json()}
         return {key: value for key, value in found.items() if value not in ("", None)}
 
     @classmethod
-    def from_json(cls, found: Mapping[str, Any]) -> Operation:
+    def from_json(cls, found: Mapping[str, object]) -> Operation:
         """Return what `to_json` wrote; raises KeyError, TypeError or ValueError otherwise."""
         what, slot, by, since, step = (
             str(found.get(key, "")) for key in ("what", "slot", "by", "since", "step")
@@ -119,7 +118,7 @@ class Status:
         interrupted = self.doing is not None and not self.doing.running
         return YES if self.healthy and not interrupted else NO
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """Return the keys that docs/deploy.md describes."""
         return {
             "version": VERSION,

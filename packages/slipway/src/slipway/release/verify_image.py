@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+
+from pydantic import AliasPath, BaseModel, Field
 
 from slipway.dataset.tables import digest
 from slipway.docker import docker, pull
@@ -23,13 +23,22 @@ LABELS = {
 }
 
 
+class Image(BaseModel):
+    """What is read of the result of ``docker image inspect``."""
+
+    architecture: str = Field(validation_alias="Architecture")
+    labels: dict[str, str] | None = Field(
+        default=None, validation_alias=AliasPath("Config", "Labels")
+    )
+
+
 def find_image(image: str) -> ImageRecord:
     """Return the image to deploy: that of build/image.json, or another by its labels."""
     if not image:
         return ImageRecord.read()
     check_digest(image)
     pull(image)
-    labels = _labels(inspect_image(image))
+    labels = inspect_image(image).labels or {}
     if missing := [label for label in LABELS.values() if not labels.get(label)]:
         raise SlipwayError(
             f"{image}: no label {', '.join(missing)}: `slipway build --image` did not make it",
@@ -39,14 +48,14 @@ def find_image(image: str) -> ImageRecord:
     return ImageRecord(image, commit, data, model_sha256, manifest_sha256)
 
 
-def inspect_image(image: str) -> dict[str, Any]:
+def inspect_image(image: str) -> Image:
     (found,) = json.loads(docker("image", "inspect", image))
-    return dict(found)
+    return Image.model_validate(found)
 
 
-def image_difference(image: Mapping[str, Any], record: Record) -> str:
+def image_difference(image: Image, record: Record) -> str:
     """Return how an inspected image differs from its record and the reviewed model; else empty."""
-    labels = _labels(image)
+    labels = image.labels or {}
     for key, label in LABELS.items():
         found, expected = labels.get(label) or "nothing", getattr(record, key)
         if found != expected:
@@ -64,7 +73,3 @@ def model_difference(record: Record) -> str:
         if (here := digest(MODEL / file)) != released:
             return f"it holds the {file} {released or 'of unknown hash'}, {MODEL / file} is {here}"
     return ""
-
-
-def _labels(image: Mapping[str, Any]) -> dict[str, str]:
-    return image["Config"]["Labels"] or {}

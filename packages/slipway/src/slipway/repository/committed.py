@@ -231,7 +231,7 @@ def _links_are_safe(kinds: str | list[str]) -> bool:
     return {kind.strip().lower() for kind in listed} <= LINKS
 
 
-def _check_remote(root: Path, name: str, settings: Mapping[str, Any]) -> None:
+def _check_remote(root: Path, name: str, settings: Mapping[str, object]) -> None:
     if wrong := next((key for key in settings if key in RUNS_OR_READS), None):
         raise Refused(
             f"{CONFIG}: `remote.{name}.{wrong}` must not be committed: it names a command, or a "

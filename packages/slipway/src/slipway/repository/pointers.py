@@ -6,6 +6,8 @@ import re
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+
 from slipway.errors import SlipwayError
 from slipway.texts import decode, parse_yaml
 
@@ -75,20 +77,63 @@ def data_revision(pointer: Path = POINTER) -> str:
         raise SlipwayError(f"{pointer}: not written by DVC", _made_by(pointer)) from None
 
 
-def read_stages(path: Path) -> dict[str, Any]:
-    """Return the stages of a lock file."""
+class _Part(BaseModel):
+    """A part of a lock; its other keys count where two locks are compared."""
+
+    model_config = ConfigDict(extra="allow")
+
+
+class Output(_Part):
+    path: str
+    md5: str
+
+
+class Dependency(_Part):
+    path: str
+    md5: str = ""
+
+
+class Stage(_Part):
+    """What a lock records of a stage.
+
+    Attributes
+    ----------
+    cmd
+        One command, or a list.
+    params
+        The settings of each file, by its path.
+    """
+
+    cmd: object = None
+    deps: list[Dependency] = []
+    params: dict[str, dict[str, object]] = {}
+    outs: list[Output] = []
+
+
+Stages = dict[str, Stage]
+"""The stages of a lock, by name."""
+
+_STAGES = TypeAdapter(Stages)
+
+
+def read_stages(path: Path) -> Stages:
+    """Return the stages of a lock file; raises as `read_yaml` and `stages_of` do."""
+    lock = read_yaml(path)
+    return stages_of(lock.get("stages") if isinstance(lock, dict) else None, path)
+
+
+def stages_of(stages: object, path: Path) -> Stages:
+    """Return the section `stages` of a lock file.
+
+    Raises
+    ------
+    SlipwayError
+        It is not one.
+    """
     try:
-        stages: dict[str, Any] = read_yaml(path)["stages"]
-        complete = all(
-            {"path", "md5"} <= out.keys()
-            for stage in stages.values()
-            for out in stage.get("outs", [])
-        )
-    except (KeyError, TypeError, AttributeError):
-        complete = False
-    if not complete:
-        raise SlipwayError(f"{path}: not a lock file of DVC", _made_by(path))
-    return stages
+        return _STAGES.validate_python(stages)
+    except ValidationError:
+        raise SlipwayError(f"{path}: not a lock file of DVC", _made_by(path)) from None
 
 
 def _made_by(path: Path) -> str:

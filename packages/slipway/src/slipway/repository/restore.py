@@ -26,6 +26,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from pydantic import TypeAdapter
+
 from slipway.errors import Refused, SlipwayError
 from slipway.numbers import counted
 from slipway.progress import spinner
@@ -104,6 +106,21 @@ class Restored:
         return "\n".join(lines)
 
 
+@dataclass(frozen=True)
+class _Failure:
+    """An error in the process of DVC; `kind` is a key of `KINDS`."""
+
+    kind: str
+    what: str
+    do: str
+
+    def error(self) -> SlipwayError:
+        return KINDS[self.kind](self.what, self.do)
+
+
+_ANSWERS = TypeAdapter(list[Restored | _Failure])
+
+
 def restore(root: Path, *targets: Path | str, force: bool = False) -> list[Restored]:
     """Write outputs to the tree exactly as `data.dvc` or `dvc.lock` names them.
 
@@ -151,14 +168,14 @@ def _ask(root: Path, targets: Sequence[Path | str], *options: str) -> list[Resto
             check=False,
         )
     try:
-        answers = json.loads(done.stdout)
+        answers = _ANSWERS.validate_python(json.loads(done.stdout))
     except ValueError:
         lines = done.stderr.decode("utf-8", "backslashreplace").strip().splitlines()
         raise SlipwayError(
             f"{', '.join(paths)}: DVC ended without an answer: {lines[-1] if lines else ''}",
             "fix what it reports, then try again",
         ) from None
-    return [_read(answer) for answer in answers]
+    return [each.error() if isinstance(each, _Failure) else each for each in answers]
 
 
 def hash_file(path: Path) -> File:
@@ -182,13 +199,6 @@ def _environment() -> dict[str, str]:
     return kept | {"PYTHONPATH": here, "PYTHONUTF8": "1", "DVC_NO_ANALYTICS": "1"}
 
 
-def _read(answer: dict[str, Any]) -> Restored | SlipwayError:
-    if error := answer.get("error"):
-        return KINDS[error["kind"]](error["what"], error["do"])
-    files = tuple(File(**file) for file in answer["files"])
-    return Restored(answer["path"], answer["md5"], files)
-
-
 def main() -> None:
     """Entry point of the DVC process: ``python -P -m slipway.repository.restore ROOT TARGET…``.
 
@@ -196,16 +206,15 @@ def main() -> None:
     """
     options = [argument for argument in sys.argv[1:] if argument in OPTIONS]
     root, *targets = [argument for argument in sys.argv[1:] if argument not in OPTIONS]
-    answers: list[dict[str, Any]] = []
+    answers: list[Restored | _Failure] = []
     with redirect_stdout(sys.stderr):  # DVC's progress
         for part in [[target] for target in targets] if "--each" in options else [targets]:
             try:
-                restored = restore_here(Path(root), part, force="--force" in options)
-                answers += map(asdict, restored)
+                answers += restore_here(Path(root), part, force="--force" in options)
             except SlipwayError as error:
                 kind = next(name for name, kind in KINDS.items() if isinstance(error, kind))
-                answers.append({"error": {"kind": kind, "what": str(error), "do": error.do}})
-    sys.stdout.write(json.dumps(answers))
+                answers.append(_Failure(kind, str(error), error.do))
+    sys.stdout.write(json.dumps(list(map(asdict, answers))))
 
 
 def restore_here(root: Path, targets: Sequence[str], force: bool = False) -> list[Restored]:
@@ -309,8 +318,10 @@ def _outs(repo: Any, root: Path, target: str) -> list[Any]:
 
 def _check_lock(root: Path, stage: Any) -> None:
     """Require that the lock records the outputs of a stage that the pipeline declares."""
-    locked = read_stages(root / LOCK).get(stage.name, {}).get("outs", [])
-    if {out["path"] for out in locked} != {out.def_path for out in stage.outs}:
+    locked = read_stages(root / LOCK).get(stage.name)
+    if {out.path for out in (locked.outs if locked else ())} != {
+        out.def_path for out in stage.outs
+    }:
         raise Missing(
             f"{LOCK}: the outputs of `{stage.name}` are not those that {PIPELINE} declares",
             "run `dvc repro` and commit dvc.lock with reports/",

@@ -11,7 +11,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
 
 from slipway.errors import SlipwayError, describe_exit
 from slipway.repository.committed import check_repository
@@ -60,7 +59,7 @@ def share_cache(root: Path, copy: Path) -> None:
         ConfigObj(settings, encoding="utf-8").write(file)
 
 
-def _shared_remotes(root: Path, copy: Path) -> dict[str, Any]:
+def _shared_remotes(root: Path, copy: Path) -> dict[str, dict[str, object]]:
     """Return the user's own settings of remotes that are the same remotes in the copy."""
     from dvc.config import Config
 
@@ -76,11 +75,11 @@ def _shared_remotes(root: Path, copy: Path) -> dict[str, Any]:
     return chosen | {f'remote "{name}"': settings for name, settings in shared.items()}
 
 
-def _committed_remotes(tree: Path) -> dict[str, Any]:
+def _committed_remotes(tree: Path) -> dict[str, object]:
     from dvc.config import Config
 
     path = tree / ".dvc" / "config"
-    remotes: dict[str, Any] = Config.load_file(str(path))["remote"] if path.is_file() else {}
+    remotes: dict[str, object] = Config.load_file(str(path))["remote"] if path.is_file() else {}
     return remotes
 
 

@@ -5,21 +5,18 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from typing import Any
 
 from slipway.dataset.tables import digest
+from slipway.repository.pointers import Stages
 from slipway.training.formats.registry import model_paths
 
 # Outputs under this folder are in git; all others are stored by DVC or made again.
 REPORTS = "reports"
 
-Stages = dict[str, Any]
-"""The stages of a lock, by name."""
-
 
 def outputs(stages: Stages) -> dict[str, str]:
     """Return the md5 of every output by its path."""
-    return {out["path"]: out["md5"] for stage in stages.values() for out in stage.get("outs", [])}
+    return {out.path: out.md5 for stage in stages.values() for out in stage.outs}
 
 
 def changed_inputs(recorded: Stages, rebuilt: Stages) -> list[str]:
@@ -72,16 +69,16 @@ def model_sha256(folder: Path) -> str:
     return digest(found[0]) if len(found) == 1 else ""
 
 
-def _inputs(stages: Stages) -> dict[tuple[str, str], Any]:
+def _inputs(stages: Stages) -> dict[tuple[str, str], object]:
     """Return the inputs of each stage from outside the pipeline, by stage and name."""
     made = outputs(stages)
-    given: dict[tuple[str, str], Any] = {}
+    given: dict[tuple[str, str], object] = {}
     for stage, parts in stages.items():
-        given[stage, f"dvc.yaml: {stage}"] = parts["cmd"]
-        for dep in parts.get("deps", []):
-            if dep["path"] not in made:
-                given[stage, dep["path"]] = dep["md5"]
-        for file, values in parts.get("params", {}).items():
+        given[stage, f"dvc.yaml: {stage}"] = parts.cmd
+        for dep in parts.deps:
+            if dep.path not in made:
+                given[stage, dep.path] = dep.md5
+        for file, values in parts.params.items():
             given |= {(stage, f"{file}: {name}"): value for name, value in values.items()}
     return given
 

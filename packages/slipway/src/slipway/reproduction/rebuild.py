@@ -19,10 +19,10 @@ from slipway.errors import INCONCLUSIVE, NO, YES, SlipwayError
 from slipway.manifest import MODEL
 from slipway.repository.committed import check_repository
 from slipway.repository.git import git, names, resolve
-from slipway.repository.pointers import LOCK, POINTER
+from slipway.repository.pointers import LOCK, POINTER, Stages
 from slipway.repository.restore import restore
 from slipway.repository.worktrees import environment
-from slipway.reproduction.lock import Stages, is_report, model_sha256, outputs
+from slipway.reproduction.lock import is_report, model_sha256, outputs
 from slipway.reproduction.reproduce import Claims, LockVerdict, compare_claims, read_claimed
 
 REBUILD = Path("build/rebuild.json")

@@ -17,12 +17,11 @@ from slipway.dataset.tables import digest, files_of
 from slipway.errors import NO, YES, SlipwayError
 from slipway.manifest import MANIFEST_FILE, MODEL
 from slipway.numbers import counted
-from slipway.repository.pointers import LOCK, POINTER, InConflict, read_stages
+from slipway.repository.pointers import LOCK, POINTER, InConflict, Stages, read_stages
 from slipway.repository.restore import Missing, Restored, restore_each
 from slipway.repository.worktrees import copy_of_worktree, run
 from slipway.reproduction.equivalence import compare_backtests, compare_folders, compare_report
 from slipway.reproduction.lock import (
-    Stages,
     changed_inputs,
     differing_outputs,
     edited_reports,

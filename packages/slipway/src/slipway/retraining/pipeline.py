@@ -5,9 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from slipway.comparison.report import Judgement
 from slipway.dataset.tables import read_json
@@ -15,6 +13,7 @@ from slipway.errors import NO, YES, Refused, SlipwayError, describe_exit
 from slipway.repository.git import names
 from slipway.repository.worktrees import environment, run
 from slipway.reproduction.rebuild import FAILED, REPRO
+from slipway.settings import TrainSettings
 from slipway.texts import read_text
 from slipway.training.search import SEARCH
 
@@ -78,10 +77,10 @@ def track(tree: Path, *, made: bool) -> None:
     run(["dvc", "add", "-q", "data"], tree)
 
 
-def try_candidates(tree: Path) -> dict[str, Any]:
+def try_candidates(tree: Path) -> TrainSettings:
     """Set the settings of the best candidate in the copy; return those that it changes."""
     verb(tree, "search")
-    chosen: dict[str, Any] = read_json(tree / SEARCH, "slipway search")["chosen"]
+    chosen: TrainSettings = read_json(tree / SEARCH, "slipway search")["chosen"]
     if chosen:
         set_train(tree / "params.yaml", chosen)
     return chosen
@@ -136,7 +135,7 @@ def collect(tree: Path, folder: Path) -> list[str]:
     return kept
 
 
-def set_train(path: Path, changes: Mapping[str, Any]) -> None:
+def set_train(path: Path, changes: TrainSettings) -> None:
     """Change settings of `train` in a parameters file; every other line stays as it is."""
     from ruamel.yaml import YAML
 

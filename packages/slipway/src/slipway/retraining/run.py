@@ -5,9 +5,9 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from slipway import project
 from slipway.comparison.champion import tree_of
@@ -31,7 +31,7 @@ from slipway.retraining.pipeline import (
     train_and_judge,
     try_candidates,
 )
-from slipway.settings import Params, read_params
+from slipway.settings import Params, TrainSettings, read_params
 
 RETRAIN = Path("build/retrain.json")
 
@@ -57,8 +57,8 @@ class Retrained:
     words: str
     commit: str = ""
     months_added: list[str] = field(default_factory=list)
-    months: list[dict[str, Any]] = field(default_factory=list)
-    challenger: dict[str, Any] | None = None
+    months: list[Added] = field(default_factory=list)
+    challenger: TrainSettings | None = None
     report: str = ""
     files: str = ""
     branch_files: list[str] = field(default_factory=list)
@@ -67,7 +67,7 @@ class Retrained:
     def exit_code(self) -> int:
         return {"better": YES, "inconclusive": INCONCLUSIVE}.get(self.status, NO)
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, object]:
         return {"version": VERSION} | asdict(self)
 
     def text(self) -> str:
@@ -112,17 +112,14 @@ def _retrain(root: Path, until: str, log: str) -> Retrained:
             if Path(params.data.folder) != DATA:
                 restore(tree, params.data.folder)
             added, why = add_months(tree / "data", params, places, until)
-        facts: dict[str, Any] = {
-            "commit": commit,
-            "months_added": [month.month for month in added],
-            "months": [asdict(month) for month in added],
-        }
+        names = [month.month for month in added]
+        result = Retrained("nothing new", _nothing_new(why), commit, names, added)
         if not added:
-            return Retrained("nothing new", _nothing_new(why), **facts)
+            return result
         try:
-            return _train(root, tree, commit, params, added, why, facts)
+            return _train(root, tree, params, why, result)
         except SlipwayError as error:
-            return Retrained("inconclusive", _reason(error), **facts)
+            return replace(result, status="inconclusive", words=_reason(error))
 
 
 def _require_periods() -> None:
@@ -139,35 +136,29 @@ def _reason(error: SlipwayError) -> str:
     return ": ".join(filter(None, [str(error), error.do]))
 
 
-def _train(
-    root: Path,
-    tree: Path,
-    commit: str,
-    params: Params,
-    added: list[Added],
-    why: list[str],
-    facts: dict[str, Any],
-) -> Retrained:
+def _train(root: Path, tree: Path, params: Params, why: list[str], result: Retrained) -> Retrained:
+    """Train with the months of a result and compare; return the whole result."""
     track(tree, made=Path(params.data.folder) != DATA)
-    chosen = {}
     if params.search.candidates:
         with spinner("Trying the candidates"):
-            chosen = try_candidates(tree)
-    facts = facts | {"challenger": chosen or None}
-    sentences = [f"with {', '.join(month.text() for month in added)}", *why]
+            result = replace(result, challenger=try_candidates(tree) or None)
+    sentences = [f"with {', '.join(month.text() for month in result.months)}", *why]
     try:
         with spinner("Training and judging"):
-            report = train_and_judge(tree, commit)
+            report = train_and_judge(tree, result.commit)
     except Refused as refusal:
-        return Retrained("not better", words="; ".join([*sentences, str(refusal)]), **facts)
-    facts = facts | {
-        "words": f"{'; '.join(sentences)}. {summary(report)}",
-        "report": str(FOLDER / REPORT.name),
-    }
+        words = "; ".join([*sentences, str(refusal)])
+        return replace(result, status="not better", words=words)
+    result = replace(
+        result,
+        status="not better",
+        words=f"{'; '.join(sentences)}. {summary(report)}",
+        report=str(FOLDER / REPORT.name),
+    )
     if not (report.verdict == "better" and report.may_merge):
-        return Retrained("not better", **facts)
+        return result
     names = collect(tree, root / FILES)
-    return Retrained("better", files=str(FILES), branch_files=names, **facts)
+    return replace(result, status="better", files=str(FILES), branch_files=names)
 
 
 def _places(root: Path, params: Params, log: str) -> Places:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from slipway.docker import docker
 from slipway.errors import SlipwayError
@@ -66,17 +65,29 @@ class Inside:
         return self.files.get(f"{APP}/{MODEL.as_posix()}/{name}", "none")
 
 
+@dataclass(frozen=True)
+class _Found:
+    """The output of `PROGRAM`."""
+
+    user: int
+    groups: list[int]
+    files: dict[str, str]
+    writable: list[str]
+    tools: list[str]
+    debian: list[list[str]]
+
+
 def look_inside(image: str) -> Inside:
     """Run the image as a deployment does, and return its contents."""
     program = f"FOLDERS = {[APP, SITE]!r}\n{PROGRAM}"
     run = ["run", "--rm", "--network=none", "--entrypoint=python3"]
-    found = json.loads(docker(*run, image, "-c", program))
+    found = _Found(**json.loads(docker(*run, image, "-c", program)))
     if faults := _faults(found):
         raise SlipwayError(
             f"image {image}: " + "; ".join(faults),
             "use a slim base image (deploy.base_image in params.yaml): python:3.11-slim-bookworm",
         )
-    return Inside(found["files"], [(each[0], each[1], each[2]) for each in found["debian"]])
+    return Inside(found.files, [(each[0], each[1], each[2]) for each in found.debian])
 
 
 def compare(image: str, found: Mapping[str, str], expected: Mapping[str, str]) -> None:
@@ -93,14 +104,14 @@ def compare(image: str, found: Mapping[str, str], expected: Mapping[str, str]) -
         )
 
 
-def _faults(found: dict[str, Any]) -> list[str]:
-    writable = [path for path in found["writable"] if not path.startswith(SCRATCH)]
+def _faults(found: _Found) -> list[str]:
+    writable = [path for path in found.writable if not path.startswith(SCRATCH)]
     faults = []
-    if found["user"] != USER or found["groups"] != [USER]:
-        ids = f"user {found['user']} in the groups {found['groups']}"
+    if found.user != USER or found.groups != [USER]:
+        ids = f"user {found.user} in the groups {found.groups}"
         faults.append(f"runs as {ids}, not as {USER}")
-    if found["tools"]:
-        faults.append(f"contains {', '.join(found['tools'])}")
+    if found.tools:
+        faults.append(f"contains {', '.join(found.tools)}")
     if writable:
         faults.append(f"its user may write {', '.join(writable[:5])}")
     return faults

@@ -10,11 +10,11 @@ import json
 import re
 import shutil
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 from packaging.markers import Environment
 from packaging.pylock import PackageWheel, Pylock
@@ -57,26 +57,26 @@ class Platform:
     def of_image(cls, base: str) -> Platform:
         """Return the platform of a base image."""
         try:
-            found = json.loads(_probe(base))
+            probed = json.loads(_probe(base))
         except SlipwayError as error:
             raise SlipwayError(
                 f"deploy.base_image {base}: {error}",
                 f"{error.do}; the base needs `python3` on its PATH",
             ) from None
-        return cls.of_probe(base, found)
+        return cls.of_probe(base, **probed)
 
     @classmethod
-    def of_probe(cls, base: str, found: Mapping[str, Any]) -> Platform:
+    def of_probe(cls, base: str, python: str, machine: str, libc: tuple[str, str]) -> Platform:
         """Return the platform that `PROBE` printed; raises SlipwayError if there are no wheels."""
-        libc, version = found["libc"]
-        minor = int(found["python"].split(".")[1])
-        if libc != "glibc" or minor < 11:
+        library, version = libc
+        minor = int(python.split(".")[1])
+        if library != "glibc" or minor < 11:
             raise SlipwayError(
-                f"deploy.base_image {base}: Python {found['python']} on {libc or 'another libc'}; "
+                f"deploy.base_image {base}: Python {python} on {library or 'another libc'}; "
                 "3.11 or newer on glibc is needed",
                 "use a python:3.11-slim (Debian) image; there are no wheels for Alpine",
             )
-        platform = cls(found["python"], found["machine"], int(version.split(".")[1]))
+        platform = cls(python, machine, int(version.split(".")[1]))
         if platform.machine not in MACHINES or platform.glibc < GLIBCS[0]:
             raise SlipwayError(
                 f"deploy.base_image {base}: glibc {version} on {platform.machine}; glibc "

@@ -32,8 +32,8 @@ class Candidate:
 
     name: str
     text: str
-    train: Mapping[str, Any]
-    others: tuple[Mapping[str, Any], ...]
+    train: Mapping[str, float]
+    others: tuple[Mapping[str, float], ...]
 
     def variants(self) -> list[Candidate]:
         """Return the candidate with each of its other settings."""
@@ -118,7 +118,7 @@ def choose_estimator(plan: Plan, features: Mapping[str, np.ndarray]) -> Chosen:
     )
 
 
-def _changes(one: Candidate, other: Candidate) -> Mapping[str, Any]:
+def _changes(one: Candidate, other: Candidate) -> Mapping[str, float]:
     """Return the settings of a candidate that another one has changed."""
     return {name: value for name, value in other.train.items() if one.train[name] != value}
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from itertools import count
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -270,11 +270,11 @@ RULES: dict[str, Callable[[np.ndarray], Rule]] = {
 }
 
 
-def _lines(settings: Mapping[str, Any]) -> str:
+def _lines(settings: Mapping[str, float]) -> str:
     return "".join(f"  {name}: {value}\n" for name, value in settings.items())
 
 
-def _flow(settings: Mapping[str, Any]) -> str:
+def _flow(settings: Mapping[str, float]) -> str:
     return "{" + ", ".join(f"{name}: {value}" for name, value in settings.items()) + "}"
 
 

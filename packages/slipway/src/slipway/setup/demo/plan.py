@@ -7,10 +7,9 @@ verdicts are.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from slipway import project
 from slipway.comparison.report import Verdict
@@ -18,7 +17,7 @@ from slipway.comparison.starters import starters
 from slipway.dataset.split import Dataset
 from slipway.errors import NO, YES, SlipwayError
 from slipway.manifest import MODEL, read_manifest
-from slipway.settings import read_params
+from slipway.settings import TrainSettings, read_params
 from slipway.setup.demo.scenario import Scenario
 from slipway.training.search import candidates_of, named
 
@@ -45,7 +44,7 @@ class Change:
 
     name: str
     title: str
-    train: Mapping[str, Any]
+    train: TrainSettings
     verdict: Verdict | None = None
 
     @property
@@ -55,7 +54,7 @@ class Change:
             return (YES, NO)
         return (YES,) if self.verdict in ("better", "not worse") else (NO,)
 
-    def edits(self, train: Mapping[str, Any]) -> str:
+    def edits(self, train: TrainSettings) -> str:
         """Return each setting of `train` that is changed, before and after, as Markdown."""
         return "\n\n".join(
             f"`{name}: {train[name]}` → `{name}: {value}`" for name, value in self.train.items()

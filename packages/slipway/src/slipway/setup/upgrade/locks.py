@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from slipway.errors import SlipwayError
 from slipway.repository.layout import MACHINE
-from slipway.setup.upgrade.record import read_project
+from slipway.setup.upgrade.record import read_section
 
 LOCKS = ("requirements.lock", "requirements-serve.lock", f"{MACHINE}/requirements-test.lock")
 
@@ -60,13 +60,12 @@ def needs_compilation(
 
 
 def _requirements(root: str, machine: str) -> list[object]:
-    own, package = read_project(root), read_project(machine)
-    tools = own.get("tool", {})
+    projects = [read_section(text, "project") for text in (root, machine)]
     return [
-        tools.get("uv", {}).get("sources"),
+        read_section(root, "tool", "uv").get("sources"),
         *(
-            project.get("project", {}).get(key)
-            for project in (own, package)
+            project.get(key)
+            for project in projects
             for key in ("dependencies", "optional-dependencies", "requires-python")
         ),
     ]

@@ -6,7 +6,6 @@ import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from slipway.errors import SlipwayError
 
@@ -37,8 +36,8 @@ class Record:
     template: str = ""
 
 
-def read_project(text: str) -> Mapping[str, Any]:
-    """Return the content of a pyproject.toml.
+def read_section(text: str, *names: str) -> Mapping[str, object]:
+    """Return the section of a pyproject.toml that some names lead to; empty if it has none.
 
     Raises
     ------
@@ -46,9 +45,12 @@ def read_project(text: str) -> Mapping[str, Any]:
         It is not TOML.
     """
     try:
-        return tomllib.loads(text)
+        section: object = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise SlipwayError(f"{FILE}: {error}", "fix it, and commit it") from None
+    for name in names:
+        section = section.get(name) if isinstance(section, dict) else None
+    return section if isinstance(section, dict) else {}
 
 
 def read_record(text: str) -> Record:
@@ -59,11 +61,12 @@ def read_record(text: str) -> Record:
     SlipwayError
         The file is not TOML, or a setting is not text.
     """
-    settings = read_project(text).get("tool", {}).get("slipway", {})
-    values = {name: settings.get(name, "") for name in ("upstream", "template")}
-    for name, value in values.items():
+    settings, values = read_section(text, "tool", "slipway"), dict[str, str]()
+    for name in ("upstream", "template"):
+        value = settings.get(name, "")
         if not isinstance(value, str):
             raise SlipwayError(f"{FILE}: {SECTION} {name} is not text", "write it in quotes")
+        values[name] = value
     return Record(**values)
 
 

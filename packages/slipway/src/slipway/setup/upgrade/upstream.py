@@ -13,7 +13,7 @@ from pathlib import Path
 from slipway.errors import SlipwayError
 from slipway.repository.git import GitError, git, read_file
 from slipway.repository.layout import MACHINE
-from slipway.setup.upgrade.record import read_project
+from slipway.setup.upgrade.record import read_section
 
 REFS = "refs/slipway"
 TAGS, HEADS, HEAD = f"{REFS}/tags", f"{REFS}/heads", f"{REFS}/HEAD"
@@ -191,4 +191,4 @@ def _version(root: Path, revision: str, tag: str = "") -> Version:
         raise SlipwayError(
             f"{tag or commit[:7]} of upstream has no {NUMBER}", "name a newer version"
         )
-    return Version(commit, str(read_project(text)["project"]["version"]), tag)
+    return Version(commit, str(read_section(text, "project")["version"]), tag)

@@ -10,9 +10,9 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import get_args
 
-from slipway.docker import HARDENED, Container, docker, is_not_found, pull
+from slipway.docker import HARDENED, Container, Inspected, docker, is_not_found, pull
 from slipway.errors import SlipwayError
 from slipway.release.outcome import Log
 from slipway.settings import Canary, Deploy
@@ -179,7 +179,7 @@ def ensure_proxy(engine: Engine, log: Log) -> None:
 def _proxy_runs(engine: Engine, log: Log) -> bool:
     """Return whether the proxy runs; starts one that has stopped."""
     inspected = engine.proxy.inspect()
-    if inspected and inspected["State"]["Running"]:
+    if inspected and inspected.state.running:
         _log_differences(engine, inspected, log)
         return True
     if inspected and _starts(engine.proxy):
@@ -329,10 +329,9 @@ def _starts(proxy: Container) -> bool:
     return True
 
 
-def _log_differences(engine: Engine, inspected: dict[str, Any], log: Log) -> None:
+def _log_differences(engine: Engine, inspected: Inspected, log: Log) -> None:
     """Report settings that a running proxy lacks: it is never replaced under traffic."""
-    expected = f'"HostIp": "{engine.settings.address}", "HostPort": "{engine.port}"'
-    if expected not in json.dumps(inspected["HostConfig"]):
+    if not inspected.is_published_at(engine.settings.address, engine.port):
         log(
             f"the proxy keeps the address it was started with; for "
             f"{engine.settings.address}:{engine.port}: `slipway stop`, then deploy (a pause)"

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 import secrets
-from typing import Any
 
-from slipway.docker import HARDENED, Container, ContainerState, docker
+from slipway.docker import HARDENED, Container, ContainerState, Inspected, docker
 from slipway.polling import wait_until
 from slipway.predictions.checkpoints import CHECKPOINTS
 from slipway.predictions.personal import SECRET
@@ -80,7 +79,7 @@ def wait_until_up(engine: Engine, lease: Lease, slot: str) -> None:
     """
     container = engine.slot(slot)
     inspected = check_running(container)
-    address = inspected["NetworkSettings"]["Networks"][engine.network]["IPAddress"]
+    address = inspected.networks[engine.network].address
     seconds = engine.settings.start_seconds
     if not wait_until(lambda: is_up(lease.servers()[slot], address), seconds):
         check_running(container)
@@ -97,10 +96,10 @@ def is_up(server: dict[str, str], address: str = "") -> bool:
     return server["status"].startswith("UP") and passed and address in ("", server["addr"])
 
 
-def check_running(container: Container) -> dict[str, Any]:
+def check_running(container: Container) -> Inspected:
     """Return the result of `inspect`; raise `CheckFailed` unless the container runs."""
     inspected = container.inspect()
-    state = ContainerState.of(inspected) if inspected else ContainerState(running=False)
+    state = inspected.state if inspected else ContainerState(running=False)
     if inspected and state.running:
         return inspected
     if state.out_of_memory:
@@ -116,8 +115,9 @@ def tokens_for(current: str) -> str:
 
 def tokens_of(container: Container) -> str:
     """Return the tokens that a container was started with; empty without any."""
-    for line in (container.inspect() or {}).get("Config", {}).get("Env") or []:
+    inspected = container.inspect()
+    for line in (inspected and inspected.environment) or ():
         name, _, value = line.partition("=")
         if name == TOKENS:
-            return str(value)
+            return value
     return ""

@@ -7,9 +7,9 @@ so the two never differ.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from slipway.errors import SlipwayError
 from slipway.release.records import Record
@@ -69,12 +69,12 @@ class Placed:
     slot: str
     record: Record
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         return {"slot": self.slot, "record": self.record.to_json()}
 
     @classmethod
-    def from_json(cls, found: dict[str, Any] | None) -> Placed | None:
-        return cls(found["slot"], Record.from_json(found["record"])) if found else None
+    def from_json(cls, found: Mapping[str, object] | None) -> Placed | None:
+        return cls(str(found["slot"]), Record.from_json(found["record"])) if found else None
 
 
 @dataclass(frozen=True)

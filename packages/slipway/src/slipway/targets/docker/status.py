@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
 
-from slipway.docker import Container, ContainerState
+from slipway.docker import Container, Inspected
 from slipway.release.records import Record, read_history
 from slipway.release.smoke_test.run import check_predicts
 from slipway.release.status import HEALTHY, Operation, RunningRelease, Status
@@ -92,7 +91,7 @@ def _running(engine: Engine, placed: Placed | None, servers: Servers) -> Running
         container=container.name,
         health=_health(container, inspected, servers.get(placed.slot, {})),
         traffic=_traffic(placed.slot, servers),
-        restarts=inspected["RestartCount"] if inspected else None,
+        restarts=inspected.restarts if inspected else None,
     )
 
 
@@ -107,10 +106,10 @@ def _weight(servers: Servers, server: str) -> int:
     return int(servers.get(server, {}).get("weight") or 0)
 
 
-def _health(container: Container, inspected: dict[str, Any] | None, server: dict[str, str]) -> str:
+def _health(container: Container, inspected: Inspected | None, server: dict[str, str]) -> str:
     if inspected is None:
         return "its container is gone"
-    state = ContainerState.of(inspected)
+    state = inspected.state
     if not state.running:
         return f"stopped ({state.exit_code})"
     if not server or not is_up(server):

@@ -212,9 +212,9 @@ def _check_image(session: Session, record: Record) -> None:
             "build it again from the reviewed commit: `slipway build --image`",
         )
     processor = docker("version", "--format", "{{.Server.Arch}}").strip()
-    if image["Architecture"] != processor:
+    if image.architecture != processor:
         raise SlipwayError(
-            f"the image is for {image['Architecture']}, the engine is {processor}",
+            f"the image is for {image.architecture}, the engine is {processor}",
             "build it on a machine like the engine, or on the engine itself (DOCKER_HOST)",
         )
 
