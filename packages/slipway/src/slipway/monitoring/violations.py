@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from slipway.predictions.reader import WRONG
-from slipway.schema.checks import ORDER, SETS, ColumnSpec, make_test
+from slipway.schema.checks import ORDER, SETS, Arguments, ColumnSpec, make_test
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -58,7 +58,7 @@ def _numbers(column: pa.Array, about: ColumnSpec) -> np.ndarray:
     return bad & ~np.isnan(values)
 
 
-def _keeps(values: np.ndarray, check: str, arguments: Mapping[str, Any], dtype: str) -> np.ndarray:
+def _keeps(values: np.ndarray, check: str, arguments: Arguments, dtype: str) -> np.ndarray:
     kind = np.dtype(dtype).type
     if check == "in_range":
         low, high = kind(arguments["min_value"]), kind(arguments["max_value"])

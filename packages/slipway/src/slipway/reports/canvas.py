@@ -6,7 +6,6 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from slipway.card.content import Card
 from slipway.card.written import CANVAS, REQUIRED, Page
@@ -91,7 +90,7 @@ def document(canvas: Canvas) -> Document:
 def as_json(canvas: Canvas) -> bytes:
     """Return a canvas as JSON."""
     card, evaluate = canvas.card, canvas.params.evaluate
-    found: Mapping[str, Any] = {
+    found: Mapping[str, object] = {
         "version": VERSION,
         "target": card.manifest["target"]["name"],
         "task": card.task.name,
