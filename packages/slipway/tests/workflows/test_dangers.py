@@ -100,6 +100,13 @@ def test_a_file_moved_out_of_the_protected_ones_counts_and_so_does_one_moved_in(
     assert "tests/conftest.py" in warning()
 
 
+@pytest.mark.parametrize("old", [{}, {"previous_filename": None}, {"previous_filename": 1}])
+def test_a_renamed_file_without_its_old_path_is_not_taken_for_harmless(pull, warning, old):
+    pull("docs/new.md", "renamed", **old)
+
+    assert warning().startswith("What this pull request changes could not be listed")
+
+
 def test_another_hash_of_the_same_version_is_named(pull, warning):
     pull("requirements.lock", before=LOCK.encode(), after=LOCK.replace(":11", ":99").encode())
 

@@ -32,12 +32,11 @@ class Answer:
         SlipwayError
             Names the first field that is missing or has another type than the class declares.
         """
-        found: Self = _read(cls, answer, cls.__name__)
-        return found
+        return _read(cls, answer, cls.__name__)
 
     @classmethod
     def each(cls, answer: object, key: str = "") -> list[Self]:
-        """Return a list of such objects, which is an answer, or has a key in it."""
+        """Return a list of such objects: an answer, or what it has under a key."""
         listed = answer.get(key) if key and isinstance(answer, dict) else answer
         if not isinstance(listed, list):
             raise _unexpected(f"{key or cls.__name__} is {type(listed).__name__}, expected list")

@@ -53,7 +53,7 @@ class File(Answer):
         if self.status != "renamed":
             return [(self.filename, "added" if self.status == "copied" else self.status)]
         if self.previous_filename is None:
-            raise SlipwayError(f"GitHub does not name the old path of {quote(self.filename, 120)}")
+            raise SlipwayError("GitHub does not name the old path of a renamed file")
         return [(self.filename, "added"), (self.previous_filename, "removed")]
 
 

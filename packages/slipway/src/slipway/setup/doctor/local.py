@@ -6,7 +6,6 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 from slipway.errors import SlipwayError
 from slipway.numbers import counted
@@ -101,7 +100,7 @@ def dvc_files(at: Context) -> Finding:
 )
 def lock(at: Context) -> Finding:
     try:
-        stages: dict[str, list[Any]] = json.loads(run(["dvc", "status", "--json"], at.root))
+        stages: dict[str, list[object]] = json.loads(run(["dvc", "status", "--json"], at.root))
     except ValueError as error:
         raise SlipwayError(f"`dvc status`: {error}") from None
     except SlipwayError as error:  # a file that is not YAML, or has other parts than DVC writes
@@ -315,12 +314,14 @@ def _runs_dvc(hook: Path) -> bool:
     return hook.is_file() and f"dvc git-hook {hook.name}" in hook.read_text("utf-8", "replace")
 
 
-def _modified(parts: list[Any]) -> Iterator[str]:
+def _modified(parts: list[object]) -> Iterator[str]:
     """Yield the changed inputs of a stage; files that were not restored yet are not changes."""
     for part in parts:
         if part == "changed command":
             yield "its command"
             continue
+        if not isinstance(part, dict):
+            raise SlipwayError(f"`dvc status` reports {part!r}, which is not expected")
         for name, state in part.get("changed deps", {}).items():
             if isinstance(state, dict):
                 yield from (f"{name}: {key}" for key in state)
