@@ -80,7 +80,8 @@ def data_revision(pointer: Path = POINTER) -> str:
 class _Part(BaseModel):
     """A part of a lock; its other keys count where two locks are compared."""
 
-    model_config = ConfigDict(extra="allow")
+    # Building the validators takes longer than many commands need.
+    model_config = ConfigDict(extra="allow", defer_build=True)
 
 
 class Output(_Part):
@@ -113,7 +114,7 @@ class Stage(_Part):
 Stages = dict[str, Stage]
 """The stages of a lock, by name."""
 
-_STAGES = TypeAdapter(Stages)
+_STAGES = TypeAdapter(Stages, config=ConfigDict(defer_build=True))
 
 
 def read_stages(path: Path) -> Stages:

@@ -118,9 +118,6 @@ class _Failure:
         return KINDS[self.kind](self.what, self.do)
 
 
-_ANSWERS = TypeAdapter(list[Restored | _Failure])
-
-
 def restore(root: Path, *targets: Path | str, force: bool = False) -> list[Restored]:
     """Write outputs to the tree exactly as `data.dvc` or `dvc.lock` names them.
 
@@ -168,7 +165,7 @@ def _ask(root: Path, targets: Sequence[Path | str], *options: str) -> list[Resto
             check=False,
         )
     try:
-        answers = _ANSWERS.validate_python(json.loads(done.stdout))
+        answers = TypeAdapter(list[Restored | _Failure]).validate_python(json.loads(done.stdout))
     except ValueError:
         lines = done.stderr.decode("utf-8", "backslashreplace").strip().splitlines()
         raise SlipwayError(

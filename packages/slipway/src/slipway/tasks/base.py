@@ -19,7 +19,7 @@ MOST_NAMED = 5
 class LabelStatistics(BaseModel):
     """What split.json, the manifest and metrics.json record of some labels, among other keys."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
     def summary(self, rows: int) -> str:
         """Return a description of the labels, of which there are `rows`, as part of a sentence."""
