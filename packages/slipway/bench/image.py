@@ -20,8 +20,9 @@ from pathlib import Path
 
 from support.measure import clean_copy, machine, median, restore, seconds, table
 
+from slipway.containers import Container
 from slipway.dataset.tables import read_json
-from slipway.docker import Container, docker
+from slipway.docker import docker
 from slipway.proxies import open_here
 
 BASE = "slipway-test-base:bookworm"

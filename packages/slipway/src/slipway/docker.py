@@ -1,14 +1,13 @@
-"""A Docker engine through its own command: this machine's, or the one that DOCKER_HOST names."""
+"""A Docker engine through its own command: this machine's, or the one that DOCKER_HOST names.
+
+Uses only the standard library, as `slipway.github.live_release` does: nothing else may be installed
+yet.
+"""
 
 from __future__ import annotations
 
-import json
 import re
-import subprocess
 from collections.abc import Mapping
-from dataclasses import dataclass
-
-from pydantic import AliasPath, BaseModel, ConfigDict, Field
 
 from slipway.errors import SlipwayError
 from slipway.tool import Tool
@@ -80,110 +79,3 @@ def pull(image: str, built_by: str = "slipway build --image") -> str:
         )
     docker("pull", "--quiet", image, seconds=PULL_SECONDS)
     return f"pulled {image}"
-
-
-class _Part(BaseModel):
-    """A part of the output of ``docker inspect``, of which other keys are ignored."""
-
-    model_config = ConfigDict(frozen=True, validate_by_name=True)
-
-
-class ContainerState(_Part):
-    """The state of a container or of a pod's container.
-
-    Attributes
-    ----------
-    exit_code
-        Of its last end; None before that.
-    """
-
-    running: bool = Field(validation_alias="Running")
-    restarting: bool = Field(default=False, validation_alias="Restarting")
-    out_of_memory: bool = Field(default=False, validation_alias="OOMKilled")
-    exit_code: int | None = Field(default=None, validation_alias="ExitCode")
-
-    @property
-    def stable(self) -> bool:
-        """Whether it runs and is not being restarted."""
-        return self.running and not self.restarting
-
-
-class Network(_Part):
-    """A network of a container, and its address there."""
-
-    address: str = Field(default="", validation_alias="IPAddress")
-
-
-class HostPort(_Part):
-    """An address and port of the host that lead to a container."""
-
-    address: str = Field(validation_alias="HostIp")
-    port: str = Field(validation_alias="HostPort")
-
-
-class Inspected(_Part):
-    """The result of ``docker container inspect``; what a container does not have is empty."""
-
-    state: ContainerState = Field(validation_alias="State")
-    restarts: int | None = Field(default=None, validation_alias="RestartCount")
-    environment: list[str] | None = Field(default=None, validation_alias=AliasPath("Config", "Env"))
-    networks: dict[str, Network] = Field(
-        default={}, validation_alias=AliasPath("NetworkSettings", "Networks")
-    )
-    ports: dict[str, list[HostPort] | None] | None = Field(
-        default=None, validation_alias=AliasPath("HostConfig", "PortBindings")
-    )
-
-    def is_published_at(self, address: str, port: int) -> bool:
-        """Return whether an address and port of the host lead to the container."""
-        expected = HostPort(address=address, port=str(port))
-        return any(expected in (each or ()) for each in (self.ports or {}).values())
-
-
-@dataclass(frozen=True)
-class Container:
-    """A container of the engine, by its name."""
-
-    name: str
-
-    def inspect(self) -> Inspected | None:
-        """Return the result of ``docker inspect``, or None if there is no such container."""
-        try:
-            (found,) = json.loads(docker("container", "inspect", self.name))
-        except SlipwayError as error:
-            if is_not_found(error):
-                return None
-            raise
-        return Inspected.model_validate(found)
-
-    def state(self) -> ContainerState | None:
-        """Return its state, or None if there is no such container."""
-        inspected = self.inspect()
-        return inspected.state if inspected else None
-
-    def is_running(self) -> bool:
-        state = self.state()
-        return state is not None and state.running
-
-    def run(self, *command: str, stdin: str | None = None, seconds: float = SECONDS) -> str:
-        """Run a command in the container and return its output."""
-        return docker("exec", "-i", self.name, *command, stdin=stdin or "", seconds=seconds)
-
-    def python(self, source: str, stdin: str = "", seconds: float = SECONDS) -> str:
-        """Run a Python program in the container; it may use the standard library only."""
-        return self.run("python3", "-c", source, stdin=stdin, seconds=seconds)
-
-    def output(self, lines: int = 20) -> str:
-        """Return the last lines of the container's log."""
-        done = subprocess.run(
-            ["docker", "logs", "--tail", str(lines), self.name],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            timeout=SECONDS,
-            check=False,
-        )
-        return done.stdout.decode("utf-8", "replace").strip()
-
-    def remove(self) -> None:
-        """Stop the container at once and remove it; one that does not exist is no error."""
-        docker("rm", "--force", "--volumes", self.name)

@@ -22,7 +22,8 @@ from tests.services.load import Tally, traffic
 from tests.services.repository import edit_params
 from tests.services.servers import free_port
 
-from slipway.docker import Container, docker
+from slipway.containers import Container
+from slipway.docker import docker
 from slipway.errors import SlipwayError
 from slipway.release.outcome import Outcome
 from slipway.release.records import read_history

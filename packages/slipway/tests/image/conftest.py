@@ -16,7 +16,8 @@ from tests.services.engine import ServiceImage
 from tests.services.projects import ROOT
 from tests.services.repository import commit
 
-from slipway.docker import Container, docker
+from slipway.containers import Container
+from slipway.docker import docker
 from slipway.manifest import MODEL, Golden, read_manifest
 from slipway.release.build import BuiltBento
 from slipway.release.image.build import assemble, labels

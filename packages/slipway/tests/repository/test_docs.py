@@ -32,6 +32,7 @@ SOURCE = Path(slipway.__file__).parent
 INTERNAL = {
     "__init__.py",
     "__main__.py",
+    "containers.py",
     "docker.py",
     "numbers.py",
     "patterns.py",

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 import pytest
 from tests.serving.test_durability import wait_until
 
-from slipway.docker import HARDENED, Container, docker
+from slipway.containers import Container
+from slipway.docker import HARDENED, docker
 from slipway.errors import SlipwayError
 from slipway.settings import read_params
 from slipway.shadow.candidates import score

@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 from tests.serving.conftest import SMOKE_SECRET, TOKEN, commit, model, tree
 
+from slipway.containers import Container, ContainerState
 from slipway.dataset.tables import digest
-from slipway.docker import Container, ContainerState
 from slipway.errors import SlipwayError
 from slipway.release.smoke_test import Check, Expected, run_smoke_test
 from slipway.release.smoke_test.run import CONNECTIONS, PROBE, ROUNDS

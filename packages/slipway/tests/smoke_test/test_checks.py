@@ -13,7 +13,7 @@ import pytest
 from tests.serving.test_durability import wait_until
 from tests.smoke_test.conftest import Process
 
-from slipway.docker import ContainerState
+from slipway.containers import ContainerState
 from slipway.predictions.reader import read_log
 from slipway.release.smoke_test import checks
 

@@ -7,7 +7,8 @@ import uuid
 
 import pytest
 
-from slipway.docker import HARDENED, Container, docker
+from slipway.containers import Container
+from slipway.docker import HARDENED, docker
 from slipway.release.smoke_test import Expected, run_smoke_test
 from slipway.settings import read_params
 from slipway.training.score import Model

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,15 @@ import pytest
 import yaml
 from tests.services.projects import ROOT
 
+import slipway
 from slipway.github.comment import FAIL_WITH_THE_LOCK
 from slipway.repository.worktrees import run
 from slipway.serving.release import SHIPPED
 
 FOLDER = ROOT / ".github" / "workflows"
 FILES = sorted(FOLDER.glob("*.yml"))
+
+SOURCE = Path(slipway.__file__).parent
 
 # As BaseLoader reads it: all values are text, and the key "on" is not the truth.
 Yaml = dict[str, Any]
@@ -610,3 +614,11 @@ class TestRetrain:
         assert steps(self.NAME, "propose", "actions/download-artifact") == []
         [checkout] = steps(self.NAME, "propose", "actions/checkout@")
         assert checkout["with"] == {"persist-credentials": "false"}
+
+
+def test_what_runs_before_anything_is_installed_imports_the_standard_library_only() -> None:
+    texts = [path.read_text("utf-8") for path in FILES]
+    modules = sorted({name for text in texts for name in re.findall(r"run-module (\S+)", text)})
+    assert len(modules) > 1
+    code = f"import sys; sys.path.insert(0, {str(SOURCE.parent)!r}); import {', '.join(modules)}"
+    run([sys.executable, "-I", "-S", "-c", code], ROOT)

@@ -20,7 +20,7 @@ from slipway.shadow.answer import Answer, Output, Shadow, answer_all
 from slipway.shadow.recent_requests import RecentRequests, recent_requests
 
 if TYPE_CHECKING:
-    from slipway.docker import Container
+    from slipway.containers import Container
 
 PROGRAM = ("-m", "slipway.shadow.answer")
 

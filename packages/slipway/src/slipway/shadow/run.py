@@ -23,7 +23,7 @@ from slipway.shadow.paired_scores import pair_scores
 from slipway.shadow.render import to_document
 
 if TYPE_CHECKING:
-    from slipway.docker import Container
+    from slipway.containers import Container
     from slipway.settings import Params
 
 REPORT = Path("build/shadow.json")

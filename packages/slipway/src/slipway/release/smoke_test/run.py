@@ -24,7 +24,7 @@ from slipway.release.smoke_test.checks import (
 from slipway.untrusted import quote_text
 
 if TYPE_CHECKING:
-    from slipway.docker import ContainerState
+    from slipway.containers import ContainerState
     from slipway.manifest import Golden
     from slipway.release.records import Record
     from slipway.release.smoke_test.probe import Asked

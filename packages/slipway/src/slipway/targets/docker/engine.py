@@ -12,7 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import get_args
 
-from slipway.docker import HARDENED, Container, Inspected, docker, is_not_found, pull
+from slipway.containers import Container, Inspected
+from slipway.docker import HARDENED, docker, is_not_found, pull
 from slipway.errors import SlipwayError
 from slipway.release.outcome import Log
 from slipway.settings import Canary, Deploy

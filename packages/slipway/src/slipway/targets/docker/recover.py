@@ -6,7 +6,8 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 
-from slipway.docker import Container, docker
+from slipway.containers import Container
+from slipway.docker import docker
 from slipway.errors import INCONCLUSIVE, SlipwayError
 from slipway.polling import wait_until
 from slipway.release.outcome import Outcome, Steps

@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from slipway.docker import Container, docker, pull
+from slipway.containers import Container
+from slipway.docker import docker, pull
 from slipway.errors import SlipwayError
 from slipway.settings import Params
 from slipway.targets.docker.engine import Engine

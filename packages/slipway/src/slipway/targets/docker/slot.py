@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import secrets
 
-from slipway.docker import HARDENED, Container, ContainerState, Inspected, docker
+from slipway.containers import Container, ContainerState, Inspected
+from slipway.docker import HARDENED, docker
 from slipway.polling import wait_until
 from slipway.predictions.checkpoints import CHECKPOINTS
 from slipway.predictions.personal import SECRET
@@ -79,7 +80,7 @@ def wait_until_up(engine: Engine, lease: Lease, slot: str) -> None:
     """
     container = engine.slot(slot)
     inspected = check_running(container)
-    address = inspected.networks[engine.network].address
+    address = inspected.address_in(engine.network)
     seconds = engine.settings.start_seconds
     if not wait_until(lambda: is_up(lease.servers()[slot], address), seconds):
         check_running(container)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from slipway.docker import Container, Inspected
+from slipway.containers import Container, Inspected
 from slipway.release.records import Record, read_history
 from slipway.release.smoke_test.run import check_predicts
 from slipway.release.status import HEALTHY, Operation, RunningRelease, Status

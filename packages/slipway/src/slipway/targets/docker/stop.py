@@ -6,7 +6,8 @@ import functools
 import time
 from collections.abc import Callable, Sequence
 
-from slipway.docker import Container, docker, is_not_found
+from slipway.containers import Container
+from slipway.docker import docker, is_not_found
 from slipway.errors import INCONCLUSIVE, YES, SlipwayError
 from slipway.polling import wait_until
 from slipway.release.outcome import Outcome, Steps

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from slipway.docker import Container, docker
+from slipway.containers import Container
+from slipway.docker import docker
 from slipway.documents.document import Section
 from slipway.errors import SlipwayError
 from slipway.polling import wait_until

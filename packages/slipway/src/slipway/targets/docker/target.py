@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from slipway.actions import in_actions
-from slipway.docker import Container, docker, pull
+from slipway.containers import Container
+from slipway.docker import docker, pull
 from slipway.documents.document import Section
 from slipway.errors import YES, Refused, SlipwayError
 from slipway.manifest import MODEL, read_manifest

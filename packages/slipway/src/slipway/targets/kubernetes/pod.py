@@ -6,7 +6,7 @@ import json
 import subprocess
 from dataclasses import dataclass
 
-from slipway.docker import ContainerState
+from slipway.containers import ContainerState
 from slipway.targets.kubernetes.kubectl import SECONDS, Manifest, get, kubectl
 
 CONTAINER = "slipway"
@@ -15,7 +15,7 @@ EVENTS = 5
 
 @dataclass(frozen=True)
 class Pod:
-    """A pod, by its name; corresponds to `slipway.docker.Container`."""
+    """A pod, by its name; corresponds to `slipway.containers.Container`."""
 
     name: str
     namespace: str
