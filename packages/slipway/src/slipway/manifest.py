@@ -1,6 +1,6 @@
 """The manifest of a model: what training records of it, in a file next to it.
 
-Every key may be absent: manifests of earlier versions are read too.
+Manifests of earlier versions, which lack some keys, are read too.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import json
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 from typing_extensions import TypedDict  # pydantic needs it below Python 3.12
@@ -43,7 +44,7 @@ class Target(TypedDict, total=False):
     name: str
     definition: str | None
     task: str
-    classes: Sequence[str | float]
+    classes: Sequence[str | bool | float]
     seen: Sequence[int]
     quantile: float
 
@@ -150,12 +151,23 @@ def parse_manifest(content: bytes, path: Path = Path(MANIFEST_FILE)) -> Manifest
     if not isinstance(manifest, dict):
         raise SlipwayError(f"{path}: not a JSON object", remedy)
     try:
-        _adapter().validate_python(manifest)
+        _adapter().validate_python(manifest, strict=True)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        place = ".".join(map(str, first["loc"]))
+        place = _place(first["loc"], manifest, is_missing=first["type"] == "missing")
         raise SlipwayError(f"{path}: `{place}`: {first['msg']}", remedy) from None
     return manifest
+
+
+def _place(parts: Sequence[str | int], manifest: Any, *, is_missing: bool) -> str:
+    """Return the keys to a value; pydantic's place has the names of types between them."""
+    value, keys = manifest, []
+    for part in parts:
+        is_key = isinstance(value, dict) and part in value
+        if is_key or (isinstance(value, list) and isinstance(part, int)):
+            value = value[part]
+            keys.append(str(part))
+    return ".".join([*keys, str(parts[-1])] if is_missing else keys)
 
 
 @cache  # building it takes longer than many commands need

@@ -10,6 +10,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -254,10 +255,10 @@ def dependence() -> dict[str, object]:
     return {name: getattr(module, name) for name in names if hasattr(module, name)}
 
 
-def schema_text() -> str:
-    """Return the text of the module that declares the schema."""
+def schema_source() -> bytes:
+    """Return the content of the file that declares the schema."""
     _load("schema", "EVENT_TIME")
-    return inspect.getsource(import_module("model.schema"))
+    return Path(str(import_module("model.schema").__file__)).read_bytes()
 
 
 def entity() -> str:

@@ -113,7 +113,7 @@ def test_a_column_that_does_not_exist_is_named() -> None:
 def test_the_text_of_a_commit_is_read_without_running_it(
     text: str, columns: tuple[str, ...], zone: str
 ) -> None:
-    found = Dependence.of_source(text)
+    found = Dependence.of_source(text.encode())
     assert (found.columns, found.time_zone) == (columns, zone)
 
 
@@ -136,12 +136,30 @@ def test_the_text_of_a_commit_is_read_without_running_it(
         'EVENT_TIME = "at"\nCLUSTERS = ["who"]\nCLUSTERS = ["what"]',
         'EVENT_TIME = "at"\nglobals()["CLUSTERS"] = ["who"]',
         'EVENT_TIME = "at"\nCLUSTERS = ["who"]\ndel CLUSTERS',
+        'EVENT_TIME = "at"\nCLUSTERS = other = ["who"]\nother.append("what")',
         'A = "x"\nif True:\n    A = "who"\nEVENT_TIME = "at"\nCLUSTERS = [A]',
     ],
 )
 def test_a_text_that_does_not_state_its_settings_plainly_is_not_read(text: str) -> None:
     with pytest.raises(SlipwayError, match=r"schema\.py"):
-        Dependence.of_source(text)
+        Dependence.of_source(text.encode())
+
+
+def test_a_file_is_read_by_its_own_encoding() -> None:
+    text = '# coding: latin-1\nEVENT_TIME = "gültig"'
+    assert Dependence.of_source(text.encode("latin-1")).columns == ("gültig",)
+    assert Dependence.of_source('EVENT_TIME = "at"'.encode("utf-8-sig")).columns == ("at",)
+
+
+def test_the_setting_that_cannot_be_read_is_named() -> None:
+    for text, name in (
+        ('EVENT_TIME = "a" + "t"\nCLUSTERS = [EVENT_TIME]', "`EVENT_TIME` is not"),
+        ('from .names import CLUSTERS\nEVENT_TIME = "at"', "`CLUSTERS` is imported"),
+        ('EVENT_TIME = "at"\nEVENT_TIME = "on"', "`EVENT_TIME` is assigned"),
+        ('EVENT_TIME = "at"\nCLUSTERS = ["who"]\nCLUSTERS.sort()', "line 3 may change `CLUSTERS`"),
+    ):
+        with pytest.raises(SlipwayError, match=name):
+            Dependence.of_source(text.encode())
 
 
 def test_a_change_whose_settings_no_later_change_could_be_judged_by_is_refused(

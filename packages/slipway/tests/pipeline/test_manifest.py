@@ -10,14 +10,18 @@ import pytest
 
 from slipway.errors import SlipwayError
 from slipway.manifest import MANIFEST_FILE, read_manifest
+from slipway.tasks import declared_task
 
 
 @pytest.mark.parametrize(
     ("content", "named"),
     [
-        ({"model": {"sha256": 3}}, "model.sha256"),
-        ({"features": {"size": "number"}}, "features"),
-        ({"golden": [{"row": {}, "probability": "high"}]}, "golden.0.probability"),
+        ({"model": {"sha256": 3}}, "`model.sha256`"),
+        ({"threshold": "0.5"}, "`threshold`"),
+        ({"train": {"rows": True}}, "`train.rows`"),
+        ({"reference": {"size": {"type": "number", "mean": None}}}, "`reference.size.rows`"),
+        ({"features": {"size": "number"}}, "`features`"),
+        ({"golden": [{"row": {}, "probability": "high"}]}, "`golden.0.probability`"),
         ([], "not a JSON object"),
     ],
 )
@@ -34,3 +38,9 @@ def test_a_manifest_of_an_earlier_version_is_read_though_it_lacks_keys(tmp_path:
     content = {"model": {"sha256": "0" * 64}, "target": {"name": "late"}, "later": {"key": 1}}
     (tmp_path / MANIFEST_FILE).write_text(json.dumps(content), "utf-8")
     assert read_manifest(tmp_path) == content
+
+
+def test_statistics_of_labels_of_another_type_are_refused_with_their_name() -> None:
+    for record in ({"classes": {"web": "many"}}, {"rows": 3}):
+        with pytest.raises(SlipwayError, match="classes"):
+            declared_task("multiclass", ["web", "mobile"]).statistics.of(record)

@@ -12,7 +12,7 @@ from slipway.dataset.dependence import Dependence
 from slipway.dataset.periods import Span
 from slipway.errors import SlipwayError
 from slipway.project import SCHEMA, Columns
-from slipway.repository.git import names, output, read_file
+from slipway.repository.git import names, output
 from slipway.settings import Evaluate, Fairness, Judge, Prepare, explain, with_new_names
 from slipway.texts import decode, parse_yaml
 
@@ -110,7 +110,8 @@ def _with_clusters(rule: Rule, dependence: Dependence) -> Rule:
 
 
 def _dependence_at(root: Path, commit: str) -> Dependence | None:
-    source = read_file(root, commit, SCHEMA)
+    is_there = names(root, "ls-tree", "-z", "--name-only", commit, "--", SCHEMA)
+    source = output(root, "show", f"{commit}:{SCHEMA}") if is_there else b""
     try:
         return Dependence.of_source(source) if source else None
     except SlipwayError as error:

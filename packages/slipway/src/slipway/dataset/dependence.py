@@ -56,12 +56,12 @@ class Dependence:
             Names the setting that is not valid, or why no later change could be judged by them.
         """
         declared = cls.of(project.dependence())
-        cls.of_source(project.schema_text())
+        cls.of_source(project.schema_source())
         return declared
 
     @classmethod
-    def of_source(cls, text: str) -> Dependence:
-        """Return what the text of a ``schema.py`` declares, without running it.
+    def of_source(cls, source: bytes) -> Dependence:
+        """Return what the content of a ``schema.py`` declares, without running it.
 
         Raises
         ------
@@ -69,7 +69,7 @@ class Dependence:
             A setting is not written as a constant, or is not valid.
         """
         try:
-            return cls.of(_constants(ast.parse(text)))
+            return cls.of(_constants(ast.parse(source)))
         except (SyntaxError, ValueError) as error:
             raise SlipwayError(
                 f"{SCHEMA}: {error}; `EVENT_TIME`, `CLUSTERS` and `TIME_ZONE` are read without "
@@ -188,13 +188,17 @@ def _constants(tree: ast.Module) -> dict[str, object]:
         named = [target.id for target in _targets(node) if isinstance(target, ast.Name)]
         if not named or not isinstance(node, ast.Assign | ast.AnnAssign) or node.value is None:
             continue
-        unclear |= set(named) & known.keys()  # assigned twice
+        unclear |= set(named) if len(named) > 1 else set(named) & known.keys()
         value = _constant(node.value, {name: known[name] for name in known.keys() - unclear})
         known |= dict.fromkeys(named, value)
     settings = {name: known[name] for name in NAMES if name in known}
-    unknown = {name for name, value in settings.items() if value is UNKNOWN or name in unclear}
-    if unknown or "EVENT_TIME" not in settings:
-        raise ValueError(f"`{min(unknown, default='EVENT_TIME')}` is not assigned a constant")
+    for name, value in settings.items():
+        if name in unclear:
+            raise ValueError(f"`{name}` is assigned in several ways")
+        if value is UNKNOWN:
+            raise ValueError(f"`{name}` is not assigned a constant")
+    if "EVENT_TIME" not in settings:
+        raise ValueError("`EVENT_TIME` is not assigned")
     return settings
 
 
@@ -217,7 +221,9 @@ def _check_plain(tree: ast.Module) -> None:
         if isinstance(node, ast.Import | ast.ImportFrom)
         for alias in node.names
     }
-    if others := sorted(imported & {*NAMES, "*"} | {node.id for node in names} & INDIRECT):
+    if found := sorted(imported & {*NAMES}):
+        raise ValueError(f"`{found[0]}` is imported")
+    if others := sorted(imported & {"*"} | {node.id for node in names} & INDIRECT):
         raise ValueError(f"`{others[0]}` may assign any name")
     # A list can be changed where it is used; a text cannot.
     used = [node for node in names if node.id == "CLUSTERS" and isinstance(node.ctx, ast.Load)]

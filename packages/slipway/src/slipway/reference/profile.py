@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Literal, NotRequired
+from typing import TYPE_CHECKING, Annotated, Literal, NotRequired
 
 import numpy as np
+from pydantic import Field
 from typing_extensions import TypedDict  # pydantic needs it below Python 3.12
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ class NumberProfile(TypedDict):
     max: float
 
 
-Profile = CategoryProfile | NumberProfile
+Profile = Annotated[CategoryProfile | NumberProfile, Field(discriminator="type")]
 
 
 def number_profile(profile: Profile) -> NumberProfile:

@@ -208,7 +208,7 @@ def labels_table(manifest: Manifest) -> Table:
 
     def part(rows: Part) -> list[str]:
         unlabelled = f"{rows['unlabelled']:,}" if "unlabelled" in rows else "-"
-        labels = quote_text(task.statistics.model_validate(rows).summary(max(rows["rows"], 1)))
+        labels = quote_text(task.statistics.of(rows).summary(max(rows["rows"], 1)))
         return [months(rows["months"]), f"{rows['rows']:,}", labels, unlabelled]
 
     task = task_of(manifest)

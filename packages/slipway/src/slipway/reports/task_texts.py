@@ -103,7 +103,7 @@ class MulticlassText:
         return f"Predicts one of {len(task.classes)} classes ({listed(task.classes)})"
 
     def measured(self, metrics: Metrics, task: Task) -> str:
-        return task.statistics.model_validate(metrics).summary(metrics["rows"])
+        return task.statistics.of(metrics).summary(metrics["rows"])
 
     def decision(self, manifest: Manifest) -> str:
         return "The most probable class is decided."

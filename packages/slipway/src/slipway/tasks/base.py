@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
+from slipway.errors import SlipwayError
 from slipway.tasks.predictions import Predictions
 
 if TYPE_CHECKING:
@@ -20,6 +21,25 @@ class LabelStatistics(BaseModel):
     """What split.json, the manifest and metrics.json record of some labels, among other keys."""
 
     model_config = ConfigDict(frozen=True, defer_build=True)
+
+    @classmethod
+    def of(cls, record: Mapping[str, object]) -> Self:
+        """Return the statistics in a record.
+
+        Raises
+        ------
+        SlipwayError
+            Names the first that is missing or has another type.
+        """
+        try:
+            return cls.model_validate(record, strict=True)
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            name = ".".join(map(str, first["loc"]))
+            raise SlipwayError(
+                f"the statistics of the labels that training recorded: `{name}`: {first['msg']}",
+                "write them again with `dvc repro`",
+            ) from None
 
     def summary(self, rows: int) -> str:
         """Return a description of the labels, of which there are `rows`, as part of a sentence."""

@@ -151,7 +151,7 @@ def baseline_scores(model: Model, folder: Path, features: Columns) -> dict[str, 
         Its folder, which holds the linear model.
     """
     task, training = project.task(), model.manifest["train"]
-    constant = task.statistics.model_validate(training).constant(training["rows"])
+    constant = task.statistics.of(training).constant(training["rows"])
     simple, linear = DIAGNOSTICS[task.name], Model.load_baseline(folder)
     return {
         simple.simplest: np.repeat([constant], row_count(features), axis=0),
