@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -14,7 +15,7 @@ from tests.deploy.conftest import Place
 from slipway.docker import docker
 from slipway.errors import SlipwayError
 from slipway.release.outcome import Outcome, Step
-from slipway.release.records import Event, Record, find_release, read_history
+from slipway.release.records import Event, Record, find_release, read_history, read_records
 from slipway.targets.docker.lease import Holder, Lease
 from slipway.targets.docker.state import FULL, Placed, State, Traffic
 from slipway.targets.docker.stop import WAIT_SECONDS
@@ -137,3 +138,15 @@ def test_a_candidates_words_are_no_markup_in_the_summary() -> None:
     assert "@ada" not in shown
     (row,) = [line for line in shown.splitlines() if "smoke-test" in line]
     assert row.count("|") == 5
+
+
+@pytest.mark.parametrize(
+    ("content", "named"),
+    [("{}", "not a list"), ('[{"version": 1, "commit": 5}]', "entry 0"), ("[null]", "entry 0")],
+)
+def test_a_file_that_is_no_list_of_releases_is_refused(
+    tmp_path: Path, content: str, named: str
+) -> None:
+    (tmp_path / "releases.json").write_text(content, "utf-8")
+    with pytest.raises(SlipwayError, match=rf"releases\.json: {named}"):
+        read_records(tmp_path / "releases.json", "slipway log fetch")

@@ -14,10 +14,9 @@ from slipway.audit.find import Found
 from slipway.catalogue.commits import Commit, read_commit
 from slipway.catalogue.releases import RELEASES
 from slipway.comparison.record import JUDGEMENTS, parse
-from slipway.dataset.tables import read_json
 from slipway.errors import SlipwayError
 from slipway.predictions.answers import Fields
-from slipway.release.records import Record
+from slipway.release.records import Record, read_records
 from slipway.repository.git import names, read_file, resolve
 from slipway.times import time_or_none
 
@@ -132,7 +131,7 @@ def _add_events(root: Path, made: Trail) -> None:
             f"deployment: {RELEASES} does not exist; `slipway log fetch` writes it from the target"
         )
         return
-    releases = [Record.from_json(each) for each in read_json(path, "slipway log fetch")]
+    releases = read_records(path, "slipway log fetch")
     own = [each for each in releases if each.model_sha256 == made.model]
     made.events = [_event(each) for each in own]
     if not own:

@@ -141,7 +141,10 @@ class WorkflowRun(Answer):
 
     @property
     def started(self) -> datetime:
-        return datetime.fromisoformat(self.created_at).astimezone(UTC)
+        try:
+            return datetime.fromisoformat(self.created_at).astimezone(UTC)
+        except ValueError:
+            raise _unexpected(f"created_at of a run is {self.created_at!r}, no time") from None
 
 
 class Comment(Answer):

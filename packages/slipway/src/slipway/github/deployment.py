@@ -10,10 +10,9 @@ import os
 from pathlib import Path
 
 from slipway.catalogue.releases import RELEASES
-from slipway.dataset.tables import read_json
 from slipway.github.answers import Deployment
 from slipway.github.api import Api
-from slipway.release.records import Record
+from slipway.release.records import read_records
 
 LONGEST = 140  # characters, of a description
 
@@ -30,7 +29,9 @@ def record_deployment(api: Api, root: Path, environment: str, sha: str, url: str
     """
     if not (root / RELEASES).exists():
         return f"{environment}: nothing has changed there"
-    history = [Record.from_json(each) for each in read_json(root / RELEASES, "slipway deploy")]
+    history = read_records(root / RELEASES, "slipway deploy")
+    if not history:
+        return f"{environment}: nothing has changed there"
     now = history[-1]
     back = now.event == "rolled back"
     if now.commit == sha and not back:

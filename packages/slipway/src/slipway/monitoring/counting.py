@@ -1,7 +1,6 @@
 """Read a prediction log into counts by day of the event, on the cells of the reference.
 
-Days are those of the time zone of the model. The months of the reference history begin at midnight
-in UTC, some hours from those of the time zone: too few to change the distribution of a month.
+Days are those of the time zone of the model.
 """
 
 from __future__ import annotations
@@ -277,8 +276,8 @@ class _Counter:
         moments = np.where(unreadable, 0, moments).astype("datetime64[us]")
         dates = numbers_of(local_days(moments, self._reference.time_zone))
         latest = int(numbers_of(np.datetime64(latest_day(self._reference, now))))
-        # A month of the history begins at midnight in UTC: where the clocks are behind it, a day
-        # earlier.
+        # The history of a model that an earlier version trained begins at midnight in UTC: where
+        # the clocks are behind it, a day earlier.
         earliest = int(numbers_of(np.datetime64(self._reference.starts, "D"))) - 1
         ahead, early = dates > latest, (dates < earliest) & ~unreadable
         self.counts.ahead, self.counts.early = int(ahead.sum()), int(early.sum())

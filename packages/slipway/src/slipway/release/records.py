@@ -233,3 +233,24 @@ def verdict_of(root: Path, model: str) -> str:
     except Refused:
         return ""
     return as_text(headline(report)) if report.challenger.model == model else ""
+
+
+def read_records(path: Path, made_by: str) -> list[Record]:
+    """Return the records of a file, oldest first.
+
+    Raises
+    ------
+    SlipwayError
+        It is not a list of such records; names the first that is none.
+    """
+    listed = read_json(path, made_by)
+    remedy = f"write it again with `{made_by}`"
+    if not isinstance(listed, list):
+        raise SlipwayError(f"{path}: not a list of releases", remedy)
+    found = []
+    for number, each in enumerate(listed):
+        try:
+            found.append(Record.from_json(each))
+        except ValueError:
+            raise SlipwayError(f"{path}: entry {number} is not a release", remedy) from None
+    return found
