@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from hashlib import shake_256
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -147,7 +148,7 @@ def answer_columns(
     for name, kind in types.items():
         member = name.removeprefix("probability_")
         if member == name:
-            values = [answer.get(name) for answer in answers]
+            values = [*map(itemgetter(name), answers)]
         else:
             values = [answer["probabilities"][member] for answer in answers]
         columns[name] = pa.array(values, kind)

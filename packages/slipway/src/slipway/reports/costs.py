@@ -8,7 +8,7 @@ from slipway.documents import charts
 from slipway.documents.charts.canvas import Row
 from slipway.documents.document import Cell, Figure, Table
 from slipway.numbers import plain, signed
-from slipway.reports.page.inputs import Metrics
+from slipway.reports.task_texts import Metrics
 
 
 def cost_figures(curve: Sequence[Row], metrics: Metrics) -> Iterator[Figure]:

@@ -15,6 +15,7 @@ from slipway.tasks.quantile import Quantile
 from slipway.tasks.regression import Regression
 
 Metrics = Mapping[str, Any]
+"""The content of reports/metrics.json, or a part of it: see `slipway.training.evaluate`."""
 
 
 class TaskText(Protocol):

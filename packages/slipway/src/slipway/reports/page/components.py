@@ -7,7 +7,8 @@ from datetime import date
 
 from slipway.documents.document import Block, Missing, Section
 from slipway.metrics.registry import Metric
-from slipway.reports.page.inputs import Inputs, Metrics
+from slipway.reports.page.inputs import Inputs
+from slipway.reports.task_texts import Metrics
 from slipway.untrusted import quote_text
 
 

@@ -21,15 +21,12 @@ from slipway.monitoring.check import log_place
 from slipway.monitoring.report import DriftReport
 from slipway.predictions.labels.store import labels_place
 from slipway.reports.page.days import Day, Traffic, known_labels, read_days
-from slipway.reports.task_texts import TASK_TEXTS, TaskText, headline_metric
+from slipway.reports.task_texts import TASK_TEXTS, Metrics, TaskText, headline_metric
 from slipway.tasks import Task, task_of
 
 if TYPE_CHECKING:
     from slipway.manifest import Manifest
     from slipway.settings import Params
-
-Metrics = Mapping[str, Any]
-"""The content of `METRICS`, or a part of it: see `slipway.training.evaluate`."""
 
 PLOTS = Path("reports/plots")
 VERDICTS = Path("build/reports")

@@ -8,7 +8,8 @@ from slipway.documents import charts
 from slipway.documents.document import Cell, Figure, Section, Table
 from slipway.fairness.registry import DISPARITIES, Rate, rates_of
 from slipway.reports.page.components import listed, missing, plain, section
-from slipway.reports.page.inputs import Inputs, Metrics
+from slipway.reports.page.inputs import Inputs
+from slipway.reports.task_texts import Metrics
 
 GROUPS_SHOWN, RATES_SHOWN = 20, 4
 

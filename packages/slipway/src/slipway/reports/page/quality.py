@@ -19,7 +19,8 @@ from slipway.reports.page.components import (
     target_of,
     with_interval,
 )
-from slipway.reports.page.inputs import Inputs, Metrics
+from slipway.reports.page.inputs import Inputs
+from slipway.reports.task_texts import Metrics
 from slipway.training.diagnostics import DIAGNOSTICS
 
 SLICES_SHOWN = 20
