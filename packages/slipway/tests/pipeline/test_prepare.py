@@ -88,6 +88,12 @@ def test_holdout_rows_of_entities_seen_in_training_are_counted(project, monkeypa
     assert split.holdout.by == "hash of dest, 0.2"
 
 
+def test_a_key_that_is_no_column_is_named(project, monkeypatch):
+    monkeypatch.setattr(schema_module, "KEY", ["carrier", "flight id"])
+    with pytest.raises(SlipwayError, match=r"KEY.*flight id"):
+        prepare(read_params())
+
+
 def test_a_feature_known_only_afterwards_stops_the_pipeline_and_is_named(project, monkeypatch):
     monkeypatch.setattr(
         features_module, "features", lambda columns: {"delay": columns["dep_delay"]}

@@ -63,7 +63,8 @@ def judge(
     """Compare build/model with the model of another commit, on the same rows.
 
     Exit codes: 0 may be merged, 1 may not (also if inconclusive: `judge.on_inconclusive`), 2 could
-    not be judged. Reads build/model, data/ and params.yaml; writes build/report.json.
+    not be judged. Reads build/model, data/ and params.yaml; writes build/report.json and
+    reports/judgements.
 
     Example: slipway judge --base origin/main
     """

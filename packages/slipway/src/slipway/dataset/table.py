@@ -296,6 +296,12 @@ def _order(table: pa.Table, parts: np.ndarray) -> pa.Array | None:
 
     by = {"part": pa.array(parts)}
     for name in _ordering():
+        if name not in table.column_names:
+            raise SlipwayError(
+                f"{project.SCHEMA}: `KEY` names {shown_name(name)}, which is not a column of the "
+                "data",
+                f"name some of: {', '.join(map(shown_name, sorted(table.column_names)))}",
+            )
         column = table[name]
         is_coded = pa.types.is_dictionary(column.type)
         by[f"by {name}"] = column.cast(column.type.value_type) if is_coded else column

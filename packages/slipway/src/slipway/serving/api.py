@@ -220,7 +220,7 @@ class Api:
     ) -> Answer:
         with self._budget.hold() as take:
             body = as_utf8(await read_body(scope, receive, self._max_bytes, take))
-            return await self._predict_request(Request(body, smoke_test))
+            return await self._predict_request(Request(body, smoke_test, scope["headers"]))
 
     async def _predict_request(self, request: Request) -> Answer:
         try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from codecs import BOM_UTF8
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -24,10 +24,11 @@ GZIP = b"\x1f\x8b"  # its first bytes
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """The body of a request, and whether it is of a smoke test."""
+    """The body of a request, whether it is of a smoke test, and its headers, in lower case."""
 
     body: bytes
     smoke_test: bool = False
+    headers: Iterable[tuple[bytes, bytes]] = ()
 
 
 @dataclass(frozen=True, slots=True)
