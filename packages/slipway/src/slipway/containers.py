@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pydantic import AliasPath, BaseModel, ConfigDict, Field, ValidationError
 
 from slipway.docker import SECONDS, docker, is_not_found
-from slipway.errors import SlipwayError
+from slipway.errors import SlipwayError, first_fault
 
 
 class _Part(BaseModel):
@@ -98,10 +98,9 @@ class Container:
         try:
             return Inspected.model_validate(found)
         except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            place = ".".join(map(str, first["loc"]))
+            place, fault = first_fault(error)
             raise SlipwayError(
-                f"docker container inspect {self.name}: `{place}`: {first['msg']}",
+                f"docker container inspect {self.name}: `{place}`: {fault}",
                 "use an engine that answers as Docker 20 or newer does",
             ) from None
 

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import signal
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
 
 YES, NO, INCONCLUSIVE = 0, 1, 2
 
@@ -41,6 +45,12 @@ def first_line(error: BaseException) -> str:
         lines = []
     kind = type(error).__name__
     return f"{kind}: {lines[0][:LONGEST]}" if lines else kind
+
+
+def first_fault(error: ValidationError) -> tuple[str, str]:
+    """Return the place of the first value that does not fit a model, and what is expected there."""
+    first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    return ".".join(map(str, first["loc"]))[:LONGEST], first["msg"][:LONGEST]
 
 
 def describe_exit(returncode: int) -> str:

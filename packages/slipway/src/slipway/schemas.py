@@ -5,15 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, TypeVar
 
-from slipway.errors import Refused
+from slipway.errors import Refused, first_fault
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
     Model = TypeVar("Model", bound=BaseModel)
-
-# Longest part of a message that may come from the file.
-SHOWN = 200
 
 
 class Newer(Refused):
@@ -38,9 +35,8 @@ def parse(model: type[Model], content: object, what: str) -> Model:
     try:
         return model.model_validate(content)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-        place = ".".join(map(str, first["loc"])) or "all of it"
-        raise Refused(f"not {what}: {place[:SHOWN]}: {first['msg'][:SHOWN]}") from None
+        place, fault = first_fault(error)
+        raise Refused(f"not {what}: {place or 'all of it'}: {fault}") from None
 
 
 def check_version(report: Mapping[str, object], supported: int) -> None:

@@ -16,7 +16,7 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field, TypeAdapter, Va
 from slipway.catalogue.declared_target import Commits, in_tree
 from slipway.comparison.record import JUDGEMENTS
 from slipway.dataset.tables import read_json
-from slipway.errors import SlipwayError
+from slipway.errors import SlipwayError, first_fault
 from slipway.numbers import counted, plain
 from slipway.repository.git import git, names
 
@@ -119,10 +119,9 @@ def recorded_releases(root: Path) -> list[Release]:
         found = TypeAdapter(list[Release]).validate_python(listed)
         return [_with_metrics(root, release) for release in found]
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        place = ".".join(map(str, first["loc"]))
+        place, fault = first_fault(error)
         raise SlipwayError(
-            f"{RELEASES}: not a list of releases: {place}: {first['msg']}",
+            f"{RELEASES}: not a list of releases: {place}: {fault}",
             "correct it, or delete it: then those that git knows are shown",
         ) from None
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from slipway.errors import SlipwayError
+from slipway.errors import SlipwayError, first_fault
 from slipway.tasks.predictions import Predictions
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 MOST_NAMED = 5
 
 
-class LabelStatistics(BaseModel):
+class LabelStatistics(BaseModel, ABC):
     """What split.json, the manifest and metrics.json record of some labels, among other keys."""
 
     model_config = ConfigDict(frozen=True, defer_build=True)
@@ -34,23 +35,22 @@ class LabelStatistics(BaseModel):
         try:
             return cls.model_validate(record, strict=True)
         except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            name = ".".join(map(str, first["loc"]))
+            name, fault = first_fault(error)
             raise SlipwayError(
-                f"the statistics of the labels that training recorded: `{name}`: {first['msg']}",
+                f"the statistics of the labels that training recorded: `{name}`: {fault}",
                 "write them again with `dvc repro`",
             ) from None
 
+    @abstractmethod
     def summary(self, rows: int) -> str:
         """Return a description of the labels, of which there are `rows`, as part of a sentence."""
-        raise NotImplementedError
 
+    @abstractmethod
     def constant(self, rows: int) -> np.ndarray:
         """Return the score of a model that learned nothing but these labels, as many as `rows`.
 
         Shape (); of a multiclass model (classes,).
         """
-        raise NotImplementedError
 
 
 class Task(Protocol):
