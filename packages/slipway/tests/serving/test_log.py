@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
 import re
 import shutil
@@ -10,8 +11,10 @@ import stat
 import tempfile
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any, ClassVar
 
 import fsspec
+import httpx
 import numpy as np
 import orjson
 import pytest
@@ -23,6 +26,8 @@ from slipway.predictions.reader import read_log
 from slipway.predictions.record import stamp
 from slipway.predictions.writer import Ids, LogUnavailable, PredictionLog
 from slipway.schema.validator import Rows, RowValidator
+from slipway.serving import api as api_module
+from slipway.serving.api import Api
 from slipway.serving.http import Request
 from slipway.serving.metrics import Metrics
 from slipway.serving.predict import Predictor
@@ -113,6 +118,38 @@ def test_each_day_has_its_own_file_and_a_prediction_is_in_the_file_of_its_day(
     assert len(read_log(tmp_path, since=MIDNIGHT)) == 2
     assert len(read_log(tmp_path, until=MIDNIGHT)) == 2
     assert len(read_log(tmp_path, MIDNIGHT - timedelta(seconds=1), MIDNIGHT)) == 1
+
+
+class Listening(Predictor):
+    """A predictor that keeps the headers of its requests, as a field of the log may need them."""
+
+    heard: ClassVar[list[dict[bytes, bytes]]] = []
+
+    async def predict(self, request):
+        self.heard.append(dict(request.headers))
+        return await super().predict(request)
+
+
+def test_the_headers_of_a_request_reach_what_writes_its_record(tree, row, tmp_path, monkeypatch):
+    monkeypatch.setenv("SLIPWAY_LOG", str(tmp_path))
+    monkeypatch.delenv("PROMETHEUS_MULTIPROC_DIR", raising=False)
+    monkeypatch.setattr(api_module, "Predictor", Listening)
+
+    async def ask() -> None:
+        api = Api()
+
+        async def app(scope: Any, receive: Any, send: Any) -> None:
+            await api(scope, receive, send)
+
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+            answer = await client.post("/predict", json=row, headers={"X-Client": "till 3"})
+            answer.raise_for_status()
+        await api.close()
+
+    with contextlib.chdir(tree):
+        asyncio.run(ask())
+    assert [each[b"x-client"] for each in Listening.heard] == [b"till 3"]
 
 
 class Unsound(Model):
